@@ -1,0 +1,187 @@
+"""The command line. Parses here; torch, Lightning and MLflow are imported by the subcommand that needs them."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from morlight import __version__
+
+TASKS = {
+    "fit": "learn an operator from a trajectory file; --config FILE --key value …",
+    "validate": "loss of a checkpoint on the validation trajectories",
+    "test": "loss of a checkpoint on the test trajectories",
+}
+
+
+class BadInput(Exception):
+    """A sentence for the person at the keyboard; ends the program with status 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one sentence, without the usage before it."""
+
+    def error(self, message: str) -> Any:
+        """End with status 2."""
+        raise BadInput(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """All subcommands and their options."""
+    top = Parser(prog="morlight", description="Learn continuum models from particle and molecular data.")
+    top.add_argument("--version", action="version", version=f"morlight {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _simulate(commands)
+    for task, text in TASKS.items():
+        commands.add_parser(task, help=text, add_help=False)
+    _predict(commands)
+    _evaluate(commands)
+    _ui(commands)
+    return top
+
+
+def _number(text: str) -> int:
+    return int(text.replace("_", ""))
+
+
+def _simulate(commands: Any) -> None:
+    simulate = commands.add_parser("simulate", help="make a trajectory file").add_subparsers(
+        dest="system", required=True, metavar="SYSTEM", parser_class=Parser
+    )
+    walkers = simulate.add_parser(
+        "brownian",
+        help="Brownian walkers on a periodic line (Sec. 5.2.1)",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    walkers.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    walkers.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
+    walkers.add_argument("--sets", type=_number, default=100, help="trajectories, each with an initial density of its own")
+    walkers.add_argument("--walkers", type=_number, default=51_200, help="walkers a set")
+    walkers.add_argument("--steps", type=_number, default=1000, help="time steps, one frame each")
+    walkers.add_argument("--dt", type=float, default=1e-3, help="time step; walkers spread by sqrt(2 dt) in it")
+    walkers.add_argument("--bins", type=_number, default=256, help="cells of the density on [0, 2π)")
+    walkers.add_argument(
+        "--deposit", choices=("histogram", "fourier"), default="histogram",
+        help="plain bins as in the paper, or fine bins cut off in Fourier space",
+    )  # fmt: skip
+    walkers.add_argument("--device", default="cpu", help="cpu or cuda")
+    walkers.set_defaults(run=_run_brownian)
+
+
+def _run_brownian(options: argparse.Namespace) -> None:
+    from morlight.simulate.walkers import Walkers, brownian
+
+    setting = Walkers(
+        sets=options.sets, walkers=options.walkers, steps=options.steps, bins=options.bins, dt=options.dt,
+        deposit=options.deposit,
+    )  # fmt: skip
+    brownian(options.output, setting, seed=options.seed, device=options.device)
+
+
+def _predict(commands: Any) -> None:
+    predict = commands.add_parser("predict", help="roll an operator out from an initial state")
+    predict.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    predict.add_argument("--initial", required=True, metavar="FILE", help="trajectory file with the initial state")
+    predict.add_argument("--trajectory", type=_number, default=0, help="which trajectory of it, from 0 (default 0)")
+    predict.add_argument("--frame", type=_number, default=0, help="which frame of it, from 0 (default 0)")
+    predict.add_argument("--steps", type=_number, required=True, help="number of steps Δt")
+    predict.add_argument("--every", type=_number, default=1, help="keep every so many steps (default 1)")
+    predict.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation")
+    predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
+    predict.set_defaults(run=_run_predict)
+
+
+def _run_predict(options: argparse.Namespace) -> None:
+    from morlight import forecast
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    forecast.write(
+        load(resolve(options.checkpoint)),
+        forecast.Start(options.initial, options.trajectory, options.frame),
+        options.steps,
+        every=options.every,
+        output=options.output,
+        plot=options.plot,
+    )
+
+
+def _evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser("evaluate", help="errors of an operator on a trajectory file")
+    evaluate.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    evaluate.add_argument("--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data")
+    evaluate.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    evaluate.set_defaults(run=_run_evaluate)
+
+
+def _run_evaluate(options: argparse.Namespace) -> None:
+    from morlight.evaluation import evaluate
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    result = evaluate(load(resolve(options.checkpoint)), options.data)
+    if options.json:
+        print(json.dumps(_plain(result), allow_nan=False))
+        return
+    print(f"{result['checkpoint']} on {result['data']}, {result['realizations']} realisations")
+    print(f"{'error':<20} {'median':>10} {'min':>10}   each")
+    for name, error in result["errors"].items():
+        each = " ".join(f"{value:.2g}" for value in error["per_realization"])
+        print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
+    for field, values in result["mass_drift"].items():
+        print(f"drift of total {field}: {max(values):.1e} at most")
+
+
+def _plain(value: Any) -> Any:
+    """Infinite and undefined numbers as null: JSON knows neither."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _ui(commands: Any) -> None:
+    ui = commands.add_parser("ui", help="the MLflow UI on the tracked runs")
+    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    ui.add_argument("--port", type=int, default=5000, help="port to listen on (default 5000)")
+    ui.set_defaults(run=_run_ui)
+
+
+def _run_ui(options: argparse.Namespace) -> None:
+    from morlight.store import ui
+
+    ui(options.host, options.port)
+
+
+def _run_task(task: str, arguments: Sequence[str]) -> None:
+    from jsonargparse import ArgumentError
+
+    from morlight.training.fit import main
+
+    try:
+        main(task, arguments)
+    except ArgumentError as error:
+        raise BadInput(" ".join(str(error).split())) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `morlight`: status 0 on success, 2 on bad input, 1 where a computation failed."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in TASKS:
+            _run_task(words[0], words[1:])
+        else:
+            options = parser().parse_args(words)
+            options.run(options)
+    except (BadInput, ValueError) as error:
+        print(f"morlight: {error}", file=sys.stderr)
+        sys.exit(2)
+    except FloatingPointError as error:
+        print(f"morlight: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("morlight: interrupted", file=sys.stderr)
+        sys.exit(130)

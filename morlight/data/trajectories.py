@@ -1,0 +1,249 @@
+"""Trajectory files: fields on a uniform grid, in the HDF5 layout of The Well (PolymathicAI, data_format.md).
+
+    t0_fields/NAME          (trajectory, time, x[, y])      scalars
+    t1_fields/NAME          (trajectory, time, x[, y], D)   vectors, read by component: NAME_x, NAME_y
+    dimensions/time, x, …   uniform; written at the centres of the cells, xⱼ = (j + 1/2) h, h = length / points
+    boundary_conditions/*   PERIODIC or WALL on each axis
+    scalars/NAME            (trajectory,)                   parameters γ that differ between trajectories
+
+What holds for the whole file (provenance, constants) stands in the attributes of the root.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float
+
+BOUNDARIES = ("PERIODIC", "WALL")
+CHUNK = 2**18  # bytes; a window of a few frames inflates little, a whole file is still read in long strides
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of equal size along each axis: their number, the length they fill, and what bounds them."""
+
+    points: tuple[int, ...]
+    length: tuple[float, ...]
+    boundaries: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.points) == len(self.length) == len(self.boundaries):
+            raise ValueError(f"{self}: expected one length and one boundary for each axis of points")
+        if min(self.points) < 2 or not all(0 < length < math.inf for length in self.length):
+            raise ValueError(f"{self}: expected at least 2 points and a positive length on every axis")
+        if not set(self.boundaries) <= set(BOUNDARIES):
+            raise ValueError(f"{self}: expected the boundaries {' or '.join(BOUNDARIES)}")
+
+    @property
+    def coordinates(self) -> tuple[Float[np.ndarray, " N"], ...]:
+        """Centres of the cells, xⱼ = (j + 1/2) h."""
+        return tuple((np.arange(N) + 0.5) * length / N for N, length in zip(self.points, self.length, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """What a trajectory file holds, all but the values of its fields."""
+
+    path: Path
+    name: str
+    fields: tuple[str, ...]
+    grid: Grid
+    times: Float[np.ndarray, " time"]
+    trajectories: int
+    parameters: Mapping[str, Float[np.ndarray, " trajectory"]]
+    attributes: Mapping[str, Any]
+
+    @property
+    def dt(self) -> float:
+        """Spacing Δt of the frames; nan where there is only one."""
+        return float(self.times[-1] - self.times[0]) / (len(self.times) - 1) if len(self.times) > 1 else math.nan
+
+
+def describe(path: str | Path) -> Trajectories:
+    """Check a trajectory file and say what it holds.
+
+    Raises:
+        ValueError: one sentence with the file, the key at fault and what was expected there.
+    """
+    with _opened(Path(path)) as file:
+        return _described(file)
+
+
+def read(
+    path: str | Path,
+    fields: Sequence[str] | None = None,
+    trajectories: slice = slice(None),
+    times: slice = slice(None),
+) -> Float[np.ndarray, "trajectory time C *X"]:
+    """Fields of a trajectory file, stacked in the order asked for (default: all), in the precision of the file.
+
+    Raises:
+        ValueError: where `describe` would, where a field is missing, and where a value is not finite.
+    """
+    with _opened(Path(path)) as file:
+        held = _described(file)
+        components = _components(file)
+        wanted = held.fields if fields is None else tuple(fields)
+        for name in wanted:
+            if name not in components:
+                raise ValueError(f"{path}: there is no field '{name}'; the file has {', '.join(held.fields)}")
+        rows, frames = range(held.trajectories)[trajectories], range(len(held.times))[times]
+        if not (wanted and rows and frames):
+            raise ValueError(f"{path}: nothing selected of {held.trajectories} trajectories, {len(held.times)} frames")
+        dtype = np.result_type(np.float32, *(components[name][0].dtype for name in wanted))
+        u = np.empty((len(rows), len(frames), len(wanted), *held.grid.points), dtype)
+        for c, name in enumerate(wanted):
+            dataset, component = components[name]
+            selection = (trajectories, times, *(slice(None),) * len(held.grid.points), *component)
+            try:
+                dataset.read_direct(u, selection, np.s_[:, :, c])
+            except OSError as error:
+                raise ValueError(f"{path}: {dataset.name} is damaged and cannot be read ({error})") from error
+            for i, row in enumerate(rows):
+                finite = np.isfinite(u[i, :, c]).reshape(len(frames), -1).all(1)
+                if not finite.all():
+                    frame = frames[int(np.argmin(finite))]
+                    raise ValueError(f"{path}: field '{name}' is not finite at trajectory {row}, frame {frame}")
+    return u
+
+
+def digest(path: str | Path) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a file: the same data written again have the same digest."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+class Writer:
+    """A trajectory file filled one trajectory at a time, which appears under its name only when complete.
+
+    Args:
+        held: what the file will hold; `attributes` go to the root (mappings as JSON). Constants of the whole
+            file are named in its attribute `simulation_parameters` and follow as attributes of their own.
+        dtype: precision of the fields.
+
+    Raises:
+        ValueError: on entry where the file cannot be made, on exit where a trajectory was never put.
+    """
+
+    def __init__(self, held: Trajectories, dtype: str = "float32") -> None:
+        self.held = held
+        self.dtype = dtype
+        self.missing = set(range(held.trajectories))
+        self.temporary = held.path.with_name(f".{held.path.name}.{secrets.token_hex(4)}.tmp")
+
+    def __enter__(self) -> "Writer":
+        path = self.held.path
+        if path.is_dir():
+            raise ValueError(f"{path}: is a directory, expected the name of a file to write")
+        try:
+            self.file = h5py.File(self.temporary, "x")
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
+        try:
+            _lay_out(self.file, self.held, self.dtype)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def put(self, trajectory: int, fields: Mapping[str, Float[np.ndarray, "time *X"]]) -> None:
+        """Write every field of one trajectory."""
+        due = (len(self.held.times), *self.held.grid.points)
+        for name in self.held.fields:
+            if fields[name].shape != due:
+                raise ValueError(
+                    f"{self.held.path}: field '{name}' has the shape {fields[name].shape} in trajectory {trajectory}, "
+                    f"times and grid ask for {due}"
+                )
+            self.file["t0_fields"][name][trajectory] = fields[name]
+        self.missing.discard(trajectory)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if self.missing:
+                    raise ValueError(f"{self.held.path}: trajectory {min(self.missing)} was never written")
+                self.file.close()
+                with open(self.temporary, "rb+") as file:
+                    os.fsync(file.fileno())
+                os.replace(self.temporary, self.held.path)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self.file.close()
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
+
+def write(  # noqa: PLR0913 - the parts of a file, each by its name
+    path: str | Path,
+    *,
+    name: str,
+    fields: Mapping[str, Float[np.ndarray, "trajectory time *X"]],
+    grid: Grid,
+    times: Float[np.ndarray, " time"],
+    provenance: Mapping[str, Any],
+    parameters: Mapping[str, Float[np.ndarray, " trajectory"]] | None = None,
+) -> None:
+    """Write scalar fields as a trajectory file, whole or not at all, in the precision they have.
+
+    Args:
+        provenance: attributes of the root: generator, its version, parameters, seed, …; see `Writer`.
+        parameters: γ, one value a trajectory.
+    """
+    trajectories = len(next(iter(fields.values())))
+    held = Trajectories(Path(path), name, tuple(fields), grid, times, trajectories, parameters or {}, provenance)
+    with Writer(held, str(np.result_type(*fields.values()))) as writer:
+        for i in range(trajectories):
+            writer.put(i, {field: u[i] for field, u in fields.items()})
+
+
+def _lay_out(file: h5py.File, held: Trajectories, dtype: str) -> None:
+    """Everything but the values of the fields."""
+    axes = ("x", "y", "z")[: len(held.grid.points)]
+    _set(file, {"simulation_parameters": [], **held.attributes}, dataset_name=held.name, grid_type="cartesian")
+    _set(file, {}, n_spatial_dims=len(axes), n_trajectories=held.trajectories)
+    dimensions = file.create_group("dimensions")
+    _set(dimensions, {}, spatial_dims=list(axes))
+    for key, values in zip(("time", *axes), (held.times, *held.grid.coordinates), strict=True):
+        _set(dimensions.create_dataset(key, data=values), {}, sample_varying=False, time_varying=False)
+    for axis, boundary, N in zip(axes, held.grid.boundaries, held.grid.points, strict=True):
+        side = file.create_group(f"boundary_conditions/{axis}_{boundary.lower()}")
+        _set(side, {}, associated_dims=[axis], associated_fields=[], bc_type=boundary)
+        _set(side, {}, sample_varying=False, time_varying=False)
+        side.create_dataset("mask", data=np.isin(np.arange(N), (0, N - 1)))
+    scalars = file.create_group("scalars")
+    _set(scalars, {}, field_names=list(held.parameters))
+    for key, values in held.parameters.items():
+        if np.shape(values) != (held.trajectories,):
+            raise ValueError(
+                f"{held.path}: parameter '{key}' has the shape {np.shape(values)}, "
+                f"{held.trajectories} trajectories ask for ({held.trajectories},)"
+            )
+        _set(scalars.create_dataset(key, data=values), {}, sample_varying=True, time_varying=False)
+    for order, names in enumerate((held.fields, (), ())):
+        group = file.create_group(f"t{order}_fields")
+        _set(group, {}, field_names=list(names))
+        for key in names:
+            shape = (held.trajectories, len(held.times), *held.grid.points)
+            block = max(1, CHUNK // (np.dtype(dtype).itemsize * math.prod(held.grid.points)))
+            chunks = (1, min(block, len(held.times)), *held.grid.points)
+            dataset = group.create_dataset(key, shape, dtype, chunks=chunks)
+            _set(dataset, {}, sample_varying=True, time_varying=True, dim_varying=[True] * len(axes))

@@ -1,0 +1,63 @@
+"""Windows (u_j, …, u_{j+m}) of trajectories in memory, gathered by one vectorised index a batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Windows:
+    """All windows of some trajectories; window w starts at frame w mod (T − m) of the (w div (T − m))-th of them.
+
+    Args:
+        u: fields (trajectory, time, C, *X), shared with the other parts of a split.
+        rows: which of the trajectories belong to this part.
+    """
+
+    def __init__(self, u: Float[Tensor, "S T C *X"], rows: Int[Tensor, " n"]) -> None:
+        self.frames = u.flatten(0, 1)
+        self.length = u.shape[1]
+        self.rows = rows
+
+    def count(self, horizon: int) -> int:
+        """Number of windows with m = horizon."""
+        return len(self.rows) * max(0, self.length - horizon)
+
+    def ends(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "2 B C *X"]:
+        """First and last frame, u_j and u_{j+m}, of the windows asked for."""
+        starts = self.length - horizon
+        first = self.rows[index.div(starts, rounding_mode="floor")] * self.length + index.remainder(starts)
+        return self.frames[torch.stack([first, first + horizon])]
+
+
+@dataclass(frozen=True)
+class WindowLoader:
+    """Batches of one epoch. Each batch is split among the processes, so their number does not change the steps.
+
+    Args:
+        windows: what is read from.
+        order: indices of the windows in the order of this epoch.
+        horizon: m.
+        batch: windows a step, all processes together.
+        rank: this process.
+        world: number of processes.
+    """
+
+    windows: Windows
+    order: Int[Tensor, " n"]
+    horizon: int
+    batch: int
+    rank: int = 0
+    world: int = 1
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.order), self.batch)
+        return full + (rest >= self.world)
+
+    def __iter__(self) -> Iterator[Float[Tensor, "2 B C *X"]]:
+        for step in range(len(self)):
+            index = self.order[step * self.batch : (step + 1) * self.batch]
+            share = len(index) // self.world
+            yield self.windows.ends(index[self.rank * share : (self.rank + 1) * share], self.horizon)

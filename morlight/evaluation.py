@@ -1,0 +1,175 @@
+"""How good a learned operator is: errors of roll-outs and of the symbol against data and exact solutions."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from morlight.data import trajectories
+from morlight.operators import generator, relative_error, slopes
+from morlight.plots import Reading
+from morlight.prediction import Model
+
+KAPPA = 16.0  # the band of wavenumbers over which symbols are compared
+
+
+def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time: float) -> Float[Tensor, "*X"]:
+    """Truncated Fourier series of a square wave after a time, û = ∏_d c(κ_d) exp(−decay(|κ|) t) (Eq. 23, 25).
+
+    c(κ) = −2iN/(πκ) for odd κ and 0 for even, on [0, 2π)^D with N points along each axis.
+
+    Args:
+        points: N along each axis.
+        decay: rate at which the mode with |κ| decays, in 1/time.
+        time: t.
+    """
+    axes = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in points]
+    kappa = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    coefficients = torch.ones(points, dtype=torch.complex128)
+    for n, k in zip(points, kappa, strict=True):
+        odd = (k % 2 == 1) & (k.abs() < n / 2)
+        coefficients = coefficients * torch.where(odd, -2j * n / (math.pi * torch.where(odd, k, 1)), 0)
+    modulus = kappa.square().sum(0).sqrt()
+    return torch.fft.ifftn(coefficients * torch.exp(-decay(modulus) * time)).real
+
+
+def gauge_values(model: Model) -> Float[Tensor, " P"]:
+    """Values of u over which the gauge is fixed: those of the training data, mirrored where h is odd."""
+    low, high = model.data["low"][0], model.data["high"][0]
+    return torch.linspace(-high if "reflection" in model.settings["biases"] else low, high, 1001, dtype=torch.float64)
+
+
+def gauged_symbol(model: Model) -> Complex[Tensor, "R *K"]:
+    """g(κ) in the gauge in which h has slope 1 over the values of the training data."""
+    g = model.operator.symbol()[:, 0, 0]
+    return g * slopes(model.operator, gauge_values(model)).view(-1, *[1] * (g.ndim - 1))
+
+
+def nonlinearity(model: Model) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "R P"]]:
+    """u and h(u) in the same gauge, with h(0) = 0 (a constant in h acts through g(0) alone)."""
+    u = gauge_values(model)
+    h, zero = (model.operator.nonlinearity(v.view(1, 1, 1, -1))[:, 0, 0] for v in (u, u.new_zeros(1)))
+    return u.numpy(), ((h - zero) / slopes(model.operator, u)[:, None]).numpy()
+
+
+def reading(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> Reading:
+    """Generator and nonlinearity of every realisation, for a figure."""
+    modulus = model.operator.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
+    continuum = generator(gauged_symbol(model)[:, None, None], model.dt).flatten(1)
+    exact = None if decay is None else decay(modulus).numpy()
+    u, h = nonlinearity(model)
+    return Reading(model.data["fields"][0], modulus.numpy(), continuum.numpy(), exact, u, h)
+
+
+def symbol_errors(model: Model, decay: Callable[[Tensor], Tensor]) -> dict[str, list[float]]:
+    """Largest relative error over 0 < |κ| ≤ 16 of the increment exp(−decay Δt) − 1 and of the generator −decay."""
+    modulus = model.operator.basis.wavenumbers.double().square().sum(0).sqrt()
+    band = (modulus > 0) & (modulus <= KAPPA)
+    rate = decay(modulus[band])
+    g = gauged_symbol(model)[:, band]
+    increment = torch.expm1(-rate * model.dt)
+    continuum = generator(g[:, None, None], model.dt)[:, 0, 0]
+    return {
+        "increment_kappa16": ((g - increment).abs() / increment.abs()).amax(1).tolist(),
+        "generator_kappa16": ((continuum + rate).abs() / rate).amax(1).tolist(),
+    }
+
+
+def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) -> dict[str, Any]:
+    """Errors of every realisation on a trajectory file, in the layout of `morlight evaluate --json`.
+
+    Always `rollout_end`, the relative error of the last frame when only the first is given, over all trajectories;
+    for walkers also `square_wave_t1` (Eq. 23, 25), and the errors of the symbol over κ ≤ 16.
+
+    Args:
+        model: the operator.
+        path: trajectory file on the grid of the training data.
+        rows: which trajectories to use, all where left out.
+    """
+    described = trajectories.describe(path)
+    check_grid(model, described)
+    check_time(model, described)
+    fields = tuple(model.data["fields"])
+    ends = trajectories.read(described.path, fields, times=slice(None, None, len(described.times) - 1))
+    ends = ends if rows is None else ends[list(rows)]
+    steps = round((described.times[-1] - described.times[0]) / model.dt)
+    final = model.predict(ends[:, 0], steps, every=steps, finite=False)[:, :, -1]
+    truth = torch.from_numpy(ends[None, :, 1].astype(np.float64)).flatten(1)
+    errors = {"rollout_end": relative_error(torch.from_numpy(final).flatten(1), truth).tolist()}
+    start = ends[:, 0]
+    decay = walkers_decay(described)
+    if decay is not None:
+        points = described.grid.points
+        start = square_wave(points, decay, 0.0).numpy()[None, None]
+        final = model.predict(start, round(1 / model.dt), every=round(1 / model.dt), finite=False)[:, :, -1]
+        exact = square_wave(points, decay, 1.0).flatten()
+        errors["square_wave_t1"] = relative_error(torch.from_numpy(final).flatten(1), exact).tolist()
+        errors |= symbol_errors(model, decay)
+    return {
+        "checkpoint": str(model.path),
+        "data": str(path),
+        "realizations": model.realizations,
+        "dt": model.dt,
+        "errors": {name: summary(values) for name, values in errors.items()},
+        "mass_drift": {name: drift(start[:, c], final[:, :, c]) for c, name in enumerate(fields)},
+        "noise_ceiling": None,
+    }
+
+
+def check_grid(model: Model, described: trajectories.Trajectories) -> None:
+    """Refuse data that the model cannot be applied to.
+
+    Raises:
+        ValueError: naming the file, what it has and what the checkpoint needs.
+    """
+    for key, got, due in (
+        ("grid points", list(described.grid.points), model.data["points"]),
+        ("domain length", list(described.grid.length), model.data["length"]),
+        ("boundaries", list(described.grid.boundaries), model.data["boundaries"]),
+    ):
+        if not (got == due or (key == "domain length" and np.allclose(got, due, rtol=1e-6))):
+            raise ValueError(f"{described.path}: {key} {got}, expected {due} as in the training data of {model.path}")
+    missing = set(model.data["fields"]) - set(described.fields)
+    if missing:
+        raise ValueError(
+            f"{described.path}: field {', '.join(sorted(missing))} is missing, {model.path} needs it;"
+            f" the file has {', '.join(described.fields)}"
+        )
+
+
+def check_time(model: Model, described: trajectories.Trajectories) -> None:
+    """Refuse data with fewer than two frames, or with frames between the steps of the model.
+
+    Raises:
+        ValueError: naming the file and both spacings.
+    """
+    ratio = described.dt / model.dt
+    if not (ratio > 0.5 and abs(ratio - round(ratio)) < 1e-6 * ratio):
+        raise ValueError(f"{described.path}: frames are {described.dt} apart, expected a multiple of Δt = {model.dt}")
+
+
+def walkers_decay(described: trajectories.Trajectories) -> Callable[[Tensor], Tensor] | None:
+    """|κ| ↦ D |κ|^α where the file holds walkers on [0, 2π)^D, of which the exact solution is known; else None."""
+    settings = described.attributes.get("generator_parameters", {})
+    if described.attributes.get("generator") not in ("brownian", "levy"):
+        return None
+    alpha = float(settings["alpha"])
+    return lambda modulus: modulus**alpha
+
+
+def drift(start: np.ndarray, final: np.ndarray) -> list[float]:
+    """Change of the total of each realisation, |mean u(t) − mean u(0)| / rms u(0), the largest over the batch."""
+    axes = tuple(range(1, start.ndim))
+    change = np.abs(final.mean(axis=tuple(a + 1 for a in axes)) - start.mean(axis=axes))
+    return (change / np.sqrt((start**2).mean(axis=axes))).max(axis=1).tolist()
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    """Values of the realisations with median and minimum; one that is not finite counts as infinite."""
+    known = np.where(np.isfinite(values), values, np.inf)
+    return {"per_realization": known.tolist(), "median": float(np.median(known)), "min": float(known.min())}

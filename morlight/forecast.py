@@ -1,0 +1,79 @@
+"""Predictions as trajectory files: one trajectory a realisation, with the checkpoint and the start in its attributes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from morlight import __version__, evaluation, plots
+from morlight.data import trajectories
+from morlight.prediction import Model
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a roll-out begins: one frame of one trajectory in a trajectory file."""
+
+    path: str
+    trajectory: int = 0
+    frame: int = 0
+
+    def read(self, model: Model) -> np.ndarray:
+        """The initial state (C, *X), checked against the model.
+
+        Raises:
+            ValueError: naming the file and what does not fit.
+        """
+        described = trajectories.describe(self.path)
+        evaluation.check_grid(model, described)
+        for name, asked, held in (
+            ("trajectory", self.trajectory, described.trajectories),
+            ("frame", self.frame, len(described.times)),
+        ):
+            if not 0 <= asked < held:
+                raise ValueError(f"{self.path}: {name} {asked} is not there, expected 0 to {held - 1}")
+        rows, times = (slice(index, index + 1) for index in (self.trajectory, self.frame))
+        return trajectories.read(self.path, model.data["fields"], rows, times)[0, 0]
+
+
+def write(
+    model: Model, start: Start, steps: int, *, every: int = 1, output: str | Path, plot: str | Path | None = None
+) -> None:
+    """Roll out and write the file, and the figure where one is asked for.
+
+    Args:
+        model: the operator.
+        start: the initial state.
+        steps: number of steps Δt, at least 1.
+        every: steps between two frames of the file.
+        output: trajectory file to write.
+        plot: figure to write.
+
+    Raises:
+        ValueError: where something given does not fit; nothing is written then.
+        FloatingPointError: where the roll-out is not finite.
+    """
+    if steps < 1 or every < 1 or steps % every:
+        raise ValueError(f"steps is {steps} and every is {every}, expected steps ≥ 1 and a multiple of every ≥ 1")
+    if plot is not None:
+        plots.check(plot)
+    initial = start.read(model)
+    frames = model.predict(initial, steps, every=every)
+    times = np.arange(frames.shape[1]) * every * model.dt
+    grid = trajectories.Grid(*(tuple(model.data[key]) for key in ("points", "length", "boundaries")))
+    trajectories.write(
+        output,
+        name=f"prediction of {model.data['name']}",
+        fields={name: frames[:, :, c].astype(np.float32) for c, name in enumerate(model.data["fields"])},
+        grid=grid,
+        times=times,
+        parameters={"realization": np.arange(model.realizations)},
+        provenance={
+            "generator": "morlight predict",
+            "version": __version__,
+            "checkpoint": str(model.path),
+            "initial": f"{start.path}, trajectory {start.trajectory}, frame {start.frame}",
+        },
+    )
+    if plot is not None:
+        plots.prediction(frames, times, plot, fields=model.data["fields"], grid=grid)

@@ -1,0 +1,80 @@
+"""Plain values, as a checkpoint keeps them, to an operator: the one place where words of a configuration get a class."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from morlight.operators.bases import Basis, Cosine, Fourier
+from morlight.operators.biases import Conservative, Isotropic, Odd
+from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
+from morlight.operators.spectral import SpectralOperator
+
+BIASES = ("conservation", "isotropy", "reflection")
+SYMBOLS = ("dissipative", "plain")
+
+
+def basis(points: Sequence[int], length: Sequence[float], boundaries: Sequence[str]) -> Basis:
+    """Tensor product over the axes: Fourier where the boundary is periodic, cosine (Neumann) at walls."""
+    if set(boundaries) == {"PERIODIC"}:
+        return Fourier(tuple(points), tuple(length))
+    factors: list[Basis] = [
+        Fourier(n, size) if boundary == "PERIODIC" else Cosine(n, size)
+        for n, size, boundary in zip(points, length, boundaries, strict=True)
+    ]
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return product
+
+
+def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> SpectralOperator:
+    """The operator that a model's words and the description of its data mean, freshly initialised.
+
+    Args:
+        model: biases, symbol, width, depth, activation, realizations, seed, literal.
+        data: points, length, boundaries, fields, scale (see `morlight.data.datamodule`).
+
+    Raises:
+        ValueError: for an unknown word, or more than one field.
+    """
+    unknown = set(model["biases"]) - set(BIASES)
+    if unknown:
+        raise ValueError(f"biases: {', '.join(sorted(unknown))} is unknown; choose among {', '.join(BIASES)}")
+    if len(data["fields"]) != 1:
+        raise ValueError(f"fields: this operator takes one field, the data have {', '.join(data['fields'])}")
+    space = basis(data["points"], data["length"], data["boundaries"])
+    scale = [1.0] if model["literal"] else data["scale"]
+    return SpectralOperator(space, _symbol(model, space), _nonlinearity(model), tuple(scale))
+
+
+def _symbol(model: Mapping[str, Any], space: Basis) -> nn.Module:
+    isotropic = "isotropy" in model["biases"]
+    dimensions = 1 if isotropic else len(space.points)
+    kappa = space.wavenumbers.double().square().sum(0).sqrt()
+    smallest, largest = float(kappa[kappa > 0].min()), float(kappa.max())
+    if model["symbol"] == "plain":
+        network = _network(model, dimensions, 2, stream=0)
+        g: nn.Module = Symbol(network, 1.0 if model["literal"] else largest)
+    elif model["symbol"] == "dissipative":
+        network = _network(model, DissipativeSymbol.inputs(dimensions), 1 + dimensions, stream=0)
+        middle = math.sqrt(smallest * largest)
+        g = DissipativeSymbol(network, middle, math.log(largest / middle))
+    else:
+        raise ValueError(f"symbol: {model['symbol']!r} is unknown; choose one of {', '.join(SYMBOLS)}")
+    if isotropic:
+        g = Isotropic(g, complex_symbol=model["literal"])
+    return Conservative(g) if "conservation" in model["biases"] else g
+
+
+def _nonlinearity(model: Mapping[str, Any]) -> nn.Module:
+    h: nn.Module = Nonlinearity(_network(model, 1, 1, stream=1))
+    return Odd(h, literal=model["literal"]) if "reflection" in model["biases"] else h
+
+
+def _network(model: Mapping[str, Any], inputs: int, outputs: int, *, stream: int) -> Perceptrons:
+    seeds = tuple(2 * (model["seed"] + r) + stream for r in range(model["realizations"]))
+    return Perceptrons(
+        inputs, outputs, width=model["width"], depth=model["depth"], activation=model["activation"], seeds=seeds
+    )

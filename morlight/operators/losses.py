@@ -1,0 +1,59 @@
+"""Losses over windows (u_j, …, u_{j+m}) and the relative errors of the figures."""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from morlight.operators.bases import Basis
+
+
+def mean_square(prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
+    """Mean over batch and points of |(I + L)^m u_j − u_{j+m}|² for each realisation (Eq. 21)."""
+    return (prediction - target).square().flatten(1).mean(1)
+
+
+class NoiseWeighted:
+    """Mean square over modes, each in the unit of its own noise; 1 means as good as the linear model per mode.
+
+    A field counted from finitely many particles fluctuates by itself, in mode κ by the fraction 1 − |λ|^2m of its
+    variance within m steps, where λ = 1 + g. Squares over points (Eq. 21) are ruled by the short waves, where this
+    is almost everything, and leave the long ones unlearned. Here each mode is divided by the variance of
+    û_{j+m} − λ^m û_j, with λ from least squares over one step, which needs no model of the noise.
+
+    Args:
+        basis: Π.
+        variance: V(κ) of each field and mode (C, *K), from `residual_variance`.
+    """
+
+    # Modes that hardly change (the mass) have hardly any noise; below this fraction of the largest variance they
+    # would outweigh everything else by their rounding errors.
+    FLOOR = 1e-4
+
+    def __init__(self, basis: Basis, variance: Float[Tensor, "C *K"]) -> None:
+        self.basis = basis
+        largest = variance.flatten(1).amax(1).view(-1, *[1] * (variance.ndim - 1))
+        self.weight = 1 / variance.clamp_min(self.FLOOR * largest)
+
+    def __call__(self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
+        """Mean over batch and modes of |Π((I + L)^m u_j − u_{j+m})|² / V for each realisation."""
+        c = self.basis.forward(prediction - target)
+        return (torch.view_as_real(c).square().sum(-1) * self.weight).flatten(1).mean(1)
+
+
+def linear_fit(first: Complex[Tensor, "n C *K"], second: Complex[Tensor, "n C *K"]) -> Complex[Tensor, "C *K"]:
+    """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode by itself."""
+    return (second * first.conj()).sum(0) / first.abs().square().sum(0).clamp_min(torch.finfo(first.real.dtype).tiny)
+
+
+def residual_variance(
+    factor: Complex[Tensor, "C *K"], first: Complex[Tensor, "n C *K"], last: Complex[Tensor, "n C *K"], horizon: int
+) -> Float[Tensor, "C *K"]:
+    """V(κ), mean of |û_{j+m} − λ^m û_j|² over windows with horizon m."""
+    return (last - factor**horizon * first).abs().square().mean(0)
+
+
+def relative_error(
+    prediction: Float[Tensor, "*lead points"], truth: Float[Tensor, "*leading points"]
+) -> Float[Tensor, "*lead"]:
+    """‖a − b‖₂ / ‖b‖₂ over the last axis."""
+    return (prediction - truth).norm(dim=-1) / truth.norm(dim=-1)

@@ -1,0 +1,122 @@
+"""From a checkpoint to roll-outs: needs the file alone, neither Lightning nor the training data."""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from morlight.operators import SpectralOperator, build, states
+
+LAYOUTS = (1,)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained operator with all that its checkpoint knows of it.
+
+    Attributes:
+        path: the checkpoint.
+        operator: R realisations in double precision.
+        settings: hyper-parameters of the training, plain values.
+        data: description of the training data: fields, points, length, boundaries, dt, scale, low, high.
+    """
+
+    path: Path
+    operator: SpectralOperator
+    settings: dict[str, Any]
+    data: dict[str, Any]
+
+    @property
+    def realizations(self) -> int:
+        """R."""
+        return self.settings["realizations"]
+
+    @property
+    def dt(self) -> float:
+        """Δt, one step, in the time unit of the data."""
+        return self.data["dt"]
+
+    def predict(self, initial: np.ndarray, steps: int, *, every: int = 1, finite: bool = True) -> np.ndarray:
+        """Roll-out of every realisation, frame 0 being the initial state.
+
+        Args:
+            initial: (B, C, *X), (C, *X) or, for one field, (*X), in the units of the data.
+            steps: number of steps Δt.
+            every: keep every so many steps; divides steps.
+            finite: stop at the first state that is not finite; otherwise NaN is carried on.
+
+        Returns:
+            (R, B, T, C, *X), without the axes B and C where the initial state has none.
+
+        Raises:
+            ValueError: where the initial state does not fit the operator.
+            FloatingPointError: where a state is not finite, with the step at which it happened.
+        """
+        u = torch.as_tensor(np.asarray(initial), dtype=torch.float64)
+        given = u.ndim
+        u = self._batched(u)
+        frames = np.stack(list(self._states(u[None], steps, every, finite)), 2)
+        dimensions = len(self.data["points"])
+        if given == dimensions:
+            return frames[:, 0, :, 0]
+        return frames[:, 0] if given == dimensions + 1 else frames
+
+    def _states(self, u: Tensor, steps: int, every: int, finite: bool) -> Iterator[np.ndarray]:
+        frames = states(self.operator, u, steps, every=every)
+        total = 1 + steps // max(every, 1)
+        for frame, state in enumerate(tqdm(frames, "predicting", total, delay=2, leave=False, unit="frame")):
+            broken = (~state.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
+            if broken and finite:
+                raise FloatingPointError(f"realisation(s) {broken} of {self.path} are not finite after {frame * every} steps")
+            yield state.numpy()
+
+    def _batched(self, u: Tensor) -> Tensor:
+        points, fields = tuple(self.data["points"]), len(self.data["fields"])
+        full = (fields, *points)
+        if u.ndim == len(points) and fields == 1:
+            u = u[None]
+        if u.ndim == len(full):
+            u = u[None]
+        if u.ndim != 1 + len(full) or tuple(u.shape[1:]) != full:
+            raise ValueError(
+                f"initial state has shape {tuple(u.shape)}, expected {points} points"
+                f" of {fields} field(s) ({', '.join(self.data['fields'])})"
+            )
+        if not u.isfinite().all():
+            raise ValueError("initial state holds NaN or infinite values, expected finite numbers")
+        return u
+
+
+def load(path: str | Path) -> Model:
+    """The model in a checkpoint file, opened without executing any code in it.
+
+    Raises:
+        ValueError: where the file is missing, damaged, or not a checkpoint of morlight.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such checkpoint file")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not a readable checkpoint of morlight, expected one that `morlight fit` wrote") from error
+    marks = checkpoint.get("morlight") if isinstance(checkpoint, dict) else None
+    if not isinstance(marks, dict):
+        raise ValueError(f"{path}: key 'morlight' is missing, expected a checkpoint that `morlight fit` wrote")
+    if marks.get("layout") not in LAYOUTS:
+        raise ValueError(f"{path}: layout {marks.get('layout')} is unknown to this version, expected one of {LAYOUTS}")
+    settings = dict(checkpoint["hyper_parameters"])
+    data = settings.pop("data")
+    operator = build.operator(settings, data)
+    weights = {key.removeprefix("operator."): value for key, value in checkpoint["state_dict"].items()}
+    try:
+        operator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the weights do not fit the hyper-parameters beside them") from error
+    return Model(path, operator.double().eval().requires_grad_(False), settings, data)

@@ -1,0 +1,157 @@
+"""`morlight fit`, `validate` and `test`: LightningCLI with the tracker, checkpoints and a report at the end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from morlight import prediction
+from morlight.store import resolve
+from morlight.data.datamodule import TrajectoryDataModule
+from morlight.tracking import Tracker
+from morlight.training import curriculum
+from morlight.training.guard import DivergenceGuard
+from morlight.training.module import OperatorModule
+from morlight.training.progress import Bar
+from morlight.training.report import FinalReport
+
+FOLDER = Path("mlruns") / "fits"
+
+DEFAULTS: dict[str, Any] = {
+    "accelerator": "auto",
+    "devices": 1,
+    "max_epochs": 3,
+    "enable_checkpointing": False,  # ours is added once the run has a name
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "reload_dataloaders_every_n_epochs": 1,  # the horizon changes from stage to stage
+}
+
+
+class FitCLI(LightningCLI):
+    """Parses model, data and trainer, and what belongs to the run as a whole."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Name, experiment and the checkpoint to start from."""
+        parser.add_argument("--name", type=str | None, help="name of the run; the configuration's where left out")
+        parser.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
+        parser.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
+
+    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
+        """The trainer with the tracker; nothing is written before the run starts."""
+        config = self.config_init
+        files = config.get("config") or []
+        self.run_name = config["name"] or (Path(str(files[-1])).stem if files else "fit")
+        self.checkpoint = _starting_point(config["ckpt_path"], self.run_name)
+        run = None if self.checkpoint is None else _marks(self.checkpoint).get("run")
+        self.tracker = Tracker(experiment=config["experiment"], name=self.run_name, run_id=run)
+        return super().instantiate_trainer(logger=self.tracker, **kwargs)
+
+
+def main(task: str, arguments: Sequence[str]) -> None:
+    """Run fit, validate or test with the words of the command line.
+
+    Raises:
+        ValueError: one sentence for anything that the user gave and that cannot be.
+    """
+    cli = FitCLI(
+        OperatorModule,
+        TrajectoryDataModule,
+        save_config_callback=None,
+        seed_everything_default=False,
+        trainer_defaults=DEFAULTS | {"callbacks": [DivergenceGuard(), Bar()]},
+        parser_kwargs={"prog": f"morlight {task}", "exit_on_error": False},
+        args=list(arguments),
+        run=False,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+    )
+    torch.set_float32_matmul_precision("highest")
+    cli.datamodule.setup()
+    if cli.checkpoint is not None:
+        _check_fits(cli.checkpoint, cli.model, cli.datamodule)
+    path = None if cli.checkpoint is None else str(cli.checkpoint)
+    if task == "fit":
+        _fit(cli, path)
+    elif path is None:
+        raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
+    else:
+        cli.trainer.logger = None
+        getattr(cli.trainer, task)(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+
+
+def _fit(cli: FitCLI, path: str | None) -> None:
+    curriculum.stage_of(0, epochs=cli.trainer.max_epochs or 0, stages=len(cli.model.hparams.horizons))
+    windows = cli.datamodule.windows("train")
+    if windows.count(max(cli.model.hparams.horizons)) == 0:
+        raise ValueError(
+            f"{cli.datamodule.file.path}: {windows.length} frames are too few for model.horizons"
+            f" {cli.model.hparams.horizons}"
+        )
+    if cli.trainer.is_global_zero:
+        _announce(cli)
+    held_out = cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons)) > 0
+    cli.model.run = cli.tracker.run_id
+    cli.trainer.callbacks += [
+        FinalReport(cli.tracker),
+        ModelCheckpoint(
+            dirpath=FOLDER / cli.run_name / str(cli.tracker.run_id),
+            filename="best",
+            monitor="val_loss/median" if held_out else None,
+            save_last=True,
+            save_top_k=1 if held_out else 0,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        ),
+    ]
+    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+
+
+def _announce(cli: FitCLI) -> None:
+    """Config, data and where everything goes, before the first step."""
+    file = cli.datamodule.file
+    cli.tracker.log_text(cli.parser.dump(cli.config, skip_none=False), "config.yaml")
+    cli.tracker.log_dataset(
+        file.path,
+        file.name,
+        cli.datamodule.description["digest"],
+        {"trajectories": file.trajectories, "frames": len(file.times), "points": list(file.grid.points)},
+    )
+
+
+def _starting_point(word: str | None, name: str) -> Path | None:
+    """The checkpoint that `--ckpt_path` means."""
+    if word is None:
+        return None
+    if word != "last":
+        return resolve(word)
+    found = sorted((FOLDER / name).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ValueError(f"ckpt_path: {FOLDER / name} has no last.ckpt, expected an earlier fit named '{name}'")
+    return found[-1]
+
+
+def _marks(path: Path) -> dict[str, Any]:
+    prediction.load(path)  # says in one sentence what is wrong with the file
+    marks: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["morlight"]
+    return marks
+
+
+def _check_fits(path: Path, module: OperatorModule, data: TrajectoryDataModule) -> None:
+    """Refuse to continue another model's checkpoint, or on other data.
+
+    Raises:
+        ValueError: naming the first key that differs.
+    """
+    saved = prediction.load(path)
+    for key, value in module.hparams.items():
+        if key != "data" and saved.settings.get(key) != value:
+            raise ValueError(f"{path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration")
+    if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.file.grid.points):
+        raise ValueError(f"{data.file.path}: other fields or points than those that {path} was trained on")
+
+

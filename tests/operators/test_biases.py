@@ -1,0 +1,117 @@
+import pytest
+import torch
+
+from morlight.operators import rollout
+
+
+def field(*points, seed=5):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, 3, 1, *points, generator=generator, dtype=torch.float64)
+
+
+def band_limited_radial(points, centre):
+    """A Gaussian ring of modes |κ| ≤ 6 around a centre, which a rotation about the centre leaves unchanged."""
+    k = torch.fft.fftfreq(points, 1 / points, dtype=torch.float64)
+    modulus = (k[:, None] ** 2 + k[None] ** 2).sqrt()
+    shift = torch.exp(-1j * (k[:, None] * centre[0] + k[None] * centre[1]))
+    return torch.fft.ifftn(torch.where(modulus <= 6, torch.exp(-(modulus**2) / 8), 0) * shift).real
+
+
+@pytest.mark.parametrize("symbol", ["plain", "dissipative"])
+@pytest.mark.parametrize("points", [(32,), (16, 16)])
+def test_conservation_keeps_the_mean_over_1000_steps_whatever_the_weights(make_operator, points, symbol):
+    operator = make_operator(points, symbol=symbol, biases=["conservation"])
+    with torch.no_grad():  # small increments, so that a random operator stays bounded
+        operator.h.network.weights[-1].mul_(0.02)
+        u = field(*points)
+        end = rollout(operator, u, 1000, every=1000)[:, :, -1]
+    assert end.abs().max() < 100
+    assert (end - u).abs().max() > 0.1  # it does something
+    drift = (end.flatten(3).mean(-1) - u.flatten(3).mean(-1)).abs().max()
+    assert drift < 1e-12  # 1000 roundings of numbers of order one
+
+
+def test_without_conservation_the_mean_drifts(make_operator):
+    operator = make_operator(biases=[])
+    u = field(32)
+    assert (rollout(operator, u, 1)[:, :, 1].mean(-1) - u.mean(-1)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("points", [(32,), (16, 16)])
+def test_reflection_turns_minus_u_into_minus_the_increment(make_operator, points):
+    operator = make_operator(points, biases=["reflection"])
+    u = field(*points)
+    assert torch.equal(operator(-u), -operator(u))
+
+
+def test_without_reflection_minus_u_goes_elsewhere(make_operator):
+    operator = make_operator(biases=[])
+    u = field(32)
+    assert (operator(-u) + operator(u)).abs().max() > 1e-2
+
+
+def test_reflection_vanishes_at_zero_and_is_continuous_there_unless_literal(make_operator):
+    near = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64).view(1, 1, 1, 3)
+    smooth = make_operator(biases=["reflection"]).nonlinearity(near)
+    literal = make_operator(biases=["reflection"], literal=True).nonlinearity(near)
+    assert smooth.abs().max() < 1e-8  # slope of order one times 1e-9
+    assert literal[..., 1].abs().max() == 0
+    assert (literal[..., 2] - literal[..., 0]).abs().min() > 1e-3
+
+
+def test_odd_part_of_several_fields_is_odd():
+    from morlight.operators import Nonlinearity, Odd, Perceptrons
+
+    h = Odd(Nonlinearity(Perceptrons(2, 2, seeds=(0, 1)))).double()
+    u = torch.randn(1, 3, 2, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(h(-u), -h(u))
+
+
+@pytest.mark.parametrize("symbol", ["plain", "dissipative"])
+def test_isotropy_commutes_with_quarter_turns_and_mirrors(make_operator, symbol):
+    operator = make_operator((16, 16), symbol=symbol, biases=["isotropy"])
+    u = field(16, 16)
+    for turn in (lambda v: torch.rot90(v, 1, (-2, -1)), lambda v: v.flip(-1), lambda v: v.transpose(-2, -1)):
+        assert torch.allclose(operator(turn(u)), turn(operator(u)), rtol=0, atol=1e-13)
+
+
+def test_without_isotropy_a_quarter_turn_changes_the_result(make_operator):
+    operator = make_operator((16, 16), biases=[])
+    u = field(16, 16)
+    assert (operator(torch.rot90(u, 1, (-2, -1))) - torch.rot90(operator(u), 1, (-2, -1))).abs().max() > 1e-2
+
+
+def test_isotropy_keeps_radial_fields_radial_between_the_grid_directions(make_operator):
+    operator = make_operator((48, 48), biases=["isotropy"])
+    operator.h = torch.nn.Identity()  # h∘u of a band-limited field is not band-limited, the symbol alone is tested
+    ring = operator(band_limited_radial(48, (3.0, 3.0))[None, None, None])[0, 0, 0]
+    c = torch.fft.fftn(ring) / torch.fft.fftn(band_limited_radial(48, (3.0, 3.0))).where(ring.new_ones(48, 48) > 0, 1)
+    k = torch.fft.fftfreq(48, 1 / 48, dtype=torch.float64)
+    modulus = (k[:, None] ** 2 + k[None] ** 2).sqrt()
+    for direction in ((5, 0), (3, 4), (4, 3), (0, 5)):  # all with |κ| = 5
+        assert abs(c[direction] - c[5, 0]) < 1e-10  # division by a coefficient of 0.04
+    assert modulus[3, 4] == 5
+
+
+def test_isotropic_symbol_is_real_unless_literal(make_operator):
+    assert make_operator((8, 8), biases=["isotropy"]).symbol().imag.abs().max() == 0
+    assert make_operator((8, 8), biases=["isotropy"], literal=True).symbol().imag.abs().max() > 0
+
+
+@pytest.mark.parametrize("points", [(32,), (31,), (16, 16)])
+def test_translation_commutes_with_the_operator(make_operator, points):
+    operator = make_operator(points, symbol="dissipative", biases=[])
+    u = field(*points)
+    moved = torch.roll(u, [3] * len(points), list(range(3, 3 + len(points))))
+    expected = torch.roll(operator(u), [3] * len(points), list(range(3, 3 + len(points))))
+    assert torch.allclose(operator(moved), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("points", [(32,), (16, 16)])
+def test_dissipative_symbol_never_amplifies_and_belongs_to_a_real_operator(make_operator, points):
+    operator = make_operator(points, symbol="dissipative", biases=[])
+    symbol = operator.symbol()
+    assert (1 + symbol).abs().max() <= 1 + 1e-15
+    kappa = operator.basis.wavenumbers
+    assert torch.allclose(operator.g(-kappa), symbol.conj(), rtol=0, atol=1e-15)
+    assert symbol.imag.abs().max() > 0.01

@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from morlight.operators import Fourier, NoiseWeighted, generator, mean_square, relative_error, slopes
+from morlight.operators.losses import linear_fit, residual_variance
+
+
+def noisy_modes(factor, count=4000, modes=9, seed=0):
+    """û_{j+1} = λ û_j + noise of variance 1 − |λ|², the law of independent walkers."""
+    rng = np.random.default_rng(seed)
+    shape = (count, 1, modes)
+    first = (rng.normal(size=shape) + 1j * rng.normal(size=shape)) / math.sqrt(2)
+    noise = (rng.normal(size=shape) + 1j * rng.normal(size=shape)) / math.sqrt(2)
+    second = factor * first + np.sqrt(1 - np.abs(factor) ** 2) * noise
+    return torch.from_numpy(first), torch.from_numpy(second)
+
+
+def test_linear_fit_finds_the_factor_of_each_mode():
+    factor = np.exp(-0.05 * np.arange(9) ** 2)
+    error = linear_fit(*noisy_modes(factor))[0].numpy() - factor
+    assert np.all(np.abs(error) <= 5 * np.sqrt((1 - factor**2) / 4000) + 1e-12)  # 5 σ/√n
+
+
+def test_residual_variance_is_that_of_the_noise():
+    factor = np.exp(-0.05 * np.arange(1, 10) ** 2)
+    first, second = noisy_modes(factor)
+    variance = residual_variance(torch.from_numpy(factor).to(first.dtype)[None], first, second, 1)[0].numpy()
+    assert variance == pytest.approx(1 - factor**2, rel=5 / math.sqrt(4000))
+
+
+def test_noise_weighted_loss_of_the_true_operator_is_one():
+    basis = Fourier(16, 2 * math.pi).double()
+    factor = np.exp(-0.05 * np.arange(1, 10) ** 2)
+    first, second = noisy_modes(factor)
+    first[..., -1] = first[..., -1].real * math.sqrt(2)  # a real field's mean and Nyquist modes are real
+    variance = residual_variance(torch.from_numpy(factor).to(first.dtype)[None], first, second, 1)
+    target, prediction = (basis.inverse(c) for c in (second, torch.from_numpy(factor) * first))
+    interior = NoiseWeighted(basis, variance)
+    c = basis.forward((prediction - target)[None])[..., 1:-1].abs().square() * interior.weight[..., 1:-1]
+    assert c.mean().item() == pytest.approx(1, rel=1e-12)
+
+
+def test_mean_square_is_taken_for_each_realization():
+    prediction = torch.tensor([[0.0, 1.0], [3.0, 3.0]]).view(2, 1, 1, 2)
+    assert mean_square(prediction, torch.zeros(1, 1, 1, 2)).tolist() == [0.5, 9.0]
+
+
+def test_relative_error_of_twice_the_truth_is_one():
+    truth = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(relative_error(2 * truth, truth), torch.ones(3))
+
+
+def test_generator_inverts_the_exact_increment_and_is_undefined_where_the_state_changes_sign():
+    rate = torch.tensor([0.5, 40.0, 900.0], dtype=torch.float64)
+    increment = torch.expm1(-rate * 1e-3).to(torch.complex128).view(1, 1, 1, -1)
+    assert torch.allclose(generator(increment, 1e-3).real.flatten(), -rate, rtol=1e-12)
+    assert generator(torch.full((1, 1, 1, 1), -1.5 + 0j), 1e-3).real.isnan().all()
+
+
+def test_slopes_scale_with_h_and_leave_the_operator_alone(make_operator):
+    operator = make_operator(biases=["reflection"])
+    values = torch.linspace(-2, 2, 101, dtype=torch.float64)
+    before = slopes(operator, values)
+    with torch.no_grad():
+        operator.h.nonlinearity.network.weights[-1].mul_(3)
+        operator.h.nonlinearity.network.offsets[-1].mul_(3)
+    assert torch.allclose(slopes(operator, values), 3 * before)
