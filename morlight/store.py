@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 if TYPE_CHECKING:
@@ -83,16 +83,31 @@ def _create(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder, _quiet():
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
             draft = Path(folder) / file.name
-            SqlAlchemyStore(f"{SQLITE}{draft}", artifacts(file)).engine.dispose()
+            _migrate(draft, artifacts(file))
             os.link(draft, file)
     except FileExistsError:
         if not file.is_file():
             raise ValueError(f"{file}: expected a tracking database here, found something else") from None
     except OSError as error:
         raise ValueError(f"{file}: the tracking database cannot be made ({error.strerror})") from error
+
+
+def _migrate(draft: Path, artifact_root: str) -> None:
+    """Make the tables, written to the disk once: a slow disk takes 5 s for the commits of the migrations."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import Engine, event
+
+    def unsynchronised(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", unsynchronised)
+    try:
+        SqlAlchemyStore(f"{SQLITE}{draft}", artifact_root).engine.dispose()
+    finally:
+        event.remove(Engine, "connect", unsynchronised)
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def artifacts(file: Path) -> str:
@@ -241,21 +256,24 @@ def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
         raise ValueError(f"{uri}: the tracking server shows its own pages; open this address in a browser")
     _require_free(host, port)
     connect(uri)
-    server = _start(uri, host, port)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if _answers(server, host, port):
-            print(f"MLflow on {uri}: http://{host}:{port} (end with Ctrl-C)", flush=True)
-        server.wait()
-        raise ValueError(f"the MLflow server ended with status {server.returncode}; its last words are above")
-    except KeyboardInterrupt:
-        return
-    finally:
-        _stop(server)
-        signal.signal(signal.SIGTERM, before)
+    with tempfile.TemporaryFile() as words:
+        server = _start(uri, host, port, words)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            if _answers(server, host, port):
+                print(f"MLflow on {uri}: http://{host}:{port} (end with Ctrl-C)", flush=True)
+            status = server.wait()
+            words.seek(0)
+            last = words.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise ValueError(f"the MLflow server ended by itself with status {status}: {last}")
+        except KeyboardInterrupt:
+            return
+        finally:
+            _stop(server)
+            signal.signal(signal.SIGTERM, before)
 
 
-def _start(uri: str, host: str, port: int) -> "subprocess.Popen[bytes]":
+def _start(uri: str, host: str, port: int, words: IO[bytes]) -> "subprocess.Popen[bytes]":
     surroundings = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: a URI may hold a password
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -267,7 +285,8 @@ def _start(uri: str, host: str, port: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, *command, "--log-level warning"],
         env=surroundings,
-        stdout=subprocess.DEVNULL,
+        stdout=words,
+        stderr=words,
         start_new_session=True,
     )
 

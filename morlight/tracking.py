@@ -45,7 +45,13 @@ INTERVAL = 5.0  # s between two sendings of a buffer that is not full
 PATIENCE = 30.0  # s that the end of a run waits for a server that is away
 
 # "finished" comes from SLURM's signal only, when Lightning has the job queued again
-STATUS = {"success": "FINISHED", "finished": "SCHEDULED", "failed": "FAILED", "interrupted": "KILLED"}
+STATUS = {
+    "success": "FINISHED",
+    "finished": "SCHEDULED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+    "aborted": "KILLED",
+}
 
 
 class Measurement(NamedTuple):
@@ -162,8 +168,8 @@ class Tracker(Logger):
         return str(self._folder)
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
-        """Put values, floats or tensors of one element, into the buffer; tensors stay on their device."""
+    def log_metrics(self, metrics: Mapping[str, float | int | Tensor], step: int | None = None) -> None:
+        """Put values, numbers or tensors of one element, into the buffer; tensors stay on their device."""
         now = time.time_ns() // 1_000_000
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
@@ -190,10 +196,11 @@ class Tracker(Logger):
 
     def _send(self) -> None:
         # the buffer is swapped, so that a signal handler that logs meanwhile neither loses nor repeats
-        pending, self._pending = _on_host(self._pending), []
+        pending, self._pending = self._pending, []
         from mlflow.entities import Metric
 
         try:
+            pending = _on_host(pending)
             while pending:
                 batch = [Metric(m.name, m.value, m.time, m.step) for m in pending[:METRICS_A_BATCH]]
                 self.experiment.log_batch(self._run_id, metrics=batch)

@@ -102,19 +102,18 @@ def fit(tracker, stop=None, callbacks=None, epochs=1):
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    module = Line(stop)
-    trainer.fit(module)
-    return trainer, module
+    trainer.fit(Line(stop))
 
 
-# Lightning's advice to load data in parallel; four numbers need no help
-few_workers = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def fitting(test):
+    """Marks tests that fit: Lightning 2.6 advises more workers, and uses what torch 2.13 deprecates."""
+    advice = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+    return advice(pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")(test))
 
 
-def test_imports_leave_mlflow_until_it_is_needed():
+def test_looking_at_results_needs_neither_mlflow_nor_torch_to_start():
     heavy = "{'mlflow', 'torch', 'pytorch_lightning'} & set(sys.modules)"
     assert python(f"import sys, morlight.store; print({heavy})").stdout == "set()\n"
-    assert python("import sys, morlight.tracking; print('mlflow' in sys.modules)").stdout == "False\n"
 
 
 def test_nothing_is_reported_to_the_makers_of_mlflow():
@@ -129,7 +128,7 @@ def test_processes_that_start_together_share_one_database_and_say_nothing(tmp_pa
     code = (
         "import logging, time, mlflow, mlflow.store.db.utils; logging.basicConfig(level=logging.INFO)\n"
         "from morlight.store import connect, experiment_id\n"
-        f"time.sleep(max(0, {time.time() + 3} - time.time()))\n"
+        f"time.sleep(max(0, {time.time() + 1} - time.time()))\n"
         "client = connect(); client.create_run(experiment_id(client, 'rush', create=True))"
     )
     surroundings = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
@@ -258,20 +257,22 @@ def test_a_tracker_goes_to_another_process_without_its_connections(folder):
     assert len(rows("SELECT * FROM runs")) == 1
 
 
-@few_workers
+@fitting
 def test_a_fit_that_ends_is_finished_with_all_it_logged(folder):
     tracker = Tracker(name="short", experiment="lines")
-    _, module = fit(tracker, epochs=3)
-    assert status(tracker) == "FINISHED"
+    fit(tracker, epochs=3)
     (run,) = runs("lines")
-    assert run["run_id"] == tracker.version
-    assert (run["name"], run["status"]) == ("short", "FINISHED")
-    assert run["metrics"]["weight"] == pytest.approx(module.weight.item(), rel=0.2)
+    assert (run["run_id"], run["name"], run["status"]) == (tracker.version, "short", "FINISHED")
     assert run["metrics"]["epoch"] == 2
-    assert len(rows("SELECT * FROM metrics WHERE key = 'loss'")) == 12
+    weight, losses = 1.0, []  # gradient descent on (w x)²: w ← w (1 − 2 · 0.01 x²)
+    for x in (1, 2, 3, 4) * 3:
+        losses.append((weight * x) ** 2)
+        weight *= 1 - 0.02 * x**2
+    found = rows("SELECT value FROM metrics WHERE key = 'loss' ORDER BY step")
+    assert [value for (value,) in found] == pytest.approx(losses, rel=1e-5)  # 12 steps of float32
 
 
-@few_workers
+@fitting
 def test_a_fit_that_raises_has_failed_and_stays_so(folder):
     def stop():
         raise RuntimeError("diverged")
@@ -285,7 +286,7 @@ def test_a_fit_that_raises_has_failed_and_stays_so(folder):
     assert status(tracker) == "FAILED"
 
 
-@few_workers
+@fitting
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_fit_that_is_stopped_from_outside_was_killed(folder, number):
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
@@ -375,7 +376,8 @@ def test_namespaces_of_the_command_line_are_flattened():
 def test_data_sets_are_shown_with_their_digest(folder):
     tracker = Tracker()
     digest = "0123456789abcdef" * 4
-    tracker.log_dataset("walkers.h5", "brownian", digest, {"frames": 101, "fields": ["density"]})
+    for _ in range(2):
+        tracker.log_dataset("walkers.h5", "brownian", digest, {"frames": 101, "fields": ["density"]})
     (found,) = MlflowClient(tracking_uri()).get_run(tracker.run_id).inputs.dataset_inputs
     assert (found.dataset.name, found.dataset.digest) == ("brownian", digest[:36])
     assert json.loads(found.dataset.source) == {"uri": str(folder / "walkers.h5")}
@@ -425,7 +427,7 @@ def test_files_folders_and_texts_are_kept(folder):
         tracker.log_artifact("absent.png")
 
 
-@few_workers
+@fitting
 def test_the_best_and_the_last_checkpoint_are_kept_at_the_end(folder):
     tracker = Tracker("lines")
     keeper = ModelCheckpoint(monitor="weight", mode="min", save_last=True, filename="{epoch}")
@@ -442,7 +444,7 @@ def test_the_best_and_the_last_checkpoint_are_kept_at_the_end(folder):
     assert last.read_bytes() == Path(keeper.last_model_path).read_bytes()
 
 
-@few_workers
+@fitting
 def test_without_a_quantity_to_judge_by_the_checkpoint_is_the_last(folder):
     tracker = Tracker()
     fit(tracker, callbacks=[ModelCheckpoint()])
@@ -568,9 +570,14 @@ def test_experiments_that_are_missing_or_deleted_are_told(folder):
 
 def test_runs_are_listed_whatever_their_number_the_latest_first(folder):
     client = connect()
-    where = client.create_experiment("many")
-    for i in range(1001):  # MLflow's page holds 1000
-        client.create_run(where, start_time=i, run_name=str(i))
+    first = client.create_run(client.create_experiment("many"), run_name="0", start_time=1).info.run_id
+    connection = sqlite3.connect("mlruns/mlflow.db")
+    names = [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
+    new = {"run_uuid": "printf('%032d', ?1)", "name": "?1", "start_time": "?1 + 1"}
+    copy = f"INSERT INTO runs SELECT {', '.join(new.get(n, n) for n in names)} FROM runs WHERE run_uuid = ?2"
+    connection.executemany(copy, [(i, first) for i in range(1, 1001)])  # MLflow's page holds 1000
+    connection.commit()
+    connection.close()
     assert [run["name"] for run in runs("many")] == [str(i) for i in reversed(range(1001))]
 
 
@@ -607,7 +614,7 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_metrics_logged_while_the_server_was_away_arrive_complete_and_in_order(folder, monkeypatch):
+def test_metrics_logged_while_the_server_was_away_arrive_complete_and_in_order(folder, monkeypatch, capsys):
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     tracker = Tracker()
@@ -630,20 +637,19 @@ def test_metrics_logged_while_the_server_was_away_arrive_complete_and_in_order(f
     with served(folder, port):
         tracker.log_metrics({"loss": 4000}, 4000)
         tracker.finalize("success")
+        unlucky = Tracker()
+        assert unlucky.run_id
     assert [(step, value) for _, step, value, _ in metric_rows()] == [(step, step) for step in range(4001)]
     times = [row[0] for row in rows("SELECT timestamp FROM metrics ORDER BY step")]
     assert times == sorted(times)
+    assert capsys.readouterr() == ("", "")
     assert status(tracker) == "FINISHED"
+    ends_in_a_file(unlucky, folder, monkeypatch)
 
 
-def test_metrics_that_no_server_took_end_in_a_file(folder, monkeypatch):
-    port = free_port()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+def ends_in_a_file(tracker, folder, monkeypatch):
+    """What a server that never comes back did not take is kept, and said to be kept."""
     monkeypatch.setattr(tracking, "PATIENCE", 0.5)
-    tracker = Tracker()
-    with served(folder, port):
-        tracker.log_metrics({"loss": 2.0}, 0)
-        tracker.flush()
     tracker.log_metrics({"loss": torch.tensor(0.5)}, 7)
     with pytest.warns(RuntimeWarning) as told:
         tracker.finalize("success")
@@ -670,36 +676,37 @@ def test_a_fit_goes_on_without_a_file_that_the_store_refuses(folder):
         tracker.log_text("a", "figure.txt")
 
 
-@few_workers
 def test_two_processes_make_one_run(folder):
-    script = folder / "script.py"
-    script.write_text(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    (folder / "script.py").write_text(
         "import pytorch_lightning as lightning\n"
+        "from pytorch_lightning.demos.boring_classes import BoringModel\n"
         "from morlight.tracking import Tracker\n"
-        "from test_tracking import Line\n"
-        "lightning.Trainer(accelerator='cpu', devices=2, strategy='ddp', logger=Tracker('pair'),\n"
-        "    max_epochs=2, log_every_n_steps=1, enable_progress_bar=False, enable_model_summary=False).fit(Line())\n"
+        "assert 'mlflow' not in __import__('sys').modules\n"
+        "trainer = lightning.Trainer(accelerator='cpu', devices=2, strategy='ddp', logger=Tracker('pair'),\n"
+        "    max_epochs=1, limit_train_batches=4, limit_val_batches=0, enable_progress_bar=False)\n"
+        "trainer.fit(BoringModel())\n"
+        "trainer.logger.log_metrics({'seen': 1.0}, 4)\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, cwd=folder)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (run,) = runs("pair")
-    assert run["status"] == "FINISHED"
-    assert len(rows("SELECT * FROM metrics WHERE key = 'loss'")) == 4  # 2 epochs of 4 numbers shared by 2
+    assert (run["status"], run["metrics"]) == ("FINISHED", {"seen": 1.0})
+    assert len(metric_rows()) == 1
     assert resolve(f"runs:/{run['run_id']}").name == "last.ckpt"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_pages_are_served_until_the_signal(folder, number):
+def test_the_pages_are_served_until_ctrl_c(folder):
     port = free_port()
     code = f"from morlight.store import ui; ui('127.0.0.1', {port})"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         line = process.stdout.readline()
         assert line.startswith(f"MLflow on sqlite:///{folder}/mlruns/mlflow.db: http://127.0.0.1:{port} ")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
             assert b"MLflow" in page.read()
-        process.send_signal(number)
-        assert process.communicate(timeout=30) == ("", None)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0
     assert not listens(port)
 

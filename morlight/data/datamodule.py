@@ -39,7 +39,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)
         self._parts: dict[str, Windows] = {}
 
     def setup(self, stage: str | None = None) -> None:

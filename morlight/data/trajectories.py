@@ -10,13 +10,12 @@ What holds for the whole file (provenance, constants) stands in the attributes o
 """
 
 import hashlib
-import itertools
 import json
 import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -247,3 +246,125 @@ def _lay_out(file: h5py.File, held: Trajectories, dtype: str) -> None:
             chunks = (1, min(block, len(held.times)), *held.grid.points)
             dataset = group.create_dataset(key, shape, dtype, chunks=chunks)
             _set(dataset, {}, sample_varying=True, time_varying=True, dim_varying=[True] * len(axes))
+
+
+def _set(node: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any], **more: Any) -> None:
+    """Attributes of a node; mappings as JSON, lists of words as arrays of strings."""
+    for key, value in {**attributes, **more}.items():
+        if isinstance(value, Mapping):
+            node.attrs[key] = json.dumps(value)
+        elif isinstance(value, list):
+            words = h5py.string_dtype() if all(isinstance(item, str) for item in value) else None
+            node.attrs[key] = np.array(value, dtype=words) if value else np.empty(0, "S1")
+        else:
+            node.attrs[key] = value
+
+
+def _get(node: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """Attributes of a node as plain values; what was written as JSON is read as JSON."""
+    return {key: _plain(value) for key, value in node.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str) and value.startswith("{"):
+        with suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open for reading; every way in which it cannot be read is one sentence."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file, expected a trajectory file")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, expected a trajectory file")
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"{path}: not an HDF5 file, expected a trajectory file")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path}: damaged or cut short, expected a whole HDF5 file ({error})") from error
+    with file:
+        yield file
+
+
+def _need(path: str, group: h5py.Group, key: str) -> Any:
+    """A member of a group that must be there."""
+    if key not in group:
+        raise ValueError(f"{path}: '{group.name.rstrip('/')}/{key}' is missing, expected the layout of The Well")
+    return group[key]
+
+
+def _described(file: h5py.File) -> Trajectories:
+    """Everything of the file but the values of its fields, checked against each other."""
+    path = file.filename
+    attributes = _get(file)
+    for key in ("dataset_name", "n_spatial_dims", "n_trajectories"):
+        if key not in attributes:
+            raise ValueError(f"{path}: attribute '{key}' is missing, expected the layout of The Well")
+    axes = ("x", "y", "z")[: int(attributes["n_spatial_dims"])]
+    dimensions = _need(path, file, "dimensions")
+    times = _uniform(path, _need(path, dimensions, "time"))
+    centres = [_uniform(path, _need(path, dimensions, axis)) for axis in axes]
+    if min(len(x) for x in centres) < 2:
+        raise ValueError(f"{path}: 'dimensions' has an axis of one point, expected at least 2")
+    boundaries = _boundaries(path, _need(path, file, "boundary_conditions"), axes)
+    lengths = tuple(float(x[-1] - x[0]) * len(x) / (len(x) - 1) for x in centres)
+    grid = Grid(tuple(len(x) for x in centres), lengths, boundaries)
+    count = int(attributes["n_trajectories"])
+    components = _components(file)
+    if not components:
+        raise ValueError(f"{path}: 't0_fields' and 't1_fields' hold no field, expected at least one")
+    due = (count, len(times), *grid.points)
+    for name, (dataset, component) in components.items():
+        got = dataset.shape[: dataset.ndim - len(component)]
+        if got != due:
+            raise ValueError(f"{path}: field '{name}' has the shape {got}, dimensions and attributes ask for {due}")
+    scalars = file.get("scalars", {})
+    parameters = {key: np.asarray(value) for key, value in scalars.items() if value.shape == (count,)}
+    name = str(attributes["dataset_name"])
+    return Trajectories(Path(path), name, tuple(components), grid, times, count, parameters, attributes)
+
+
+def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
+    """Values of a dimension, the same for all trajectories, equally spaced and growing."""
+    values = np.asarray(dataset, dtype=np.float64)
+    values = values[0] if values.ndim == 2 and (values == values[0]).all() else values
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"{path}: '{dataset.name}' has the shape {values.shape}, expected one axis for all trajectories")
+    steps = np.diff(values)
+    if len(steps) and not (steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)):
+        raise ValueError(f"{path}: '{dataset.name}' is not equally spaced, expected a uniform grid")
+    return values
+
+
+def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str, ...]:
+    """Type of the boundary on each axis."""
+    found = {}
+    for key in group:
+        attributes = _get(group[key])
+        for axis in attributes.get("associated_dims", []):
+            found[axis] = attributes.get("bc_type")
+    for axis in axes:
+        if found.get(axis) not in BOUNDARIES:
+            raise ValueError(
+                f"{path}: 'boundary_conditions' says {found.get(axis)} for axis {axis}, "
+                f"expected {' or '.join(BOUNDARIES)}"
+            )
+    return tuple(found[axis] for axis in axes)
+
+
+def _components(file: h5py.File) -> dict[str, tuple[h5py.Dataset, tuple[int, ...]]]:
+    """Scalar fields by name: those of t0_fields, and the components NAME_x, NAME_y, … of t1_fields."""
+    scalars = {key: (dataset, ()) for key, dataset in _need(file.filename, file, "t0_fields").items()}
+    vectors = {
+        f"{key}_{'xyz'[d]}": (dataset, (d,))
+        for key, dataset in file.get("t1_fields", {}).items()
+        for d in range(dataset.shape[-1])
+    }
+    return scalars | vectors

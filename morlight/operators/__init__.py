@@ -3,7 +3,7 @@
 from morlight.operators.bases import Cosine, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Odd
 from morlight.operators.gauge import generator, slopes
-from morlight.operators.losses import NoiseWeighted, mean_square, relative_error
+from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.spectral import SpectralOperator
 from morlight.operators.stepping import advance, rollout, states
@@ -23,6 +23,7 @@ __all__ = [
     "Symbol",
     "TensorProduct",
     "advance",
+    "bending",
     "generator",
     "mean_square",
     "relative_error",

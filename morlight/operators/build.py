@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from morlight.operators.bases import Basis, Cosine, Fourier
+from morlight.operators.bases import Basis, Fourier
 from morlight.operators.biases import Conservative, Isotropic, Odd
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.spectral import SpectralOperator
@@ -16,17 +16,14 @@ SYMBOLS = ("dissipative", "plain")
 
 
 def basis(points: Sequence[int], length: Sequence[float], boundaries: Sequence[str]) -> Basis:
-    """Tensor product over the axes: Fourier where the boundary is periodic, cosine (Neumann) at walls."""
-    if set(boundaries) == {"PERIODIC"}:
-        return Fourier(tuple(points), tuple(length))
-    factors: list[Basis] = [
-        Fourier(n, size) if boundary == "PERIODIC" else Cosine(n, size)
-        for n, size, boundary in zip(points, length, boundaries, strict=True)
-    ]
-    product = factors[0]
-    for factor in factors[1:]:
-        product = product * factor
-    return product
+    """Fourier on every axis.
+
+    Raises:
+        ValueError: where a boundary is not periodic.
+    """
+    if set(boundaries) != {"PERIODIC"}:
+        raise ValueError(f"boundaries are {', '.join(boundaries)}, expected PERIODIC on every axis")
+    return Fourier(tuple(points), tuple(length))
 
 
 def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> SpectralOperator:

@@ -52,6 +52,15 @@ def residual_variance(
     return (last - factor**horizon * first).abs().square().mean(0)
 
 
+def bending(values: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
+    """Mean of (W h″)² over mean of h′² for values of h at equal distances over a range of width W.
+
+    0 for a straight line, and the same in every gauge (h → c h).
+    """
+    steps = values.diff(dim=1)
+    return (steps.diff(dim=1) * (values.shape[1] - 1)).square().mean(1) / steps.square().mean(1)
+
+
 def relative_error(
     prediction: Float[Tensor, "*lead points"], truth: Float[Tensor, "*leading points"]
 ) -> Float[Tensor, "*lead"]:

@@ -49,6 +49,11 @@ class Perceptrons(nn.Module):
         """R, the number of networks side by side."""
         return self.weights[0].shape[0]
 
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of each network."""
+        return self.weights[-1].shape[1]
+
     def forward(self, x: Float[Tensor, "r inputs points"]) -> Float[Tensor, "R outputs points"]:
         """Networks at points shared by all realisations (r = 1) or given for each (r = R)."""
         x = x.expand(self.realizations, -1, -1)
@@ -70,8 +75,6 @@ class Nonlinearity(nn.Module):
         """h(u), realisation by realisation."""
         points = u.transpose(1, 2).flatten(2)
         values = self.network(points)
-        import os
-        if os.environ.get("HS"): values = points + float(os.environ["HS"]) * values
         return values.unflatten(2, (u.shape[1], *u.shape[3:])).transpose(1, 2)
 
 
@@ -122,18 +125,32 @@ class DissipativeSymbol(nn.Module):
         """Number of inputs that the network needs in D dimensions."""
         return 1 if dimensions == 1 else 1 + dimensions * (dimensions + 1) // 2
 
+    def correction(self, kappa: Float[Tensor, "D K"]) -> Float[Tensor, "R outputs K"]:
+        """Networks n₁ and n₂ at wavenumbers that are not zero, small at the start: the power law leads."""
+        modulus = kappa.square().sum(0).sqrt()
+        features = [torch.log(modulus / self.scale) / self.decades]
+        if len(kappa) > 1:
+            pairs = torch.combinations(torch.arange(len(kappa), device=kappa.device), with_replacement=True)
+            features += [kappa[a] * kappa[b] / modulus.square() for a, b in pairs.tolist()]
+        return 0.1 * self.network(torch.stack(features)[None])
+
+    def bending(self, points: int = 65) -> Float[Tensor, " R"]:
+        """Mean square of d² ln ρ / d(ln κ)² along the axes, 0 for a power law."""
+        reach = self.decades
+        log = torch.linspace(-reach, reach, points, dtype=self.exponent.dtype, device=self.exponent.device)
+        axes = torch.eye(self.network.outputs - 1, dtype=log.dtype, device=log.device)
+        kappa = (self.scale * torch.exp(log) * axes[..., None]).flatten(1)
+        n = self.correction(kappa)[:, 0].unflatten(1, (len(axes), points))
+        return (n.diff(n=2) * ((points - 1) / (2 * reach)) ** 2).square().flatten(1).mean(1)
+
     def forward(self, kappa: Float[Tensor, "D *K"]) -> Complex[Tensor, "R 1 1 *K"]:
         """g at the wavenumbers κ, ready to multiply coefficients (R, B, C, *K)."""
         k = kappa.flatten(1)
         modulus = k.square().sum(0).sqrt()
         moving = modulus > 0
-        safe = torch.where(moving, modulus, self.scale)
-        log = torch.log(safe / self.scale)
-        features = [log / self.decades]
-        if len(k) > 1:
-            pairs = torch.combinations(torch.arange(len(k), device=k.device), with_replacement=True)
-            features += [k[a] * k[b] / safe.square() for a, b in pairs.tolist()]
-        n = 0.1 * self.network(torch.stack(features)[None])  # small at the start: the power law leads
+        safe = torch.where(moving, k, self.scale)
+        n = self.correction(safe)
+        log = torch.log(safe.square().sum(0).sqrt() / self.scale)
         # exp(−e⁴) is 0 to float32's rounding; without the bound e^∞ · e^(−∞) makes the gradient NaN
         decay = torch.exp(-torch.exp((self.exponent * log + self.log_rate + n[:, 0]).clamp_max(4.0)))
         theta = (n[:, 1:] * (k / self.scale)).sum(1)

@@ -1,5 +1,6 @@
 """`morlight fit`, `validate` and `test`: LightningCLI with the tracker, checkpoints and a report at the end."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ def _fit(cli: FitCLI, path: str | None) -> None:
 def _announce(cli: FitCLI) -> None:
     """Config, data and where everything goes, before the first step."""
     file = cli.datamodule.file
+    config = cli.parser.dump(cli.config, format="json", skip_none=False)
+    cli.tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
     cli.tracker.log_text(cli.parser.dump(cli.config, skip_none=False), "config.yaml")
     cli.tracker.log_dataset(
         file.path,

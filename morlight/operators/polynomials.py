@@ -1,0 +1,72 @@
+"""Legendre polynomials: Π is an L² projection and S a differentiation matrix, in the same Eq. 10 (Sec. 2.3).
+
+With ξ = 2x/L − 1 on [0, L], P_n the Legendre polynomials, ξ_j, w_j nodes and weights of Gauss on N points,
+
+    u(x) = Σ_{n<N} c_n P_n(ξ),    c_n = (2n + 1)/2 ∫ u P_n dξ = (2n + 1)/2 Σ_j w_j u_j P_n(ξ_j).
+
+Legendre rather than Chebyshev, since the weight is one: Π is the projection in L² itself, Gauss does its
+integrals exactly up to degree 2N − 1, and c_0 is the mean of u, so that a symbol with g(0) = 0 conserves it.
+
+P_n is no eigenfunction of ∂ₓ, whence the matrix, but is one of −∂ₓ(1 − ξ²)∂ₓ, eigenvalue n(n + 1)(2/L)². Its
+root serves as κ, for κ² is the eigenvalue of −∂ₓ² on a cosine: the symbol −κ² is diffusion with a coefficient
+that vanishes at the walls, through which nothing flows.
+"""
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from morlight.operators.bases import Axis, Basis, sides
+
+
+class Legendre(Basis):
+    """Polynomials of degree N − 1 on [0, L], free at the walls; one axis, more by tensor products.
+
+    Attributes:
+        differentiation: S of ∂ₓ = Π⁻¹ S Π: `c @ S.mT` are the coefficients of ∂ₓu.
+    """
+
+    analysis: Float[Tensor, "K X"]
+    synthesis: Float[Tensor, "X K"]
+    differentiation: Float[Tensor, "K K"]
+
+    def __init__(self, points: int, length: float | int) -> None:
+        [(N, L)] = sides(points, length)
+        xi, weights = gauss(N)
+        n = torch.arange(N, dtype=torch.float64, device="cpu")
+        super().__init__([Axis(L, (xi + 1) * (L / 2), (n * (n + 1)).sqrt() * (2 / L))])
+        values = legendre(xi, N)
+        self.hold(
+            analysis=values.mT * weights * (n[:, None] + 0.5),
+            synthesis=values,
+            differentiation=derivative(N) * (2 / L),
+        )
+
+    def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
+        return u @ self.analysis.mT
+
+    def inverse(self, c: Float[Tensor, "*c"]) -> Float[Tensor, "*c"]:
+        return c @ self.synthesis.mT
+
+
+def gauss(N: int) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"]]:
+    """Nodes in (−1, 1) and weights of Gauss' quadrature, from the recurrence of P_n (Golub & Welsch 1969)."""
+    n = torch.arange(1, N, dtype=torch.float64, device="cpu")
+    off_diagonal = n / (4 * n.square() - 1).sqrt()
+    nodes, vectors = torch.linalg.eigh(torch.diag(off_diagonal, 1) + torch.diag(off_diagonal, -1))
+    return nodes, 2 * vectors[0].square()
+
+
+def legendre(xi: Float64[Tensor, " X"], N: int) -> Float64[Tensor, "X {N}"]:
+    """P_n(ξ) for n < N, by (n + 1) P_{n+1} = (2n + 1) ξ P_n − n P_{n−1}."""
+    P = [torch.ones_like(xi), xi]
+    for n in range(1, N - 1):
+        P.append(((2 * n + 1) * xi * P[n] - n * P[n - 1]) / (n + 1))
+    return torch.stack(P, -1)
+
+
+def derivative(N: int) -> Float64[Tensor, "{N} {N}"]:
+    """Coefficients of P_n′ = Σ (2m + 1) P_m over m = n − 1, n − 3, …, in column n."""
+    m = torch.arange(N, device="cpu")
+    below = (m > m[:, None]) & ((m - m[:, None]) % 2 == 1)
+    return (below * (2 * m[:, None] + 1)).double()
