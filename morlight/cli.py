@@ -1,6 +1,7 @@
 """The command line. Parses here; torch, Lightning and MLflow are imported by the subcommand that needs them."""
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -57,7 +58,9 @@ def _simulate(commands: Any) -> None:
     )
     walkers.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
     walkers.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
-    walkers.add_argument("--sets", type=_number, default=100, help="trajectories, each with an initial density of its own")
+    walkers.add_argument(
+        "--sets", type=_number, default=100, help="trajectories, each with an initial density of its own"
+    )
     walkers.add_argument("--walkers", type=_number, default=51_200, help="walkers a set")
     walkers.add_argument("--steps", type=_number, default=1000, help="time steps, one frame each")
     walkers.add_argument("--dt", type=float, default=1e-3, help="time step; walkers spread by sqrt(2 dt) in it")
@@ -88,7 +91,9 @@ def _predict(commands: Any) -> None:
     predict.add_argument("--frame", type=_number, default=0, help="which frame of it, from 0 (default 0)")
     predict.add_argument("--steps", type=_number, required=True, help="number of steps Δt")
     predict.add_argument("--every", type=_number, default=1, help="keep every so many steps (default 1)")
-    predict.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation")
+    predict.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation"
+    )
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
     predict.set_defaults(run=_run_predict)
 
@@ -111,7 +116,9 @@ def _run_predict(options: argparse.Namespace) -> None:
 def _evaluate(commands: Any) -> None:
     evaluate = commands.add_parser("evaluate", help="errors of an operator on a trajectory file")
     evaluate.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
-    evaluate.add_argument("--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data")
+    evaluate.add_argument(
+        "--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data"
+    )
     evaluate.add_argument("--json", action="store_true", help="one JSON object on standard output")
     evaluate.set_defaults(run=_run_evaluate)
 
@@ -158,13 +165,16 @@ def _run_ui(options: argparse.Namespace) -> None:
 
 def _run_task(task: str, arguments: Sequence[str]) -> None:
     from jsonargparse import ArgumentError
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     from morlight.training.fit import main
 
     try:
         main(task, arguments)
-    except ArgumentError as error:
-        raise BadInput(" ".join(str(error).split())) from error
+    except (ArgumentError, MisconfigurationException) as error:
+        words = list(itertools.pairwise(arguments))
+        files = [value for word, value in words if word in ("-c", "--config")]
+        raise BadInput(": ".join([*files, " ".join(str(error).split())])) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -182,6 +192,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except FloatingPointError as error:
         print(f"morlight: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("morlight: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"morlight: {error or 'interrupted'}", file=sys.stderr)
         sys.exit(130)

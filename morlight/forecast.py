@@ -1,4 +1,4 @@
-"""Predictions as trajectory files: one trajectory a realisation, with the checkpoint and the start in its attributes."""
+"""Predictions as trajectory files: one trajectory a realisation, checkpoint and start in its attributes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 
 from morlight import __version__, evaluation, plots
 from morlight.data import trajectories
+from morlight.operators import check_steps
 from morlight.prediction import Model
 
 
@@ -37,7 +38,13 @@ class Start:
 
 
 def write(
-    model: Model, start: Start, steps: int, *, every: int = 1, output: str | Path, plot: str | Path | None = None
+    model: Model,
+    start: Start,
+    steps: int,
+    *,
+    every: int = 1,
+    output: str | Path,
+    plot: str | Path | None = None,
 ) -> None:
     """Roll out and write the file, and the figure where one is asked for.
 
@@ -53,8 +60,7 @@ def write(
         ValueError: where something given does not fit; nothing is written then.
         FloatingPointError: where the roll-out is not finite.
     """
-    if steps < 1 or every < 1 or steps % every:
-        raise ValueError(f"steps is {steps} and every is {every}, expected steps ≥ 1 and a multiple of every ≥ 1")
+    check_steps(steps, every)
     if plot is not None:
         plots.check(plot)
     initial = start.read(model)
@@ -76,4 +82,4 @@ def write(
         },
     )
     if plot is not None:
-        plots.prediction(frames, times, plot, fields=model.data["fields"], grid=grid)
+        plots.prediction(frames, times.tolist(), plot, fields=model.data["fields"], grid=grid)

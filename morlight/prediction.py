@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.operators import SpectralOperator, build, states
+from morlight.operators import SpectralOperator, build, check_steps, states
 
 LAYOUTS = (1,)
 
@@ -68,12 +68,14 @@ class Model:
         return frames[:, 0] if given == dimensions + 1 else frames
 
     def _states(self, u: Tensor, steps: int, every: int, finite: bool) -> Iterator[np.ndarray]:
-        frames = states(self.operator, u, steps, every=every)
-        total = 1 + steps // max(every, 1)
-        for frame, state in enumerate(tqdm(frames, "predicting", total, delay=2, leave=False, unit="frame")):
+        check_steps(steps, every)
+        bar = tqdm(states(self.operator, u, steps), "predicting", steps + 1, delay=2, leave=False, unit="step")
+        for step, state in enumerate(bar):
+            if step % every:
+                continue
             broken = (~state.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
             if broken and finite:
-                raise FloatingPointError(f"realisation(s) {broken} of {self.path} are not finite after {frame * every} steps")
+                raise FloatingPointError(f"{self.path}: realisation(s) {broken} are not finite after {step} steps")
             yield state.numpy()
 
     def _batched(self, u: Tensor) -> Tensor:
@@ -105,7 +107,9 @@ def load(path: str | Path) -> Model:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a readable checkpoint of morlight, expected one that `morlight fit` wrote") from error
+        raise ValueError(
+            f"{path}: not a readable checkpoint of morlight, expected one that `morlight fit` wrote"
+        ) from error
     marks = checkpoint.get("morlight") if isinstance(checkpoint, dict) else None
     if not isinstance(marks, dict):
         raise ValueError(f"{path}: key 'morlight' is missing, expected a checkpoint that `morlight fit` wrote")

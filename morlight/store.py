@@ -186,8 +186,7 @@ def resolve(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if not path.is_file():
         raise ValueError(
-            f"{path}: not a file; expected a checkpoint as a path, runs:/ID, models:/NAME@ALIAS "
-            f"or models:/NAME/VERSION"
+            f"{path}: not a file; expected a checkpoint as a path, runs:/ID, models:/NAME@ALIAS or models:/NAME/VERSION"
         )
     return path
 
@@ -299,9 +298,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind(address)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(
-            f"{host}:{port} cannot be served ({reason}); choose another --port or --host"
-        ) from None
+        raise ValueError(f"{host}:{port} cannot be served ({reason}); choose another --port or --host") from None
 
 
 def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
@@ -368,9 +365,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             # MLflow 3.17 under SQLAlchemy 2.1
-            warnings.filterwarnings(
-                "ignore", "The ``noload`` loader strategy is deprecated", DeprecationWarning
-            )
+            warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated", DeprecationWarning)
             yield
     finally:
         for logger, level in zip(loggers, before, strict=True):

@@ -128,13 +128,9 @@ class Tracker(Logger):
         try:
             run = client.get_run(run_id)
         except MlflowException as error:
-            raise ValueError(
-                f"no run '{run_id}' in {self._uri} to continue; `morlight compare` lists them"
-            ) from error
+            raise ValueError(f"no run '{run_id}' in {self._uri} to continue; `morlight compare` lists them") from error
         if run.info.lifecycle_stage == "deleted":
-            raise ValueError(
-                f"run '{run_id}' was deleted from {self._uri}; `mlflow runs restore` brings it back"
-            )
+            raise ValueError(f"run '{run_id}' was deleted from {self._uri}; `mlflow runs restore` brings it back")
         self._experiment = client.get_experiment(run.info.experiment_id).name
         client.update_run(run_id, status="RUNNING")
         # the first start keeps its provenance
@@ -242,9 +238,7 @@ class Tracker(Logger):
             new = [Param(key, value) for key, value in flat.items() if key not in known]
             for start in range(0, len(new), PARAMS_A_BATCH):
                 client.log_batch(self._run_id, params=new[start : start + PARAMS_A_BATCH])
-            self._tag(
-                client, {f"changed.{k}"[:NAME_LENGTH]: v for k, v in flat.items() if known.get(k, v) != v}
-            )
+            self._tag(client, {f"changed.{k}"[:NAME_LENGTH]: v for k, v in flat.items() if known.get(k, v) != v})
 
         self._keep("the parameters", record)
 
@@ -330,9 +324,7 @@ class Tracker(Logger):
 
     def _write_unsent(self) -> None:
         """Metrics that no server took, a JSON object a line."""
-        local = next(
-            iter(self._checkpoints.values()), self._folder / self.name / str(self.version) / "unsent"
-        )
+        local = next(iter(self._checkpoints.values()), self._folder / self.name / str(self.version) / "unsent")
         path = local.parent / "unsent_metrics.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:

@@ -54,9 +54,7 @@ def heat_file(tmp_path_factory) -> Path:
     start = rng.normal(size=(6, 17)) + 1j * rng.normal(size=(6, 17))
     start[:, 0], start[:, 8:] = 32, 0
     decay = np.exp(-np.square(kappa) * times[:, None])
-    u = np.fft.irfft(start[:, None] * decay, n=32) + 0.01 * rng.normal(size=(6, 31, 32))
+    u = np.fft.irfft(start[:, None] * decay, n=32) + 1e-3 * rng.normal(size=(6, 31, 32))
     trajectories.write(path, name="heat", fields={"density": u.astype(np.float32)}, grid=grid, times=times,
                        provenance={"generator": "test"})  # fmt: skip
     return path
-
-

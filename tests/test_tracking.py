@@ -223,9 +223,7 @@ def test_tensors_are_taken_at_their_value_when_logged(folder):
 
 def test_values_and_names_that_mlflow_refuses_are_put_right(folder):
     tracker = Tracker()
-    tracker.log_metrics(
-        {"error/t=0.5": math.nan, "a//b": math.inf, "../c": -1.0, "κ": 2.0, "x" * 300: 3.0}, 0
-    )
+    tracker.log_metrics({"error/t=0.5": math.nan, "a//b": math.inf, "../c": -1.0, "κ": 2.0, "x" * 300: 3.0}, 0)
     tracker.flush()
     # MLflow keeps NaN as a flag, infinity as the largest double
     largest = sys.float_info.max
@@ -398,9 +396,7 @@ def test_runs_know_where_they_come_from(folder):
     (folder / "notes").write_text("2")
     tracker = Tracker(tags={"study": "levy"})
     tags = MlflowClient(tracking_uri()).get_run(tracker.run_id).data.tags
-    checkout = next(
-        place for place in (Path(tracking.__file__).parent, folder) if git(place, "rev-parse", "HEAD")
-    )
+    checkout = next(place for place in (Path(tracking.__file__).parent, folder) if git(place, "rev-parse", "HEAD"))
     assert tags["mlflow.source.git.commit"] == git(checkout, "rev-parse", "HEAD")
     assert tags["mlflow.source.git.dirty"] == str(bool(git(checkout, "status", "-s", "-uno"))).lower()
     for package in ("torch", "pytorch-lightning", "mlflow", "numpy", "morlight"):
@@ -432,13 +428,9 @@ def test_the_best_and_the_last_checkpoint_are_kept_at_the_end(folder):
     tracker = Tracker("lines")
     keeper = ModelCheckpoint(monitor="weight", mode="min", save_last=True, filename="{epoch}")
     fit(tracker, callbacks=[keeper], epochs=3)
-    assert (
-        Path(keeper.best_model_path).parent == folder / "mlruns" / "lines" / tracker.version / "checkpoints"
-    )
+    assert Path(keeper.best_model_path).parent == folder / "mlruns" / "lines" / tracker.version / "checkpoints"
     best = resolve(f"runs:/{tracker.version}")
-    assert (
-        best == folder / "mlruns" / "artifacts" / tracker.version / "artifacts" / "checkpoints" / "best.ckpt"
-    )
+    assert best == folder / "mlruns" / "artifacts" / tracker.version / "artifacts" / "checkpoints" / "best.ckpt"
     assert best.read_bytes() == Path(keeper.best_model_path).read_bytes()
     last = resolve(f"runs:/{tracker.version}/checkpoints/last.ckpt")
     assert last.read_bytes() == Path(keeper.last_model_path).read_bytes()
@@ -558,9 +550,7 @@ def test_runs_that_cannot_be_continued_are_told(folder):
 
 def test_experiments_that_are_missing_or_deleted_are_told(folder):
     assert Tracker("levy").run_id
-    with pytest.raises(
-        ValueError, match=r"experiment 'burgers' is not in sqlite.*; there are: Default, levy"
-    ):
+    with pytest.raises(ValueError, match=r"experiment 'burgers' is not in sqlite.*; there are: Default, levy"):
         runs("burgers")
     client = connect()
     client.delete_experiment(client.get_experiment_by_name("levy").experiment_id)
@@ -596,9 +586,7 @@ def served(folder, port):
     surroundings = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     del surroundings["MLFLOW_TRACKING_URI"]
     with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, env=surroundings, stdout=log, stderr=log, start_new_session=True
-        )
+        server = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=log, stderr=log, start_new_session=True)
     try:
         while not listens(port):
             assert server.poll() is None, (folder / "server.log").read_text()
@@ -716,9 +704,7 @@ def test_addresses_that_cannot_be_served_are_told(folder, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(
-            ValueError, match=f"127.0.0.1:{port} cannot be served .*in use.*; choose another --port"
-        ):
+        with pytest.raises(ValueError, match=f"127.0.0.1:{port} cannot be served .*in use.*; choose another --port"):
             ui("127.0.0.1", port)
     with pytest.raises(ValueError, match=r"192.0.2.1:\d+ cannot be served"):
         ui("192.0.2.1", port)  # an address of no machine (RFC 5737)

@@ -23,7 +23,10 @@ def histogram(
 
 
 def fourier(
-    positions: Float[Tensor, "D particles"], points: tuple[int, ...], length: tuple[float, ...], oversampling: int = 16
+    positions: Float[Tensor, "D particles"],
+    points: tuple[int, ...],
+    length: tuple[float, ...],
+    oversampling: int = 16,
 ) -> Float[Tensor, "*X"]:
     """Density of mean 1 from the Fourier modes of a finer histogram, `oversampling` cells to one along each axis.
 

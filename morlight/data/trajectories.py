@@ -336,7 +336,9 @@ def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
     values = np.asarray(dataset, dtype=np.float64)
     values = values[0] if values.ndim == 2 and (values == values[0]).all() else values
     if values.ndim != 1 or not len(values):
-        raise ValueError(f"{path}: '{dataset.name}' has the shape {values.shape}, expected one axis for all trajectories")
+        raise ValueError(
+            f"{path}: '{dataset.name}' has the shape {values.shape}, expected one axis for all trajectories"
+        )
     steps = np.diff(values)
     if len(steps) and not (steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)):
         raise ValueError(f"{path}: '{dataset.name}' is not equally spaced, expected a uniform grid")

@@ -6,7 +6,7 @@ from morlight.operators.gauge import generator, slopes
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.spectral import SpectralOperator
-from morlight.operators.stepping import advance, rollout, states
+from morlight.operators.stepping import advance, check_steps, rollout, states
 
 __all__ = [
     "Conservative",
@@ -24,6 +24,7 @@ __all__ = [
     "TensorProduct",
     "advance",
     "bending",
+    "check_steps",
     "generator",
     "mean_square",
     "relative_error",

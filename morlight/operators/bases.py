@@ -126,9 +126,7 @@ class Cosine(Basis):
     """Fields of no slope at the walls (Neumann): c = dctn(u, type=2), with κ = πk/L, k = 0 … N − 1."""
 
     def __init__(self, points: Points, length: Length) -> None:
-        super().__init__(
-            [Axis(L, _midpoints(N, L), math.pi / L * _range(N)) for N, L in sides(points, length)]
-        )
+        super().__init__([Axis(L, _midpoints(N, L), math.pi / L * _range(N)) for N, L in sides(points, length)])
         self.analysis, self.synthesis = AlongAxes(dct, self.points), AlongAxes(idct, self.points)
 
     def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
@@ -142,9 +140,7 @@ class Sine(Basis):
     """Fields of no value at the walls (Dirichlet): c = dstn(u, type=2), with κ = πk/L, k = 1 … N."""
 
     def __init__(self, points: Points, length: Length) -> None:
-        super().__init__(
-            [Axis(L, _midpoints(N, L), math.pi / L * (_range(N) + 1)) for N, L in sides(points, length)]
-        )
+        super().__init__([Axis(L, _midpoints(N, L), math.pi / L * (_range(N) + 1)) for N, L in sides(points, length)])
         self.analysis, self.synthesis = AlongAxes(dst, self.points), AlongAxes(idst, self.points)
 
     def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
@@ -207,9 +203,7 @@ class AlongAxes(Exact):
         self.transform = transform
         self.last = tuple(range(-len(points), 0))
         small = {N for N in points if N <= MATRIX_POINTS}
-        self.hold(
-            **{f"matrix_{N}": transform(torch.eye(N, dtype=torch.float64, device="cpu")) for N in small}
-        )
+        self.hold(**{f"matrix_{N}": transform(torch.eye(N, dtype=torch.float64, device="cpu")) for N in small})
 
     def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
         for place in self.last:

@@ -1,4 +1,4 @@
-"""Plain values, as a checkpoint keeps them, to an operator: the one place where words of a configuration get a class."""
+"""Plain values, as a checkpoint keeps them, to an operator: where words of a configuration get a class."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from torch import nn
 
 from morlight.operators.bases import Basis, Fourier
 from morlight.operators.biases import Conservative, Isotropic, Odd
-from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
+from morlight.operators.networks import ACTIVATIONS, DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.spectral import SpectralOperator
 
 BIASES = ("conservation", "isotropy", "reflection")
@@ -26,6 +26,23 @@ def basis(points: Sequence[int], length: Sequence[float], boundaries: Sequence[s
     return Fourier(tuple(points), tuple(length))
 
 
+def check(model: Mapping[str, Any]) -> None:
+    """Refuse words that mean nothing and networks without a layer.
+
+    Raises:
+        ValueError: naming the key, what came and what was expected.
+    """
+    for key, known in (("biases", BIASES), ("symbol", SYMBOLS), ("activation", tuple(ACTIVATIONS))):
+        came = model[key] if key == "biases" else [model[key]]
+        if not set(came) <= set(known):
+            raise ValueError(
+                f"model.{key} is {model[key]!r}, expected {'any' if key == 'biases' else 'one'} of {', '.join(known)}"
+            )
+    for key in ("width", "depth", "realizations"):
+        if model[key] < 1:
+            raise ValueError(f"model.{key} is {model[key]}, expected at least 1")
+
+
 def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> SpectralOperator:
     """The operator that a model's words and the description of its data mean, freshly initialised.
 
@@ -36,9 +53,7 @@ def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> SpectralOpera
     Raises:
         ValueError: for an unknown word, or more than one field.
     """
-    unknown = set(model["biases"]) - set(BIASES)
-    if unknown:
-        raise ValueError(f"biases: {', '.join(sorted(unknown))} is unknown; choose among {', '.join(BIASES)}")
+    check(model)
     if len(data["fields"]) != 1:
         raise ValueError(f"fields: this operator takes one field, the data have {', '.join(data['fields'])}")
     space = basis(data["points"], data["length"], data["boundaries"])
@@ -54,12 +69,10 @@ def _symbol(model: Mapping[str, Any], space: Basis) -> nn.Module:
     if model["symbol"] == "plain":
         network = _network(model, dimensions, 2, stream=0)
         g: nn.Module = Symbol(network, 1.0 if model["literal"] else largest)
-    elif model["symbol"] == "dissipative":
+    else:
         network = _network(model, DissipativeSymbol.inputs(dimensions), 1 + dimensions, stream=0)
         middle = math.sqrt(smallest * largest)
         g = DissipativeSymbol(network, middle, math.log(largest / middle))
-    else:
-        raise ValueError(f"symbol: {model['symbol']!r} is unknown; choose one of {', '.join(SYMBOLS)}")
     if isotropic:
         g = Isotropic(g, complex_symbol=model["literal"])
     return Conservative(g) if "conservation" in model["biases"] else g
@@ -73,5 +86,10 @@ def _nonlinearity(model: Mapping[str, Any]) -> nn.Module:
 def _network(model: Mapping[str, Any], inputs: int, outputs: int, *, stream: int) -> Perceptrons:
     seeds = tuple(2 * (model["seed"] + r) + stream for r in range(model["realizations"]))
     return Perceptrons(
-        inputs, outputs, width=model["width"], depth=model["depth"], activation=model["activation"], seeds=seeds
+        inputs,
+        outputs,
+        width=model["width"],
+        depth=model["depth"],
+        activation=model["activation"],
+        seeds=seeds,
     )

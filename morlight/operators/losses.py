@@ -46,7 +46,10 @@ def linear_fit(first: Complex[Tensor, "n C *K"], second: Complex[Tensor, "n C *K
 
 
 def residual_variance(
-    factor: Complex[Tensor, "C *K"], first: Complex[Tensor, "n C *K"], last: Complex[Tensor, "n C *K"], horizon: int
+    factor: Complex[Tensor, "C *K"],
+    first: Complex[Tensor, "n C *K"],
+    last: Complex[Tensor, "n C *K"],
+    horizon: int,
 ) -> Float[Tensor, "C *K"]:
     """V(κ), mean of |û_{j+m} − λ^m û_j|² over windows with horizon m."""
     return (last - factor**horizon * first).abs().square().mean(0)

@@ -4,14 +4,16 @@ Every layer holds the weights of all R networks as one tensor (R, out, in) and t
 the last axis, so that one batched matrix product serves all realisations: y_r = W_r x_r + b_r.
 """
 
+import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "gelu": functional.gelu,
     "silu": functional.silu,
@@ -30,15 +32,11 @@ class Perceptrons(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, width: int = 4, depth: int = 4, activation: str = "elu",
                  seeds: tuple[int, ...] = (0,)) -> None:  # fmt: skip
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
-        if width < 1 or depth < 1:
-            raise ValueError(f"width and depth of a network must be at least 1, got {width} and {depth}")
         self.activation = ACTIVATIONS[activation]
         sizes = [inputs, *[width] * (depth - 1), outputs]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.weights, self.offsets = nn.ParameterList(), nn.ParameterList()
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             bound = math.sqrt(6 / (fan_in + fan_out))
             drawn = [torch.rand(fan_out, fan_in, generator=g, dtype=torch.float64) for g in generators]
             self.weights.append(torch.stack(drawn).mul(2 * bound).sub(bound).to(torch.get_default_dtype()))

@@ -1,6 +1,9 @@
 """`morlight fit`, `validate` and `test`: LightningCLI with the tracker, checkpoints and a report at the end."""
 
 import json
+import logging
+import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from morlight import prediction
-from morlight.store import resolve
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.store import resolve
 from morlight.tracking import Tracker
 from morlight.training import curriculum
 from morlight.training.guard import DivergenceGuard
@@ -50,7 +53,21 @@ class FitCLI(LightningCLI):
         self.checkpoint = _starting_point(config["ckpt_path"], self.run_name)
         run = None if self.checkpoint is None else _marks(self.checkpoint).get("run")
         self.tracker = Tracker(experiment=config["experiment"], name=self.run_name, run_id=run)
+        callbacks = [DivergenceGuard()] + [Bar()] * (config["trainer"]["enable_progress_bar"] is not False)
+        self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(logger=self.tracker, **kwargs)
+
+
+QUIET = (
+    "LightningCLI's args parameter",  # the words come from `morlight`, which has parsed its own
+    ".*LeafSpec",  # pytorch-lightning 2.6 under torch 2.13
+    ".*smaller than the logging interval",  # the epoch's mean is logged in any case
+    "Be aware that when using `ckpt_path`",  # validate and test save nothing
+    "Checkpoint directory .* exists and is not empty",  # of the run that continues
+    "Total length of `list`",  # no trajectories held out
+    ".*does not have many workers",  # our loaders gather by one index, workers would only copy
+    ".*`lr_scheduler.step\\(\\)` before `optimizer.step",  # after resuming
+)
 
 
 def main(task: str, arguments: Sequence[str]) -> None:
@@ -59,19 +76,27 @@ def main(task: str, arguments: Sequence[str]) -> None:
     Raises:
         ValueError: one sentence for anything that the user gave and that cannot be.
     """
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not the user's
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message)
+        _run(task, arguments)
+
+
+def _run(task: str, arguments: Sequence[str]) -> None:
     cli = FitCLI(
         OperatorModule,
         TrajectoryDataModule,
         save_config_callback=None,
         seed_everything_default=False,
-        trainer_defaults=DEFAULTS | {"callbacks": [DivergenceGuard(), Bar()]},
+        trainer_defaults=dict(DEFAULTS),
         parser_kwargs={"prog": f"morlight {task}", "exit_on_error": False},
         args=list(arguments),
         run=False,
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
     )
-    torch.set_float32_matmul_precision("highest")
     cli.datamodule.setup()
     if cli.checkpoint is not None:
         _check_fits(cli.checkpoint, cli.model, cli.datamodule)
@@ -95,21 +120,24 @@ def _fit(cli: FitCLI, path: str | None) -> None:
         )
     if cli.trainer.is_global_zero:
         _announce(cli)
-    held_out = cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons)) > 0
-    cli.model.run = cli.tracker.run_id
-    cli.trainer.callbacks += [
-        FinalReport(cli.tracker),
-        ModelCheckpoint(
-            dirpath=FOLDER / cli.run_name / str(cli.tracker.run_id),
-            filename="best",
-            monitor="val_loss/median" if held_out else None,
-            save_last=True,
-            save_top_k=1 if held_out else 0,
-            enable_version_counter=False,
-            save_on_train_epoch_end=True,
-        ),
-    ]
-    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+    cli.model.run_id = cli.tracker.run_id
+    folder = FOLDER / cli.run_name / str(cli.tracker.run_id)
+    cli.trainer.callbacks += [FinalReport(cli.tracker), _checkpoints(folder, "last", None)]
+    if cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons)):
+        cli.trainer.callbacks.append(_checkpoints(folder, "best", "val_loss/median"))
+    try:
+        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+    except SystemExit as error:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt(
+            f"interrupted; the same command with --name {cli.run_name} --ckpt_path last continues after the last whole epoch"
+        ) from error
+
+
+def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    """One file, written anew at the end of every epoch, or of those with the lowest value yet."""
+    return ModelCheckpoint(
+        dirpath=folder, filename=name, monitor=monitor, enable_version_counter=False, save_on_train_epoch_end=True
+    )
 
 
 def _announce(cli: FitCLI) -> None:
@@ -153,8 +181,8 @@ def _check_fits(path: Path, module: OperatorModule, data: TrajectoryDataModule) 
     saved = prediction.load(path)
     for key, value in module.hparams.items():
         if key != "data" and saved.settings.get(key) != value:
-            raise ValueError(f"{path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration")
+            raise ValueError(
+                f"{path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration"
+            )
     if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.file.grid.points):
         raise ValueError(f"{data.file.path}: other fields or points than those that {path} was trained on")
-
-

@@ -16,7 +16,12 @@ class DivergenceGuard(lightning.Callback):
     """Raises `Diverged` with epoch, step and realisations as soon as the loss is seen not to be finite."""
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Look at every step on a CPU, at every fiftieth and the last of the epoch elsewhere."""
         loss = outputs["loss"]
@@ -24,7 +29,7 @@ class DivergenceGuard(lightning.Callback):
             return
         if torch.isfinite(loss):
             return
-        broken = [r for r, value in enumerate(module.last_loss.tolist()) if not torch.isfinite(torch.tensor(value))]
+        broken = (~torch.isfinite(module.last_loss)).nonzero().flatten().tolist()
         raise Diverged(
             f"the loss of realisation(s) {broken} is not finite at epoch {trainer.current_epoch}, step"
             f" {trainer.global_step}, horizon {module.horizon}; try a smaller model.lr or shorter model.horizons"

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.operators import build, losses
+from morlight.operators import SpectralOperator, build, losses
 from morlight.operators.networks import DissipativeSymbol
 from morlight.operators.stepping import advance
 from morlight.training import curriculum
@@ -40,7 +40,7 @@ class OperatorModule(lightning.LightningModule):
         data: description of the training data; comes from the data module, or from a checkpoint.
     """
 
-    operator: build.SpectralOperator
+    operator: SpectralOperator
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
         self,
@@ -62,11 +62,13 @@ class OperatorModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # the whole configuration is logged at once
+        build.check(self.hparams)
         curriculum.check(horizons)
         if loss not in ("noise", "points"):
             raise ValueError(f"model.loss is {loss!r}, expected noise or points")
-        if realizations < 1 or lr <= 0:
-            raise ValueError(f"model.realizations is {realizations} and model.lr {lr}, expected both above 0")
+        if lr <= 0 or smoothness < 0:
+            raise ValueError(f"model.lr is {lr} and model.smoothness {smoothness}, expected lr > 0 and smoothness ≥ 0")
+        self.run_id: str | None = None
         self._losses: list[Tensor] = []
         self._loss: dict[int, Any] = {}
 
@@ -98,12 +100,12 @@ class OperatorModule(lightning.LightningModule):
         if self.hparams.loss == "points":
             return losses.mean_square
         if horizon not in self._loss:
-            basis = self.operator.basis.double()
+            basis = self.operator.basis
             one, many = (
                 basis.forward(self.trainer.datamodule.sample(m, SAMPLED).to(self.device).double()) for m in (1, horizon)
             )
-            variance = losses.residual_variance(losses.linear_fit(*one), *many, horizon)
-            basis.to(self.dtype)
+            factor = losses.linear_fit(one[0], one[1])
+            variance = losses.residual_variance(factor, many[0], many[1], horizon)
             self._loss[horizon] = losses.NoiseWeighted(basis, variance.to(self.dtype))
         return self._loss[horizon]
 
@@ -185,4 +187,4 @@ class OperatorModule(lightning.LightningModule):
         """Plain values only, so that the file opens with weights_only=True."""
         checkpoint["hyper_parameters"].pop("_instantiator", None)
         checkpoint["hyper_parameters"]["data"] = self.hparams.data
-        checkpoint["morlight"] = {"layout": LAYOUT, "horizon": self.horizon}
+        checkpoint["morlight"] = {"layout": LAYOUT, "run": self.run_id}

@@ -15,7 +15,14 @@ class Bar(TQDMProgressBar):
 
     def init_train_tqdm(self) -> Any:
         """Bar of the training batches."""
-        return Tqdm(desc="fitting", position=0, disable=self.is_disabled, leave=True, dynamic_ncols=True, file=sys.stderr)
+        return Tqdm(
+            desc="fitting",
+            position=0,
+            disable=self.is_disabled,
+            leave=True,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
 
     def init_validation_tqdm(self) -> Any:
         """Validation takes a fraction of a second: no bar."""

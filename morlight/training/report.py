@@ -25,7 +25,7 @@ class FinalReport(lightning.Callback):
         model = prediction.load(best)
         rows = trainer.datamodule.windows("test").rows.tolist() or None
         result = evaluation.evaluate(model, trainer.datamodule.hparams.path, rows)
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name, error in result["errors"].items():
             metrics |= {f"{name}/median": error["median"], f"{name}/min": error["min"]}
             metrics |= {f"{name}/{r:02d}": value for r, value in enumerate(error["per_realization"])}

@@ -50,9 +50,7 @@ def close(a, b, tolerance=1e-12):  # rounding of sums over a thousand points at 
 
 @bases
 @shapes
-@pytest.mark.parametrize(
-    "double", [True, False]
-)  # a module in float32 takes a field in float64 no less exactly
+@pytest.mark.parametrize("double", [True, False])  # a module in float32 takes a field in float64 no less exactly
 def test_coefficients_are_those_of_scipy(basis, points, double):
     space = basis(points, LENGTHS[: len(points)])
     u = random(3, 2, *points)
@@ -145,9 +143,7 @@ def test_gradients_are_exact(basis, points):
 
 def test_gradients_pass_a_product():
     space = (Fourier(4, 1.0) * Cosine(3, 1.0) * Sine(2, 1.0)).double()
-    assert torch.autograd.gradcheck(
-        lambda u: space.inverse(space.forward(u).sin()), random(4, 3, 2).requires_grad_()
-    )
+    assert torch.autograd.gradcheck(lambda u: space.inverse(space.forward(u).sin()), random(4, 3, 2).requires_grad_())
 
 
 ORDERS = [((n,), alpha) for n in (16, 17) for alpha in [(1,), (2,), (3,)]]
@@ -176,9 +172,7 @@ def test_powers_of_i_kappa_are_the_derivatives_of_band_limited_periodic_fields(p
     symbol = math.prod((1j * q) ** a for q, a in zip(kappa, alpha, strict=True))
     derivative = space.inverse(symbol * space.forward(u))
     largest = math.prod(kappa[d].abs().max().item() ** a for d, a in enumerate(alpha))
-    assert (
-        derivative - exact
-    ).abs().max() < 1e-12 * largest / 10  # rounding of u, amplified by (iκ)^α at most
+    assert (derivative - exact).abs().max() < 1e-12 * largest / 10  # rounding of u, amplified by (iκ)^α at most
 
 
 @walls
@@ -191,9 +185,7 @@ def test_minus_kappa_squared_is_the_laplacian_between_walls(basis, points):
     u = math.prod(wave(q * x[d]) for d, q in enumerate(kappa))
     squares = space.wavenumbers.square().sum(0)
     laplacian = space.inverse(-squares * space.forward(u))
-    assert (
-        laplacian + sum(q**2 for q in kappa) * u
-    ).abs().max() < 1e-14 * squares.max()  # rounding of u, amplified
+    assert (laplacian + sum(q**2 for q in kappa) * u).abs().max() < 1e-14 * squares.max()  # rounding of u, amplified
 
 
 @pytest.mark.parametrize("N", [20, 21, 128, 129])
@@ -287,9 +279,7 @@ def test_the_last_fourier_axis_of_a_product_is_the_half_one():
     assert space.wavenumbers[2, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: Fourier((20, 9), (1.7, 0.3)), lambda: Sine(20, 1.7) * Fourier(9, 0.3)]
-)
+@pytest.mark.parametrize("make", [lambda: Fourier((20, 9), (1.7, 0.3)), lambda: Sine(20, 1.7) * Fourier(9, 0.3)])
 def test_double_restores_what_single_precision_rounded(make):
     there_and_back = make().float().double()
     torch.set_default_dtype(torch.float64)

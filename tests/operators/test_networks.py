@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from morlight.operators import Conservative, DissipativeSymbol, Fourier, Nonlinearity, Perceptrons, SpectralOperator
+from morlight.operators import (
+    Conservative,
+    DissipativeSymbol,
+    Fourier,
+    Nonlinearity,
+    Perceptrons,
+    SpectralOperator,
+)
 from morlight.operators.tabulation import tabulate
 
 

@@ -118,9 +118,7 @@ def test_it_multiplies_with_the_other_bases(other):
     assert (slope - 3 * x**2 * torch.cos(kappa * y)).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)]
-)  # N units of rounding
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])  # N units of rounding
 def test_both_precisions_and_back(dtype, tolerance):
     space = Legendre(20, 1.7).to(dtype)
     u = torch.randn(3, 20, generator=torch.Generator().manual_seed(0)).to(dtype)

@@ -1,0 +1,5 @@
+"""`python -m morlight`."""
+
+from morlight.cli import main
+
+main()

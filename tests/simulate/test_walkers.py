@@ -1,0 +1,152 @@
+"""Brownian walkers: laws of their increments and of the decay of their density, exact mass, streams of the seed."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from morlight.data.trajectories import describe, digest, read
+from morlight.simulate.walkers import Walkers, brownian, fixed_point, mixture
+
+SMALL = Walkers(sets=3, walkers=500, steps=4, bins=16)
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_walker_increments_are_normal_with_variance_2dt(tmp_path):
+    # the path of one walker, read off its cell; a uniform place within the cell undoes the binning
+    dt, bins, rng = 1e-3, 2048, np.random.default_rng(0)
+    brownian(tmp_path / "a.h5", Walkers(1, 1, 4000, bins, dt))
+    cell = read(tmp_path / "a.h5")[0, :, 0].argmax(axis=1)
+    steps = np.diff((cell + rng.random(len(cell))) * 2 * np.pi / bins)
+    steps -= 2 * np.pi * np.round(steps / (2 * np.pi))
+    spread = np.hypot(np.sqrt(2 * dt), 2 * np.pi / bins / np.sqrt(6))  # two uniform places add h²/6
+    assert stats.kstest(steps, "norm", (0, spread)).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("deposit", ["histogram", "fourier"])
+@pytest.mark.parametrize("dt", [0.01, 0.1])
+def test_each_mode_decays_as_the_characteristic_function(tmp_path, deposit, dt):
+    # given the start, a mode of W walkers has the mean c(0) exp(−k²t) and the variance (1 − exp(−2k²t)) / W
+    W, steps, bins = 2_000_000, 2, 64
+    brownian(tmp_path / "a.h5", Walkers(2, W, steps, bins, dt, deposit), seed=1)
+    c = np.fft.rfft(read(tmp_path / "a.h5")[:, :, 0].astype("float64"))[..., 1:6] / bins
+    k, t = np.arange(1, 6), dt * np.arange(steps + 1)[:, None]
+    alias = 2 * k / bins  # of the noise of modes k ± 64, by the sinc of the cells
+    error = abs(c - c[:, :1] * np.exp(-(k**2) * t))
+    assert (error <= 5 * (np.sqrt(-np.expm1(-2 * k**2 * t)) + alias) / np.sqrt(W)).all()
+
+
+@pytest.mark.parametrize("bins", [16, 12])
+def test_no_walker_is_lost(tmp_path, bins):
+    brownian(tmp_path / "a.h5", Walkers(2, 500, 20, bins, 0.05))
+    counts = read(tmp_path / "a.h5").astype("float64") * 500 / bins
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-4)  # single precision of counts up to 500
+    np.testing.assert_array_equal(counts.round().sum(-1), 500)
+
+
+def test_the_fourier_deposit_keeps_the_mean(tmp_path):
+    brownian(tmp_path / "a.h5", Walkers(2, 500, 5, 12, deposit="fourier"))
+    np.testing.assert_allclose(read(tmp_path / "a.h5").mean(-1), 1, atol=1e-6)  # single precision
+
+
+def test_both_deposits_see_the_same_walkers(tmp_path):
+    modes = []
+    for deposit in ("histogram", "fourier"):
+        brownian(tmp_path / "a.h5", Walkers(1, 5000, 3, 64, deposit=deposit))
+        modes.append(np.fft.rfft(read(tmp_path / "a.h5"))[..., 1:4] / 64)
+    # cells damp mode k by sinc(πk / 64): 1 % for 3, and alias k ± 64 by noise of sinc(π (64 ± k) / 64) / √W
+    np.testing.assert_allclose(*modes, atol=5e-3)
+
+
+def test_walkers_start_from_the_von_mises_mixture_of_their_stream():
+    draw = np.random.default_rng(5)
+    concentration, mean = draw.uniform(5, 10, 5), draw.uniform(0, 2 * np.pi, 5)
+    x = mixture(np.random.default_rng(5), 50_000) + np.pi  # cells are counted from −π
+    unrolled = [stats.vonmises(kappa, loc=mu) for kappa, mu in zip(concentration, mean, strict=True)]
+
+    def share(y):
+        return np.mean([part.cdf(y) - part.cdf(0) for part in unrolled], axis=0)
+
+    assert stats.kstest(x, share).pvalue > 1e-5
+
+
+def test_fixed_point_is_the_angle_to_the_last_bit_kept():
+    x = np.array([-np.pi, -1.0, 0.0, 1e-6, 3.0, np.pi])
+    got = fixed_point(x).numpy().astype("float64") * 2 * np.pi / 2**32
+    np.testing.assert_allclose(got, x, atol=2 * np.pi / 2**32)
+
+
+def test_the_seed_alone_decides_whatever_the_number_of_workers(tmp_path, threads):
+    digests = set()
+    for workers in (1, 2, 3):
+        threads(workers)
+        brownian(tmp_path / "a.h5", SMALL, seed=4)
+        digests.add(digest(tmp_path / "a.h5"))
+    assert len(digests) == 1
+
+
+def test_another_seed_and_another_set_are_other_walkers(tmp_path):
+    for seed in (0, 1):
+        brownian(tmp_path / f"{seed}.h5", SMALL, seed=seed)
+    u = np.concatenate([read(tmp_path / f"{seed}.h5")[:, :, 0] for seed in (0, 1)])
+    assert len(np.unique(u.reshape(6, -1), axis=0)) == 6
+
+
+def test_the_first_sets_stay_when_sets_are_added(tmp_path):
+    brownian(tmp_path / "3.h5", SMALL)
+    brownian(tmp_path / "5.h5", Walkers(5, 500, 4, 16))
+    np.testing.assert_array_equal(read(tmp_path / "3.h5"), read(tmp_path / "5.h5")[:3])
+
+
+def test_the_file_says_where_it_comes_from(tmp_path):
+    brownian(tmp_path / "a.h5", SMALL, seed=9)
+    held = describe(tmp_path / "a.h5")
+    assert (held.fields, held.trajectories, held.grid.boundaries) == (("density",), 3, ("PERIODIC",))
+    np.testing.assert_allclose(held.grid.length, 2 * np.pi, rtol=1e-14)
+    np.testing.assert_allclose(held.times, [0, 1e-3, 2e-3, 3e-3, 4e-3], rtol=1e-14)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert (file.attrs["generator"], file.attrs["seed"]) == ("brownian", 9)
+        stated = json.loads(file.attrs["generator_parameters"])
+    assert {
+        "alpha": 2.0,
+        "diffusivity": 1.0,
+        "walkers": 500,
+        "dt": 1e-3,
+        "deposit": "histogram",
+    }.items() <= stated.items()
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("sets", 0),
+        ("walkers", 0),
+        ("steps", -1),
+        ("bins", 1),
+        ("dt", 0.0),
+        ("dt", float("nan")),
+        ("deposit", "spline"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(word, value):
+    with pytest.raises(ValueError, match=f"{word} is .*{value}.*expected"):
+        Walkers(**{word: value})
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="abacus"):
+        brownian(tmp_path / "a.h5", SMALL, device="abacus")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_walk(tmp_path):
+    with pytest.raises(ValueError, match="none"):
+        brownian(tmp_path / "none" / "a.h5", Walkers())  # the whole set of the paper would take minutes

@@ -1,0 +1,214 @@
+"""Whole fits through the command line's own entry, on a small file of noisy heat."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from morlight import cli, prediction, store
+
+CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+SHORT = """
+model:
+  biases: [conservation, reflection]
+  realizations: 2
+  width: 3
+  depth: 3
+  horizons: [1, 2, 4]
+data:
+  batch: 20
+trainer:
+  max_epochs: 3
+  accelerator: cpu
+  enable_progress_bar: false
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory of its own with a small configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "short.yaml").write_text(SHORT)
+    return tmp_path
+
+
+def fit(data, *more, config="short.yaml"):
+    cli.main(["fit", "--config", str(config), "--data.path", str(data), *more])
+
+
+def checkpoints(folder, name="short"):
+    return sorted(folder.glob(f"mlruns/fits/{name}/*/last.ckpt"), key=lambda path: path.stat().st_mtime)
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_fit_is_one_finished_run_with_config_data_metrics_and_checkpoint(folder, heat_file):
+    fit(heat_file)
+    (run,) = store.runs("morlight")
+    assert (run["status"], run["name"]) == ("FINISHED", "short")
+    assert run["params"]["model.width"] == "3"
+    assert {"train_loss/00", "train_loss/01", "train_loss/median", "val_loss/min", "rollout_end/median"} <= set(
+        run["metrics"]
+    )
+    client = store.connect()
+    (data,) = client.get_run(run["run_id"]).inputs.dataset_inputs
+    assert data.dataset.name == "heat"
+    names = {
+        file.path for part in ("", "checkpoints", "figures") for file in client.list_artifacts(run["run_id"], part)
+    }
+    assert {"config.yaml", "evaluation.json", "checkpoints/best.ckpt", "figures/learned.png"} <= names
+    assert prediction.load(store.resolve(f"runs:/{run['run_id']}")).realizations == 2
+
+
+def test_last_checkpoint_is_of_the_last_epoch_whatever_the_validation_says(folder, heat_file):
+    fit(heat_file, "--model.lr", "1e-9", "--trainer.max_epochs", "6")
+    (path,) = checkpoints(folder)
+    assert torch.load(path, weights_only=True)["epoch"] == 5
+
+
+def test_checkpoint_holds_plain_values_and_all_that_prediction_needs(folder, heat_file):
+    fit(heat_file)
+    (path,) = checkpoints(folder)
+    saved = torch.load(path, weights_only=True)
+    assert "_instantiator" not in saved["hyper_parameters"]
+    data = saved["hyper_parameters"]["data"]
+    assert data["points"] == [32]
+    assert data["dt"] == pytest.approx(0.01)
+    assert len(data["scale"]) == 1
+
+
+def test_fit_learns_the_heat_equation(folder, heat_file):
+    fit(heat_file, "--trainer.max_epochs", "60", "--data.batch", "5", "--model.width", "8")
+    (path,) = checkpoints(folder)
+    model = prediction.load(path)
+    from morlight.evaluation import reading
+
+    kappa = torch.arange(1, 8)
+    ratio = -reading(model).generator[:, kappa].real / kappa.square().numpy()
+    assert ratio == pytest.approx(1, abs=0.05)  # noise of 1e-3 in each frame biases the slow mode by 1 %
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(folder, heat_file, stop):
+    long = ["--trainer.max_epochs", "12", "--data.batch", "2"]
+    command = [sys.executable, "-m", "morlight", "fit", "--config", "short.yaml", "--data.path", str(heat_file), *long]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not checkpoints(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(stop)
+    message = process.communicate(timeout=60)[1]
+    (interrupted,) = checkpoints(folder)
+    assert 0 < torch.load(interrupted, weights_only=True)["epoch"] + 1 < 12
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert "--ckpt_path last" in message
+        assert store.runs("morlight")[0]["status"] == "KILLED"
+    fit(heat_file, *long, "--ckpt_path", "last")
+    assert checkpoints(folder) == [interrupted]
+    assert [run["status"] for run in store.runs("morlight")] == ["FINISHED"]
+    fit(heat_file, *long, "--name", "whole")
+    (whole,) = checkpoints(folder, "whole")
+    for key, value in weights(whole).items():
+        assert torch.equal(weights(interrupted)[key], value), key
+
+
+def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
+    more = ["--trainer.precision", "64-true", "--data.seed", "0"]
+    fit(heat_file, *more, "--model.realizations", "3", "--name", "together")
+    (together,) = checkpoints(folder, "together")
+    for r in range(3):
+        fit(heat_file, *more, "--model.realizations", "1", "--model.seed", str(r), "--name", f"single{r}")
+        (single,) = checkpoints(folder, f"single{r}")
+        for key, value in weights(single).items():
+            # the same operations in other blocks: rounding of 1e-16, grown through 22 steps of Adam
+            if key != "operator.scale":
+                assert torch.allclose(weights(together)[key][r], value[0], rtol=0, atol=1e-9), key
+
+
+def test_divergence_ends_the_fit_with_a_sentence_and_a_failed_run(folder, heat_file, capsys):
+    with pytest.raises(SystemExit) as ended:
+        fit(heat_file, "--model.symbol", "plain", "--model.lr", "1e30", "--model.loss", "points")
+    assert ended.value.code == 1
+    assert "is not finite at epoch" in capsys.readouterr().err
+    assert [run["status"] for run in store.runs("morlight")] == ["FAILED"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_runs_for_one_step_an_epoch(folder, heat_file, config):
+    fit(heat_file, "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu", config=config)
+    (run,) = store.runs("morlight")
+    assert (run["status"], run["name"]) == ("FINISHED", config.stem)
+
+
+def test_validate_and_test_take_a_checkpoint(folder, heat_file, capsys):
+    fit(heat_file)
+    for task in ("validate", "test"):
+        cli.main([task, "--config", "short.yaml", "--data.path", str(heat_file), "--ckpt_path", "last"])
+        assert {"validate": "val_loss/median", "test": "test_loss/median"}[task] in capsys.readouterr().out
+
+
+def test_horizons_change_from_stage_to_stage(folder, heat_file, monkeypatch):
+    from morlight.data.windows import Windows
+
+    seen = []
+    ends = Windows.ends
+    monkeypatch.setattr(
+        Windows, "ends", lambda self, index, horizon: (seen.append(horizon), ends(self, index, horizon))[1]
+    )
+    fit(heat_file, "--model.loss", "points", "--data.validation", "0")
+    assert [m for i, m in enumerate(seen) if i == 0 or seen[i - 1] != m] == [1, 2, 4]
+
+
+BAD = {
+    "unknown key": (["--model.wdth", "3"], "wdth"),
+    "unknown bias": (["--model.biases", "[conservatism]"], "conservatism"),
+    "unknown activation": (["--model.activation", "sine"], "sine"),
+    "unknown symbol": (["--model.symbol", "round"], "round"),
+    "unknown loss": (["--model.loss", "hinge"], "hinge"),
+    "no horizon": (["--model.horizons", "[0]"], "horizons"),
+    "horizon beyond the data": (["--model.horizons", "[1, 2, 400]"], "too few"),
+    "epochs do not fit": (["--trainer.max_epochs", "4"], "max_epochs"),
+    "no batch": (["--data.batch", "0"], "batch"),
+    "unknown field": (["--data.fields", "[mass]"], "mass"),
+    "all held out": (["--data.test", "1.0"], "data.test"),
+    "nothing to continue": (["--ckpt_path", "last"], "last.ckpt"),
+    "checkpoint is not there": (["--ckpt_path", "nowhere.ckpt"], "nowhere.ckpt"),
+    "not a number": (["--model.lr", "fast"], "lr"),
+}
+
+
+@pytest.mark.parametrize(("words", "named"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence_and_status_2_and_writes_nothing(folder, heat_file, capsys, words, named):
+    with pytest.raises(SystemExit) as ended:
+        fit(heat_file, *words)
+    error = capsys.readouterr().err.strip()
+    assert ended.value.code == 2
+    assert error.startswith("morlight: ")
+    assert named in error
+    assert "\n" not in error
+    assert not (folder / "mlruns").exists()
+
+
+@pytest.mark.parametrize(("config", "named"), [("absent.yaml", "absent.yaml"), ("broken.yaml", "broken.yaml")])
+def test_bad_configuration_file_is_named(folder, heat_file, capsys, config, named):
+    (folder / "broken.yaml").write_text("model: [unclosed")
+    with pytest.raises(SystemExit) as ended:
+        fit(heat_file, config=config)
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_checkpoint_of_another_model_is_refused(folder, heat_file, capsys):
+    fit(heat_file)
+    with pytest.raises(SystemExit) as ended:
+        fit(heat_file, "--model.width", "5", "--ckpt_path", "last")
+    assert ended.value.code == 2
+    assert "model.width is 3 there, 5 in this configuration" in capsys.readouterr().err
