@@ -27,7 +27,7 @@ def newest_checkpoint(name: str) -> Path:
 
 
 def column(model: prediction.Model, data: Path, path: Path) -> None:
-    """A column of Fig. 4: a held-out set of walkers (top) and the square wave of Eq. 23 (bottom) at t = 0 and t = 1."""
+    """A column of Fig. 4: a set of walkers (top) and the square wave of Eq. 23 (bottom) at t = 0 and t = 1."""
     described = trajectories.describe(data)
     decay = evaluation.walkers_decay(described)
     assert decay is not None
@@ -43,7 +43,7 @@ def column(model: prediction.Model, data: Path, path: Path) -> None:
         axes.set(ylabel="density u (mean 1)" if axes is top else "u")
     top.set(title="walkers, t = 0 and t = 1")
     bottom.set(title="square wave (Eq. 23), never seen in training", xlabel="x (length)")
-    top.legend(frameon=False)
+    top.legend(title=f"{model.realizations} realisations", frameon=False)
     plots.save(figure, path)
 
 

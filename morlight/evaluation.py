@@ -38,23 +38,24 @@ def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time
     return torch.fft.ifftn(coefficients * torch.exp(-decay(modulus) * time)).real
 
 
-def gauge_values(model: Model) -> Float[Tensor, " P"]:
-    """Values of u over which the gauge is fixed: those of the training data, mirrored where h is odd."""
-    low, high = model.data["low"][0], model.data["high"][0]
-    return torch.linspace(-high if "reflection" in model.settings["biases"] else low, high, 1001, dtype=torch.float64)
+def gauge(model: Model) -> Float[Tensor, " R"]:
+    """Slope of h over the values of the training data; dividing h by it, and multiplying g, leaves L alone."""
+    return slopes(model.operator, torch.tensor(model.data["values"][0], dtype=torch.float64))
 
 
 def gauged_symbol(model: Model) -> Complex[Tensor, "R *K"]:
     """g(κ) in the gauge in which h has slope 1 over the values of the training data."""
     g = model.operator.symbol()[:, 0, 0]
-    return g * slopes(model.operator, gauge_values(model)).view(-1, *[1] * (g.ndim - 1))
+    return g * gauge(model).view(-1, *[1] * (g.ndim - 1))
 
 
 def nonlinearity(model: Model) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "R P"]]:
     """u and h(u) in the same gauge, with h(0) = 0 (a constant in h acts through g(0) alone)."""
-    u = gauge_values(model)
+    low, high = model.data["low"][0], model.data["high"][0]
+    odd = "reflection" in model.settings["biases"]
+    u = torch.linspace(-high if odd else min(low, 0.0), high, 401, dtype=torch.float64)
     h, zero = (model.operator.nonlinearity(v.view(1, 1, 1, -1))[:, 0, 0] for v in (u, u.new_zeros(1)))
-    return u.numpy(), ((h - zero) / slopes(model.operator, u)[:, None]).numpy()
+    return u.numpy(), ((h - zero) / gauge(model)[:, None]).numpy()
 
 
 def reading(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> Reading:

@@ -73,7 +73,7 @@ def write(
         fields={name: frames[:, :, c].astype(np.float32) for c, name in enumerate(model.data["fields"])},
         grid=grid,
         times=times,
-        parameters={"realization": np.arange(model.realizations)},
+        parameters={"realization": np.arange(model.realizations, dtype=np.float64)},
         provenance={
             "generator": "morlight predict",
             "version": __version__,

@@ -76,7 +76,7 @@ def learned(reading: Reading, path: str | Path) -> None:
     for values in reading.h:
         right.plot(reading.u, values, color=LEARNED, lw=1)
     right.plot(reading.u, reading.u, color=START, lw=0.8, ls=":", label="h(u) = u")
-    right.set(xlabel=f"{reading.field} u", ylabel="h(u), slope 1 on average")
+    right.set(xlabel=f"{reading.field} u", ylabel="h(u), slope 1 where the data are")
     right.legend(frameon=False)
     save(figure, path)
 
@@ -87,7 +87,7 @@ def profiles(
     """One panel of Fig. 4: the initial field, the field later, and every learned realisation."""
     axes.plot(x, start, color=START, lw=1, label="start")
     if truth is not None:
-        axes.plot(x, truth, color=TRUTH, lw=1.6, label="data or exact")
+        axes.plot(x, truth, color=TRUTH, lw=3, alpha=0.5, label="data or exact")
     for r, values in enumerate(learned):
         axes.plot(x, values, color=LEARNED, lw=1, alpha=0.8, label=None if r else "learned")
 

@@ -1,6 +1,7 @@
 """From a checkpoint to roll-outs: needs the file alone, neither Lightning nor the training data."""
 
 import pickle
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Model:
             ValueError: where the initial state does not fit the operator.
             FloatingPointError: where a state is not finite, with the step at which it happened.
         """
-        u = torch.as_tensor(np.asarray(initial), dtype=torch.float64)
+        u = torch.from_numpy(np.array(initial, dtype=np.float64))
         given = u.ndim
         u = self._batched(u)
         frames = np.stack(list(self._states(u[None], steps, every, finite)), 2)
@@ -105,7 +106,9 @@ def load(path: str | Path) -> Model:
     if not path.is_file():
         raise ValueError(f"{path}: no such checkpoint file")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch muses on how a foreign file was pickled
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: not a readable checkpoint of morlight, expected one that `morlight fit` wrote"
@@ -115,12 +118,13 @@ def load(path: str | Path) -> Model:
         raise ValueError(f"{path}: key 'morlight' is missing, expected a checkpoint that `morlight fit` wrote")
     if marks.get("layout") not in LAYOUTS:
         raise ValueError(f"{path}: layout {marks.get('layout')} is unknown to this version, expected one of {LAYOUTS}")
-    settings = dict(checkpoint["hyper_parameters"])
-    data = settings.pop("data")
-    operator = build.operator(settings, data)
-    weights = {key.removeprefix("operator."): value for key, value in checkpoint["state_dict"].items()}
     try:
-        operator.load_state_dict(weights)
+        settings = dict(checkpoint["hyper_parameters"])
+        data = settings.pop("data")
+        operator = build.operator(settings, data)
+        operator.load_state_dict({k.removeprefix("operator."): v for k, v in checkpoint["state_dict"].items()})
+    except KeyError as error:
+        raise ValueError(f"{path}: key {error} is missing, expected a checkpoint that `morlight fit` wrote") from error
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the hyper-parameters beside them") from error
     return Model(path, operator.double().eval().requires_grad_(False), settings, data)

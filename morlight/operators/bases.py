@@ -61,7 +61,7 @@ class Exact(nn.Module):
             self._exact[name] = value
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Exact":
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         for name, value in self._exact.items():
             setattr(self, name, value.to(getattr(self, name)))
         return self

@@ -109,11 +109,12 @@ def _densities(stream: np.random.SeedSequence, setting: Walkers, device: str) ->
     x = fixed_point(mixture(rng, setting.walkers)).to(device)
     noise = torch.empty(setting.walkers, device=device)
     scale = math.sqrt(2 * setting.dt) * CIRCLE / (2 * math.pi)
+    integer = torch.int32 if scale < 2**27 else torch.int64  # steps of a whole turn would not fit 32 bits
     count = _counter(setting)
     frames = torch.empty(setting.steps + 1, setting.bins)
     frames[0] = count(x)
     for step in range(1, setting.steps + 1):
-        x += noise.normal_(0, scale, generator=generator).round_().to(torch.int32)
+        x += noise.normal_(0, scale, generator=generator).round_().to(integer)
         frames[step] = count(x)
     return frames.numpy()
 
@@ -138,13 +139,11 @@ def _counter(setting: Walkers) -> Callable[[Tensor], Tensor]:
     oversampling = OVERSAMPLING if setting.deposit == "fourier" else 1
     cells = setting.bins * oversampling
     weight = cells / setting.walkers
-    shift = 32 - int(math.log2(cells)) if cells & (cells - 1) == 0 else None
+    bits = cells.bit_length() - 1
+    power_of_two = cells == 2**bits
 
     def density(x: Tensor) -> Tensor:
-        if shift is not None:
-            index = (x >> shift) + cells // 2
-        else:
-            index = ((x.long() + 2**31) * cells) >> 32
+        index = (x >> (32 - bits)) + cells // 2 if power_of_two else ((x.long() + 2**31) * cells) >> 32
         u = torch.bincount(index, minlength=cells) * weight
         return u if oversampling == 1 else deposit.truncate(u.double(), (setting.bins,))
 

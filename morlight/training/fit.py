@@ -129,7 +129,8 @@ def _fit(cli: FitCLI, path: str | None) -> None:
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
     except SystemExit as error:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt(
-            f"interrupted; the same command with --name {cli.run_name} --ckpt_path last continues after the last whole epoch"
+            f"interrupted; the same command with --name {cli.run_name} --ckpt_path last"
+            " continues after the last whole epoch"
         ) from error
 
 

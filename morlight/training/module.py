@@ -125,7 +125,9 @@ class OperatorModule(lightning.LightningModule):
         self._losses.append(values.detach())
         if index % self.trainer.log_every_n_steps == 0:
             self.log("loss", values.detach().median(), prog_bar=True)
-        return (values + self.hparams.smoothness * self._bending()).sum()
+        # falls with the learning rate: leads at the start, and lets the data decide at the end
+        share = self.trainer.optimizers[0].param_groups[0]["lr"] / self.hparams.lr
+        return (values + self.hparams.smoothness * share * self._bending()).sum()
 
     def _bending(self) -> Float[Tensor, " R"] | float:
         """How far h is from a straight line and g from a power law; decides where the data do not."""

@@ -128,9 +128,9 @@ def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
         fit(heat_file, *more, "--model.realizations", "1", "--model.seed", str(r), "--name", f"single{r}")
         (single,) = checkpoints(folder, f"single{r}")
         for key, value in weights(single).items():
-            # the same operations in other blocks: rounding of 1e-16, grown through 22 steps of Adam
+            # rounding alone, but Adam takes a gradient that is nothing but rounding for a step of lr·1e-16/ε and more
             if key != "operator.scale":
-                assert torch.allclose(weights(together)[key][r], value[0], rtol=0, atol=1e-9), key
+                assert torch.allclose(weights(together)[key][r], value[0], rtol=0, atol=1e-6), key
 
 
 def test_divergence_ends_the_fit_with_a_sentence_and_a_failed_run(folder, heat_file, capsys):
