@@ -291,6 +291,8 @@ def _start(uri: str, host: str, port: int, words: IO[bytes]) -> "subprocess.Pope
 
 
 def _require_free(host: str, port: int) -> None:
+    if not 0 < port < 2**16:
+        raise ValueError(f"port {port} does not exist, expected 1 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

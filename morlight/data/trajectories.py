@@ -167,7 +167,10 @@ class Writer:
                     f"{self.held.path}: field '{name}' has the shape {fields[name].shape} in trajectory {trajectory}, "
                     f"times and grid ask for {due}"
                 )
-            self.file["t0_fields"][name][trajectory] = fields[name]
+            try:
+                self.file["t0_fields"][name][trajectory] = fields[name]
+            except (OSError, RuntimeError) as error:
+                raise ValueError(f"{self.held.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
 
     def __exit__(
@@ -208,6 +211,11 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
         parameters: γ, one value a trajectory.
     """
     trajectories = len(next(iter(fields.values())))
+    for field, u in fields.items():
+        if len(u) != trajectories:
+            raise ValueError(
+                f"{path}: field '{field}' has {len(u)} trajectories, '{next(iter(fields))}' {trajectories}"
+            )
     held = Trajectories(Path(path), name, tuple(fields), grid, times, trajectories, parameters or {}, provenance)
     with Writer(held, str(np.result_type(*fields.values()))) as writer:
         for i in range(trajectories):
@@ -347,11 +355,11 @@ def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
 
 def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str, ...]:
     """Type of the boundary on each axis."""
-    found = {}
+    found: dict[str, Any] = {}
     for key in group:
         attributes = _get(group[key])
         for axis in attributes.get("associated_dims", []):
-            found[axis] = attributes.get("bc_type")
+            found[axis] = str(attributes.get("bc_type")).upper()
     for axis in axes:
         if found.get(axis) not in BOUNDARIES:
             raise ValueError(
@@ -363,7 +371,9 @@ def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str,
 
 def _components(file: h5py.File) -> dict[str, tuple[h5py.Dataset, tuple[int, ...]]]:
     """Scalar fields by name: those of t0_fields, and the components NAME_x, NAME_y, … of t1_fields."""
-    scalars = {key: (dataset, ()) for key, dataset in _need(file.filename, file, "t0_fields").items()}
+    scalars: dict[str, tuple[h5py.Dataset, tuple[int, ...]]] = {
+        key: (dataset, ()) for key, dataset in _need(file.filename, file, "t0_fields").items()
+    }
     vectors = {
         f"{key}_{'xyz'[d]}": (dataset, (d,))
         for key, dataset in file.get("t1_fields", {}).items()

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from morlight.data import trajectories
+from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.windows import WindowLoader, Windows
+
+
+def counted(trajectories=5, frames=9):
+    """Fields whose value tells trajectory and frame: 100 · trajectory + frame."""
+    u = 100.0 * torch.arange(trajectories)[:, None] + torch.arange(frames)
+    return u[:, :, None, None].expand(-1, -1, 2, 4).contiguous()
+
+
+@pytest.mark.parametrize("horizon", [1, 3, 8])
+def test_windows_are_the_frames_that_plain_slicing_gives(horizon):
+    u, rows = counted(), torch.tensor([0, 2, 4])
+    windows = Windows(u, rows)
+    expected = [(u[r, j], u[r, j + horizon]) for r in rows for j in range(9 - horizon)]
+    assert windows.count(horizon) == len(expected)
+    first, last = windows.ends(torch.arange(len(expected)), horizon)
+    for i, (start, end) in enumerate(expected):
+        assert torch.equal(first[i], start)
+        assert torch.equal(last[i], end)
+
+
+def test_there_is_no_window_longer_than_the_trajectory():
+    assert Windows(counted(), torch.arange(5)).count(9) == 0
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_every_batch_and_see_each_window_once(world):
+    windows, order = Windows(counted(), torch.arange(5)), torch.randperm(30)
+    shares = [list(WindowLoader(windows, order, 3, 6, rank, world)) for rank in range(world)]
+    whole = list(WindowLoader(windows, order, 3, 6))
+    assert [len(share) for share in shares] == [len(whole)] * world == [5] * world
+    for step, batch in enumerate(whole):
+        assert torch.equal(torch.cat([share[step] for share in shares], 1), batch)
+    starts = torch.cat([batch[0, :, 0, 0] for batch in whole])
+    assert len(starts.unique()) == 30
+
+
+def test_last_batch_takes_the_rest():
+    loader = WindowLoader(Windows(counted(), torch.arange(5)), torch.arange(40), 1, 12)
+    assert [batch.shape[1] for batch in loader] == [12, 12, 12, 4]
+    assert len(loader) == 4
+
+
+@pytest.fixture
+def path(tmp_path):
+    grid = trajectories.Grid((8,), (1.0,), ("PERIODIC",))
+    u = np.random.default_rng(0).gamma(2, size=(20, 5, 8)).astype(np.float32)
+    path = tmp_path / "u.h5"
+    trajectories.write(path, name="u", fields={"density": u}, grid=grid, times=np.arange(5) * 0.1, provenance={})
+    return path
+
+
+def prepared(path, **settings):
+    data = TrajectoryDataModule(str(path), **settings)
+    data.setup()
+    return data
+
+
+def test_split_is_disjoint_complete_and_a_matter_of_the_seed(path):
+    parts = prepared(path, validation=0.2, test=0.1).split()
+    assert {name: len(rows) for name, rows in parts.items()} == {"train": 14, "validation": 4, "test": 2}
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(20))
+    again, other = (prepared(path, validation=0.2, test=0.1, seed=seed).split() for seed in (0, 1))
+    assert np.array_equal(again["test"], parts["test"])
+    assert not np.array_equal(other["train"], parts["train"])
+
+
+def test_description_is_that_of_the_training_trajectories(path):
+    data = prepared(path)
+    u = trajectories.read(path)[data.split()["train"]].astype(np.float64)
+    described = data.description
+    assert described["scale"][0] == pytest.approx(np.sqrt((u**2).mean()), rel=1e-6)
+    assert (described["low"][0], described["high"][0]) == (u.min(), u.max())
+    assert described["values"][0][50] == pytest.approx(np.median(u), rel=1e-3)
+    assert (described["points"], described["length"], described["dt"]) == (
+        [8],
+        [pytest.approx(1.0)],
+        pytest.approx(0.1),
+    )
+
+
+def test_parts_share_one_copy_of_the_data(path):
+    data = prepared(path)
+    assert len({data.windows(part).frames.data_ptr() for part in ("train", "validation", "test")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"batch": 0}, "data.batch is 0"),
+        ({"validation": 0.6, "test": 0.4}, "data.validation and data.test"),
+        ({"test": -0.1}, "data.validation and data.test"),
+        ({"trajectories": 21}, "data.trajectories is 21"),
+        ({"fields": ["mass"]}, "mass"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(path, settings, named):
+    with pytest.raises(ValueError, match=named):
+        prepared(path, **settings)
