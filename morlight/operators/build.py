@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from morlight.operators.bases import Basis, Fourier
 from morlight.operators.biases import Conservative, Isotropic, Odd
+from morlight.operators.gauge import slopes
 from morlight.operators.networks import ACTIVATIONS, DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.spectral import SpectralOperator
 
@@ -59,6 +61,19 @@ def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> SpectralOpera
     space = basis(data["points"], data["length"], data["boundaries"])
     scale = [1.0] if model["literal"] else data["scale"]
     return SpectralOperator(space, _symbol(model, space), _nonlinearity(model), tuple(scale))
+
+
+def upward(operator: SpectralOperator, values: Sequence[float]) -> None:
+    """Turn h over, in place, in the realisations in which it slopes downwards over some values of u.
+
+    A random h slopes either way; with a symbol that only damps, one that starts downwards has to pass through h = 0,
+    where the operator vanishes and may stay.
+    """
+    slope = slopes(operator, torch.tensor(values, dtype=operator.scale.dtype)).view(-1, 1, 1)
+    network = next(module for module in operator.h.modules() if isinstance(module, Perceptrons))
+    with torch.no_grad():
+        for parameter in (network.weights[-1], network.offsets[-1]):
+            parameter *= torch.where(slope < 0, -1.0, 1.0)
 
 
 def _symbol(model: Mapping[str, Any], space: Basis) -> nn.Module:

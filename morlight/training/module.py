@@ -30,8 +30,8 @@ class OperatorModule(lightning.LightningModule):
         seed: of the initial weights; realisation r starts as a single one with seed + r would.
         horizons: m of each stage; the epochs are divided evenly among the stages.
         loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
-        smoothness: weight of the curvature of h and, for the dissipative symbol, of ln|ln(1 + g)| over ln|κ|; the
-            loss is about 1, so that 0.01 bends only where the data say so. 0 leaves both free.
+        smoothness: weight of the curvature of h and, for the dissipative symbol, of ln|ln(1 + g)| over ln|κ|, as a
+            share of the loss; falls with the learning rate. 0 leaves both free.
         lr: learning rate of Adam at the start.
         decay: whether the learning rate falls to 1 % by half a cosine, or stays.
         reset: whether Adam forgets its moments at the start of each stage.
@@ -77,6 +77,8 @@ class OperatorModule(lightning.LightningModule):
         if not hasattr(self, "operator"):
             self.hparams.data = self.hparams.data or self.trainer.datamodule.description
             self.operator = build.operator(self.hparams, self.hparams.data)
+            if not self.hparams.literal:
+                build.upward(self.operator, self.hparams.data["values"][0])
             low, high = self.hparams.data["low"][0], self.hparams.data["high"][0]
             margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
             reach = max(abs(low), abs(high)) + margin
@@ -127,7 +129,7 @@ class OperatorModule(lightning.LightningModule):
             self.log("loss", values.detach().median(), prog_bar=True)
         # falls with the learning rate: leads at the start, and lets the data decide at the end
         share = self.trainer.optimizers[0].param_groups[0]["lr"] / self.hparams.lr
-        return (values + self.hparams.smoothness * share * self._bending()).sum()
+        return (values + self.hparams.smoothness * share * values.detach().clamp_max(1.0) * self._bending()).sum()
 
     def _bending(self) -> Float[Tensor, " R"] | float:
         """How far h is from a straight line and g from a power law; decides where the data do not."""
