@@ -98,6 +98,7 @@ def _run(task: str, arguments: Sequence[str]) -> None:
         load_from_checkpoint_support=False,
     )
     cli.datamodule.setup()
+    cli.model.adopt(cli.datamodule.description)  # here, so that data it cannot take are refused before a run begins
     if cli.checkpoint is not None:
         _check_fits(cli.checkpoint, cli.model, cli.datamodule)
     path = None if cli.checkpoint is None else str(cli.checkpoint)

@@ -73,19 +73,27 @@ class OperatorModule(lightning.LightningModule):
         self._loss: dict[int, Any] = {}
 
     def setup(self, stage: str) -> None:
-        """Build the operator for the data at hand, once."""
+        """Build the operator for the data at hand, unless it is there."""
         if not hasattr(self, "operator"):
-            self.hparams.data = self.hparams.data or self.trainer.datamodule.description
-            self.operator = build.operator(self.hparams, self.hparams.data)
-            if not self.hparams.literal:
-                build.upward(self.operator, self.hparams.data["values"][0])
-            low, high = self.hparams.data["low"][0], self.hparams.data["high"][0]
-            margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
-            reach = max(abs(low), abs(high)) + margin
-            odd = "reflection" in self.hparams.biases
-            self.bounds = (-reach, reach) if odd else (low - margin, high + margin)
+            self.adopt(self.hparams.data or self.trainer.datamodule.description)
         if stage == "fit":
             self._stage()  # refuses epochs that do not fit the stages before anything is computed
+
+    def adopt(self, data: dict[str, Any]) -> None:
+        """Build the operator for data with this description (see `TrajectoryDataModule`).
+
+        Raises:
+            ValueError: where there is no operator for such data.
+        """
+        self.hparams.data = data
+        self.operator = build.operator(self.hparams, data)
+        if not self.hparams.literal:
+            build.upward(self.operator, data["values"][0])
+        low, high = data["low"][0], data["high"][0]
+        margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
+        reach = max(abs(low), abs(high)) + margin
+        odd = "reflection" in self.hparams.biases
+        self.bounds = (-reach, reach) if odd else (low - margin, high + margin)
 
     def _stage(self) -> int:
         return curriculum.stage_of(

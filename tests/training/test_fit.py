@@ -6,10 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from morlight import cli, prediction, store
+from morlight.data import trajectories
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 SHORT = """
@@ -204,6 +206,21 @@ def test_bad_configuration_file_is_named(folder, heat_file, capsys, config, name
         fit(heat_file, config=config)
     assert ended.value.code == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fields", "boundary", "named"),
+    [(("density", "mass"), "PERIODIC", "takes one field"), (("density",), "WALL", "boundaries are WALL")],
+)
+def test_data_that_the_operator_cannot_take_are_refused_before_a_run_begins(folder, capsys, fields, boundary, named):
+    grid = trajectories.Grid((8,), (1.0,), (boundary,))
+    u = {name: np.random.default_rng(0).random((4, 9, 8)) for name in fields}
+    trajectories.write("other.h5", name="other", fields=u, grid=grid, times=np.arange(9) * 0.1, provenance={})
+    with pytest.raises(SystemExit) as ended:
+        fit("other.h5")
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+    assert not (folder / "mlruns").exists()
 
 
 def test_checkpoint_of_another_model_is_refused(folder, heat_file, capsys):
