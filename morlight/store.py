@@ -30,6 +30,7 @@ os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # standard output
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
 SQLITE = "sqlite:///"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows training, not language models
 BEST_FIRST = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
 
 
@@ -127,7 +128,8 @@ def experiment_id(client: "mlflow.MlflowClient", name: str, *, create: bool = Fa
     if found is None and create:
         file = database(client.tracking_uri)
         try:
-            return client.create_experiment(name, artifact_location=artifacts(file) if file else None)
+            where = artifacts(file) if file else None
+            return client.create_experiment(name, artifact_location=where, tags=KIND)
         except MlflowException:  # another process was faster, or the server refuses
             found = client.get_experiment_by_name(name)
             if found is None:
