@@ -122,6 +122,24 @@ def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(f
         assert torch.equal(weights(interrupted)[key], value), key
 
 
+def test_planes_are_learned_and_predicted_as_lines_are(folder):
+    grid = trajectories.Grid((16, 12), (2 * np.pi, 2 * np.pi), ("PERIODIC", "PERIODIC"))
+    rng, times = np.random.default_rng(0), np.arange(21) * 0.01
+    kappa = np.meshgrid(np.fft.fftfreq(16, 1 / 16), np.arange(7), indexing="ij")
+    modulus = np.hypot(*kappa)
+    start = np.where(modulus <= 4, np.fft.rfft2(rng.normal(size=(6, 16, 12))), 0)
+    start[:, 0, 0] = 16 * 12
+    u = np.fft.irfft2(start[:, None] * np.exp(-(modulus**2) * times[:, None, None]), s=(16, 12))
+    trajectories.write("plane.h5", name="plane", fields={"density": u}, grid=grid, times=times, provenance={})
+    more = ["--trainer.max_epochs", "30", "--data.batch", "5", "--model.biases", "[conservation, isotropy, reflection]"]
+    fit("plane.h5", *more, "--model.width", "8")
+    (run,) = store.runs("morlight")
+    assert run["metrics"]["rollout_end/min"] < 0.02  # of the whole field, whose mean is 1
+    words = f"predict runs:/{run['run_id']} --initial plane.h5 --steps 10 -o later.h5 --plot later.png"
+    cli.main(words.split())
+    assert trajectories.read("later.h5").shape == (2, 11, 1, 16, 12)
+
+
 def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
     more = ["--trainer.precision", "64-true", "--data.seed", "0"]
     fit(heat_file, *more, "--model.realizations", "3", "--name", "together")
