@@ -26,12 +26,14 @@ class Model:
         operator: R realisations in double precision.
         settings: hyper-parameters of the training, plain values.
         data: description of the training data: fields, points, length, boundaries, dt, scale, low, high.
+        run: identity of the tracked run that wrote it.
     """
 
     path: Path
     operator: SpectralOperator
     settings: dict[str, Any]
     data: dict[str, Any]
+    run: str | None
 
     @property
     def realizations(self) -> int:
@@ -127,4 +129,4 @@ def load(path: str | Path) -> Model:
         raise ValueError(f"{path}: key {error} is missing, expected a checkpoint that `morlight fit` wrote") from error
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the hyper-parameters beside them") from error
-    return Model(path, operator.double().eval().requires_grad_(False), settings, data)
+    return Model(path, operator.double().eval().requires_grad_(False), settings, data, marks.get("run"))

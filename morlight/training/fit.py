@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -50,8 +49,9 @@ class FitCLI(LightningCLI):
         config = self.config_init
         files = config.get("config") or []
         self.run_name = config["name"] or (Path(str(files[-1])).stem if files else "fit")
-        self.checkpoint = _starting_point(config["ckpt_path"], self.run_name)
-        run = None if self.checkpoint is None else _marks(self.checkpoint).get("run")
+        path = _starting_point(config["ckpt_path"], self.run_name)
+        self.saved = None if path is None else prediction.load(path)
+        run = None if self.saved is None else self.saved.run
         self.tracker = Tracker(experiment=config["experiment"], name=self.run_name, run_id=run)
         callbacks = [DivergenceGuard()] + [Bar()] * (config["trainer"]["enable_progress_bar"] is not False)
         self.trainer_defaults["callbacks"] = callbacks
@@ -99,9 +99,9 @@ def _run(task: str, arguments: Sequence[str]) -> None:
     )
     cli.datamodule.setup()
     cli.model.adopt(cli.datamodule.description)  # here, so that data it cannot take are refused before a run begins
-    if cli.checkpoint is not None:
-        _check_fits(cli.checkpoint, cli.model, cli.datamodule)
-    path = None if cli.checkpoint is None else str(cli.checkpoint)
+    if cli.saved is not None:
+        _check_fits(cli.saved, cli.model, cli.datamodule)
+    path = None if cli.saved is None else str(cli.saved.path)
     if task == "fit":
         _fit(cli, path)
     elif path is None:
@@ -168,23 +168,16 @@ def _starting_point(word: str | None, name: str) -> Path | None:
     return found[-1]
 
 
-def _marks(path: Path) -> dict[str, Any]:
-    prediction.load(path)  # says in one sentence what is wrong with the file
-    marks: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["morlight"]
-    return marks
-
-
-def _check_fits(path: Path, module: OperatorModule, data: TrajectoryDataModule) -> None:
+def _check_fits(saved: prediction.Model, module: OperatorModule, data: TrajectoryDataModule) -> None:
     """Refuse to continue another model's checkpoint, or on other data.
 
     Raises:
         ValueError: naming the first key that differs.
     """
-    saved = prediction.load(path)
     for key, value in module.hparams.items():
         if key != "data" and saved.settings.get(key) != value:
             raise ValueError(
-                f"{path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration"
+                f"{saved.path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration"
             )
     if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.file.grid.points):
-        raise ValueError(f"{data.file.path}: other fields or points than those that {path} was trained on")
+        raise ValueError(f"{data.file.path}: other fields or points than those that {saved.path} was trained on")
