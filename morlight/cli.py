@@ -71,6 +71,17 @@ def _simulate(commands: Any) -> None:
     )  # fmt: skip
     walkers.add_argument("--device", default="cpu", help="cpu or cuda")
     walkers.set_defaults(run=_run_brownian)
+    for system, points, text in (
+        ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
+        ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
+    ):
+        fields = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        fields.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+        fields.add_argument("--seed", type=int, default=0, help="of the phases of the coefficients")
+        fields.add_argument("--samples", type=_number, default=13_800, help="fields, each with its target")
+        fields.add_argument("--points", type=_number, default=points, help="cells of [0, 2π) along each axis")
+        fields.add_argument("--band", type=_number, default=10, help="largest wavenumber")
+        fields.set_defaults(run=_run_fields)
 
 
 def _run_brownian(options: argparse.Namespace) -> None:
@@ -81,6 +92,13 @@ def _run_brownian(options: argparse.Namespace) -> None:
         deposit=options.deposit,
     )  # fmt: skip
     brownian(options.output, setting, seed=options.seed, device=options.device)
+
+
+def _run_fields(options: argparse.Namespace) -> None:
+    from morlight.simulate.fields import Fields, burgers, laplacian
+
+    draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
+    draw(options.output, Fields(options.samples, options.points, options.band), seed=options.seed)
 
 
 def _predict(commands: Any) -> None:
