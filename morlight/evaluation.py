@@ -11,7 +11,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from morlight.data import trajectories
-from morlight.operators import generator, relative_error, slopes
+from morlight.operators import SpectralOperator, generator, relative_error, slopes
 from morlight.plots import Reading
 from morlight.prediction import Model
 
@@ -40,12 +40,12 @@ def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time
 
 def gauge(model: Model) -> Float[Tensor, " R"]:
     """Slope of h over the values of the training data; dividing h by it, and multiplying g, leaves L alone."""
-    return slopes(model.operator, torch.tensor(model.data["values"][0], dtype=torch.float64))
+    return slopes(model.spectral, torch.tensor(model.data["values"][0], dtype=torch.float64))
 
 
 def gauged_symbol(model: Model) -> Complex[Tensor, "R *K"]:
     """g(κ) in the gauge in which h has slope 1 over the values of the training data."""
-    g = model.operator.symbol()[:, 0, 0]
+    g = model.spectral.symbol()[:, 0, 0]
     return g * gauge(model).view(-1, *[1] * (g.ndim - 1))
 
 
@@ -54,13 +54,19 @@ def nonlinearity(model: Model) -> tuple[Float[np.ndarray, " P"], Float[np.ndarra
     low, high = model.data["low"][0], model.data["high"][0]
     odd = "reflection" in model.settings["biases"]
     u = torch.linspace(-high if odd else min(low, 0.0), high, 401, dtype=torch.float64)
-    h, zero = (model.operator.nonlinearity(v.view(1, 1, 1, -1))[:, 0, 0] for v in (u, u.new_zeros(1)))
+    h, zero = (model.spectral.nonlinearity(v.view(1, 1, 1, -1))[:, 0, 0] for v in (u, u.new_zeros(1)))
     return u.numpy(), ((h - zero) / gauge(model)[:, None]).numpy()
+
+
+def readable(model: Model) -> bool:
+    """Whether there is one symbol and one nonlinearity to look at: one field, one term, no parameters."""
+    one = isinstance(model.operator, SpectralOperator) and len(model.data["fields"]) == 1
+    return one and model.settings.get("terms", 1) == 1 and not model.data.get("parameters")
 
 
 def reading(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> Reading:
     """Generator and nonlinearity of every realisation, for a figure."""
-    modulus = model.operator.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
+    modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
     continuum = generator(gauged_symbol(model)[:, None, None], model.dt).flatten(1)
     exact = None if decay is None else decay(modulus).numpy()
     u, h = nonlinearity(model)
@@ -69,7 +75,7 @@ def reading(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> Re
 
 def symbol_errors(model: Model, decay: Callable[[Tensor], Tensor]) -> dict[str, list[float]]:
     """Largest relative error over 0 < |κ| ≤ 16 of the increment exp(−decay Δt) − 1 and of the generator −decay."""
-    modulus = model.operator.basis.wavenumbers.double().square().sum(0).sqrt()
+    modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt()
     band = (modulus > 0) & (modulus <= KAPPA)
     rate = decay(modulus[band])
     g = gauged_symbol(model)[:, band]
@@ -94,12 +100,15 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
     """
     described = trajectories.describe(path)
     check_grid(model, described)
-    check_time(model, described)
     fields = tuple(model.data["fields"])
+    if model.steady:
+        return _steady(model, described, rows)
     ends = trajectories.read(described.path, fields, times=slice(None, None, len(described.times) - 1))
     ends = ends if rows is None else ends[list(rows)]
+    check_time(model, described)
+    gamma = parameters(model, described, rows)
     steps = round((described.times[-1] - described.times[0]) / model.dt)
-    final = model.predict(ends[:, 0], steps, every=steps, finite=False)[:, :, -1]
+    final = model.predict(ends[:, 0], steps, every=steps, finite=False, gamma=gamma)[:, :, -1]
     truth = torch.from_numpy(ends[None, :, 1].astype(np.float64)).flatten(1)
     errors = {"rollout_end": relative_error(torch.from_numpy(final).flatten(1), truth).tolist()}
     start = ends[:, 0]
@@ -120,6 +129,48 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
         "mass_drift": {name: drift(start[:, c], final[:, :, c]) for c, name in enumerate(fields)},
         "noise_ceiling": None,
     }
+
+
+def _steady(model: Model, described: trajectories.Trajectories, rows: Sequence[int] | None) -> dict[str, Any]:
+    """The layout of `evaluate` for an operator without time: `operator` is ‖Lu − f‖ / ‖f‖ over all samples."""
+    missing = set(model.data["targets"]) - set(described.fields)
+    if missing:
+        raise ValueError(f"{described.path}: target {', '.join(sorted(missing))} is missing, {model.path} learned it")
+    names = [*model.data["fields"], *model.data["targets"]]
+    chosen = range(described.trajectories) if rows is None else rows
+    span = slice(min(chosen), max(chosen) + 1)
+    both = trajectories.read(described.path, names, span, slice(1))[:, 0]
+    both = both[[row - span.start for row in chosen]]
+    count = len(model.data["fields"])
+    found = torch.from_numpy(model.apply(both[:, :count], parameters(model, described, rows))).flatten(1)
+    truth = torch.from_numpy(both[:, count:].astype(np.float64)).flatten()
+    return {
+        "checkpoint": str(model.path),
+        "data": str(described.path),
+        "realizations": model.realizations,
+        "dt": None,
+        "errors": {"operator": summary(relative_error(found, truth[None]).tolist())},
+        "mass_drift": {},
+        "noise_ceiling": None,
+    }
+
+
+def parameters(
+    model: Model, described: trajectories.Trajectories, rows: Sequence[int] | None = None
+) -> Float[np.ndarray, "n P"] | None:
+    """γ of the trajectories of a file, in the order that the model knows; None for a model without any.
+
+    Raises:
+        ValueError: naming the scalar that the file lacks.
+    """
+    names = model.data.get("parameters", [])
+    for name in names:
+        if name not in described.parameters:
+            raise ValueError(f"{described.path}: scalar {name} is missing, {model.path} depends on it")
+    if not names:
+        return None
+    gamma = np.stack([np.asarray(described.parameters[name], np.float64) for name in names], 1)
+    return gamma if rows is None else gamma[list(rows)]
 
 
 def check_grid(model: Model, described: trajectories.Trajectories) -> None:

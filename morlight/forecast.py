@@ -64,7 +64,8 @@ def write(
     if plot is not None:
         plots.check(plot)
     initial = start.read(model)
-    frames = model.predict(initial, steps, every=every)
+    gamma = evaluation.parameters(model, trajectories.describe(start.path), [start.trajectory])
+    frames = model.predict(initial, steps, every=every, gamma=gamma)
     times = np.arange(frames.shape[1]) * every * model.dt
     grid = trajectories.Grid(*(tuple(model.data[key]) for key in ("points", "length", "boundaries")))
     trajectories.write(

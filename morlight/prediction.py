@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.operators import SpectralOperator, build, check_steps, states
+from morlight.operators import Operator, SpectralOperator, build, check_steps, states
 
 LAYOUTS = (1,)
+BLOCK = 2**24  # values of all realisations computed together, 128 MB each array
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Model:
     """
 
     path: Path
-    operator: SpectralOperator
+    operator: Operator
     settings: dict[str, Any]
     data: dict[str, Any]
     run: str | None
@@ -45,7 +46,47 @@ class Model:
         """Δt, one step, in the time unit of the data."""
         return self.data["dt"]
 
-    def predict(self, initial: np.ndarray, steps: int, *, every: int = 1, finite: bool = True) -> np.ndarray:
+    @property
+    def steady(self) -> bool:
+        """Whether it learned L u = f without time, and has no steps (Eq. 7)."""
+        return bool(self.data.get("targets"))
+
+    @property
+    def spectral(self) -> SpectralOperator:
+        """The operator where it is a single one: all fields in one basis."""
+        if not isinstance(self.operator, SpectralOperator):
+            raise ValueError(f"{self.path}: is a system in several bases, expected all fields in one")
+        return self.operator
+
+    def apply(self, u: np.ndarray, gamma: np.ndarray | None = None) -> np.ndarray:
+        """L u of every realisation, (R, B, C, *X), in blocks that fit the memory.
+
+        Args:
+            u: fields (B, C, *X), in the units of the data.
+            gamma: parameters γ (B, P), where the operator knows some.
+
+        Raises:
+            ValueError: where the fields do not fit the operator.
+        """
+        fields = self._batched(torch.from_numpy(np.asarray(u, dtype=np.float64)))
+        block = max(1, BLOCK // (self.realizations * fields[0].numel()))
+        given = self._gamma(gamma, len(fields))
+        found = []
+        for start in tqdm(range(0, len(fields), block), "applying", delay=2, leave=False, unit="block"):
+            part = slice(start, start + block)
+            increment = self.operator.prepared(gamma=None if given is None else given[part])
+            found.append(increment(fields[None, part]).numpy())
+        return np.concatenate(found, 1)
+
+    def predict(
+        self,
+        initial: np.ndarray,
+        steps: int,
+        *,
+        every: int = 1,
+        finite: bool = True,
+        gamma: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Roll-out of every realisation, frame 0 being the initial state.
 
         Args:
@@ -53,6 +94,7 @@ class Model:
             steps: number of steps Δt.
             every: keep every so many steps; divides steps.
             finite: stop at the first state that is not finite; otherwise NaN is carried on.
+            gamma: parameters γ (B, P) of each initial state, where the operator knows some.
 
         Returns:
             (R, B, T, C, *X), without the axes B and C where the initial state has none.
@@ -61,18 +103,32 @@ class Model:
             ValueError: where the initial state does not fit the operator.
             FloatingPointError: where a state is not finite, with the step at which it happened.
         """
+        if self.steady:
+            raise ValueError(
+                f"{self.path}: learned {', '.join(self.data['targets'])} of {', '.join(self.data['fields'])} without"
+                " time, expected an operator with steps"
+            )
         u = torch.from_numpy(np.array(initial, dtype=np.float64))
         given = u.ndim
         u = self._batched(u)
-        frames = np.stack(list(self._states(u[None], steps, every, finite)), 2)
+        frames = np.stack(list(self._states(u[None], self._gamma(gamma, len(u)), (steps, every), finite)), 2)
         dimensions = len(self.data["points"])
         if given == dimensions:
             return frames[:, 0, :, 0]
         return frames[:, 0] if given == dimensions + 1 else frames
 
-    def _states(self, u: Tensor, steps: int, every: int, finite: bool) -> Iterator[np.ndarray]:
+    def _gamma(self, gamma: np.ndarray | None, batch: int) -> Tensor | None:
+        names = self.data.get("parameters", [])
+        given = np.zeros((batch, 0)) if gamma is None else np.asarray(gamma, dtype=np.float64).reshape(batch, -1)
+        if given.shape[1] != len(names):
+            raise ValueError(f"{given.shape[1]} parameters are given, expected {len(names)} ({', '.join(names)})")
+        return torch.from_numpy(given) if names else None
+
+    def _states(self, u: Tensor, gamma: Tensor | None, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:
+        steps, every = count
         check_steps(steps, every)
-        bar = tqdm(states(self.operator, u, steps), "predicting", steps + 1, delay=2, leave=False, unit="step")
+        walk = states(self.operator, u, steps, gamma)
+        bar = tqdm(walk, "predicting", steps + 1, delay=2, leave=False, unit="step")
         for step, state in enumerate(bar):
             if step % every:
                 continue

@@ -1,6 +1,5 @@
 """The data module: trajectory files as batches of windows, split by trajectory."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,11 @@ from torch import Tensor
 
 from morlight.data import trajectories
 from morlight.data.windows import WindowLoader, Windows
+from morlight.operators import build
 
 QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the data are
+SPECTRA = 200  # fields whose spectrum tells the band of wavenumbers
+FAINT = 1e-8  # float32 leaves rounding of 1e-14 of the strongest mode
 VALIDATED = 2000  # windows looked at for the validation loss: its noise is then some 1e-3 of its value
 
 
@@ -27,6 +29,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         test: share of the trajectories kept for test.
         trajectories: use only so many of them, from the first on; all where left out.
         seed: of the split and of the order of the windows.
+        targets: names of what an operator without time makes of each field (Eq. 7); the first frames are used.
+        parameters: names of the scalars γ of the trajectories that the operator may depend on.
     """
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
@@ -38,6 +42,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         test: float = 0.1,
         trajectories: int | None = None,
         seed: int = 0,
+        targets: list[str] | None = None,
+        parameters: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -48,14 +54,39 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         if self._parts:
             return
         self.file = trajectories.describe(self.hparams.path)
-        self.fields = tuple(self.hparams.fields or self.file.fields)
+        self.targets = tuple(self.hparams.targets or ())
+        self.fields = tuple(self.hparams.fields or [name for name in self.file.fields if name not in self.targets])
         self._check()
-        count = self.hparams.trajectories or self.file.trajectories
-        u = torch.from_numpy(trajectories.read(self.file.path, self.fields, slice(count)))
-        u = u.to(torch.get_default_dtype())
+        u, gamma = self._read(), self._parameters()
         rows = {part: torch.from_numpy(chosen) for part, chosen in self.split().items()}
-        self._parts = {part: Windows(u, chosen) for part, chosen in rows.items()}
-        self.description = self._describe(u[row] for row in rows["train"])
+        self._parts = {part: Windows(u, chosen, gamma) for part, chosen in rows.items()}
+        self.description = self._describe(u, rows["train"]) | self._extremes(gamma[rows["train"]])
+
+    def _read(self) -> Float[Tensor, "S T C *X"]:
+        """All frames; where there are targets, two: the first of the fields and that of their targets."""
+        count = self.hparams.trajectories or self.file.trajectories
+        if not self.targets:
+            u = trajectories.read(self.file.path, self.fields, slice(count))
+        else:
+            both = trajectories.read(self.file.path, [*self.fields, *self.targets], slice(count), slice(1))
+            u = both.reshape(len(both), 2, len(self.fields), *both.shape[3:])
+        return torch.from_numpy(u).to(torch.get_default_dtype())
+
+    def _parameters(self) -> Float[Tensor, "S P"]:
+        names, count = self.hparams.parameters or [], self.hparams.trajectories or self.file.trajectories
+        for name in names:
+            if name not in self.file.parameters:
+                known = ", ".join(self.file.parameters) or "none"
+                raise ValueError(f"{self.file.path}: data.parameters has {name!r}, the file has the scalars: {known}")
+        columns = [torch.from_numpy(np.asarray(self.file.parameters[name][:count], np.float64)) for name in names]
+        gamma = torch.stack(columns, 1) if columns else torch.zeros(count, 0)
+        return gamma.to(torch.get_default_dtype())
+
+    def _extremes(self, gamma: Float[Tensor, "S P"]) -> dict[str, Any]:
+        """Names and sizes of the parameters, for the description."""
+        names = list(self.hparams.parameters or [])
+        size = gamma.double().square().mean(0).sqrt().clamp_min(torch.finfo(torch.float32).tiny).tolist()
+        return {"parameters": names, "gamma_scale": size if names else []}
 
     def _check(self) -> None:
         wanted, there = self.hparams.trajectories, self.file.trajectories
@@ -63,6 +94,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             raise ValueError(f"{self.file.path}: data.trajectories is {wanted}, expected 1 to {there}")
         if self.hparams.batch < 1:
             raise ValueError(f"data.batch is {self.hparams.batch}, expected at least 1")
+        if self.targets and len(self.targets) != len(self.fields):
+            raise ValueError(
+                f"{self.file.path}: data.targets has {len(self.targets)} names, expected one for each of the fields"
+                f" {', '.join(self.fields)}"
+            )
         shares = self.hparams.validation, self.hparams.test
         if min(shares) < 0 or sum(shares) >= 1:
             raise ValueError(f"data.validation and data.test are {shares}, expected shares ≥ 0 with a sum below 1")
@@ -78,23 +114,38 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return {name: np.sort(part) for name, part in
                 (("test", order[:test]), ("validation", order[test:held]), ("train", order[held:]))}  # fmt: skip
 
-    def _describe(self, training: Iterable[Float[Tensor, "T C *X"]]) -> dict[str, Any]:
+    def _describe(self, u: Float[Tensor, "S T C *X"], rows: Tensor) -> dict[str, Any]:
         """All that an operator needs to know of its data, as plain values for the checkpoint."""
-        by_field = [u.transpose(0, 1).flatten(1) for u in training]
-        square = torch.stack([u.double().square().mean(1) for u in by_field]).mean(0)
-        return {
+        seen = slice(1) if self.targets else slice(None)  # h never sees a target
+        by_field = [u[row, seen].transpose(0, 1).flatten(1) for row in rows]
+        squares = [_square(u[row, seen]) for row in rows]
+        description = {
             "name": self.file.name,
             "fields": list(self.fields),
+            "targets": list(self.targets),
             "points": list(self.file.grid.points),
             "length": list(self.file.grid.length),
             "boundaries": list(self.file.grid.boundaries),
-            "dt": self.file.dt,
-            "scale": square.sqrt().tolist(),
-            "values": _quantiles(torch.cat(by_field, 1)),
-            "low": torch.stack([u.amin(1) for u in by_field]).amin(0).tolist(),
-            "high": torch.stack([u.amax(1) for u in by_field]).amax(0).tolist(),
+            "dt": self.file.dt if not self.targets else 1.0,
+            "scale": torch.stack(squares).mean(0).sqrt().tolist(),
+            "values": _quantiles(_thinned(by_field)),
+            "low": torch.stack([v.amin(1) for v in by_field]).amin(0).tolist(),
+            "high": torch.stack([v.amax(1) for v in by_field]).amax(0).tolist(),
             "digest": trajectories.digest(self.file.path),
         }
+        if self.targets:
+            unit = torch.stack([_square(u[row, 1:]) for row in rows]).mean(0).sqrt()
+            description |= {"unit": unit.tolist(), "band": self._band(u[rows[:: 1 + len(rows) // SPECTRA], 1])}
+        return description
+
+    def _band(self, u: Float[Tensor, "n C *X"]) -> list[float]:
+        """Smallest and largest |κ| > 0 of the modes with more than `FAINT` of the energy of the strongest."""
+        grid = self.file.grid
+        space = build.basis(grid.points, grid.length, grid.boundaries).double()
+        energy = space.forward(u.double()).abs().square().mean((0, 1)) * space.energy
+        kappa = space.wavenumbers.square().sum(0).sqrt()
+        told = kappa[(kappa > 0) & (energy > FAINT * energy.max())]
+        return [float(told.min()), float(told.max())] if len(told) else [0.0, float(kappa.max())]
 
     def windows(self, part: str) -> Windows:
         """Windows of one part: train, validation or test."""
@@ -141,8 +192,22 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return self.trainer.lightning_module
 
 
+def _square(u: Float[Tensor, "T C *X"]) -> Float[Tensor, " C"]:
+    return u.transpose(0, 1).flatten(1).double().square().mean(1)
+
+
+def _thinned(by_field: list[Float[Tensor, "C n"]]) -> Float[Tensor, "C m"]:
+    """At most a million values of each field, evenly over all trajectories."""
+    total = sum(values.shape[1] for values in by_field)
+    stride = 1 + total // 1_000_000
+    offsets = np.cumsum([0, *(values.shape[1] for values in by_field)])
+    return torch.cat(
+        [values[:, -offset % stride :: stride] for values, offset in zip(by_field, offsets, strict=False)], 1
+    )
+
+
 def _quantiles(values: Float[Tensor, "C n"]) -> list[list[float]]:
-    """Quantiles of each field in the middles of equal shares, from at most a million values."""
-    thinned = values[:, :: 1 + values.shape[1] // 1_000_000].double()
+    """Quantiles of each field in the middles of equal shares."""
+    thinned = values.double()
     shares = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
     return torch.quantile(thinned, shares, dim=1).T.tolist()

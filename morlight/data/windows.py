@@ -14,10 +14,14 @@ class Windows:
     Args:
         u: fields (trajectory, time, C, *X), shared with the other parts of a split.
         rows: which of the trajectories belong to this part.
+        gamma: parameters γ of each trajectory; none where left out.
     """
 
-    def __init__(self, u: Float[Tensor, "S T C *X"], rows: Int[Tensor, " n"]) -> None:
+    def __init__(
+        self, u: Float[Tensor, "S T C *X"], rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"] | None = None
+    ) -> None:
         self.frames = u.flatten(0, 1)
+        self.gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
         self.length = u.shape[1]
         self.rows = rows
 
@@ -30,6 +34,10 @@ class Windows:
         starts = self.length - horizon
         first = self.rows[index.div(starts, rounding_mode="floor")] * self.length + index.remainder(starts)
         return self.frames[torch.stack([first, first + horizon])]
+
+    def parameters(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "B P"]:
+        """γ of the windows asked for."""
+        return self.gamma[self.rows[index.div(self.length - horizon, rounding_mode="floor")]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,9 @@ class WindowLoader:
         full, rest = divmod(len(self.order), self.batch)
         return full + (rest >= self.world)
 
-    def __iter__(self) -> Iterator[Float[Tensor, "2 B C *X"]]:
+    def __iter__(self) -> Iterator[tuple[Float[Tensor, "2 B C *X"], Float[Tensor, "B P"]]]:
         for step in range(len(self)):
             index = self.order[step * self.batch : (step + 1) * self.batch]
             share = len(index) // self.world
-            yield self.windows.ends(index[self.rank * share : (self.rank + 1) * share], self.horizon)
+            mine = index[self.rank * share : (self.rank + 1) * share]
+            yield self.windows.ends(mine, self.horizon), self.windows.parameters(mine, self.horizon)

@@ -1,30 +1,38 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
-from morlight.operators.bases import Cosine, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, Odd
-from morlight.operators.gauge import generator, slopes
+from morlight.operators.bases import Cosine, Derivative, Fourier, Sine, TensorProduct
+from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
+from morlight.operators.gauge import fix, generator, slopes
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
-from morlight.operators.spectral import SpectralOperator
+from morlight.operators.polynomials import Legendre
+from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stepping import advance, check_steps, rollout, states
 
 __all__ = [
     "Conservative",
     "Cosine",
+    "Derivative",
     "DissipativeSymbol",
     "Fourier",
     "Isotropic",
+    "Legendre",
+    "Monotone",
     "NoiseWeighted",
     "Nonlinearity",
     "Odd",
+    "Operator",
     "Perceptrons",
+    "SecondOrder",
     "Sine",
     "SpectralOperator",
     "Symbol",
+    "System",
     "TensorProduct",
     "advance",
     "bending",
     "check_steps",
+    "fix",
     "generator",
     "mean_square",
     "relative_error",

@@ -40,11 +40,21 @@ MATRIX_POINTS = 96
 
 
 class Axis(NamedTuple):
-    """One axis of a basis, in double precision."""
+    """One axis of a basis, in double precision.
+
+    Attributes:
+        length: L.
+        x: of each point.
+        kappa: κ of each coefficient.
+        energy: w of each coefficient in Parseval's ∫ u² dx = Σ w_k |c_k|².
+        freedom: real numbers that each coefficient stands for, 2 for a complex one that spares its conjugate.
+    """
 
     length: float
     x: Float64[Tensor, " X"]
     kappa: Float64[Tensor, " K"]
+    energy: Float64[Tensor, " K"]
+    freedom: Float64[Tensor, " K"]
 
 
 class Exact(nn.Module):
@@ -79,10 +89,16 @@ class Basis(Exact, ABC):
         last: the axes transformed, −D … −1.
         coordinates: x of each point.
         wavenumbers: κ of each coefficient.
+        energy: w of each coefficient, ∫ u² dx = Σ w_k |c_k|² (Parseval).
+        freedom: real numbers that each coefficient stands for.
+        real: whether coefficients are real, and with them the symbols.
     """
 
+    real = True
     coordinates: Float[Tensor, "D *X"]
     wavenumbers: Float[Tensor, "D *K"]
+    energy: Float[Tensor, "*K"]
+    freedom: Float[Tensor, "*K"]
 
     def __init__(self, axes: Sequence[Axis]) -> None:
         super().__init__()
@@ -91,6 +107,9 @@ class Basis(Exact, ABC):
         self.length = tuple(axis.length for axis in axes)
         self.last = tuple(range(-len(axes), 0))
         self.hold(coordinates=_grid(axis.x for axis in axes), wavenumbers=_grid(axis.kappa for axis in axes))
+        self.hold(
+            energy=_grid(axis.energy for axis in axes).prod(0), freedom=_grid(axis.freedom for axis in axes).prod(0)
+        )
 
     @abstractmethod
     def forward(self, u: Float[Tensor, "*u"]) -> Inexact[Tensor, "*c"]:
@@ -110,10 +129,17 @@ class Basis(Exact, ABC):
 class Fourier(Basis):
     """Periodic fields: c = rfftn(u), with κ = 2πk/L."""
 
+    real = False
+
     def __init__(self, points: Points, length: Length) -> None:
         *others, (N, L) = sides(points, length)
-        axes = [Axis(L, _midpoints(N, L), math.tau / L * _signed(N)) for N, L in others]
-        super().__init__([*axes, Axis(L, _midpoints(N, L), math.tau / L * _range(N // 2 + 1))])
+        axes = [self._axis(N, L, _signed(N), torch.ones_like(_range(N))) for N, L in others]
+        half = _range(N // 2 + 1)
+        super().__init__([*axes, self._axis(N, L, half, torch.where((half == 0) | (2 * half == N), 1.0, 2.0).double())])
+
+    @staticmethod
+    def _axis(N: int, L: float, k: Float64[Tensor, " K"], freedom: Float64[Tensor, " K"]) -> Axis:
+        return Axis(L, _midpoints(N, L), math.tau / L * k, freedom * (L / N**2), freedom)
 
     def forward(self, u: Float[Tensor, "*u"]) -> Complex[Tensor, "*c"]:
         return torch.fft.rfftn(u, dim=self.last)
@@ -126,7 +152,7 @@ class Cosine(Basis):
     """Fields of no slope at the walls (Neumann): c = dctn(u, type=2), with κ = πk/L, k = 0 … N − 1."""
 
     def __init__(self, points: Points, length: Length) -> None:
-        super().__init__([Axis(L, _midpoints(N, L), math.pi / L * _range(N)) for N, L in sides(points, length)])
+        super().__init__([_wall(N, L, _range(N), constant=0) for N, L in sides(points, length)])
         self.analysis, self.synthesis = AlongAxes(dct, self.points), AlongAxes(idct, self.points)
 
     def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
@@ -140,7 +166,7 @@ class Sine(Basis):
     """Fields of no value at the walls (Dirichlet): c = dstn(u, type=2), with κ = πk/L, k = 1 … N."""
 
     def __init__(self, points: Points, length: Length) -> None:
-        super().__init__([Axis(L, _midpoints(N, L), math.pi / L * (_range(N) + 1)) for N, L in sides(points, length)])
+        super().__init__([_wall(N, L, _range(N) + 1, constant=N - 1) for N, L in sides(points, length)])
         self.analysis, self.synthesis = AlongAxes(dst, self.points), AlongAxes(idst, self.points)
 
     def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
@@ -174,6 +200,7 @@ class TensorProduct(Basis):
         super().__init__(axes)
         self.factors: Iterable[Basis] = nn.ModuleList(flat)  # type: ignore[assignment]
         self._places, self._periodic = places, periodic
+        self.real = not periodic
 
     def forward(self, u: Float[Tensor, "*u"]) -> Inexact[Tensor, "*c"]:
         for factor, places in self._real():
@@ -190,6 +217,59 @@ class TensorProduct(Basis):
     def _real(self) -> Iterator[tuple[Basis, tuple[int, ...]]]:
         placed = zip(self.factors, self._places, strict=True)
         return ((factor, places) for factor, places in placed if not isinstance(factor, Fourier))
+
+
+class Derivative(Basis):
+    """∂ₓ from one basis to another: Π of ∂ₓu for fields u of the source, Π⁻¹ of the basis in which ∂ₓu lives.
+
+    A field of no value at the walls has a derivative of no slope there, and the other way round,
+
+        ∂ₓ Σ s_k sin(κ_k x) = Σ κ_k s_k cos(κ_k x),    ∂ₓ Σ c_k cos(κ_k x) = Σ −κ_k c_k sin(κ_k x),
+
+    which no symbol of Eq. 27 does, since there Π is the same on both sides. As the basis of an operator,
+    Π⁻¹ g ∂ₓ Π' h is a divergence of the flux h: into cosine fields it carries nothing through the walls.
+
+    Args:
+        source: basis of u.
+        axis: direction of x.
+
+    Raises:
+        ValueError: where the source is neither of sines, cosines nor exponentials.
+    """
+
+    def __init__(self, source: Basis, axis: int = 0) -> None:
+        factors = [type(factor)(N, L) for factor, N, L in _single(source)]  # type: ignore[arg-type, call-arg]
+        kind = type(factors[axis])
+        if kind not in (Fourier, Cosine, Sine):
+            raise ValueError(
+                f"∂ₓ along axis {axis} has no basis to go to from {kind.__name__}, expected Sine or Cosine"
+            )
+        other = {Sine: Cosine, Cosine: Sine}.get(kind, kind)
+        factors[axis] = other(source.points[axis], source.length[axis])
+        target = factors[0] if len(factors) == 1 else TensorProduct(*factors)
+        super().__init__(target.axes)
+        self.source, self.target, self.axis, self.kind, self.real = source, target, axis, kind, target.real
+
+    def forward(self, u: Float[Tensor, "*u"]) -> Inexact[Tensor, "*c"]:
+        c, kappa = self.source.forward(u), self.wavenumbers[self.axis]
+        if self.kind is Fourier:
+            return 1j * kappa * c
+        place = self.last[self.axis]
+        N, zero = c.shape[place], torch.zeros_like(c.narrow(place, 0, 1))
+        if self.kind is Sine:
+            return kappa * torch.cat([zero, c.narrow(place, 0, N - 1)], place)
+        return -kappa * torch.cat([c.narrow(place, 1, N - 1), zero], place)
+
+    def inverse(self, c: Inexact[Tensor, "*c"]) -> Float[Tensor, "*u"]:
+        return self.target.inverse(c)
+
+
+def _single(basis: Basis) -> Iterator[tuple[Basis, int, float]]:
+    """Of each axis the factor that it is transformed by, N and L."""
+    factors = basis.factors if isinstance(basis, TensorProduct) else [basis]
+    for factor in factors:
+        for N, L in zip(factor.points, factor.length, strict=True):
+            yield factor, N, L
 
 
 class AlongAxes(Exact):
@@ -252,6 +332,13 @@ def sides(points: Points, length: Length) -> list[tuple[int, float]]:
     if not all(0 < L < math.inf for L in lengths):
         raise ValueError(f"length {length}: a positive, finite number is due along each axis")
     return list(zip(counts, lengths, strict=True))
+
+
+def _wall(N: int, L: float, k: Float64[Tensor, " N"], constant: int) -> Axis:
+    """Axis between walls; the coefficient in this place belongs to a function whose modulus is constant."""
+    energy = torch.full_like(k, L / (2 * N**2))
+    energy[constant] /= 2
+    return Axis(L, _midpoints(N, L), math.pi / L * k, energy, torch.ones_like(k))
 
 
 def _half_cell(N: int, like: Tensor) -> Complex[Tensor, " K"]:

@@ -1,20 +1,34 @@
 """Physical biases: each wraps exactly one network and makes one symmetry or law hold whatever the weights (Sec. 3)."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 
 class Conservative(nn.Module):
-    """Symbol with g(0) = 0, so that the mean of u is constant: g(κ) = χ(κ) ĝ(κ) (Eq. 15)."""
+    """Symbol with g(0) = 0, so that the mean of u is constant: g(κ) = χ(κ) ĝ(κ) (Eq. 15).
 
-    def __init__(self, symbol: nn.Module) -> None:
+    Args:
+        symbol: ĝ.
+        channels: which of its channels conserve, a flag for each; all where left out.
+    """
+
+    def __init__(self, symbol: nn.Module, channels: Sequence[bool] | None = None) -> None:
         super().__init__()
         self.symbol = symbol
+        self.channels = None if channels is None else list(channels)
 
-    def forward(self, kappa: Float[Tensor, "D *K"]) -> Complex[Tensor, "R 1 1 *K"]:
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Inexact[Tensor, "R b H *K"]:
         """χ(κ) ĝ(κ) with χ(0) = 0 and χ = 1 elsewhere."""
-        return torch.where(kappa.abs().sum(0) > 0, self.symbol(kappa), 0)
+        kept = kappa.abs().sum(0) > 0
+        if self.channels is not None:
+            free = ~torch.tensor(self.channels, device=kappa.device).view(-1, *[1] * kept.ndim)
+            kept = kept | free
+        return torch.where(kept, self.symbol(kappa, gamma), 0)
 
 
 class Isotropic(nn.Module):
@@ -33,39 +47,110 @@ class Isotropic(nn.Module):
     def _shells(self, kappa: Tensor) -> tuple[Tensor, Tensor]:
         """Distinct |κ| and which of them each mode has; found once, since a basis keeps its wavenumbers."""
         if self._seen is not kappa:
-            squares = kappa.double().square().sum(0)
-            unit = squares[squares > 0].min()  # |κ|² of equal shells differs by rounding only
-            distinct, self._index = torch.unique((squares / unit * 1e6).round(), return_inverse=True)
-            self._moduli = (distinct * (unit / 1e6)).sqrt().to(kappa.dtype)[None]
+            self._moduli, self._index = shells(kappa)
             self._seen = kappa
         return self._moduli, self._index
 
-    def forward(self, kappa: Float[Tensor, "D *K"]) -> Complex[Tensor, "R 1 1 *K"]:
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Inexact[Tensor, "R b H *K"]:
         """ĝ evaluated at the distinct |κ| only, then spread over the modes."""
         moduli, index = self._shells(kappa)
-        g = self.symbol(moduli)
-        if not self.complex_symbol:
-            g = torch.complex(g.real, torch.zeros_like(g.real))
-        return g[..., index]
+        g = self.symbol(moduli, gamma)
+        return (g if self.complex_symbol else g.real)[..., index]
+
+
+def shells(kappa: Float[Tensor, "D *K"]) -> tuple[Float[Tensor, "1 S"], Tensor]:
+    """The distinct |κ|, and for each mode the place of its own among them."""
+    squares = kappa.double().square().sum(0)
+    unit = squares[squares > 0].min()  # |κ|² of equal shells differs by rounding only
+    distinct, index = torch.unique((squares / unit * 1e6).round(), return_inverse=True)
+    return (distinct * (unit / 1e6)).sqrt().to(kappa.dtype)[None], index
 
 
 class Odd(nn.Module):
     """Nonlinearity with h(−u) = −h(u), so that −u solves the equation where u does (Sec. 3, reflection).
 
-    One field: h(u) = sign(u) (ĥ(|u|) − ĥ(0)); several: the odd part (ĥ(u) − ĥ(−u))/2. The paper's literal form
-    sign(u) ĥ(|u|) jumps at u = 0 wherever ĥ(0) ≠ 0; `literal` keeps it.
+    One field: h(u) = sign(u) (ĥ(|u|) − ĥ(0)). The paper's literal form sign(u) ĥ(|u|) jumps at u = 0 wherever
+    ĥ(0) ≠ 0; `literal` keeps it. Several fields: those named by `fields` change sign together, as momenta do in a
+    mirror and densities do not, and h_i(σu) = σ_i h_i(u) by h_i(u) = (ĥ_i(u) + σ_i ĥ_i(σu))/2.
+
+    Args:
+        nonlinearity: ĥ.
+        literal: the paper's form, for one field.
+        fields: for several fields, whether each changes sign; all do where left out.
+        channels: likewise for the channels of ĥ.
     """
 
-    def __init__(self, nonlinearity: nn.Module, literal: bool = False) -> None:
+    def __init__(
+        self,
+        nonlinearity: nn.Module,
+        literal: bool = False,
+        fields: Sequence[bool] | None = None,
+        channels: Sequence[bool] | None = None,
+    ) -> None:
         super().__init__()
         self.nonlinearity = nonlinearity
         self.literal = literal
+        self.fields, self.channels = fields, channels
 
-    def forward(self, u: Float[Tensor, "r B C *X"]) -> Float[Tensor, "R B C *X"]:
+    def forward(
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Float[Tensor, "R B H *X"]:
         """h(u), odd in u."""
+        inner = [1] * (u.ndim - 3)
         if u.shape[2] > 1:
-            return (self.nonlinearity(u) - self.nonlinearity(-u)) / 2
-        h = self.nonlinearity(u.abs())
+            mirrored = self.nonlinearity(u * _signs(self.fields, u).view(-1, *inner), gamma)
+            return (self.nonlinearity(u, gamma) + _signs(self.channels, u).view(-1, *inner) * mirrored) / 2
+        h = self.nonlinearity(u.abs(), gamma)
         if not self.literal:
-            h = h - self.nonlinearity(u.new_zeros(1, 1, 1, *[1] * (u.ndim - 3)))
+            h = h - self.nonlinearity(u.new_zeros(1, 1 if gamma is None else len(gamma), 1, *inner), gamma)
         return torch.sign(u) * h
+
+
+def _signs(flipped: Sequence[bool] | None, u: Tensor) -> Tensor:
+    """−1 for what changes sign and 1 for what does not; −1 for all where left out."""
+    return u.new_tensor(-1.0) if flipped is None else u.new_tensor([-1.0 if flip else 1.0 for flip in flipped])
+
+
+class Monotone(nn.Module):
+    """Nonlinearity with 0 ≤ h′ ≤ 1 everywhere: h(u) = ∫₀ᵘ σ(ĥ(v)) dv with the logistic function σ, for one field.
+
+    With a symbol of |1 + g| ≤ 1 each linearised mode is stable by construction, for 1 + g h′ lies on the straight
+    line between 1 and 1 + g: |1 + g h′| ≤ 1. A steeper h is no loss, its steepness is g's (gauge). The integral is
+    that of the piecewise linear slope through nodes, continued by a constant slope beyond them, so that the bounds
+    hold exactly.
+
+    Args:
+        nonlinearity: ĥ, u (1, 1, 1, P) ↦ (R, 1, 1, P).
+        reach: the nodes lie between −reach and reach, in the unit of what enters.
+        even: whether ĥ is taken at |v|, which makes h odd.
+    """
+
+    NODES = 257
+
+    def __init__(self, nonlinearity: nn.Module, reach: float, even: bool = False) -> None:
+        super().__init__()
+        self.nonlinearity = nonlinearity
+        self.reach = reach
+        self.even = even
+
+    def forward(
+        self, u: Float[Tensor, "r B 1 *X"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Float[Tensor, "R B 1 *X"]:
+        """h(u), of slope between 0 and 1."""
+        v = torch.linspace(-self.reach, self.reach, self.NODES, dtype=u.dtype, device=u.device)
+        slope = torch.sigmoid(self.nonlinearity((v.abs() if self.even else v).view(1, 1, 1, -1))[:, 0, 0])
+        spacing = 2 * self.reach / (self.NODES - 1)
+        areas = (slope[:, 1:] + slope[:, :-1]) * (spacing / 2)
+        integral = nn.functional.pad(areas.cumsum(1), (1, 0))
+        integral = integral - integral[:, self.NODES // 2, None]  # h(0) = 0, at the middle node
+        points = u.expand(len(slope), *u.shape[1:]).reshape(len(slope), -1)
+        inside = points.clamp(-self.reach, self.reach)
+        position = (inside + self.reach) / spacing
+        node = position.detach().floor().clamp(0, self.NODES - 2).long()
+        w = position - node
+        left, right = slope.gather(1, node), slope.gather(1, node + 1)
+        h = integral.gather(1, node) + spacing * w * (left + w * (right - left) / 2)
+        ends = torch.where(points > 0, slope[:, -1:], slope[:, :1])
+        return (h + ends * (points - inside)).view(len(slope), *u.shape[1:])

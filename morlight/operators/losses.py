@@ -1,7 +1,7 @@
 """Losses over windows (u_j, …, u_{j+m}) and the relative errors of the figures."""
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.operators.bases import Basis
@@ -37,18 +37,18 @@ class NoiseWeighted:
     def __call__(self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
         """Mean over batch and modes of |Π((I + L)^m u_j − u_{j+m})|² / V for each realisation."""
         c = self.basis.forward(prediction - target)
-        return (torch.view_as_real(c).square().sum(-1) * self.weight).flatten(1).mean(1)
+        return (c.abs().square() * self.weight).flatten(1).mean(1)
 
 
-def linear_fit(first: Complex[Tensor, "n C *K"], second: Complex[Tensor, "n C *K"]) -> Complex[Tensor, "C *K"]:
+def linear_fit(first: Inexact[Tensor, "n C *K"], second: Inexact[Tensor, "n C *K"]) -> Inexact[Tensor, "C *K"]:
     """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode by itself."""
     return (second * first.conj()).sum(0) / first.abs().square().sum(0).clamp_min(torch.finfo(first.real.dtype).tiny)
 
 
 def residual_variance(
-    factor: Complex[Tensor, "C *K"],
-    first: Complex[Tensor, "n C *K"],
-    last: Complex[Tensor, "n C *K"],
+    factor: Inexact[Tensor, "C *K"],
+    first: Inexact[Tensor, "n C *K"],
+    last: Inexact[Tensor, "n C *K"],
     horizon: int,
 ) -> Float[Tensor, "C *K"]:
     """V(κ), mean of |û_{j+m} − λ^m û_j|² over windows with horizon m."""

@@ -1,7 +1,8 @@
 """Small networks, R of them side by side: the only file that treats realisations.
 
 Every layer holds the weights of all R networks as one tensor (R, out, in) and the points of the field lie along
-the last axis, so that one batched matrix product serves all realisations: y_r = W_r x_r + b_r.
+the last axis, so that one batched matrix product serves all realisations: y_r = W_r x_r + b_r. The same product
+serves the networks of several fields and terms (Eq. 27): (R · copies, out, in).
 """
 
 import itertools
@@ -9,7 +10,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,25 +28,44 @@ class Perceptrons(nn.Module):
 
     The weights of realisation r are drawn from a stream of its own, seeded with seed + r (Glorot uniform, offsets
     zero), so that R networks side by side start as R single ones.
+
+    Args:
+        inputs: of each network.
+        outputs: of each network.
+        width: of the hidden layers.
+        depth: number of linear layers.
+        activation: between them, a key of `ACTIVATIONS`.
+        seeds: one for each realisation.
+        copies: networks of the same input in each realisation, each with weights of its own.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, width: int = 4, depth: int = 4, activation: str = "elu",
-                 seeds: tuple[int, ...] = (0,)) -> None:  # fmt: skip
+    def __init__(  # noqa: PLR0913 - a network has these sizes
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int = 4,
+        depth: int = 4,
+        activation: str = "elu",
+        seeds: tuple[int, ...] = (0,),
+        copies: int = 1,
+    ) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
+        self.copies = copies
         sizes = [inputs, *[width] * (depth - 1), outputs]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.weights, self.offsets = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in itertools.pairwise(sizes):
             bound = math.sqrt(6 / (fan_in + fan_out))
-            drawn = [torch.rand(fan_out, fan_in, generator=g, dtype=torch.float64) for g in generators]
-            self.weights.append(torch.stack(drawn).mul(2 * bound).sub(bound).to(torch.get_default_dtype()))
-            self.offsets.append(torch.zeros(len(seeds), fan_out, 1))
+            drawn = [torch.rand(copies, fan_out, fan_in, generator=g, dtype=torch.float64) for g in generators]
+            self.weights.append(torch.cat(drawn).mul(2 * bound).sub(bound).to(torch.get_default_dtype()))
+            self.offsets.append(torch.zeros(len(seeds) * copies, fan_out, 1))
 
     @property
     def realizations(self) -> int:
         """R, the number of networks side by side."""
-        return self.weights[0].shape[0]
+        return self.weights[0].shape[0] // self.copies
 
     @property
     def outputs(self) -> int:
@@ -53,58 +73,85 @@ class Perceptrons(nn.Module):
         return self.weights[-1].shape[1]
 
     def forward(self, x: Float[Tensor, "r inputs points"]) -> Float[Tensor, "R outputs points"]:
-        """Networks at points shared by all realisations (r = 1) or given for each (r = R)."""
-        x = x.expand(self.realizations, -1, -1)
+        """Networks at points shared by all realisations (r = 1) or given for each (r = R); copies follow each other."""
+        R, points = self.realizations, x.shape[-1]
+        x = x.expand(R, -1, -1)
         for layer, (weight, offset) in enumerate(zip(self.weights, self.offsets, strict=True)):
+            if layer == 0:  # copies share their input: one product for all
+                weight, offset = weight.view(R, -1, weight.shape[-1]), offset.view(R, -1, 1)
             x = torch.baddbmm(offset, weight, x)
+            if layer == 0:
+                x = x.view(R * self.copies, -1, points)
             if layer + 1 < len(self.weights):
                 x = self.activation(x)
-        return x
+        return x.view(R, -1, points)
 
 
 class Nonlinearity(nn.Module):
-    """Pointwise h(u(x)) without explicit dependence on x (Eq. 12), C fields in and C out."""
+    """Pointwise h(u(x); γ) without explicit dependence on x (Eq. 12, 27): C fields in, one channel a copy out."""
 
     def __init__(self, network: Perceptrons) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, u: Float[Tensor, "r B C *X"]) -> Float[Tensor, "R B C *X"]:
-        """h(u), realisation by realisation."""
+    def forward(
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Float[Tensor, "R B H *X"]:
+        """h(u; γ), realisation by realisation, γ one for all fields of the batch (b = 1) or one for each."""
         points = u.transpose(1, 2).flatten(2)
+        if gamma is not None:
+            each = gamma.T.reshape(1, -1, len(gamma), 1).expand(len(u), -1, u.shape[1], u[0, 0, 0].numel())
+            points = torch.cat([points, each.flatten(2)], 1)
         values = self.network(points)
         return values.unflatten(2, (u.shape[1], *u.shape[3:])).transpose(1, 2)
 
 
 class Symbol(nn.Module):
-    """Plain symbol g(κ): a network from the D components of κ to Re g and Im g (Eq. 11).
+    """Plain symbol g(κ; γ): a network from the D components of κ to Re g and Im g, or to g alone (Eq. 11, 27).
 
     Args:
-        network: D inputs, two outputs.
+        network: D inputs and one for each parameter γ; two outputs, or one for a real symbol.
         scale: unit of κ before it enters the network, in 1/length; 1 is the paper's.
+        unit: unit of g.
     """
 
-    def __init__(self, network: Perceptrons, scale: float = 1.0) -> None:
+    def __init__(self, network: Perceptrons, scale: float = 1.0, unit: float = 1.0) -> None:
         super().__init__()
         self.network = network
         self.scale = scale
+        self.unit = unit
 
-    def forward(self, kappa: Float[Tensor, "D *K"]) -> Complex[Tensor, "R 1 1 *K"]:
-        """g at the wavenumbers κ, ready to multiply coefficients (R, B, C, *K)."""
-        parts = self.network(kappa.flatten(1)[None] / self.scale)
-        g = torch.complex(parts[:, 0].contiguous(), parts[:, 1].contiguous())
-        return g.unflatten(1, (1, 1, *kappa.shape[1:]))
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Inexact[Tensor, "R b H *K"]:
+        """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
+        parts = _everywhere(self.network, kappa.flatten(1) / self.scale, gamma)
+        parts = parts.unflatten(1, (-1, self.network.outputs)) * self.unit
+        g = torch.complex(parts[:, :, 0], parts[:, :, 1]) if self.network.outputs == 2 else parts[:, :, 0]
+        return g.transpose(1, 2).unflatten(3, kappa.shape[1:])
+
+
+def _everywhere(
+    network: Perceptrons, features: Float[Tensor, "F K"], gamma: Float[Tensor, "b P"] | None
+) -> Float[Tensor, "R O b K"]:
+    """Outputs of a network for all pairs of features of κ and parameters γ."""
+    if gamma is None:
+        return network(features[None]).unsqueeze(2)
+    b, K = len(gamma), features.shape[1]
+    pairs = torch.cat([features[:, None].expand(-1, b, K), gamma.T[:, :, None].expand(-1, b, K)]).flatten(1)
+    return network(pairs[None]).unflatten(2, (b, K))
 
 
 class DissipativeSymbol(nn.Module):
     """Symbol of an exact decay over one step, g(κ) = exp(−ρ(κ) + iθ(κ)) − 1, so that |1 + g| ≤ 1.
 
     ρ(κ) = exp(a ln(|κ|/κ₀) + b + n₁) and θ(κ) = n₂·κ/κ₀, with networks n of ln|κ| (and of the products of the
-    components of κ/|κ|, which keep g(−κ) = g(κ)*). Every power law, ρ = D Δt |κ|^α, is a member with n₁ constant,
-    drift with velocity V one with n₂ = −V κ₀ Δt; g(0) = 0.
+    components of κ/|κ|, which keep g(−κ) = g(κ)*) and γ. Every power law, ρ = D Δt |κ|^α, is a member with n₁
+    constant, drift with velocity V one with n₂ = −V κ₀ Δt; g(0) = 0.
 
     Args:
-        network: 1 + D(D+1)/2 inputs (1 for D = 1), 1 + D outputs.
+        network: 1 + D(D+1)/2 inputs (1 for D = 1) and one for each γ, 1 + D outputs; a real symbol has no θ and
+            one output.
         scale: κ₀, the wavenumber in 1/length at which ρ = 1 before training.
         decades: ln(κ_max/κ₀), unit of ln|κ| before it enters the network.
     """
@@ -114,43 +161,52 @@ class DissipativeSymbol(nn.Module):
         self.network = network
         self.scale = scale
         self.decades = decades
-        count = network.realizations
+        count = network.realizations * network.copies
         self.exponent = nn.Parameter(torch.ones(count, 1))
         self.log_rate = nn.Parameter(torch.zeros(count, 1))
 
     @staticmethod
     def inputs(dimensions: int) -> int:
-        """Number of inputs that the network needs in D dimensions."""
+        """Number of inputs that the network needs in D dimensions, γ not counted."""
         return 1 if dimensions == 1 else 1 + dimensions * (dimensions + 1) // 2
 
-    def correction(self, kappa: Float[Tensor, "D K"]) -> Float[Tensor, "R outputs K"]:
+    def correction(
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Float[Tensor, "R H outputs b K"]:
         """Networks n₁ and n₂ at wavenumbers that are not zero, small at the start: the power law leads."""
         modulus = kappa.square().sum(0).sqrt()
         features = [torch.log(modulus / self.scale) / self.decades]
         if len(kappa) > 1:
             pairs = torch.combinations(torch.arange(len(kappa), device=kappa.device), with_replacement=True)
             features += [kappa[a] * kappa[b] / modulus.square() for a, b in pairs.tolist()]
-        return 0.1 * self.network(torch.stack(features)[None])
+        n = _everywhere(self.network, torch.stack(features), gamma)
+        return 0.1 * n.unflatten(1, (-1, self.network.outputs))
 
-    def bending(self, points: int = 65) -> Float[Tensor, " R"]:
-        """Mean square of d² ln ρ / d(ln κ)² along the axes, 0 for a power law."""
+    def bending(self, dimensions: int = 1, points: int = 65) -> Float[Tensor, " R"]:
+        """Mean square of d² ln ρ / d(ln κ)² along the axes, 0 for a power law; for symbols without γ."""
         reach = self.decades
         log = torch.linspace(-reach, reach, points, dtype=self.exponent.dtype, device=self.exponent.device)
-        axes = torch.eye(self.network.outputs - 1, dtype=log.dtype, device=log.device)
+        axes = torch.eye(dimensions, dtype=log.dtype, device=log.device)
         kappa = (self.scale * torch.exp(log) * axes[..., None]).flatten(1)
-        n = self.correction(kappa)[:, 0].unflatten(1, (len(axes), points))
+        n = self.correction(kappa)[:, :, 0].flatten(1).unflatten(1, (-1, points))
         return (n.diff(n=2) * ((points - 1) / (2 * reach)) ** 2).square().flatten(1).mean(1)
 
-    def forward(self, kappa: Float[Tensor, "D *K"]) -> Complex[Tensor, "R 1 1 *K"]:
-        """g at the wavenumbers κ, ready to multiply coefficients (R, B, C, *K)."""
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Inexact[Tensor, "R b H *K"]:
+        """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
         k = kappa.flatten(1)
         modulus = k.square().sum(0).sqrt()
         moving = modulus > 0
         safe = torch.where(moving, k, self.scale)
-        n = self.correction(safe)
+        n = self.correction(safe, gamma)
         log = torch.log(safe.square().sum(0).sqrt() / self.scale)
+        a, b = (parameter.view(*n.shape[:2], 1, 1) for parameter in (self.exponent, self.log_rate))
         # exp(−e⁴) is 0 to float32's rounding; without the bound e^∞ · e^(−∞) makes the gradient NaN
-        decay = torch.exp(-torch.exp((self.exponent * log + self.log_rate + n[:, 0]).clamp_max(4.0)))
-        theta = (n[:, 1:] * (k / self.scale)).sum(1)
-        g = torch.complex(decay * torch.cos(theta) - 1, decay * torch.sin(theta))
-        return torch.where(moving, g, 0).unflatten(1, (1, 1, *kappa.shape[1:]))
+        decay = torch.exp(-torch.exp((a * log + b + n[:, :, 0]).clamp_max(4.0)))
+        if self.network.outputs == 1:
+            g = decay - 1
+        else:
+            theta = (n[:, :, 1:] * (k / self.scale)[:, None]).sum(2)
+            g = torch.complex(decay * torch.cos(theta) - 1, decay * torch.sin(theta))
+        return torch.where(moving, g, 0).transpose(1, 2).unflatten(3, kappa.shape[1:])

@@ -34,7 +34,8 @@ class Legendre(Basis):
         [(N, L)] = sides(points, length)
         xi, weights = gauss(N)
         n = torch.arange(N, dtype=torch.float64, device="cpu")
-        super().__init__([Axis(L, (xi + 1) * (L / 2), (n * (n + 1)).sqrt() * (2 / L))])
+        kappa = (n * (n + 1)).sqrt() * (2 / L)
+        super().__init__([Axis(L, (xi + 1) * (L / 2), kappa, L / (2 * n + 1), torch.ones_like(n))])
         values = legendre(xi, N)
         self.hold(
             analysis=values.mT * weights * (n[:, None] + 0.5),

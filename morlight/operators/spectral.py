@@ -1,63 +1,188 @@
-"""The update operator u(t+Δt) = (I + L) u(t) with L = Π⁻¹ g(κ) Π h(u) (Eq. 11, 12)."""
+"""The update operator u(t+Δt) = (I + L) u(t) with L = Σ_k Π⁻¹ g_k(κ; γ) Π h_k(u; γ) (Eq. 11, 12, 27)."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
+from morlight.operators.networks import Perceptrons
 from morlight.operators.tabulation import tabulate
 
 Increment = Callable[[Tensor], Tensor]
 
 
-class SpectralOperator(nn.Module):
-    """L = Π⁻¹ g Π h, the increment of the fields over one step Δt.
+class Operator(nn.Module, ABC):
+    """What roll-outs, losses and checks need to know of an update operator."""
+
+    @property
+    @abstractmethod
+    def realizations(self) -> int:
+        """R, the number of operators side by side."""
+
+    @abstractmethod
+    def prepared(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Increment:
+        """u ↦ L u with all symbols evaluated once, for use over many steps.
+
+        Args:
+            bounds: smallest and largest value of the field, for one field without γ: h is then evaluated at nodes
+                between them only and interpolated, which costs far less than the network at every point. Systems
+                of several fields take no notice.
+            gamma: parameters of each field of the batch.
+        """
+
+    def forward(
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "B P"] | None = None
+    ) -> Float[Tensor, "R B T *X"]:
+        """The increment L u."""
+        return self.prepared(gamma=gamma)(u)
+
+
+class SpectralOperator(Operator):
+    """L = Σ_k Π⁻¹ g_k Π h_k, the increment over one step Δt of the fields that share the basis Π.
 
     L carries Δt (Eq. 4): the symbol of the continuum generator is log(1 + g)/Δt. Reads as the sentence
     `SpectralOperator(basis, Conservative(Isotropic(g)), Odd(h))`.
 
     Args:
         basis: Π, its inverse, and the wavenumbers κ.
-        g: symbol, κ (D, *K) ↦ g (R, 1, 1, *K).
-        h: nonlinearity, u (R, B, C, *X) ↦ h(u) of the same shape.
-        scale: size of u in the data; h sees u/scale, and L u comes out in the units of the data.
+        g: symbol, κ (D, *K) and γ (b, P) ↦ g (R, b, T·K, *modes), the K terms of a field following each other.
+        h: nonlinearity, u (R, B, C, *X) and γ (B, P) ↦ h(u) (R, B, T·K, *X).
+        scale: size of each field in the data; h sees u/scale.
+        unit: unit of L u for each of the T fields that L changes; their scale where left out.
+        gamma_scale: size of each parameter; g and h see γ/scale.
     """
 
     scale: Float[Tensor, " C"]
+    unit: Float[Tensor, " T"]
+    gamma_scale: Float[Tensor, " P"]
 
-    def __init__(self, basis: Basis, g: nn.Module, h: nn.Module, scale: tuple[float, ...] = (1.0,)) -> None:
+    def __init__(
+        self,
+        basis: Basis,
+        g: nn.Module,
+        h: nn.Module,
+        scale: Sequence[float] = (1.0,),
+        unit: Sequence[float] | None = None,
+        gamma_scale: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.basis = basis
         self.g = g
         self.h = h
-        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("scale", torch.tensor(list(scale)))
+        self.register_buffer("unit", torch.tensor(list(scale if unit is None else unit)), persistent=False)
+        self.register_buffer("gamma_scale", torch.tensor(list(gamma_scale)), persistent=False)
 
-    def symbol(self) -> Complex[Tensor, "R 1 1 *K"]:
-        """g at the wavenumbers of the basis."""
-        return self.g(self.basis.wavenumbers)
+    @property
+    def realizations(self) -> int:
+        networks = (module for module in self.modules() if isinstance(module, Perceptrons))
+        return next((network.realizations for network in networks), 0) or len(self.symbol())
 
-    def nonlinearity(self, u: Float[Tensor, "r B C *X"]) -> Float[Tensor, "R B C *X"]:
-        """h(u) in the units of u."""
-        scale = self.scale.view(-1, *[1] * (u.ndim - 3))
-        return self.h(u / scale) * scale
+    def symbol(self, gamma: Float[Tensor, "b P"] | None = None) -> Inexact[Tensor, "R b H *K"]:
+        """g at the wavenumbers of the basis, evaluated once for each distinct γ."""
+        if gamma is None:
+            return self.g(self.basis.wavenumbers)
+        distinct, which = torch.unique(gamma, dim=0, return_inverse=True)
+        return self.g(self.basis.wavenumbers, distinct / self.gamma_scale)[:, which]
 
-    def forward(self, u: Float[Tensor, "r B C *X"]) -> Float[Tensor, "R B C *X"]:
-        """The increment L u."""
-        return self.prepared()(u)
+    def nonlinearity(
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> Float[Tensor, "R B H *X"]:
+        """h(u; γ) in the unit of L u."""
+        inner = [1] * (u.ndim - 3)
+        v = u / self.scale.view(-1, *inner)
+        values = self.h(v) if gamma is None else self.h(v, gamma / self.gamma_scale)
+        return values * self.unit.repeat_interleave(values.shape[2] // len(self.unit)).view(-1, *inner)
 
-    def prepared(self, bounds: tuple[float, float] | None = None) -> Increment:
-        """u ↦ L u with the symbol evaluated once, for use over many steps.
-
-        Args:
-            bounds: smallest and largest value of the field, for one field: h is then evaluated at nodes between
-                them only and interpolated, which costs far less than the network at every point.
-        """
-        symbol = self.symbol()
-        h = self.nonlinearity if bounds is None else tabulate(self.nonlinearity, *bounds, like=self.scale)
+    def prepared(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Increment:
+        symbol = self.symbol(gamma)
+        h = partial(self.nonlinearity, gamma=gamma) if bounds is None else self._table(bounds)
+        fields = len(self.unit)
 
         def increment(u: Tensor) -> Tensor:
-            return self.basis.inverse(symbol * self.basis.forward(h(u)))
+            c = symbol * self.basis.forward(h(u))
+            if c.shape[2] != fields:
+                c = c.unflatten(2, (fields, -1)).sum(3)
+            return self.basis.inverse(c)
+
+        return increment
+
+    def _table(self, bounds: tuple[float, float]) -> Increment:
+        return tabulate(self.nonlinearity, *bounds, like=self.scale)
+
+
+class System(Operator):
+    """Coupled fields, each in its own basis: the sum of the operators that change them (Eq. 27).
+
+    Every operator sees all fields and changes some; those on the same fields add up, such as the terms of
+    Eq. 27 and the mixed ones of `Derivative`.
+
+    Args:
+        operators: the summands.
+        targets: for each of them, the places of the fields that it changes.
+        fields: C, the number of fields.
+    """
+
+    def __init__(self, operators: Sequence[SpectralOperator], targets: Sequence[Sequence[int]], fields: int) -> None:
+        super().__init__()
+        self.operators: Sequence[SpectralOperator] = nn.ModuleList(operators)  # type: ignore[assignment]
+        self.targets = [list(places) for places in targets]
+        self.fields = fields
+
+    @property
+    def realizations(self) -> int:
+        return self.operators[0].realizations
+
+    def prepared(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Increment:
+        increments = [operator.prepared(gamma=gamma) for operator in self.operators]
+
+        def increment(u: Tensor) -> Tensor:
+            parts: dict[int, Tensor] = {}
+            for change, places in zip(increments, self.targets, strict=True):
+                for place, part in zip(places, change(u).unbind(2), strict=True):
+                    parts[place] = parts[place] + part if place in parts else part
+            return torch.stack([parts[place] for place in range(self.fields)], 2)
+
+        return increment
+
+
+class SecondOrder(Operator):
+    """∂ₜₜu = N u as a pair state (u, v) with v = ∂ₜu: v_{j+1} = v_j + L(u_j, v_j), u_{j+1} = u_j + Δt v_{j+1}.
+
+    Symplectic Euler: a wave keeps its energy, where explicit Euler on the pair would grow without end.
+
+    Args:
+        operator: L, from the C/2 fields u and their rates v to the increment of v.
+        dt: Δt, in the time unit of v.
+    """
+
+    def __init__(self, operator: SpectralOperator | System, dt: float) -> None:
+        super().__init__()
+        self.operator = operator
+        self.dt = dt
+
+    @property
+    def realizations(self) -> int:
+        return self.operator.realizations
+
+    def prepared(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Increment:
+        push = self.operator.prepared(gamma=gamma)
+
+        def increment(pair: Tensor) -> Tensor:
+            change = push(pair)
+            rate = pair.chunk(2, 2)[1] + change
+            return torch.cat([self.dt * rate, change], 2)
 
         return increment

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.operators.spectral import Increment, SpectralOperator
+from morlight.operators.spectral import Increment, Operator
 
 
 def advance(increment: Increment, u: Float[Tensor, "r B C *X"], steps: int) -> Float[Tensor, "R B C *X"]:
@@ -23,16 +23,19 @@ def advance(increment: Increment, u: Float[Tensor, "r B C *X"], steps: int) -> F
     return u
 
 
-def states(operator: SpectralOperator, u: Float[Tensor, "r B C *X"], steps: int) -> Iterator[Float[Tensor, "R B C *X"]]:
+def states(
+    operator: Operator, u: Float[Tensor, "r B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+) -> Iterator[Float[Tensor, "R B C *X"]]:
     """The states of a roll-out one after the other, u itself first.
 
     Args:
         operator: the update operator with R realisations.
         u: initial fields, shared by all realisations (r = 1) or one for each, in the units of the data.
         steps: number of steps Δt.
+        gamma: parameters γ of each field of the batch, for an operator that knows some.
     """
-    increment = operator.prepared()
-    u = u.expand(len(operator.symbol()), *u.shape[1:])
+    increment = operator.prepared(gamma=gamma)
+    u = u.expand(operator.realizations, *u.shape[1:])
     yield u
     for _ in range(steps):
         u = u + increment(u)
@@ -40,7 +43,12 @@ def states(operator: SpectralOperator, u: Float[Tensor, "r B C *X"], steps: int)
 
 
 def rollout(
-    operator: SpectralOperator, u: Float[Tensor, "r B C *X"], steps: int, *, every: int = 1
+    operator: Operator,
+    u: Float[Tensor, "r B C *X"],
+    steps: int,
+    *,
+    every: int = 1,
+    gamma: Float[Tensor, "B P"] | None = None,
 ) -> Float[Tensor, "R B T C *X"]:
     """Every so many states of a roll-out in one tensor, with the axis of time after the batch (see `states`).
 
@@ -48,7 +56,7 @@ def rollout(
         ValueError: where steps is negative or no multiple of every.
     """
     check_steps(steps, every)
-    return torch.stack(list(itertools.islice(states(operator, u, steps), 0, None, every)), 2)
+    return torch.stack(list(itertools.islice(states(operator, u, steps, gamma), 0, None, every)), 2)
 
 
 def check_steps(steps: int, every: int) -> None:

@@ -24,7 +24,9 @@ class DivergenceGuard(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """Look at every step on a CPU, at every fiftieth and the last of the epoch elsewhere."""
-        loss = outputs["loss"]
+        loss = (outputs or {}).get("loss")
+        if loss is None:  # a pass that only gathers
+            return
         if loss.device.type != "cpu" and batch_idx % EVERY and not trainer.is_last_batch:
             return
         if torch.isfinite(loss):

@@ -1,27 +1,47 @@
 """The Lightning module: R realisations of an update operator, trained side by side on windows of trajectories."""
 
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
-from morlight.operators import SpectralOperator, build, losses
+from morlight.operators import Operator, SpectralOperator, build, losses
+from morlight.operators.moments import Gatherer
 from morlight.operators.networks import DissipativeSymbol
+from morlight.operators.regression import regress
 from morlight.operators.stepping import advance
 from morlight.training import curriculum
 
 LAYOUT = 1  # of what a checkpoint says under "morlight"; raised when older ones need translation
 NODES = 257  # at which the curvature of h is measured
 SAMPLED = 20_000  # windows that the noise of each mode is estimated from: 1 % of its variance
+SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Search(torch.optim.Optimizer):
+    """Lets Lightning count the steps of `regress`."""
+
+    search: Iterator[Tensor]
+
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Errors (R,) after the next step, None where the search has ended."""
+        return next(self.search, None)
 
 
 class OperatorModule(lightning.LightningModule):
     """Learns u(t + Δt) = (I + L) u(t) from windows (u_j, …, u_{j+m}), m growing from stage to stage (Eq. 21).
 
+    Where the data have targets f, it learns L u = f without time (Eq. 7).
+
     Args:
-        biases: any of conservation, isotropy, reflection.
+        biases: any of conservation, isotropy, reflection, stability; a list for all fields or one for each.
         symbol: dissipative, |1 + g| ≤ 1 by construction, or plain, the paper's network.
         width: of the hidden layers of g and h.
         depth: number of their linear layers.
@@ -37,14 +57,21 @@ class OperatorModule(lightning.LightningModule):
         reset: whether Adam forgets its moments at the start of each stage.
         literal: the paper's forms where they differ from the sensible ones: fields and κ unscaled, h(0) and the
             imaginary part of an isotropic symbol kept.
+        terms: K, pairs of g and h for each field (Eq. 27).
+        bases: of fields between walls, cosine (the default), sine or legendre.
+        flux: whether the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines are added.
+        order: 1, or 2 for ∂ₜₜu, where the fields are each u and then each ∂ₜu.
+        optimizer: adam, or moments: one pass over the data gathers all that one step (m = 1) of one field says, and
+            Levenberg–Marquardt fits g and h to it.
+        iterations: of Levenberg–Marquardt, at most.
         data: description of the training data; comes from the data module, or from a checkpoint.
     """
 
-    operator: SpectralOperator
+    operator: Operator
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
         self,
-        biases: list[str],
+        biases: list[str] | dict[str, list[str]],
         symbol: str = "dissipative",
         width: int = 4,
         depth: int = 4,
@@ -58,14 +85,27 @@ class OperatorModule(lightning.LightningModule):
         decay: bool = True,
         reset: bool = False,
         literal: bool = False,
+        terms: int = 1,
+        bases: dict[str, str] = {},  # noqa: B006 - a literal, for the parser
+        flux: bool = False,
+        order: int = 1,
+        optimizer: str = "adam",
+        iterations: int = 400,
         data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # the whole configuration is logged at once
         build.check(self.hparams)
         curriculum.check(horizons)
-        if loss not in ("noise", "points"):
-            raise ValueError(f"model.loss is {loss!r}, expected noise or points")
+        for key, came, known in (("loss", loss, ("noise", "points")), ("optimizer", optimizer, ("adam", "moments"))):
+            if came not in known:
+                raise ValueError(f"model.{key} is {came!r}, expected {' or '.join(known)}")
+        if optimizer == "moments" and (horizons != [1] or iterations < 1 or terms > 1):
+            raise ValueError(
+                f"model.optimizer is moments with model.horizons {horizons}, model.terms {terms} and model.iterations"
+                f" {iterations}, expected horizons [1], one term and at least one iteration"
+            )
+        self.automatic_optimization = optimizer == "adam"
         if lr <= 0 or smoothness < 0:
             raise ValueError(f"model.lr is {lr} and model.smoothness {smoothness}, expected lr > 0 and smoothness ≥ 0")
         self.run_id: str | None = None
@@ -87,13 +127,32 @@ class OperatorModule(lightning.LightningModule):
         """
         self.hparams.data = data
         self.operator = build.operator(self.hparams, data)
-        if not self.hparams.literal:
-            build.upward(self.operator, data["values"][0])
+        single = isinstance(self.operator, SpectralOperator) and len(data["fields"]) == 1
+        self._check(data, single)
+        scalar = single and self.hparams.terms == 1 and not data.get("parameters")
+        if scalar and not self.hparams.literal:
+            build.upward(self.spectral, data["values"][0])
         low, high = data["low"][0], data["high"][0]
         margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
         reach = max(abs(low), abs(high)) + margin
-        odd = "reflection" in self.hparams.biases
-        self.bounds = (-reach, reach) if odd else (low - margin, high + margin)
+        odd = "reflection" in str(self.hparams.biases)
+        limits = (-reach, reach) if odd else (low - margin, high + margin)
+        self.bounds = limits if scalar else None
+
+    @property
+    def spectral(self) -> SpectralOperator:
+        """The operator where it is a single one: all fields in one basis."""
+        assert isinstance(self.operator, SpectralOperator)
+        return self.operator
+
+    def _check(self, data: dict[str, Any], single: bool) -> None:
+        """Refuse a loss or an optimiser that is not for such data."""
+        if self.hparams.loss == "noise" and (data.get("targets") or not isinstance(self.operator, SpectralOperator)):
+            raise ValueError(
+                "model.loss is noise, which needs fields that change in time and share one basis; expected points"
+            )
+        if self.hparams.optimizer == "moments" and (not single or data.get("parameters")):
+            raise ValueError("model.optimizer is moments, which needs one field without parameters; expected adam")
 
     def _stage(self) -> int:
         return curriculum.stage_of(
@@ -108,9 +167,9 @@ class OperatorModule(lightning.LightningModule):
     def loss(self, horizon: int) -> Any:
         """Loss function of windows with this horizon, (prediction, target) ↦ one value a realisation."""
         if self.hparams.loss == "points":
-            return losses.mean_square
+            return self._points
         if horizon not in self._loss:
-            basis = self.operator.basis
+            basis = self.spectral.basis
             one, many = (
                 basis.forward(self.trainer.datamodule.sample(m, SAMPLED).to(self.device).double()) for m in (1, horizon)
             )
@@ -119,9 +178,20 @@ class OperatorModule(lightning.LightningModule):
             self._loss[horizon] = losses.NoiseWeighted(basis, variance.to(self.dtype))
         return self._loss[horizon]
 
-    def _windows_loss(self, windows: Float[Tensor, "2 B C *X"], horizon: int) -> Float[Tensor, " R"]:
-        increment = self.operator.prepared(self.bounds)
-        return self.loss(horizon)(advance(increment, windows[0][None], horizon), windows[1][None])
+    def _points(self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
+        """Mean square (Eq. 7, 21), each field in its unit unless literal."""
+        if self.hparams.literal:
+            return losses.mean_square(prediction, target)
+        data = self.hparams.data
+        unit = prediction.new_tensor(data.get("unit") or data["scale"]).view(-1, *[1] * (prediction.ndim - 3))
+        return losses.mean_square(prediction / unit, target / unit)
+
+    def _windows_loss(self, batch: Batch, horizon: int) -> Float[Tensor, " R"]:
+        windows, gamma = batch
+        increment = self.operator.prepared(self.bounds, gamma if gamma.shape[1] else None)
+        u, target = windows[:, None]
+        found = increment(u) if self.hparams.data.get("targets") else advance(increment, u, horizon)
+        return self.loss(horizon)(found, target)
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
@@ -129,9 +199,11 @@ class OperatorModule(lightning.LightningModule):
         if self.hparams.reset and self.current_epoch % (epochs // stages) == 0:
             self.trainer.optimizers[0].state.clear()
 
-    def training_step(self, windows: Tensor, index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor | None:
         """Sum over realisations, so that each has the gradient that it would have alone."""
-        values = self._windows_loss(windows, self.horizon)
+        if self.hparams.optimizer == "moments":
+            return self._gather(batch, index)
+        values = self._windows_loss(batch, self.horizon)
         self._losses.append(values.detach())
         if index % self.trainer.log_every_n_steps == 0:
             self.log("loss", values.detach().median(), prog_bar=True)
@@ -139,16 +211,44 @@ class OperatorModule(lightning.LightningModule):
         share = self.trainer.optimizers[0].param_groups[0]["lr"] / self.hparams.lr
         return (values + self.hparams.smoothness * share * values.detach().clamp_max(1.0) * self._bending()).sum()
 
+    def _gather(self, batch: Batch, index: int) -> Tensor | None:
+        """Count a batch in, and fit to the sums after the last one."""
+        if index == 0:
+            data, dimensions = self.hparams.data, len(self.hparams.data["points"])
+            basis = copy.deepcopy(self.spectral.basis).double()
+            self._gatherer = Gatherer(basis, data["low"][0], data["high"][0], SPLINES[dimensions])
+        u, target = batch[0][:, :, 0]
+        self._gatherer.add(u, target if self.hparams.data.get("targets") else target.double() - u.double())
+        if not self.trainer.is_last_batch:
+            return None
+        for total in self._gatherer.sums():
+            total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
+        noise = self.loss(1) if self.hparams.loss == "noise" else None
+        moments = self._gatherer.moments(None if noise is None else noise.weight[0])
+        optimizer = self.optimizers()
+        optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations)
+        bar = tqdm(range(self.hparams.iterations), "least squares", delay=2, leave=False, unit="step")
+        for _ in bar:
+            errors = optimizer.step()
+            if errors is None:
+                break
+            last = errors
+            bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
+        del self._gatherer
+        self._losses.append(last)
+        return last.sum()
+
     def _bending(self) -> Float[Tensor, " R"] | float:
         """How far h is from a straight line and g from a power law; decides where the data do not."""
-        if not self.hparams.smoothness:
+        if not self.hparams.smoothness or self.bounds is None:
             return 0.0
         low, high = self.bounds
         u = torch.linspace(max(low, 0.0) if low == -high else low, high, NODES, dtype=self.dtype, device=self.device)
-        bent = losses.bending(self.operator.nonlinearity(u.view(1, 1, 1, -1)).flatten(1))
-        for module in self.operator.g.modules():
+        bent = losses.bending(self.spectral.nonlinearity(u.view(1, 1, 1, -1)).flatten(1))
+        for module in self.spectral.g.modules():
             if isinstance(module, DissipativeSymbol):
-                bent = bent + module.bending()
+                isotropic = "isotropy" in str(self.hparams.biases)
+                bent = bent + module.bending(1 if isotropic else len(self.hparams.data["points"]))
         return bent
 
     @property
@@ -160,9 +260,9 @@ class OperatorModule(lightning.LightningModule):
         """Mean loss of the epoch for each realisation, their median and their minimum."""
         self._log("train_loss", self._losses)
 
-    def validation_step(self, windows: Tensor, index: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         """Loss of the longest horizon on trajectories held back."""
-        self._losses_held.append(self._windows_loss(windows, self.hparams.horizons[-1]))
+        self._losses_held.append(self._windows_loss(batch, self.hparams.horizons[-1]))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's values."""
@@ -187,7 +287,9 @@ class OperatorModule(lightning.LightningModule):
         self.log_dict(metrics, sync_dist=self.trainer.world_size > 1)
 
     def configure_optimizers(self) -> Any:
-        """Adam over all realisations at once; their parameters do not mix."""
+        """Adam over all realisations at once, whose parameters do not mix, or the search on the moments."""
+        if self.hparams.optimizer == "moments":
+            return Search(self.operator.parameters(), {})
         optimizer = torch.optim.Adam(self.operator.parameters(), lr=self.hparams.lr, fused=True)
         if not self.hparams.decay:
             return optimizer

@@ -9,6 +9,8 @@ import pytorch_lightning as lightning
 from morlight import evaluation, plots, prediction
 from morlight.tracking import Tracker
 
+SHOWN = 200  # trajectories looked at where none is held out
+
 
 class FinalReport(lightning.Callback):
     """Evaluates the best checkpoint on the test trajectories and logs the result, once, on the first process."""
@@ -23,7 +25,8 @@ class FinalReport(lightning.Callback):
         folder = Path(str(trainer.checkpoint_callback.dirpath))
         best = folder / "best.ckpt" if (folder / "best.ckpt").exists() else folder / "last.ckpt"
         model = prediction.load(best)
-        rows = trainer.datamodule.windows("test").rows.tolist() or None
+        data = trainer.datamodule.file
+        rows = trainer.datamodule.windows("test").rows.tolist() or list(range(min(SHOWN, data.trajectories)))
         result = evaluation.evaluate(model, trainer.datamodule.hparams.path, rows)
         metrics: dict[str, float] = {}
         for name, error in result["errors"].items():
@@ -31,7 +34,7 @@ class FinalReport(lightning.Callback):
             metrics |= {f"{name}/{r:02d}": value for r, value in enumerate(error["per_realization"])}
         self.tracker.log_metrics(metrics, trainer.global_step)
         with tempfile.TemporaryDirectory() as scratch:
-            decay = evaluation.walkers_decay(trainer.datamodule.file)
-            plots.learned(evaluation.reading(model, decay), Path(scratch) / "learned.png")
-            self.tracker.log_artifact(Path(scratch) / "learned.png", "figures")
+            if evaluation.readable(model):
+                plots.learned(evaluation.reading(model, evaluation.walkers_decay(data)), Path(scratch) / "learned.png")
+                self.tracker.log_artifact(Path(scratch) / "learned.png", "figures")
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")

@@ -32,8 +32,8 @@ def test_there_is_no_window_longer_than_the_trajectory():
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_processes_share_every_batch_and_see_each_window_once(world):
     windows, order = Windows(counted(), torch.arange(5)), torch.randperm(30)
-    shares = [list(WindowLoader(windows, order, 3, 6, rank, world)) for rank in range(world)]
-    whole = list(WindowLoader(windows, order, 3, 6))
+    shares = [[u for u, _ in WindowLoader(windows, order, 3, 6, rank, world)] for rank in range(world)]
+    whole = [u for u, _ in WindowLoader(windows, order, 3, 6)]
     assert [len(share) for share in shares] == [len(whole)] * world == [5] * world
     for step, batch in enumerate(whole):
         assert torch.equal(torch.cat([share[step] for share in shares], 1), batch)
@@ -41,9 +41,17 @@ def test_processes_share_every_batch_and_see_each_window_once(world):
     assert len(starts.unique()) == 30
 
 
+def test_each_window_comes_with_the_parameters_of_its_trajectory():
+    gamma = torch.arange(5.0)[:, None] * torch.tensor([1.0, 10.0])
+    windows = Windows(counted(), torch.tensor([4, 1, 3]), gamma)
+    for u, parameters in WindowLoader(windows, torch.randperm(18), 3, 5):
+        assert torch.equal(parameters[:, 0], u[0, :, 0, 0].div(100, rounding_mode="floor"))
+        assert torch.equal(parameters[:, 1], 10 * parameters[:, 0])
+
+
 def test_last_batch_takes_the_rest():
     loader = WindowLoader(Windows(counted(), torch.arange(5)), torch.arange(40), 1, 12)
-    assert [batch.shape[1] for batch in loader] == [12, 12, 12, 4]
+    assert [u.shape[1] for u, _ in loader] == [12, 12, 12, 4]
     assert len(loader) == 4
 
 

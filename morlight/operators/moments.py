@@ -1,0 +1,188 @@
+"""All that the squared error of L u = Π⁻¹ g Π h(u) knows of its data, in one pass over them (Eq. 7).
+
+Let h be a combination of n fixed functions of u, h(u) = Σ_a h_a φ_a(u). Then the error over all pairs (u, f),
+
+    Σ ‖f − Π⁻¹ g Π h(u)‖² = Σ_κ w_κ [ Σ|f̂|² − 2 Re g* Σ_a h_a Σ φ̂_a* f̂ + |g|² Σ_ab h_a h_b Re Σ φ̂_a* φ̂_b ],
+
+needs of the data only the sums over pairs of φ̂_a* φ̂_b, φ̂_a* f̂ and |f̂|², for each mode by itself. They are gathered
+in one pass; the error and its derivatives then cost the same for ten pairs and for a million.
+
+The φ are cubic B-splines over the range of u. A network h is projected on them in the mean square over the values
+of u; what is left over, which splines cannot see, is counted as white noise of its variance, so that no training can
+hide in it.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from morlight.operators.bases import Basis
+from morlight.operators.biases import shells
+
+VALUES = 512  # of u at which h is looked at
+RARE = 1e-6  # share of a value that never came: it fixes the splines beyond the data, and weighs nothing
+
+
+def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Float[Tensor, "B count *X"]:
+    """Cubic B-splines on equal intervals between low and high, at each u."""
+    intervals = count - 3
+    position = (u - low) * (intervals / (high - low))
+    first = position.floor().clamp(0, intervals - 1)
+    w = position - first
+    pieces = torch.stack([(1 - w) ** 3, 3 * w**3 - 6 * w**2 + 4, -3 * w**3 + 3 * w**2 + 3 * w + 1, w**3], 1) / 6
+    place = first.long()[:, None] + torch.arange(4, device=u.device).view(-1, *[1] * (u.ndim - 1))
+    values = u.new_zeros(len(u), count, *u.shape[1:])
+    return values.scatter_(1, place, pieces)
+
+
+class Gatherer:
+    """The sums over pairs, filled batch by batch.
+
+    Args:
+        basis: Π in double precision.
+        low: smallest value of u.
+        high: largest value of u.
+        count: n, number of splines.
+    """
+
+    def __init__(self, basis: Basis, low: float, high: float, count: int) -> None:
+        self.basis = basis
+        self.low, self.high, self.count = low, high, count
+        modes = basis.energy.numel()
+        zeros = basis.energy.new_zeros
+        self.quadratic = zeros(modes, count, count)
+        self.linear = zeros(modes, count) if basis.real else zeros(modes, count).to(torch.complex128)
+        self.energy = zeros(modes)
+        self.histogram = zeros(VALUES)
+        self.pairs = zeros(())
+
+    def add(self, u: Float[Tensor, "B *X"], target: Float[Tensor, "B *X"]) -> None:
+        """Count some pairs in."""
+        u = u.double()
+        phi = self.basis.forward(splines(u, self.low, self.high, self.count)).flatten(2).movedim(2, 0)
+        f = self.basis.forward(target.double()).flatten(1).T
+        parts = phi if self.basis.real else torch.cat([phi.real, phi.imag], 1)
+        self.quadratic.baddbmm_(parts.mT, parts)
+        self.linear += (phi.conj().mT @ f[..., None])[..., 0]
+        self.energy += f.abs().square().sum(1)
+        self.histogram += torch.histc(u, VALUES, self.low, self.high)
+        self.pairs += len(u)
+
+    def sums(self) -> list[Tensor]:
+        """Everything gathered, to be added up over processes in place."""
+        return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
+
+    def moments(self, weight: Float[Tensor, "*K"] | None = None) -> "Moments":
+        """What was gathered, as a share of the energy of the targets.
+
+        Args:
+            weight: of each mode, such as the inverse variance of its noise; 1 where left out.
+        """
+        basis, count = self.basis, self.count
+        w = basis.energy.flatten() * (1 if weight is None else weight.double().flatten())
+        total = (w * self.energy).sum()
+        spacing = (self.high - self.low) / VALUES
+        values = self.low + spacing * (torch.arange(VALUES, dtype=w.dtype, device=w.device) + 0.5)
+        share = self.histogram / self.histogram.sum() + RARE / VALUES
+        phi = splines(values, self.low, self.high, count)
+        projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
+        rest = torch.eye(VALUES, dtype=w.dtype, device=w.device) - phi @ projection
+        # white noise of variance 1 has as much energy in each freedom
+        size = torch.tensor(basis.length).prod() / basis.coordinates[0].numel()
+        each = size if weight is None else size * weight.double().flatten()
+        return Moments(
+            basis.wavenumbers.flatten(1),
+            values,
+            projection,
+            (rest.mT * share) @ rest,
+            self.quadratic * (w / total)[:, None, None],
+            self.linear * (w / total)[:, None],
+            basis.freedom.flatten() * each * self.pairs / total,
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The error as a function of g(κ) and h(values).
+
+    Attributes:
+        wavenumbers: κ of each mode, the last axis flat.
+        values: of u at which h is looked at.
+        projection: from h there to its coefficients of splines.
+        rest: quadratic form of h there, variance of what the splines leave over.
+        quadratic: Re Σ φ̂_a* φ̂_b, weighted.
+        linear: Σ φ̂_a* f̂, weighted.
+        white: energy of white noise of variance 1 in each mode.
+    """
+
+    wavenumbers: Float[Tensor, "D K"]
+    values: Float[Tensor, " P"]
+    projection: Float[Tensor, "n P"]
+    rest: Float[Tensor, "P P"]
+    quadratic: Float[Tensor, "K n n"]
+    linear: Inexact[Tensor, "K n"]
+    white: Float[Tensor, " K"]
+
+    def folded(self) -> "Moments":
+        """Modes of the same |κ| as one, for an isotropic symbol."""
+        moduli, index = shells(self.wavenumbers)
+
+        def fold(sums: Tensor) -> Tensor:
+            return sums.new_zeros(moduli.shape[1], *sums.shape[1:]).index_add_(0, index, sums)
+
+        return dataclasses.replace(
+            self,
+            wavenumbers=moduli,
+            quadratic=fold(self.quadratic),
+            linear=fold(self.linear),
+            white=fold(self.white),
+        )
+
+    def error(self, g: Inexact[Tensor, "R K"], h: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
+        """Σ ‖f − L u‖² / Σ ‖f‖² for g at the modes and h at the values."""
+        a, form = h @ self.projection.mT, self._form(g)
+        quadratic = ((form @ a[..., None])[..., 0] * a).sum(1)
+        mixed = ((g.conj() @ self.linear.to(g.dtype)).real * a).sum(1)
+        return 1 + quadratic - 2 * mixed + (g.abs().square() @ self.white) * ((h @ self.rest) * h).sum(1)
+
+    def normal_equations(
+        self,
+        g: Inexact[Tensor, "R K"],
+        h: Float[Tensor, "R P"],
+        dg: Inexact[Tensor, "R G K"],
+        dh: Float[Tensor, "R H P"],
+    ) -> tuple[Float[Tensor, "R Q Q"], Float[Tensor, "R Q"]]:
+        """JᵀJ and Jᵀr of the residuals of `error`, for the parameters of h first and those of g after them.
+
+        Args:
+            g: symbol at the modes.
+            h: nonlinearity at the values.
+            dg: derivative of g with respect to each of its G parameters.
+            dh: derivative of h with respect to each of its H parameters.
+        """
+        a, da, form = h @ self.projection.mT, dh @ self.projection.mT, self._form(g)
+        n = a.shape[1]
+        rest, drest = h @ self.rest, dh @ self.rest
+        left_over = (rest * h).sum(1)
+        bound = g.abs().square() @ self.white
+        pulled = (a @ self.quadratic.view(-1, n).mT).view(len(a), -1, n)  # Σ_b M_ab a_b of each mode
+        energy = (pulled * a[:, None]).sum(2) + self.white * left_over[:, None]
+        mixed = a.to(self.linear.dtype) @ self.linear.mT
+        toward_h = (form @ a[..., None])[..., 0] - (g.conj() @ self.linear.to(g.dtype)).real
+        gradient_h = (da @ toward_h[..., None] + bound[:, None, None] * (dh @ rest[..., None]))[..., 0]
+        gradient_g = (dg.conj() @ (g * energy - mixed).to(dg.dtype)[..., None])[..., 0].real
+        parts = torch.view_as_real(dg).flatten(2) if dg.is_complex() else dg
+        weights = energy.repeat_interleave(parts.shape[2] // dg.shape[2], 1)
+        block_h = da @ form @ da.mT + bound[:, None, None] * (drest @ dh.mT)
+        block_g = (parts * weights[:, None]) @ parts.mT
+        change = (dg.conj() * g[:, None]).real
+        across = (change @ pulled) @ da.mT + (change @ self.white)[..., None] * (dh @ rest[..., None]).mT
+        matrix = torch.cat([torch.cat([block_h, across.mT], 2), torch.cat([across, block_g], 2)], 1)
+        return matrix, torch.cat([gradient_h, gradient_g], 1)
+
+    def _form(self, g: Inexact[Tensor, "R K"]) -> Float[Tensor, "R n n"]:
+        n = self.quadratic.shape[1]
+        return (g.abs().square() @ self.quadratic.view(len(self.quadratic), -1)).view(-1, n, n)
