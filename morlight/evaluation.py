@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.data import trajectories
@@ -43,7 +43,7 @@ def gauge(model: Model) -> Float[Tensor, " R"]:
     return slopes(model.spectral, torch.tensor(model.data["values"][0], dtype=torch.float64))
 
 
-def gauged_symbol(model: Model) -> Complex[Tensor, "R *K"]:
+def gauged_symbol(model: Model) -> Inexact[Tensor, "R *K"]:
     """g(κ) in the gauge in which h has slope 1 over the values of the training data."""
     g = model.spectral.symbol()[:, 0, 0]
     return g * gauge(model).view(-1, *[1] * (g.ndim - 1))

@@ -28,6 +28,7 @@ class Model:
         settings: hyper-parameters of the training, plain values.
         data: description of the training data: fields, points, length, boundaries, dt, scale, low, high.
         run: identity of the tracked run that wrote it.
+        growth: certificate of its stability on the training data (see `OperatorModule.certificate`), where known.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Model:
     settings: dict[str, Any]
     data: dict[str, Any]
     run: str | None
+    growth: dict[str, Any] | None = None
 
     @property
     def realizations(self) -> int:
@@ -127,7 +129,7 @@ class Model:
     def _states(self, u: Tensor, gamma: Tensor | None, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:
         steps, every = count
         check_steps(steps, every)
-        walk = states(self.operator, u, steps, gamma)
+        walk = states(self.operator, u, steps, gamma, self.settings.get("scheme", "explicit"))
         bar = tqdm(walk, "predicting", steps + 1, delay=2, leave=False, unit="step")
         for step, state in enumerate(bar):
             if step % every:
@@ -185,4 +187,6 @@ def load(path: str | Path) -> Model:
         raise ValueError(f"{path}: key {error} is missing, expected a checkpoint that `morlight fit` wrote") from error
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the hyper-parameters beside them") from error
-    return Model(path, operator.double().eval().requires_grad_(False), settings, data, marks.get("run"))
+    return Model(
+        path, operator.double().eval().requires_grad_(False), settings, data, marks.get("run"), marks.get("growth")
+    )

@@ -161,6 +161,12 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             )
         return windows.ends(torch.linspace(0, total - 1, min(count, total)).long(), horizon)
 
+    def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
+        """Some training frames, evenly over trajectories and time, and their parameters."""
+        windows = self._parts["train"]
+        index = torch.linspace(0, windows.count(1) - 1, min(count, windows.count(1))).long()
+        return windows.ends(index, 1)[0], windows.parameters(index, 1)
+
     def train_dataloader(self) -> WindowLoader:
         """Every window of the present horizon once, in an order that depends on seed and epoch alone."""
         stream = np.random.SeedSequence((self.hparams.seed, self.trainer.current_epoch))

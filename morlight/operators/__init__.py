@@ -3,11 +3,13 @@
 from morlight.operators.bases import Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
 from morlight.operators.gauge import fix, generator, slopes
+from morlight.operators.growth import radius, symbol_growth
+from morlight.operators.implicit import implicit_step
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.polynomials import Legendre
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
-from morlight.operators.stepping import advance, check_steps, rollout, states
+from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
 
 __all__ = [
     "Conservative",
@@ -34,9 +36,13 @@ __all__ = [
     "check_steps",
     "fix",
     "generator",
+    "implicit_step",
     "mean_square",
+    "radius",
     "relative_error",
     "rollout",
     "slopes",
     "states",
+    "stepper",
+    "symbol_growth",
 ]

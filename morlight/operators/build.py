@@ -15,6 +15,7 @@ from morlight.operators.polynomials import Legendre
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 
 BIASES = ("conservation", "isotropy", "reflection", "stability")
+SCHEMES = ("explicit", "implicit")
 SYMBOLS = ("dissipative", "plain")
 WALLS: dict[str, Any] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
 PARTS = 1_000_003  # seeds apart: networks of one part of a system share no stream with those of the next
@@ -39,8 +40,8 @@ def check(model: Mapping[str, Any]) -> None:
     lists = biases.values() if isinstance(biases, Mapping) else [biases]
     if not all(set(words) <= set(BIASES) for words in lists):
         raise ValueError(f"model.biases is {biases!r}, expected any of {', '.join(BIASES)}")
-    for key, known in (("symbol", SYMBOLS), ("activation", tuple(ACTIVATIONS))):
-        if model[key] not in known:
+    for key, known in (("symbol", SYMBOLS), ("activation", tuple(ACTIVATIONS)), ("scheme", SCHEMES)):
+        if model.get(key, known[0]) not in known:
             raise ValueError(f"model.{key} is {model[key]!r}, expected one of {', '.join(known)}")
     for field, word in model.get("bases", {}).items():
         if word not in WALLS:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.operators.implicit import implicit_step
 from morlight.operators.spectral import Increment, Operator
 
 
@@ -23,8 +24,33 @@ def advance(increment: Increment, u: Float[Tensor, "r B C *X"], steps: int) -> F
     return u
 
 
+def stepper(
+    operator: Operator,
+    scheme: str = "explicit",
+    *,
+    bounds: tuple[float, float] | None = None,
+    gamma: Float[Tensor, "B P"] | None = None,
+) -> Increment:
+    """u_j ↦ u_{j+1}: u_j + L u_j (explicit Euler) or the solution of u_{j+1} = u_j + L u_{j+1} (implicit, Eq. 4).
+
+    Args:
+        operator: the update operator.
+        scheme: explicit or implicit.
+        bounds: of the field, for a table of h (see `Operator.prepared`); explicit steps only.
+        gamma: parameters of each field of the batch.
+    """
+    if scheme == "implicit":
+        return implicit_step(operator, gamma)
+    increment = operator.prepared(bounds, gamma)
+    return lambda u: u + increment(u)
+
+
 def states(
-    operator: Operator, u: Float[Tensor, "r B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+    operator: Operator,
+    u: Float[Tensor, "r B C *X"],
+    steps: int,
+    gamma: Float[Tensor, "B P"] | None = None,
+    scheme: str = "explicit",
 ) -> Iterator[Float[Tensor, "R B C *X"]]:
     """The states of a roll-out one after the other, u itself first.
 
@@ -33,12 +59,13 @@ def states(
         u: initial fields, shared by all realisations (r = 1) or one for each, in the units of the data.
         steps: number of steps Δt.
         gamma: parameters γ of each field of the batch, for an operator that knows some.
+        scheme: explicit or implicit.
     """
-    increment = operator.prepared(gamma=gamma)
+    step = stepper(operator, scheme, gamma=gamma)
     u = u.expand(operator.realizations, *u.shape[1:])
     yield u
     for _ in range(steps):
-        u = u + increment(u)
+        u = step(u)
         yield u
 
 
@@ -49,6 +76,7 @@ def rollout(
     *,
     every: int = 1,
     gamma: Float[Tensor, "B P"] | None = None,
+    scheme: str = "explicit",
 ) -> Float[Tensor, "R B T C *X"]:
     """Every so many states of a roll-out in one tensor, with the axis of time after the batch (see `states`).
 
@@ -56,7 +84,7 @@ def rollout(
         ValueError: where steps is negative or no multiple of every.
     """
     check_steps(steps, every)
-    return torch.stack(list(itertools.islice(states(operator, u, steps, gamma), 0, None, every)), 2)
+    return torch.stack(list(itertools.islice(states(operator, u, steps, gamma, scheme), 0, None, every)), 2)
 
 
 def check_steps(steps: int, every: int) -> None:

@@ -10,16 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.operators import Operator, SpectralOperator, build, losses
+from morlight.operators import Operator, SpectralOperator, build, losses, radius, symbol_growth
 from morlight.operators.moments import Gatherer
 from morlight.operators.networks import DissipativeSymbol
 from morlight.operators.regression import regress
-from morlight.operators.stepping import advance
+from morlight.operators.stepping import stepper
 from morlight.training import curriculum
 
 LAYOUT = 1  # of what a checkpoint says under "morlight"; raised when older ones need translation
 NODES = 257  # at which the curvature of h is measured
 SAMPLED = 20_000  # windows that the noise of each mode is estimated from: 1 % of its variance
+CERTIFIED = 8  # training states at which a system is linearised
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
 
 Batch = tuple[Tensor, Tensor]
@@ -61,6 +62,7 @@ class OperatorModule(lightning.LightningModule):
         bases: of fields between walls, cosine (the default), sine or legendre.
         flux: whether the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines are added.
         order: 1, or 2 for ∂ₜₜu, where the fields are each u and then each ∂ₜu.
+        scheme: explicit or implicit Euler (Eq. 4).
         optimizer: adam, or moments: one pass over the data gathers all that one step (m = 1) of one field says, and
             Levenberg–Marquardt fits g and h to it.
         iterations: of Levenberg–Marquardt, at most.
@@ -89,6 +91,7 @@ class OperatorModule(lightning.LightningModule):
         bases: dict[str, str] = {},  # noqa: B006 - a literal, for the parser
         flux: bool = False,
         order: int = 1,
+        scheme: str = "explicit",
         optimizer: str = "adam",
         iterations: int = 400,
         data: dict[str, Any] | None = None,
@@ -100,6 +103,8 @@ class OperatorModule(lightning.LightningModule):
         for key, came, known in (("loss", loss, ("noise", "points")), ("optimizer", optimizer, ("adam", "moments"))):
             if came not in known:
                 raise ValueError(f"model.{key} is {came!r}, expected {' or '.join(known)}")
+        if optimizer == "moments" and scheme != "explicit":
+            raise ValueError(f"model.scheme is {scheme} with model.optimizer moments, expected explicit")
         if optimizer == "moments" and (horizons != [1] or iterations < 1 or terms > 1):
             raise ValueError(
                 f"model.optimizer is moments with model.horizons {horizons}, model.terms {terms} and model.iterations"
@@ -111,6 +116,7 @@ class OperatorModule(lightning.LightningModule):
         self.run_id: str | None = None
         self._losses: list[Tensor] = []
         self._loss: dict[int, Any] = {}
+        self._growth: tuple[int, dict[str, Any]] | None = None
 
     def setup(self, stage: str) -> None:
         """Build the operator for the data at hand, unless it is there."""
@@ -188,10 +194,14 @@ class OperatorModule(lightning.LightningModule):
 
     def _windows_loss(self, batch: Batch, horizon: int) -> Float[Tensor, " R"]:
         windows, gamma = batch
-        increment = self.operator.prepared(self.bounds, gamma if gamma.shape[1] else None)
+        parameters = gamma if gamma.shape[1] else None
         u, target = windows[:, None]
-        found = increment(u) if self.hparams.data.get("targets") else advance(increment, u, horizon)
-        return self.loss(horizon)(found, target)
+        if self.hparams.data.get("targets"):
+            return self.loss(horizon)(self.operator.prepared(self.bounds, parameters)(u), target)
+        step = stepper(self.operator, self.hparams.scheme, bounds=self.bounds, gamma=parameters)
+        for _ in range(horizon):
+            u = step(u)
+        return self.loss(horizon)(u, target)
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
@@ -301,4 +311,29 @@ class OperatorModule(lightning.LightningModule):
         """Plain values only, so that the file opens with weights_only=True."""
         checkpoint["hyper_parameters"].pop("_instantiator", None)
         checkpoint["hyper_parameters"]["data"] = self.hparams.data
-        checkpoint["morlight"] = {"layout": LAYOUT, "run": self.run_id}
+        checkpoint["morlight"] = {"layout": LAYOUT, "run": self.run_id, "growth": self.certificate()}
+
+    def certificate(self) -> dict[str, Any] | None:
+        """Largest growth of a small disturbance in one explicit step; None where there are none.
+
+        For one field and one term |1 + g h′| over all modes and the range of the training data, else the spectral
+        radius of the linearised step at some training states.
+        """
+        data = self.hparams.data
+        if data.get("targets") or self.hparams.scheme == "implicit":
+            return None
+        if self._growth is not None and self._growth[0] == self.global_step:
+            return self._growth[1]
+        operator = copy.deepcopy(self.operator).double()
+        if self.bounds is not None and isinstance(operator, SpectralOperator):
+            low, high = data["low"][0], data["high"][0]
+            values = symbol_growth(operator, low, high)
+            found: dict[str, Any] = {"method": "symbol", "low": low, "high": high}
+        else:
+            u, gamma = self.trainer.datamodule.states(CERTIFIED)
+            gamma = gamma.double().to(self.device) if gamma.shape[1] else None
+            values = radius(operator, u.double().to(self.device), gamma)
+            found = {"method": "radius", "states": len(u)}
+        found["per_realization"] = values.tolist()
+        self._growth = (self.global_step, found)
+        return found

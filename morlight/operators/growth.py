@@ -1,0 +1,84 @@
+"""How fast a small disturbance can grow in one step: the certificate of stability of an update operator.
+
+One field and one term: at a state u the linearised step multiplies mode κ by 1 + g(κ) h′(u), as long as u varies
+slowly; `symbol_growth` is the largest modulus over all modes and all values of u in a range. With |1 + g| ≤ 1 and
+0 ≤ h′ ≤ 1 (`DissipativeSymbol`, `Monotone`) it is at most 1 by construction.
+
+Coupled fields: the spectral radius of the linearised step I + L′(u) at given states, walls and all (`radius`).
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.operators.spectral import Operator, SpectralOperator
+
+Linear = Callable[[Tensor], Tensor]
+
+SLOPES = 513  # values of u at which h′ is looked at
+DENSE = 512  # unknowns up to which the matrix of the linearised step is written down
+POWERS = 200  # steps of the power iteration beyond: the radius is the mean growth over the later half
+
+
+def symbol_growth(operator: SpectralOperator, low: float, high: float) -> Float[Tensor, " R"]:
+    """Largest |1 + g(κ) h′(u)| over the modes and low ≤ u ≤ high, for one field and one term.
+
+    Args:
+        operator: R operators.
+        low: smallest value of the field.
+        high: largest value of the field.
+    """
+    g = operator.symbol().flatten(1)
+    count = operator.realizations
+    u = torch.linspace(low, high, SLOPES, dtype=operator.scale.dtype, device=operator.scale.device)
+    u = u.expand(count, 1, 1, -1).detach().requires_grad_(True)
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(operator.nonlinearity(u).sum(), u)
+    # |1 + g s| is convex in s: its largest value is at an end of the range of s
+    ends = torch.stack([slope.flatten(1).amin(1), slope.flatten(1).amax(1)], 1)
+    return (1 + g[:, None].detach() * ends[..., None]).abs().flatten(1).amax(1)
+
+
+def radius(
+    operator: Operator, u: Float[Tensor, "B C *X"], gamma: Float[Tensor, "B P"] | None = None
+) -> Float[Tensor, " R"]:
+    """Largest spectral radius of I + L′ at some states, of each realisation.
+
+    Args:
+        operator: R operators.
+        u: states, in the units of the data.
+        gamma: parameters of each state.
+    """
+    count = operator.realizations
+    found = []
+    with torch.no_grad():
+        for b in range(len(u)):
+            increment = operator.prepared(gamma=None if gamma is None else gamma[b : b + 1])
+            state = u[None, b : b + 1].expand(count, *[-1] * u.ndim).contiguous()
+
+            def step(direction: Tensor, state: Tensor = state, increment: Linear = increment) -> Tensor:
+                return direction + torch.func.jvp(increment, (state,), (direction,))[1]
+
+            found.append(_dense(step, state) if state[0].numel() <= DENSE else _powers(step, state))
+    return torch.stack(found).amax(0)
+
+
+def _dense(step: Linear, state: Tensor) -> Float[Tensor, " R"]:
+    n = state[0].numel()
+    directions = torch.eye(n, dtype=state.dtype, device=state.device).view(n, 1, *state.shape[1:])
+    columns: Tensor = torch.func.vmap(step)(directions.expand(n, *state.shape))
+    return torch.linalg.eigvals(columns.flatten(2).movedim(0, 2)).abs().amax(1)
+
+
+def _powers(step: Linear, state: Tensor) -> Float[Tensor, " R"]:
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(state.shape, generator=generator, dtype=torch.float64).to(state)
+    logs = []
+    for _ in range(POWERS):
+        v = step(v)
+        size = v.flatten(1).norm(dim=1)
+        logs.append(size.log())
+        v = v / size.view(-1, *[1] * (v.ndim - 1))
+    return torch.stack(logs[POWERS // 2 :]).mean(0).exp()
