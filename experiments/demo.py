@@ -1,7 +1,6 @@
 """The whole way in a few minutes: walkers → fields → fit → checkpoint → prediction; `make demo`."""
 
 import argparse
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +8,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from morlight import cli, evaluation, plots, prediction
+from experiments.study import newest_checkpoint, run
+from morlight import evaluation, plots, prediction
 from morlight.data import trajectories
 
 FOLDER = Path("mlruns") / "demo"
-
-
-def run(command: str) -> None:
-    """Show a command as one would type it, and run it."""
-    print(f"\n$ {command}", flush=True)
-    cli.main(shlex.split(command)[1:])
-
-
-def newest_checkpoint(name: str) -> Path:
-    """Best checkpoint of the newest fit with this name."""
-    return max(Path("mlruns", "fits", name).glob("*/best.ckpt"), key=lambda path: path.stat().st_mtime)
 
 
 def column(model: prediction.Model, data: Path, path: Path) -> None:

@@ -39,6 +39,7 @@ def parser() -> Parser:
         commands.add_parser(task, help=text, add_help=False)
     _predict(commands)
     _evaluate(commands)
+    _inspect(commands)
     _ui(commands)
     return top
 
@@ -157,6 +158,28 @@ def _run_evaluate(options: argparse.Namespace) -> None:
         print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
     for field, values in result["mass_drift"].items():
         print(f"drift of total {field}: {max(values):.1e} at most")
+
+
+def _inspect(commands: Any) -> None:
+    inspect = commands.add_parser("inspect", help="what was learned: symbol, nonlinearity, generator, growth")
+    inspect.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    inspect.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    inspect.add_argument("--plot", metavar="FILE", help="figure of symbols and nonlinearities")
+    inspect.set_defaults(run=_run_inspect)
+
+
+def _run_inspect(options: argparse.Namespace) -> None:
+    from morlight import inspection, plots
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    if options.plot:
+        plots.check(options.plot)
+    model = load(resolve(options.checkpoint))
+    found = inspection.inspect(model)
+    if options.plot:
+        plots.learned(inspection.readings(model), options.plot)
+    print(json.dumps(_plain(found), allow_nan=False) if options.json else inspection.summary(found))
 
 
 def _plain(value: Any) -> Any:

@@ -11,8 +11,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.data import trajectories
-from morlight.operators import SpectralOperator, generator, relative_error, slopes
-from morlight.plots import Reading
+from morlight.operators import generator, relative_error, slopes
 from morlight.prediction import Model
 
 KAPPA = 16.0  # the band of wavenumbers over which symbols are compared
@@ -47,30 +46,6 @@ def gauged_symbol(model: Model) -> Inexact[Tensor, "R *K"]:
     """g(κ) in the gauge in which h has slope 1 over the values of the training data."""
     g = model.spectral.symbol()[:, 0, 0]
     return g * gauge(model).view(-1, *[1] * (g.ndim - 1))
-
-
-def nonlinearity(model: Model) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "R P"]]:
-    """u and h(u) in the same gauge, with h(0) = 0 (a constant in h acts through g(0) alone)."""
-    low, high = model.data["low"][0], model.data["high"][0]
-    odd = "reflection" in model.settings["biases"]
-    u = torch.linspace(-high if odd else min(low, 0.0), high, 401, dtype=torch.float64)
-    h, zero = (model.spectral.nonlinearity(v.view(1, 1, 1, -1))[:, 0, 0] for v in (u, u.new_zeros(1)))
-    return u.numpy(), ((h - zero) / gauge(model)[:, None]).numpy()
-
-
-def readable(model: Model) -> bool:
-    """Whether there is one symbol and one nonlinearity to look at: one field, one term, no parameters."""
-    one = isinstance(model.operator, SpectralOperator) and len(model.data["fields"]) == 1
-    return one and model.settings.get("terms", 1) == 1 and not model.data.get("parameters")
-
-
-def reading(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> Reading:
-    """Generator and nonlinearity of every realisation, for a figure."""
-    modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
-    continuum = generator(gauged_symbol(model)[:, None, None], model.dt).flatten(1)
-    exact = None if decay is None else decay(modulus).numpy()
-    u, h = nonlinearity(model)
-    return Reading(model.data["fields"][0], modulus.numpy(), continuum.numpy(), exact, u, h)
 
 
 def symbol_errors(model: Model, decay: Callable[[Tensor], Tensor]) -> dict[str, list[float]]:

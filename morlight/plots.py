@@ -16,23 +16,29 @@ START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 
 @dataclass(frozen=True)
 class Reading:
-    """What there is to see of a learned operator with one field.
+    """What there is to see of how a learned operator changes a field.
 
     Attributes:
         field: name of the field.
         modulus: |κ| of every mode (K,), 1/length.
-        generator: log(1 + g)/Δt (R, K), 1/time, in the gauge in which h has slope 1.
+        symbol: log(1 + g h′)/Δt (R, K), 1/time, the generator; of an operator without time g itself.
         decay: −generator of the exact equation (K,), where it is known.
         u: values of the field (P,).
-        h: nonlinearity (R, P) in the same gauge.
+        h: nonlinearity of every term (R, k, P).
+        power: n of the gauge h(u) ≈ uⁿ; 0 without a gauge.
+        steady: whether the operator is one without time.
+        band: smallest and largest |κ| that the data tell of; empty where that is not known.
     """
 
     field: str
     modulus: np.ndarray
-    generator: np.ndarray
+    symbol: np.ndarray
     decay: np.ndarray | None
     u: np.ndarray
     h: np.ndarray
+    power: int = 1
+    steady: bool = False
+    band: tuple[float, ...] = ()
 
 
 def check(path: str | Path) -> Path:
@@ -61,24 +67,42 @@ def save(figure: Figure, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def learned(reading: Reading, path: str | Path) -> None:
-    """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u), every realisation (Fig. 6)."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    order = reading.modulus.argsort()[1:]
-    for r, values in enumerate(reading.generator):
-        label = None if r else "learned"
-        left.plot(reading.modulus[order], -values.real[order], color=LEARNED, lw=1, label=label)
-    if reading.decay is not None:
-        left.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
-    left.set(xscale="log", yscale="log", xlabel="wavenumber |κ| (1/length)", ylabel="−Re log(1 + g)/Δt (1/time)")
-    left.legend(title=f"{len(reading.generator)} realisations", frameon=False)
-    for values in reading.h:
-        right.plot(reading.u, values, color=LEARNED, lw=1)
-    right.plot(reading.u, reading.u, color=START, lw=0.8, ls=":", label="h(u) = u")
-    right.set(xlabel=f"{reading.field} u", ylabel="h(u), slope 1 where the data are")
-    right.legend(frameon=False)
+def learned(readings: Sequence[Reading], path: str | Path) -> None:
+    """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u) of each field, every realisation (Fig. 2, 6)."""
+    figure = Figure(figsize=(9, 3.6 * len(readings)), layout="constrained")
+    for (left, right), reading in zip(figure.subplots(len(readings), 2, squeeze=False), readings, strict=True):
+        (_symbol if reading.steady else _generator)(left, reading)
+        left.legend(title=f"{len(reading.symbol)} realisations", frameon=False)
+        for values in reading.h.reshape(-1, len(reading.u)):
+            right.plot(reading.u, values, color=LEARNED, lw=1)
+        if reading.power:
+            power = {1: "u", 2: "u²", 3: "u³"}[reading.power]
+            right.plot(reading.u, reading.u**reading.power, color=START, lw=0.8, ls=":", label=f"h(u) = {power}")
+            right.legend(frameon=False)
+        right.set(xlabel=f"{reading.field} u", ylabel="h(u), scaled to it" if reading.power else "h(u)")
     save(figure, path)
+
+
+def _generator(axes: Axes, reading: Reading) -> None:
+    order = reading.modulus.argsort()
+    order = order[reading.modulus[order] > 0]
+    for r, values in enumerate(reading.symbol):
+        axes.plot(reading.modulus[order], -values.real[order], color=LEARNED, lw=1, label=None if r else "learned")
+    if reading.decay is not None:
+        axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
+    decays = bool((reading.symbol.real < 0).any())  # else there is nothing that logarithms could show
+    axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="−Re log(1 + g)/Δt (1/time)")
+    axes.set(xscale="log", yscale="log" if decays else "linear")
+
+
+def _symbol(axes: Axes, reading: Reading) -> None:
+    low, high = reading.band or (0.0, np.inf)
+    order = reading.modulus.argsort()
+    order = order[(reading.modulus[order] >= 0.999 * low) & (reading.modulus[order] <= 1.001 * high)]
+    for r, values in enumerate(reading.symbol):
+        for part, color, label in ((values.real, TRUTH, "Re g"), (values.imag, LEARNED, "Im g")):
+            axes.plot(reading.modulus[order], part[order], color=color, lw=1, label=None if r else label)
+    axes.set(xlabel="wavenumber |κ| (1/length), where the data tell", ylabel="symbol g")
 
 
 def profiles(

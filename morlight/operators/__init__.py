@@ -1,8 +1,8 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
 from morlight.operators.bases import Cosine, Derivative, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
-from morlight.operators.gauge import fix, generator, slopes
+from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
+from morlight.operators.gauge import fix, generator, nearest_power, slopes
 from morlight.operators.growth import radius, symbol_growth
 from morlight.operators.implicit import implicit_step
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
@@ -38,9 +38,11 @@ __all__ = [
     "generator",
     "implicit_step",
     "mean_square",
+    "nearest_power",
     "radius",
     "relative_error",
     "rollout",
+    "shells",
     "slopes",
     "states",
     "stepper",

@@ -54,6 +54,20 @@ def fix(operator: SpectralOperator, values: Float[Tensor, " P"], power: int = 1,
     return Gauged(scaled, shifted / factor[:, None], factor, linear, at_zero * origin[:, 0])
 
 
+def nearest_power(operator: SpectralOperator, values: Float[Tensor, " P"], highest: int = 3) -> int:
+    """The n for which uⁿ is nearest to h − h(0), up to a factor and over all realisations: the gauge to show h in.
+
+    Args:
+        operator: of one field and one term.
+        values: of u, such as the quantiles of the training data, in its unit.
+        highest: n to look at.
+    """
+    h = _pointwise(operator, values) - _pointwise(operator, values.new_zeros(1))
+    powers = torch.stack([values**n for n in range(1, highest + 1)])
+    match = (h @ powers.T).square() / powers.square().sum(1) / h.square().sum(1, keepdim=True)
+    return int(match.mean(0).argmax()) + 1
+
+
 def derivative_at_zero(operator: SpectralOperator, power: int, like: Tensor) -> Float[Tensor, " R"]:
     """h⁽ⁿ⁾(0) of each realisation, by automatic differentiation."""
     u = torch.zeros(operator.realizations, 1, 1, 1, dtype=like.dtype, device=like.device, requires_grad=True)

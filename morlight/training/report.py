@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 
-from morlight import evaluation, plots, prediction
+from morlight import evaluation, inspection, plots, prediction
 from morlight.tracking import Tracker
 
 SHOWN = 200  # trajectories looked at where none is held out
@@ -34,7 +34,7 @@ class FinalReport(lightning.Callback):
             metrics |= {f"{name}/{r:02d}": value for r, value in enumerate(error["per_realization"])}
         self.tracker.log_metrics(metrics, trainer.global_step)
         with tempfile.TemporaryDirectory() as scratch:
-            if evaluation.readable(model):
-                plots.learned(evaluation.reading(model, evaluation.walkers_decay(data)), Path(scratch) / "learned.png")
-                self.tracker.log_artifact(Path(scratch) / "learned.png", "figures")
+            picture = Path(scratch) / "learned.png"
+            plots.learned(inspection.readings(model, evaluation.walkers_decay(data)), picture)
+            self.tracker.log_artifact(picture, "figures")
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")

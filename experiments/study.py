@@ -1,0 +1,90 @@
+"""What the studies share: fits as one would type them, results kept as they come, figures and tables tracked."""
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from morlight import cli, prediction
+from morlight.tracking import Tracker
+
+FOLDER = Path("mlruns") / "studies"
+
+
+def run(command: str) -> None:
+    """Show a command as one would type it, and run it."""
+    print(f"\n$ {command}", flush=True)
+    cli.main(shlex.split(command)[1:])
+
+
+def newest_checkpoint(name: str) -> Path:
+    """Best checkpoint of the newest fit with this name, the last one where nothing was held out."""
+    found = [path for word in ("best", "last") for path in Path("mlruns", "fits", name).glob(f"*/{word}.ckpt")]
+    return max(found, key=lambda path: (path.parent.stat().st_mtime, path.name == "best.ckpt"))
+
+
+class Study:
+    """Fits of one study with their results, kept in one file: the same command goes on where it was stopped.
+
+    Args:
+        name: of the study, its MLflow experiment and its folder.
+        scale: small or paper.
+    """
+
+    def __init__(self, name: str, scale: str) -> None:
+        self.name, self.scale = name, scale
+        self.folder = FOLDER / name / scale
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.file = self.folder / "results.json"
+        self.results: dict[str, dict[str, Any]] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    def data(self, command: str) -> Path:
+        """The data file that `morlight simulate COMMAND` makes, made where it is not there."""
+        path = self.folder / f"{self.name}.h5"
+        if not path.exists():
+            run(f"morlight simulate {command} -o {path}")
+        return path
+
+    def fit(self, key: str, words: str, measure: Callable[[prediction.Model], Mapping[str, Any]]) -> dict[str, Any]:
+        """Result of `morlight fit WORDS` under a key: what `measure` finds in its model, checkpoint and seconds."""
+        known = self.results.get(key)
+        if known is not None and known["words"] == words and Path(known["checkpoint"]).exists():
+            return known
+        label = f"{self.name}_{self.scale}_{key.replace('/', '_')}"
+        begun = time.perf_counter()
+        run(f"morlight fit {words} --experiment {self.name} --name {label}")
+        seconds = time.perf_counter() - begun
+        checkpoint = newest_checkpoint(label)
+        found = {"words": words, "checkpoint": str(checkpoint), "seconds": round(seconds, 1)}
+        self.results[key] = found | dict(measure(prediction.load(checkpoint)))
+        draft = self.file.with_suffix(".part")
+        draft.write_text(json.dumps(self.results, indent=1))
+        os.replace(draft, self.file)
+        return self.results[key]
+
+    def publish(self, table: str, *figures: Path) -> None:
+        """Print the table, and keep it and the figures in a run of the experiment."""
+        (self.folder / "table.md").write_text(table + "\n")
+        tracker = Tracker(experiment=self.name, name=f"{self.name} {self.scale}: figures")
+        tracker.log_hyperparams({"study": self.name, "scale": self.scale})
+        for path in [*figures, self.folder / "table.md", self.file]:
+            tracker.log_artifact(path)
+        tracker.finalize("success")
+        print(f"\n{table}\n\nFigures: {', '.join(map(str, figures))}; results of every fit: {self.file}")
+
+
+def error_bars(axes: Axes, sizes: list[int], errors: list[list[float]], **style: Any) -> None:
+    """Errors over the number of samples: mean of the logarithms and one standard deviation of them."""
+    logs = [np.log10(values) for values in errors]
+    mean, sd = np.array([log.mean() for log in logs]), np.array([log.std() for log in logs])
+    middle = 10**mean
+    axes.errorbar(sizes, middle, yerr=[middle - 10 ** (mean - sd), 10 ** (mean + sd) - middle], capsize=3, **style)
+    axes.set(xscale="log", yscale="log", xlabel="training set size (samples)")
+    axes.set_xticks(sizes, [str(size) for size in sizes], rotation=30)
+    axes.minorticks_off()
