@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def draw(data: Path, found: Mapping[str, Any], path: Path) -> None:
     """The four panels of Fig. 3: of the realisation in the middle, errors of all of them."""
-    figure = Figure(figsize=(10.5, 8.4), layout="constrained")
+    figure = Figure(figsize=(11, 9.2), layout="constrained")
     maps, (symbol, errors) = figure.subplots(2, 2)
     size = max(found["default"])
     models = {key: prediction.load(found[key][size]["checkpoint"]) for key in ("default", "default_free")}
@@ -61,7 +61,7 @@ def draw(data: Path, found: Mapping[str, Any], path: Path) -> None:
         title = RECIPES[key].title.removesuffix(" (default)")
         error_bars(errors, list(found[key]), curve, color=color, ls=style, marker="o", ms=4, label=title)
     errors.set(ylabel="‖Lu − ∇²u‖ / ‖∇²u‖, held out")
-    errors.legend(frameon=False, fontsize=8)
+    errors.legend(frameon=False, fontsize=8, handlelength=4)
     plots.save(figure, path)
 
 
@@ -72,11 +72,13 @@ def sample(figure: Figure, panels: Sequence[Axes], model: prediction.Model, real
     u, target = trajectories.read(data, ["u", "target"], slice(last, last + 1), slice(1))[0, 0].astype(np.float64)
     learned = model.apply(u[None, None])[realization, 0, 0]
     length, limit = described.grid.length, float(np.abs(target).max())
-    for axes, values, title in zip(panels, (target, learned), ("∇²u", "Lu, learned with isotropy"), strict=True):
+    for axes, values, title in zip(
+        panels, (target, learned), ("∇²u of a sample held out", "Lu, isotropic"), strict=True
+    ):
         image = axes.imshow(
             values.T, origin="lower", extent=(0, length[0], 0, length[1]), vmin=-limit, vmax=limit, cmap="RdBu_r"
         )
-        axes.set(xlabel="x (length)", ylabel="y (length)", title=f"{title}, a sample held out")
+        axes.set(xlabel="x (length)", ylabel="y (length)", title=title)
         figure.colorbar(image, ax=axes)
 
 
@@ -95,7 +97,7 @@ def contours(axes: Axes, models: Mapping[str, prediction.Model], middle: Mapping
     k = np.linspace(-BAND, BAND, 201)
     axes.contour(k, k, -(k[:, None] ** 2 + k**2), LEVELS, colors="black", linestyles="--", linewidths=1)
     axes.set(
-        xlim=(-BAND, BAND), ylim=(-BAND, BAND), aspect="equal", xlabel="κ_x (1/length)", ylabel="κ_y (1/length)",
+        xlim=(-BAND, BAND), ylim=(-BAND, BAND), box_aspect=1, xlabel="κ_x (1/length)", ylabel="κ_y (1/length)",
         title=f"Re g = {', '.join(map(str, LEVELS))}",
     )  # fmt: skip
     axes.legend(handles=handles, frameon=True, loc="upper right")

@@ -203,10 +203,11 @@ def _names(basis: Basis) -> str:
 
 
 def _told(term: Term) -> dict[str, Any]:
+    imag = term.symbol.imag if term.symbol.is_complex() else torch.zeros_like(term.symbol)
     told = {
         "kappa": _list(term.kappa),
         "symbol_real": term.symbol.real.tolist(),
-        "symbol_imag": term.symbol.imag.tolist() if term.symbol.is_complex() else torch.zeros_like(term.symbol).tolist(),
+        "symbol_imag": imag.tolist(),
         "nonlinearity": {"u": term.u.tolist(), "h": term.nonlinearity.tolist()},
         "power": term.power or None,
     }

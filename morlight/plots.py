@@ -79,7 +79,10 @@ def learned(readings: Sequence[Reading], path: str | Path) -> None:
             power = {1: "u", 2: "u²", 3: "u³"}[reading.power]
             right.plot(reading.u, reading.u**reading.power, color=START, lw=0.8, ls=":", label=f"h(u) = {power}")
             right.legend(frameon=False)
-        right.set(xlabel=f"{reading.field} u", ylabel="h(u), scaled to it" if reading.power else "h(u)")
+        right.set(
+            xlabel=reading.field if reading.field == "u" else f"{reading.field} u",
+            ylabel="h(u), scaled to it" if reading.power else "h(u)",
+        )
     save(figure, path)
 
 

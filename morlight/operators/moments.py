@@ -145,7 +145,7 @@ class Moments:
         """Σ ‖f − L u‖² / Σ ‖f‖² for g at the modes and h at the values."""
         a, form = h @ self.projection.mT, self._form(g)
         quadratic = ((form @ a[..., None])[..., 0] * a).sum(1)
-        mixed = ((g.conj() @ self.linear.to(g.dtype)).real * a).sum(1)
+        mixed = ((g.conj() @ self._linear(g)).real * a).sum(1)
         return 1 + quadratic - 2 * mixed + (g.abs().square() @ self.white) * ((h @ self.rest) * h).sum(1)
 
     def normal_equations(
@@ -170,10 +170,11 @@ class Moments:
         bound = g.abs().square() @ self.white
         pulled = (a @ self.quadratic.view(-1, n).mT).view(len(a), -1, n)  # Σ_b M_ab a_b of each mode
         energy = (pulled * a[:, None]).sum(2) + self.white * left_over[:, None]
-        mixed = a.to(self.linear.dtype) @ self.linear.mT
-        toward_h = (form @ a[..., None])[..., 0] - (g.conj() @ self.linear.to(g.dtype)).real
+        linear = self._linear(g)
+        mixed = a.to(linear.dtype) @ linear.mT
+        toward_h = (form @ a[..., None])[..., 0] - (g.conj() @ linear).real
         gradient_h = (da @ toward_h[..., None] + bound[:, None, None] * (dh @ rest[..., None]))[..., 0]
-        gradient_g = (dg.conj() @ (g * energy - mixed).to(dg.dtype)[..., None])[..., 0].real
+        gradient_g = (dg.conj() @ (g * energy - mixed)[..., None])[..., 0].real
         parts = torch.view_as_real(dg).flatten(2) if dg.is_complex() else dg
         weights = energy.repeat_interleave(parts.shape[2] // dg.shape[2], 1)
         block_h = da @ form @ da.mT + bound[:, None, None] * (drest @ dh.mT)
@@ -182,6 +183,10 @@ class Moments:
         across = (change @ pulled) @ da.mT + (change @ self.white)[..., None] * (dh @ rest[..., None]).mT
         matrix = torch.cat([torch.cat([block_h, across.mT], 2), torch.cat([across, block_g], 2)], 1)
         return matrix, torch.cat([gradient_h, gradient_g], 1)
+
+    def _linear(self, g: Inexact[Tensor, "R K"]) -> Inexact[Tensor, "K n"]:
+        """Σ φ̂_a* f̂ in the type of g: a real symbol has nothing to do with imaginary parts."""
+        return self.linear.to(g.dtype) if g.is_complex() or not self.linear.is_complex() else self.linear.real
 
     def _form(self, g: Inexact[Tensor, "R K"]) -> Float[Tensor, "R n n"]:
         n = self.quadratic.shape[1]

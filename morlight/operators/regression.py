@@ -8,11 +8,12 @@ import copy
 from collections.abc import Callable, Iterator
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.biases import Conservative, Isotropic
 from morlight.operators.moments import Moments
+from morlight.operators.networks import Perceptrons
 from morlight.operators.spectral import SpectralOperator
 
 Problem = tuple[
@@ -20,7 +21,9 @@ Problem = tuple[
     Callable[[Tensor], tuple[Tensor, Tensor]],
 ]
 
-CHUNK = 64  # directions of the Jacobian at once: it would be large for wide networks on a fine grid
+CHUNK = 2**23  # numbers of a Jacobian computed at once, 64 MB
+DAMPING = 1e-2  # λ at the start
+FIRST = 10  # steps of the output layers alone
 LEAST = 0.99  # of the error 50 steps ago: with less progress in every realisation the search ends
 
 
@@ -46,48 +49,55 @@ class Flat:
             parameter.data.copy_(row.reshape(parameter.shape))
 
 
-def jacobian(function: Callable[[Tensor], Tensor], theta: Float[Tensor, "R P"]) -> Float[Tensor, "R P *out"]:
-    """Derivatives of values (R, *out) that each depend on the parameters of their own realisation only."""
+def jacobian(
+    function: Callable[[Tensor, Tensor], Tensor], theta: Float[Tensor, "R P"], x: Float[Tensor, "D K"]
+) -> Float[Tensor, "R P K O"]:
+    """Derivatives of values (R, K, O) at points x that depend on the parameters of their own realisation only.
 
-    def along(direction: Tensor) -> Tensor:
-        return torch.func.jvp(function, (theta,), (direction.expand_as(theta),))[1]
+    By one pass backwards for each output at each point, all points at once: the networks have few outputs and many
+    weights, so that this costs a hundredth of a pass forwards for each weight.
+    """
 
-    directions = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-    return torch.func.vmap(along, chunk_size=CHUNK)(directions).transpose(0, 1)
+    def at(point: Tensor) -> Tensor:
+        values, pull, *_ = torch.func.vjp(lambda rows: function(rows, point[:, None])[:, 0], theta)
+        directions = torch.eye(values.shape[1], dtype=theta.dtype, device=theta.device)
+        return torch.func.vmap(lambda one: pull(one.expand_as(values))[0], out_dims=2)(directions)
+
+    chunk = max(1, CHUNK // theta.numel())
+    return torch.func.vmap(at, in_dims=1, out_dims=2, chunk_size=chunk)(x)
 
 
 def problem(
     operator: SpectralOperator, moments: Moments
 ) -> tuple[Float[Tensor, "R P"], Problem, Callable[[Tensor], None]]:
     """Start, error and normal equations of an operator in double precision, and how to write parameters back."""
-    realizations = operator.realizations
-    h, g = Flat(operator.h, realizations), Flat(operator.g, realizations)
-    if _isotropic(operator.g):
+    symbol, isotropic = _of_moduli(operator.g)
+    if isotropic:
         moments = moments.folded()
-    u = (moments.values / operator.scale).view(1, 1, 1, -1)
+    h, g = Flat(operator.h, operator.realizations), Flat(symbol, operator.realizations)
+    u = (moments.values / operator.scale)[None]
+    kappa = moments.wavenumbers
 
-    def nonlinearity(theta: Tensor) -> Tensor:
-        return h(theta, u).flatten(1) * operator.unit
+    def nonlinearity(theta: Tensor, u: Tensor) -> Tensor:
+        return h(theta, u[None, None]).flatten(1)[..., None] * operator.unit
 
-    def parts(theta: Tensor) -> Tensor:
-        symbol = g(theta, moments.wavenumbers).flatten(1)
-        return torch.view_as_real(symbol) if symbol.is_complex() else symbol
+    def parts(theta: Tensor, kappa: Tensor) -> Tensor:
+        values = g(theta, kappa).flatten(1)
+        if isotropic and not isotropic.complex_symbol:
+            values = values.real
+        return torch.view_as_real(values) if values.is_complex() else values[..., None]
 
-    def symbol(values: Tensor) -> Tensor:
-        return torch.view_as_complex(values.contiguous()) if values.shape[-1] == 2 and values.ndim > 2 else values
-
-    def split(theta: Tensor) -> list[Tensor]:
-        return list(theta.split([h.start.shape[1], g.start.shape[1]], 1))
+    def split(theta: Tensor) -> tuple[Tensor, ...]:
+        return theta.split([h.start.shape[1], g.start.shape[1]], 1)
 
     def error(theta: Tensor) -> Tensor:
         of_h, of_g = split(theta)
-        return moments.error(symbol(parts(of_g)), nonlinearity(of_h))
+        return moments.error(_number(parts(of_g, kappa)), nonlinearity(of_h, u)[..., 0])
 
     def normal(theta: Tensor) -> tuple[Tensor, Tensor]:
         of_h, of_g = split(theta)
-        dg = jacobian(parts, of_g)
-        dg = torch.view_as_complex(dg.contiguous()) if dg.ndim == 4 else dg
-        return moments.normal_equations(symbol(parts(of_g)), nonlinearity(of_h), dg, jacobian(nonlinearity, of_h))
+        dh, dg = jacobian(nonlinearity, of_h, u)[..., 0], _number(jacobian(parts, of_g, kappa))
+        return moments.normal_equations(_number(parts(of_g, kappa)), nonlinearity(of_h, u)[..., 0], dg, dh)
 
     def write(theta: Tensor) -> None:
         for module, rows in zip((h, g), split(theta), strict=True):
@@ -96,13 +106,29 @@ def problem(
     return torch.cat([h.start, g.start], 1), (error, normal), write
 
 
+def _number(parts: Float[Tensor, "*k O"]) -> Inexact[Tensor, "*k"]:
+    """Real and imaginary part, or a real number alone."""
+    return torch.view_as_complex(parts.contiguous()) if parts.shape[-1] == 2 else parts[..., 0]
+
+
+def _of_moduli(symbol: nn.Module) -> tuple[nn.Module, Isotropic | None]:
+    """The symbol as a function of the distinct |κ|, and its isotropy, if it has any."""
+    if isinstance(symbol, Isotropic):
+        return symbol.symbol, symbol
+    if isinstance(symbol, Conservative) and isinstance(symbol.symbol, Isotropic):
+        return Conservative(symbol.symbol.symbol, symbol.channels), symbol.symbol
+    return symbol, None
+
+
 def levenberg_marquardt(
     theta: Float[Tensor, "R P"], problem: Problem, steps: int
 ) -> Iterator[tuple[Float[Tensor, "R P"], Float[Tensor, " R"]]]:
-    """Parameters and errors after each step of damped Gauss–Newton, (JᵀJ + λ diag JᵀJ) δ = −Jᵀr (Marquardt 1963).
+    """Parameters and errors after each step of damped Gauss–Newton, (JᵀJ + λD) δ = −Jᵀr (Marquardt 1963).
 
-    λ follows the ratio of the decrease to that of the quadratic model (Nielsen 1999); a step that does not decrease
-    the error of its realisation is not taken. Ends before `steps` where nothing improves any more.
+    D is the largest diagonal of JᵀJ so far (Moré 1978): with the present one, a unit that saturates would be free to
+    run away, and half of all networks of tanh end nowhere. λ follows the ratio of the decrease to that of the
+    quadratic model (Nielsen 1999); a step that does not decrease the error of its realisation is not taken. Ends
+    before `steps` where nothing improves any more.
 
     Args:
         theta: parameters to start from.
@@ -111,12 +137,13 @@ def levenberg_marquardt(
     """
     error, normal = problem
     values = error(theta)
-    damping, growth = torch.full_like(values, 1e-2), torch.full_like(values, 2.0)
+    damping, growth = torch.full_like(values, DAMPING), torch.full_like(values, 2.0)
     matrix, gradient = normal(theta)
-    seen = [values]
+    seen, largest = [values], torch.zeros_like(gradient)
     for _ in range(steps):
         diagonal = torch.diagonal(matrix, dim1=1, dim2=2)
-        damped = matrix + torch.diag_embed(diagonal * damping[:, None] + 1e-12 * diagonal.amax(1, keepdim=True))
+        largest = torch.maximum(largest, diagonal)
+        damped = matrix + torch.diag_embed(largest * damping[:, None] + 1e-12 * diagonal.amax(1, keepdim=True))
         delta = -torch.linalg.solve_ex(damped, gradient[..., None])[0][..., 0]
         expected = -2 * (gradient * delta).sum(1) - ((matrix @ delta[..., None])[..., 0] * delta).sum(1)
         tried = error(theta + delta)
@@ -134,24 +161,58 @@ def levenberg_marquardt(
         matrix, gradient = normal(theta)
 
 
-@torch.no_grad()  # of generators it lets go between their values
 def regress(operator: SpectralOperator, moments: Moments, steps: int) -> Iterator[Float[Tensor, " R"]]:
     """Fit g and h of an operator, in place, to the moments of its data; yields the errors after each step.
+
+    The first steps move the output layers alone: from random networks, whose product has nothing to do with the data
+    yet, steps of everything at once go towards g h = 0 in one realisation of six, and stay there.
 
     Args:
         operator: of one field and one term, without γ.
         moments: of the data, in double precision.
         steps: at most so many.
     """
-    exact = copy.deepcopy(operator).double()
-    start, functions, write = problem(exact, moments)
-    for theta, errors in levenberg_marquardt(start, functions, steps):
-        write(theta)
-        for parameter, found in zip(operator.parameters(), exact.parameters(), strict=True):
-            parameter.copy_(found)
+    exact = copy.deepcopy(operator).double().requires_grad_(False)
+    start, whole, write = problem(exact, moments)
+    outputs = _outputs(exact)
+    theta = start
+    for part, errors in levenberg_marquardt(start[:, outputs], _restricted(whole, start, outputs), min(FIRST, steps)):
+        theta = start.index_copy(1, outputs, part)
+        _adopt(operator, exact, write, theta)
+        yield errors
+    for everything, errors in levenberg_marquardt(theta, whole, steps - FIRST):
+        _adopt(operator, exact, write, everything)
         yield errors
 
 
-def _isotropic(symbol: nn.Module) -> bool:
-    inner = symbol.symbol if isinstance(symbol, Conservative) else symbol
-    return isinstance(inner, Isotropic)
+def _adopt(operator: SpectralOperator, exact: SpectralOperator, write: Callable[[Tensor], None], theta: Tensor) -> None:
+    write(theta)
+    for parameter, value in zip(operator.parameters(), exact.parameters(), strict=True):
+        parameter.data.copy_(value)
+
+
+def _outputs(operator: SpectralOperator) -> Tensor:
+    """Places of the parameters that are not in hidden layers, h before g."""
+    hidden = {
+        id(parameter)
+        for network in operator.modules()
+        if isinstance(network, Perceptrons)
+        for parameter in [*list(network.weights)[:-1], *list(network.offsets)[:-1]]
+    }
+    flags = [
+        torch.full((parameter.numel() // operator.realizations,), id(parameter) not in hidden)
+        for module in (operator.h, operator.g)
+        for parameter in module.parameters()
+    ]
+    return torch.cat(flags).nonzero()[:, 0]
+
+
+def _restricted(problem: Problem, theta: Float[Tensor, "R P"], free: Tensor) -> Problem:
+    """The problem in some of its parameters, the others as they are."""
+    error, normal = problem
+
+    def part(rows: Tensor) -> tuple[Tensor, Tensor]:
+        matrix, gradient = normal(theta.index_copy(1, free, rows))
+        return matrix[:, free][:, :, free], gradient[:, free]
+
+    return lambda rows: error(theta.index_copy(1, free, rows)), part
