@@ -40,6 +40,7 @@ def parser() -> Parser:
     _predict(commands)
     _evaluate(commands)
     _inspect(commands)
+    _check(commands)
     _ui(commands)
     return top
 
@@ -180,6 +181,25 @@ def _run_inspect(options: argparse.Namespace) -> None:
     if options.plot:
         plots.learned(inspection.readings(model), options.plot)
     print(json.dumps(_plain(found), allow_nan=False) if options.json else inspection.summary(found))
+
+
+def _check(commands: Any) -> None:
+    check = commands.add_parser("check", help="symmetries and laws of an operator, those promised and others")
+    check.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    check.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    check.set_defaults(run=_run_check)
+
+
+def _run_check(options: argparse.Namespace) -> None:
+    from morlight import checking
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    found = checking.check(load(resolve(options.checkpoint)))
+    print(json.dumps(_plain(found), allow_nan=False) if options.json else checking.summary(found))
+    if names := checking.broken(found):
+        print(f"morlight: {found['checkpoint']}: promised and broken: {', '.join(names)}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _plain(value: Any) -> Any:

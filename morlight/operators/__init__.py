@@ -1,6 +1,6 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
-from morlight.operators.bases import Cosine, Derivative, Fourier, Sine, TensorProduct
+from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
 from morlight.operators.growth import radius, symbol_growth
@@ -12,6 +12,7 @@ from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator,
 from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
 
 __all__ = [
+    "Basis",
     "Conservative",
     "Cosine",
     "Derivative",

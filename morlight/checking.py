@@ -1,0 +1,135 @@
+"""`morlight check`: does a trained operator have the symmetries and laws that it was built with, and which others?"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from morlight.operators import (
+    Basis,
+    Derivative,
+    Operator,
+    SecondOrder,
+    SpectralOperator,
+    System,
+    properties,
+    radius,
+    symbol_growth,
+)
+from morlight.prediction import Model
+
+ROUNDING = 1e-10  # of L u, which may be a thousandth of u, in transforms of thousands of points
+GROWTH = 1e-12  # over 1, from rounding
+Found = tuple[str, bool, Tensor, float]  # name, promised, violation of each realisation, tolerance
+
+
+def check(model: Model) -> dict[str, Any]:
+    """Every property with its violation in each realisation, and whether it holds and was promised by a bias.
+
+    Returns:
+        {"checkpoint", "properties": {NAME: {"promised", "holds", "tolerance", "per_realization"}}}.
+    """
+    found = {
+        name: {
+            "promised": promised,
+            "holds": bool((violation <= tolerance).all()),
+            "tolerance": tolerance,
+            "per_realization": violation.tolist(),
+        }
+        for name, promised, violation, tolerance in _properties(model)
+    }
+    return {"checkpoint": str(model.path), "properties": found}
+
+
+def broken(found: Mapping[str, Any]) -> list[str]:
+    """Names of the properties that were promised and do not hold."""
+    return [name for name, told in found["properties"].items() if told["promised"] and not told["holds"]]
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """A table for a person."""
+    lines = [found["checkpoint"], f"{'property':<28} {'promised':<9} {'holds':<6} largest violation"]
+    for name, told in found["properties"].items():
+        words = [("yes" if told[key] else "no") for key in ("promised", "holds")]
+        lines.append(f"{name:<28} {words[0]:<9} {words[1]:<6} {max(told['per_realization']):.1e}")
+    return "\n".join(lines)
+
+
+def _properties(model: Model) -> Iterator[Found]:
+    data, operator = model.data, model.operator
+    u = properties.states(data["low"], data["high"], data["points"])
+    size = data.get("gamma_scale", [])
+    gamma = torch.tensor(size, dtype=u.dtype).expand(u.shape[1], -1) if size else None
+    parts = list(_parts(operator))
+    periodic = [axis - len(data["points"]) for axis, kind in enumerate(data["boundaries"]) if kind == "PERIODIC"]
+    if periodic:
+        yield "translation", True, properties.translation(operator, u, periodic, gamma), ROUNDING
+    flips = [_has(model, "reflection", name) for name in data["fields"]]
+    any_flip = any(flips)
+    turned = flips if any_flip else [True] * len(flips)
+    yield "reflection", any_flip, properties.reflection(operator, u, turned, gamma), ROUNDING
+    real = not any(part.symbol(gamma).is_complex() or isinstance(part.basis, Derivative) for part, _ in parts)
+    yield "parity", real, properties.parity(operator, u, gamma), ROUNDING
+    yield from _isotropy(model, u, gamma, parts)
+    yield from _conservation(model, u, gamma, parts)
+    yield from _stability(model, u, gamma)
+
+
+def _isotropy(model: Model, u: Tensor, gamma: Tensor | None, parts: list[tuple[SpectralOperator, list[int]]]) -> Any:
+    points, length, boundaries = (model.data[key] for key in ("points", "length", "boundaries"))
+    if len(points) != 2 or len(set(boundaries)) > 1 or len(set(points)) > 1 or len(set(length)) > 1:
+        return
+    # the literal form keeps an imaginary part, which no isotropic operator on real fields can have
+    promised = not model.settings["literal"] and all(_has(model, "isotropy", name) for name in _changed(model))
+    yield "isotropy, quarter turns", promised, properties.quarter_turns(model.operator, u, gamma), ROUNDING
+    spread = torch.stack([properties.radial(part, gamma) for part, _ in parts]).amax(0)
+    yield "isotropy, radial fields", promised, spread, ROUNDING
+
+
+def _conservation(
+    model: Model, u: Tensor, gamma: Tensor | None, parts: list[tuple[SpectralOperator, list[int]]]
+) -> Iterator[Found]:
+    names = _changed(model)
+    offset = len(model.data["fields"]) - len(names)
+    for place, name in enumerate(names):
+        basis: Basis = next(part.basis for part, targets in parts if place in targets)
+        violation = properties.conservation(model.operator, u, offset + place, basis, gamma)
+        title = "conservation" if len(names) == 1 else f"conservation of {name}"
+        yield title, _has(model, "conservation", name), violation, ROUNDING
+
+
+def _stability(model: Model, u: Tensor, gamma: Tensor | None) -> Iterator[Found]:
+    if model.steady or model.settings.get("scheme", "explicit") != "explicit":
+        return
+    data, operator = model.data, model.operator
+    scalar = isinstance(operator, SpectralOperator) and len(data["fields"]) == 1 and gamma is None
+    if scalar and model.settings.get("terms", 1) == 1:
+        assert isinstance(operator, SpectralOperator)
+        growth = symbol_growth(operator, data["low"][0], data["high"][0])
+    else:
+        growth = radius(operator, u[0, :2], None if gamma is None else gamma[:2])
+    promised = any(_has(model, "stability", name) for name in data["fields"])
+    yield "stability", promised, (growth - 1).clamp_min(0), GROWTH
+
+
+def _parts(operator: Operator) -> Iterator[tuple[SpectralOperator, list[int]]]:
+    """The summands, each with the places of the fields that it changes."""
+    if isinstance(operator, SecondOrder):
+        operator = operator.operator
+    if isinstance(operator, System):
+        yield from zip(operator.operators, operator.targets, strict=True)
+    else:
+        assert isinstance(operator, SpectralOperator)
+        yield operator, list(range(len(operator.unit)))
+
+
+def _changed(model: Model) -> list[str]:
+    """Fields that the operator changes by what it learned: of second order in time the rates alone."""
+    fields: list[str] = model.data["fields"]
+    return fields[len(fields) // 2 :] if isinstance(model.operator, SecondOrder) else fields
+
+
+def _has(model: Model, bias: str, field: str) -> bool:
+    biases = model.settings["biases"]
+    return bias in (biases.get(field, []) if isinstance(biases, Mapping) else biases)
