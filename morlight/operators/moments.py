@@ -7,6 +7,9 @@ Let h be a combination of n fixed functions of u, h(u) = Σ_a h_a φ_a(u). Then 
 needs of the data only the sums over pairs of φ̂_a* φ̂_b, φ̂_a* f̂ and |f̂|², for each mode by itself. They are gathered
 in one pass; the error and its derivatives then cost the same for ten pairs and for a million.
 
+g is taken to be the symbol of a real operator, g(−κ) = g(κ)*. Where a network breaks that in the few modes that Π keeps
+with their conjugates (κ = 0 on a line), Π⁻¹ drops the difference, and the error here counts it.
+
 The φ are cubic B-splines over the range of u. A network h is projected on them in the mean square over the values
 of u; what is left over, which splines cannot see, is counted as white noise of its variance, so that no training can
 hide in it.
@@ -156,6 +159,9 @@ class Moments:
         dh: Float[Tensor, "R H P"],
     ) -> tuple[Float[Tensor, "R Q Q"], Float[Tensor, "R Q"]]:
         """JᵀJ and Jᵀr of the residuals of `error`, for the parameters of h first and those of g after them.
+
+        JᵀJ is that of the data together with their mirror images, whose moments are the conjugate ones: the sums
+        hold real parts only. It has the same h by itself and g by itself, and is as much a Gauss–Newton matrix.
 
         Args:
             g: symbol at the modes.
