@@ -32,6 +32,8 @@ def make_operator():
             "length": [2 * np.pi] * len(points),
             "boundaries": ["PERIODIC"] * len(points),
             "scale": [scale],
+            "low": [-2.0],
+            "high": [3.0],
         }
         operator = build.operator(MODEL | words, data).double()
         generator = torch.Generator().manual_seed(seed)
