@@ -10,6 +10,7 @@ Anderson's mixing of the last residuals speeds both up. Gradients are those of t
 theorem), not of the iterations, by solving the transposed equation in the same way.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -64,7 +65,8 @@ def _attached(value: Tensor, z: Tensor, precondition: Linear) -> Tensor:
         with torch.enable_grad():
             return _solve(residual, gradient, precondition)
 
-    solution = value.clone()
+    # the value of z, which one more L would make less exact by its steepness
+    solution = z.detach() + (value - value.detach())
     if solution.requires_grad:
         solution.register_hook(lambda gradient: pull(gradient.detach()))
     return solution
@@ -79,8 +81,9 @@ def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor | None) -> Line
     with torch.enable_grad():
         v = u.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(operator.nonlinearity(v, gamma).sum(), v)
-    steepest = slope.flatten(1).amax(1).view(-1, *[1] * (symbol.ndim - 1))
-    factor = 1 / (1 - steepest * symbol)
+    steepest = slope.flatten(1).amax(1).clamp_min(0).view(-1, *[1] * (symbol.ndim - 1))
+    damped = torch.complex(symbol.real.clamp_max(0), symbol.imag) if symbol.is_complex() else symbol.clamp_max(0)
+    factor = 1 / (1 - steepest * damped)
     return lambda r: operator.basis.inverse(factor * operator.basis.forward(r))
 
 
@@ -92,14 +95,17 @@ def _solve(residual: Increment, start: Tensor, precondition: Linear) -> Tensor:
     steps: list[Tensor] = []
     for _ in range(ITERATIONS):
         r = precondition(residual(z)).detach()
-        if float(r.abs().max() / size) < tolerance:
+        left = float(r.abs().max() / size)
+        if left < tolerance:
             return z
+        if not math.isfinite(left):
+            break
         states.append(z.flatten(1))
         steps.append(r.flatten(1))
         del states[:-MEMORY], steps[:-MEMORY]
         z = _mixed(states, steps).view_as(z)
     raise FloatingPointError(
-        f"implicit Euler does not converge in {ITERATIONS} iterations, residual {float(r.abs().max() / size):.1e} of"
+        f"implicit Euler does not converge in {ITERATIONS} iterations, residual {left:.1e} of"
         " the state; expected a shorter step Δt or an operator that damps"
     )
 
