@@ -224,3 +224,13 @@ def upward(operator: SpectralOperator, values: Sequence[float]) -> None:
     with torch.no_grad():
         for parameter in (network.weights[-1], network.offsets[-1]):
             parameter *= torch.where(slope < 0, -1.0, 1.0)
+
+
+def near_identity(operator: Operator, share: float = 0.1) -> None:
+    """Shrink h, in place: an implicit step of a small L has a solution, of a random one it often has none."""
+    parts = [part for part in operator.modules() if isinstance(part, SpectralOperator)]
+    networks = [module for part in parts for module in part.h.modules() if isinstance(module, Perceptrons)]
+    with torch.no_grad():
+        for network in networks:
+            network.weights[-1] *= share
+            network.offsets[-1] *= share

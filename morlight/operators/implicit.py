@@ -19,7 +19,7 @@ from torch import Tensor
 
 from morlight.operators.spectral import Increment, Operator, SpectralOperator
 
-MEMORY = 6  # residuals that are mixed
+MEMORY = 12  # residuals that are mixed
 ITERATIONS = 200
 
 Linear = Callable[[Tensor], Tensor]
@@ -39,13 +39,14 @@ def implicit_step(
             for this operator.
     """
     increment = operator.prepared(gamma=gamma)
+    learning = any(parameter.requires_grad for parameter in operator.parameters())
 
     def step(u: Tensor) -> Tensor:
         u = u.expand(operator.realizations, *u.shape[1:])
         with torch.no_grad():
             precondition = _preconditioner(operator, u, gamma)
             z = _solve(lambda z: u + increment(z) - z, u, precondition)
-        if not torch.is_grad_enabled():
+        if not (torch.is_grad_enabled() and (learning or u.requires_grad)):
             return z
         z = z.detach().requires_grad_(True)
         return _attached(u + increment(z), z, precondition)
@@ -90,13 +91,13 @@ def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor | None) -> Line
 def _solve(residual: Increment, start: Tensor, precondition: Linear) -> Tensor:
     """The zero of a residual by Anderson's mixing, to the rounding of the type."""
     z, size = start, start.abs().max().clamp_min(torch.finfo(start.dtype).tiny)
-    tolerance = 100 * torch.finfo(start.dtype).eps
+    rounding = torch.finfo(start.dtype).eps
     states: list[Tensor] = []
     steps: list[Tensor] = []
     for _ in range(ITERATIONS):
         r = precondition(residual(z)).detach()
         left = float(r.abs().max() / size)
-        if left < tolerance:
+        if left < 100 * rounding:
             return z
         if not math.isfinite(left):
             break
@@ -104,6 +105,8 @@ def _solve(residual: Increment, start: Tensor, precondition: Linear) -> Tensor:
         steps.append(r.flatten(1))
         del states[:-MEMORY], steps[:-MEMORY]
         z = _mixed(states, steps).view_as(z)
+    if left < 10_000 * rounding:  # of a residual of many parts
+        return z
     raise FloatingPointError(
         f"implicit Euler does not converge in {ITERATIONS} iterations, residual {left:.1e} of"
         " the state; expected a shorter step Δt or an operator that damps"
@@ -116,8 +119,9 @@ def _mixed(states: list[Tensor], steps: list[Tensor]) -> Tensor:
         return states[0] + steps[0]
     dz = torch.stack([states[-1] - z for z in states[:-1]], 2)
     dr = torch.stack([steps[-1] - r for r in steps[:-1]], 2)
-    gram = dr.mT @ dr
-    ridge = torch.diagonal(gram, dim1=1, dim2=2).amax(1) * 1e-14 + torch.finfo(gram.dtype).tiny
-    gram = gram + torch.diag_embed(ridge[:, None].expand(-1, gram.shape[1]))
-    weights = torch.linalg.lstsq(gram, dr.mT @ steps[-1][..., None]).solution
+    # a little towards no mixing, where residuals are nearly dependent: by rows below, not by squaring dr
+    ridge = dr.square().sum(1).amax(1).sqrt() * 1e-12 + torch.finfo(dr.dtype).tiny
+    below = torch.diag_embed(ridge[:, None].expand(-1, dr.shape[2]))
+    last = torch.nn.functional.pad(steps[-1], (0, dr.shape[2]))[..., None]
+    weights = torch.linalg.lstsq(torch.cat([dr, below], 1), last).solution
     return states[-1] + steps[-1] - ((dz + dr) @ weights)[..., 0]

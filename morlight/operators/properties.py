@@ -6,17 +6,33 @@ a symmetry only shows how well it has.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.operators.bases import Basis
+from morlight.operators.bases import Basis, Cosine, Sine
 from morlight.operators.biases import shells
 from morlight.operators.spectral import Operator, SpectralOperator
 
 Gamma = Float[Tensor, "B P"] | None
 State = Float[Tensor, "1 B C *X"]
+
+
+class Wall(NamedTuple):
+    """Two walls across one axis, and what is to vanish there.
+
+    Attributes:
+        axis: counted from the end.
+        series: the basis of one axis whose series a field is.
+        slope: whether its slope vanishes (Neumann), rather than its value (Dirichlet).
+    """
+
+    axis: int
+    series: Cosine | Sine
+    slope: bool
 
 
 def states(
@@ -48,24 +64,35 @@ def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma 
 
 
 def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma = None) -> Float[Tensor, " R"]:
-    """Of L(σu) = σ L u, with the sign σ of some fields turned over: u → −u for a single field."""
+    """Of L(σu) = σ L u, with the sign σ of some fields turned over: u → −u for a single field.
+
+    Where L changes the last of the fields only, as the rates of second order in time, their signs count.
+    """
     sign = u.new_tensor([-1.0 if flip else 1.0 for flip in flips]).view(-1, *[1] * (u.ndim - 3))
     change = operator(u, gamma)
-    return _share(operator(sign * u, gamma) - sign * change, change)
+    return _share(operator(sign * u, gamma) - sign[-change.shape[2] :] * change, change)
 
 
 def parity(operator: Operator, u: State, gamma: Gamma = None) -> Float[Tensor, " R"]:
-    """Of L P = P L for P u(x) = u(−x), all axes turned over and no field changing its sign: real symbols have it."""
+    """Of L P = P L for P u(x) = u(−x), all axes turned over and no field changing its sign: real symbols have it.
+
+    A momentum across a wall would change its sign in a mirror; here it is mirrored as a scalar is.
+    """
     axes = list(range(3, u.ndim))
     change = operator(u, gamma)
     return _share(operator(u.flip(axes), gamma) - change.flip(axes), change)
 
 
-def quarter_turns(operator: Operator, u: State, gamma: Gamma = None) -> Float[Tensor, " R"]:
-    """Of L Q = Q L for rotations by 90° and mirrors of a square grid: exact for g(κ) = ĝ(|κ|) (Eq. 14)."""
+def quarter_turns(
+    operator: Operator, u: State, planes: Sequence[tuple[int, int]], gamma: Gamma = None
+) -> Float[Tensor, " R"]:
+    """Of L Q = Q L for rotations by 90° and mirrors in square planes of the grid: exact for g(κ) = ĝ(|κ|) (Eq. 14)."""
     change = operator(u, gamma)
-    turns = (lambda v: torch.rot90(v, 1, (-2, -1)), lambda v: v.flip(-1), lambda v: v.transpose(-2, -1))
-    return torch.stack([_share(operator(turn(u), gamma) - turn(change), change) for turn in turns]).amax(0)
+    found = []
+    for a, b in planes:
+        for turn in (partial(torch.rot90, dims=(a, b)), partial(torch.flip, dims=(b,)), partial(_swap, axes=(a, b))):
+            found.append(_share(operator(turn(u), gamma) - turn(change), change))
+    return torch.stack(found).amax(0)
 
 
 def radial(operator: SpectralOperator, gamma: Gamma = None) -> Float[Tensor, " R"]:
@@ -73,16 +100,20 @@ def radial(operator: SpectralOperator, gamma: Gamma = None) -> Float[Tensor, " R
 
     A band-limited field about a centre, Σ f(|κ|) exp(iκ·(x − c)), is turned into itself by every rotation about c;
     it stays so where g is the same all along each shell of |κ|. h acts point by point and turns with the field.
-    The share is that of the largest deviation from the mean of its shell in the largest coefficient.
+    The share is that of the largest deviation from the mean of its shell in the largest coefficient. Circles about c
+    would not do: a g that is no polynomial at κ = 0 has far tails, whose periodic images are not radial.
     """
-    kappa = operator.basis.wavenumbers
-    _, index = shells(kappa)
+    basis = operator.basis
+    kappa, weight = basis.wavenumbers, basis.freedom.flatten()
+    index = shells(kappa)[1].flatten()
     field = torch.exp(-kappa.square().sum(0) / kappa.square().sum(0).mean())
-    c = (operator.symbol(gamma) * field).flatten(3)
+    c = operator.symbol(gamma) * (field if basis.real else field + 0j)
+    c = basis.forward(basis.inverse(c)).flatten(3)  # what a real field keeps of it
     count = int(index.max()) + 1
-    size = torch.zeros(count, dtype=field.dtype).index_add_(0, index.flatten(), torch.ones(index.numel()).to(field))
-    mean = c.new_zeros(*c.shape[:3], count).index_add_(3, index.flatten(), c) / size
-    deviation = (c - mean[..., index.flatten()]).abs().flatten(1).amax(1)
+    size = weight.new_zeros(count).index_add_(0, index, weight)
+    # −κ is in the shell of κ and has the conjugate coefficient: their mean is real
+    mean = weight.new_zeros(*c.shape[:3], count).index_add_(3, index, c.real * weight) / size
+    deviation = (c - mean[..., index]).abs().flatten(1).amax(1)
     return torch.where(deviation == 0, 0.0, deviation / c.abs().flatten(1).amax(1))
 
 
@@ -95,6 +126,35 @@ def conservation(operator: Operator, u: State, field: int, basis: Basis, gamma: 
     energy = basis.energy * basis.forward(change).abs().square()
     still = energy[..., zero].sum(-1)
     return torch.where(still == 0, 0.0, still / energy.flatten(2).sum(2)).sqrt().amax(1)
+
+
+def boundary(
+    operator: Operator, u: State, field: int, walls: Sequence[Wall], gamma: Gamma = None
+) -> Float[Tensor, " R"]:
+    """Of L u having no value, or no slope, at x = 0 and x = L, by the series of its basis there (Eq. 10).
+
+    A slope counts in the unit of the largest κ. A sine series has no value at the walls and a cosine series no slope
+    whatever its coefficients: this finds fields that live in another basis than the one that they were promised.
+    """
+    change = operator(u, gamma)[:, :, field]
+    return torch.stack([_share(_at_walls(change, wall), change) for wall in walls]).amax(0)
+
+
+def _at_walls(change: Float[Tensor, "R B *X"], wall: Wall) -> Float[Tensor, "R B *W"]:
+    (line,) = wall.series.axes
+    kappa, energy = line.kappa.to(change), line.energy.to(change)
+    # c_0 of cosines and c_N of sines count half in the series, and so in Parseval's sum
+    c = wall.series.forward(change.movedim(wall.axis, -1)) * (energy / energy.max()) / len(kappa)
+    phase = kappa[:, None] * kappa.new_tensor([0.0, line.length])
+    if isinstance(wall.series, Sine):
+        waves, slopes = phase.sin(), kappa[:, None] * phase.cos()
+    else:
+        waves, slopes = phase.cos(), -kappa[:, None] * phase.sin()
+    return c @ (slopes / kappa.max() if wall.slope else waves)
+
+
+def _swap(u: Float[Tensor, "*u"], axes: tuple[int, int]) -> Float[Tensor, "*v"]:
+    return u.transpose(*axes)
 
 
 def _share(deviation: Float[Tensor, "R *d"], change: Float[Tensor, "R *c"]) -> Float[Tensor, " R"]:

@@ -138,6 +138,8 @@ class OperatorModule(lightning.LightningModule):
         scalar = single and self.hparams.terms == 1 and not data.get("parameters")
         if scalar and not self.hparams.literal:
             build.upward(self.spectral, data["values"][0])
+        if self.hparams.scheme == "implicit":
+            build.near_identity(self.operator)
         low, high = data["low"][0], data["high"][0]
         margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
         reach = max(abs(low), abs(high)) + margin
