@@ -36,6 +36,13 @@ def redrawn(data=None, **words):
     return Model(Path("made.ckpt"), operator.requires_grad_(False), settings, data, None)
 
 
+SINES = {"bases": {"momentum": "sine"}}
+
+
+def promises(model):
+    return {name: (one["promised"], one["holds"]) for name, one in told(model).items()}
+
+
 def told(model):
     return checking.check(model)["properties"]
 
@@ -141,3 +148,86 @@ def test_a_broken_promise_ends_with_1_and_its_name(tmp_path, capsys):
 def test_a_claim_without_its_bias_is_seen():
     liar = dataclasses.replace(redrawn(), settings=WORDS | {"biases": ["conservation", "reflection"]})
     assert checking.broken(checking.check(liar)) == ["reflection", "conservation"]
+
+
+@pytest.mark.parametrize("biases", [["reflection"], {"rate": ["reflection"]}, {"u": ["reflection"]}])
+def test_reflection_of_second_order_in_time_is_that_of_the_rates_that_are_learned(biases):
+    data = described(("u", "rate"))
+    assert promises(redrawn(data, biases=biases, order=2))["reflection"] == (True, True)
+    assert promises(redrawn(data, order=2))["reflection"] == (False, False)
+
+
+def test_literal_isotropy_leaves_no_field_radial():
+    found = promises(redrawn(described(points=(12, 12)), biases=["isotropy"], literal=True))
+    assert found["isotropy, radial fields"] == (False, False)
+
+
+def test_isotropy_is_told_in_three_dimensions_and_on_unequal_sides():
+    cube = promises(redrawn(described(points=(6, 6, 6)), biases=["isotropy"]))
+    sides = promises(redrawn(described(points=(12, 10)), biases=["isotropy"]))
+    assert cube["isotropy, quarter turns"] == cube["isotropy, radial fields"] == (True, True)
+    assert sides["isotropy, radial fields"] == (True, True)
+    assert "isotropy, quarter turns" not in sides
+
+
+def test_fluxes_do_not_promise_isotropy():
+    found = promises(redrawn(described(points=(8, 8), boundary="WALL"), biases=["isotropy"], flux=True))
+    assert found["isotropy, quarter turns"] == (False, False)
+    assert "isotropy, radial fields" not in found
+
+
+@pytest.mark.parametrize("flux", [False, True])
+def test_each_field_keeps_its_condition_at_the_walls(flux):
+    found = promises(redrawn(described(("density", "momentum"), boundary="WALL"), flux=flux, **SINES))
+    assert found["boundary of density"] == found["boundary of momentum"] == (True, True)
+
+
+def test_walls_across_one_axis_are_checked_there_and_translation_along_the_other():
+    found = promises(redrawn(described(points=(8, 6), boundaries=["PERIODIC", "WALL"])))
+    assert found["boundary"] == found["translation"] == (True, True)
+    assert "boundary" not in promises(redrawn())
+    free = redrawn(described(boundary="WALL"), bases={"density": "legendre"})
+    assert "boundary" not in promises(free)
+
+
+def test_cosines_where_sines_are_claimed_break_the_boundary():
+    data = described(("density", "momentum"), boundary="WALL")
+    liar = dataclasses.replace(redrawn(data), settings=WORDS | SINES)
+    assert checking.broken(checking.check(liar)) == ["boundary of momentum"]
+
+
+def test_operators_without_time_are_checked_but_for_stability():
+    found = promises(redrawn(described(targets=["flux"], unit=[1.0]), biases=["conservation", "reflection"]))
+    assert found["conservation"] == found["reflection"] == (True, True)
+    assert "stability" not in found
+
+
+def test_the_table_says_nan_where_one_realisation_is(tmp_path, capsys):
+    model = redrawn(biases=["reflection"])
+    with torch.no_grad():  # the second of two
+        model.operator.h.nonlinearity.network.offsets[0][1].fill_(torch.inf)
+    path = saved(tmp_path / "model.ckpt", model)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", path])
+    assert ended.value.code == 1
+    captured = capsys.readouterr()
+    assert ["reflection", "yes", "no", "nan"] in [line.split() for line in captured.out.splitlines()]
+    with pytest.raises(SystemExit):
+        cli.main(["check", path, "--json"])
+    first, second = json.loads(capsys.readouterr().out)["properties"]["reflection"]["per_realization"]
+    assert (first, second) == (0, None)
+
+
+def test_no_checkpoint_ends_with_2_and_a_sentence(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", str(tmp_path / "absent.ckpt"), "--json"])
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "absent.ckpt: not a file; expected a checkpoint" in captured.err
+
+
+def test_fluxes_in_a_box_keep_the_condition_at_every_wall():
+    data = described(("density", "momentum"), points=(8, 8), boundary="WALL")
+    found = promises(redrawn(data, flux=True, **SINES))
+    assert found["boundary of density"] == found["boundary of momentum"] == (True, True)

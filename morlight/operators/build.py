@@ -30,6 +30,12 @@ def basis(points: Sequence[int], length: Sequence[float], boundaries: Sequence[s
     return factors[0] if len(factors) == 1 else TensorProduct(*factors)
 
 
+def crossed(space: Basis, axis: int) -> Basis:
+    """The basis whose ∂ₓ along an axis lives in this one: sines and cosines there change places."""
+    other: Any = Derivative(space, axis).target  # which takes ∂ₓ back again
+    return other
+
+
 def check(model: Mapping[str, Any]) -> None:
     """Refuse words that mean nothing and networks without a layer.
 
@@ -75,9 +81,7 @@ def operator(model: Mapping[str, Any], data: Mapping[str, Any]) -> Operator:
         targets.append(places)
         if model.get("flux", False):
             for axis in [axis for axis, boundary in enumerate(data["boundaries"]) if boundary == "WALL"]:
-                other = {"cosine": "sine", "sine": "cosine"}.get(wall, wall)
-                source = basis(data["points"], data["length"], data["boundaries"], other)
-                parts.append(words.flux(Derivative(source, axis), places, len(parts)))
+                parts.append(words.flux(Derivative(crossed(space, axis), axis), places, len(parts)))
                 targets.append(places)
     whole = targets == [list(range(len(words.changed)))]
     summed: SpectralOperator | System = parts[0] if whole else System(parts, targets, len(words.changed))

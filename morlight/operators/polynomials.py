@@ -55,7 +55,9 @@ def gauss(N: int) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"]]:
     n = torch.arange(1, N, dtype=torch.float64, device="cpu")
     off_diagonal = n / (4 * n.square() - 1).sqrt()
     nodes, vectors = torch.linalg.eigh(torch.diag(off_diagonal, 1) + torch.diag(off_diagonal, -1))
-    return nodes, 2 * vectors[0].square()
+    weights = 2 * vectors[0].square()
+    # as symmetric as they are, so that mirror images are so to rounding
+    return (nodes - nodes.flip(0)) / 2, (weights + weights.flip(0)) / 2
 
 
 def legendre(xi: Float64[Tensor, " X"], N: int) -> Float64[Tensor, "X {N}"]:

@@ -1,0 +1,47 @@
+"""The studies of Section 4 at their small scale: everything runs, is kept, goes on where it stopped, and is drawn."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import burgers, laplacian
+from morlight import store
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("study", "name"), [(burgers, "burgers"), pytest.param(laplacian, "laplacian", marks=pytest.mark.slow)]
+)
+def test_study_runs_continues_and_draws_its_figure(folder, capsys, study, name):
+    study.main(["--scale", "small"])
+    shown = capsys.readouterr().out
+    results = json.loads(Path(f"mlruns/studies/{name}/small/results.json").read_text())
+    curves = [key for key, recipe in study.RECIPES.items() if recipe.curve]
+    assert all(f"{key}/{size}" in results for key in curves for size in (50, 100, 200))
+    assert len(results) == len(study.RECIPES) + 2 * len(curves)
+    assert max(results["default/200"]["errors"]) < 0.5 < min(results["paper/200"]["errors"])
+    assert Path(f"mlruns/studies/{name}/small/{name}.png").stat().st_size > 50_000
+    runs = store.runs(name)
+    assert len(runs) == len(results) + 1
+    assert {run["status"] for run in runs} == {"FINISHED"}
+    assert "| samples | median error |" in shown
+
+    for key in ("paper/50", "default/50"):  # as if the first run had been stopped between the two
+        results.pop(key)
+    Path(f"mlruns/studies/{name}/small/results.json").write_text(json.dumps(results))
+    study.main(["--scale", "small", "--figure", "figure.png"])
+    assert capsys.readouterr().out.count("$ morlight fit") == 2
+    assert Path("figure.png").exists()
+    again = json.loads(Path(f"mlruns/studies/{name}/small/results.json").read_text())
+    assert {key: again[key] for key in results} == results
+    assert set(again) - set(results) == {"paper/50", "default/50"}
