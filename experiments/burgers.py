@@ -76,8 +76,9 @@ def sample(axes: Axes, model: prediction.Model, data: Path) -> None:
     u, target = trajectories.read(data, ["u", "target"], slice(last, last + 1), slice(1))[0, 0].astype(np.float64)
     (x,) = described.grid.coordinates
     axes.plot(x, target, color=plots.TRUTH, lw=3, alpha=0.5, label="∂ₓu²")
-    for r, values in enumerate(model.apply(u[None, None])[:, 0, 0]):
-        axes.plot(x, values, color=plots.LEARNED, lw=1, label=None if r else "learned, 10 realisations")
+    learned = model.apply(u[None, None])[:, 0, 0]
+    for r, values in enumerate(learned):
+        axes.plot(x, values, color=plots.LEARNED, lw=1, label=None if r else f"learned, {len(learned)} realisations")
     axes.set(xlabel="x (length)", ylabel="Lu of a sample held out")
     axes.legend(frameon=False)
 

@@ -93,7 +93,7 @@ class OperatorModule(lightning.LightningModule):
         order: int = 1,
         scheme: str = "explicit",
         optimizer: str = "adam",
-        iterations: int = 400,
+        iterations: int = 1000,
         data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()

@@ -1,0 +1,39 @@
+"""The pages in docs: what they name is there."""
+
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+from morlight.training.module import OperatorModule
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "paper_to_code.md").read_text()
+WORDS = {"data.parameters", "explicit", "implicit", "inspect", "literal"}  # of configurations and commands
+NAMES = sorted(set(re.findall(r"`([A-Za-z_.]+)`", PAGE)) - WORDS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_on_the_page_from_paper_to_code_exists(name):
+    if name.startswith("model."):
+        assert name.removeprefix("model.") in OperatorModule.__init__.__annotations__
+        return
+    *owner, last = (name if name.startswith(("morlight", "experiments")) else f"morlight.operators.{name}").split(".")
+    there = pkgutil.resolve_name(".".join(owner))
+    try:
+        pkgutil.resolve_name(".".join([*owner, last]))
+    except AttributeError:
+        assert last in there.__annotations__
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`(configs/\S+?)`", PAGE))))
+def test_every_configuration_on_the_page_is_there(path):
+    assert (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("page", ["../README.md", *sorted(path.name for path in (ROOT / "docs").glob("*.md"))])
+def test_links_and_figures_of_a_page_are_there(page):
+    path = ROOT / "docs" / page
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        assert target.startswith("http") or path.parent.joinpath(target).exists(), target
