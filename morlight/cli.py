@@ -53,26 +53,11 @@ def _simulate(commands: Any) -> None:
     simulate = commands.add_parser("simulate", help="make a trajectory file").add_subparsers(
         dest="system", required=True, metavar="SYSTEM", parser_class=Parser
     )
-    walkers = simulate.add_parser(
-        "brownian",
-        help="Brownian walkers on a periodic line (Sec. 5.2.1)",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    walkers.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
-    walkers.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
-    walkers.add_argument(
-        "--sets", type=_number, default=100, help="trajectories, each with an initial density of its own"
-    )
-    walkers.add_argument("--walkers", type=_number, default=51_200, help="walkers a set")
-    walkers.add_argument("--steps", type=_number, default=1000, help="time steps, one frame each")
-    walkers.add_argument("--dt", type=float, default=1e-3, help="time step; walkers spread by sqrt(2 dt) in it")
-    walkers.add_argument("--bins", type=_number, default=256, help="cells of the density on [0, 2π)")
-    walkers.add_argument(
-        "--deposit", choices=("histogram", "fourier"), default="histogram",
-        help="plain bins as in the paper, or fine bins cut off in Fourier space",
-    )  # fmt: skip
-    walkers.add_argument("--device", default="cpu", help="cpu or cuda")
-    walkers.set_defaults(run=_run_brownian)
+    for system, walkers, bins, text in (
+        ("brownian", 51_200, 256, "Brownian walkers on a periodic line (Sec. 5.2.1)"),
+        ("levy", 819_200, 64, "flights with α-stable steps in a periodic plane (Sec. 5.2.3)"),
+    ):
+        _walkers(simulate, system, walkers, bins, text)
     for system, points, text in (
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
@@ -86,14 +71,47 @@ def _simulate(commands: Any) -> None:
         fields.set_defaults(run=_run_fields)
 
 
-def _run_brownian(options: argparse.Namespace) -> None:
-    from morlight.simulate.walkers import Walkers, brownian
-
-    setting = Walkers(
-        sets=options.sets, walkers=options.walkers, steps=options.steps, bins=options.bins, dt=options.dt,
-        deposit=options.deposit,
+def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> None:
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    these = simulate.add_parser(system, help=text, formatter_class=defaults)
+    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    these.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
+    these.add_argument(
+        "--sets", type=_number, default=100, help="trajectories, each with an initial density of its own"
+    )
+    these.add_argument("--walkers", type=_number, default=walkers, help="walkers a set")
+    these.add_argument("--steps", type=_number, default=1000, help="time steps, one frame each")
+    these.add_argument("--dt", type=float, default=1e-3, help="time step; a wave k decays by exp(-dt |k|^alpha) in it")
+    these.add_argument("--bins", type=_number, default=bins, help="cells of the density on [0, 2π) along each axis")
+    these.add_argument(
+        "--deposit", choices=("histogram", "fourier", "linear"), default="histogram",
+        help="plain bins as in the paper, fine bins cut off in Fourier space, or linear clouds",
     )  # fmt: skip
-    brownian(options.output, setting, seed=options.seed, device=options.device)
+    these.add_argument("--device", default="cpu", help="cpu or cuda")
+    these.set_defaults(run=_run_walkers, alpha=2.0, dimensions=1, drift=None, anisotropy=0.0, shared_component=False)
+    if system == "levy":
+        these.add_argument("--alpha", type=float, default=1.5, help="α in (0, 2]; 2 is Brownian motion")
+        these.add_argument("--dimensions", type=int, choices=(1, 2), default=2, help="on a line, or in the plane")
+        these.add_argument("--drift", type=float, nargs="+", metavar="V", help="mean velocity along each axis")
+        these.add_argument(
+            "--anisotropy", type=float, default=0.0,
+            help="β of the initial densities in the plane: 0 alike along x and y, 1 uniform along x",
+        )  # fmt: skip
+        these.add_argument(
+            "--shared-component", action="store_true", help="draw x and y from the same component of the mixture"
+        )
+
+
+def _run_walkers(options: argparse.Namespace) -> None:
+    from morlight.simulate import walkers
+
+    drift = options.drift or [0.0] * options.dimensions
+    if len(drift) != options.dimensions:
+        raise BadInput(f"--drift has {len(drift)} velocities, expected {options.dimensions}, one for each axis")
+    words = ["sets", "walkers", "steps", "bins", "dt", "deposit", "alpha", "anisotropy", "shared_component"]
+    setting = walkers.Walkers(drift=tuple(drift), **{word: getattr(options, word) for word in words})
+    simulate = {"brownian": walkers.brownian, "levy": walkers.levy}[options.system]
+    simulate(options.output, setting, seed=options.seed, device=options.device)
 
 
 def _run_fields(options: argparse.Namespace) -> None:

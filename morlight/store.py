@@ -259,7 +259,9 @@ def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
     connect(uri)
     with tempfile.TemporaryFile() as words:
         server = _start(uri, host, port, words)
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # both, since a shell's background jobs start with Ctrl-C ignored
+        ends = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(end, signal.default_int_handler) for end in ends]
         try:
             if _answers(server, host, port):
                 print(f"MLflow on {uri}: http://{host}:{port} (end with Ctrl-C)", flush=True)
@@ -271,7 +273,8 @@ def ui(host: str = "127.0.0.1", port: int = 5000) -> None:
             return
         finally:
             _stop(server)
-            signal.signal(signal.SIGTERM, before)
+            for end, handler in zip(ends, before, strict=True):
+                signal.signal(end, handler)
 
 
 def _start(uri: str, host: str, port: int, words: IO[bytes]) -> "subprocess.Popen[bytes]":

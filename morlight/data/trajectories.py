@@ -6,14 +6,19 @@
     boundary_conditions/*   PERIODIC or WALL on each axis
     scalars/NAME            (trajectory,)                   parameters γ that differ between trajectories
 
+A field of counts is stored as integers with the attribute `scale_factor`, what one of them stands for (the convention
+of CF): a density of mean 1 is their product.
+
 What holds for the whole file (provenance, constants) stands in the attributes of the root.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,9 +28,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 BOUNDARIES = ("PERIODIC", "WALL")
+SCALE = "scale_factor"  # attribute of a field stored as integers: what one of them stands for
+COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 CHUNK = 2**18  # bytes; a window of a few frames inflates little, a whole file is still read in long strides
 
 
@@ -101,7 +108,7 @@ def read(
         rows, frames = range(held.trajectories)[trajectories], range(len(held.times))[times]
         if not (wanted and rows and frames):
             raise ValueError(f"{path}: nothing selected of {held.trajectories} trajectories, {len(held.times)} frames")
-        dtype = np.result_type(np.float32, *(components[name][0].dtype for name in wanted))
+        dtype = np.result_type(np.float32, *(_stored(components[name][0]) for name in wanted))
         u = np.empty((len(rows), len(frames), len(wanted), *held.grid.points), dtype)
         for c, name in enumerate(wanted):
             dataset, component = components[name]
@@ -110,6 +117,8 @@ def read(
                 dataset.read_direct(u, selection, np.s_[:, :, c])
             except OSError as error:
                 raise ValueError(f"{path}: {dataset.name} is damaged and cannot be read ({error})") from error
+            if SCALE in dataset.attrs:
+                u[:, :, c] *= dataset.attrs[SCALE]
             for i, row in enumerate(rows):
                 finite = np.isfinite(u[i, :, c]).reshape(len(frames), -1).all(1)
                 if not finite.all():
@@ -131,14 +140,17 @@ class Writer:
         held: what the file will hold; `attributes` go to the root (mappings as JSON). Constants of the whole
             file are named in its attribute `simulation_parameters` and follow as attributes of their own.
         dtype: precision of the fields.
+        scale: where the fields are put as integers, such as counts: what one of them stands for.
 
     Raises:
         ValueError: on entry where the file cannot be made, on exit where a trajectory was never put.
     """
 
-    def __init__(self, held: Trajectories, dtype: str = "float32") -> None:
+    def __init__(self, held: Trajectories, dtype: str = "float32", scale: float | None = None) -> None:
         self.held = held
         self.dtype = dtype
+        self.scale = scale
+        self.abandoned = False
         self.missing = set(range(held.trajectories))
         self.temporary = held.path.with_name(f".{held.path.name}.{secrets.token_hex(4)}.tmp")
 
@@ -152,13 +164,13 @@ class Writer:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
         try:
-            _lay_out(self.file, self.held, self.dtype)
+            _lay_out(self.file, self.held, self.dtype, self.scale)
         except BaseException:
             self._discard()
             raise
         return self
 
-    def put(self, trajectory: int, fields: Mapping[str, Float[np.ndarray, "time *X"]]) -> None:
+    def put(self, trajectory: int, fields: Mapping[str, Num[np.ndarray, "time *X"]]) -> None:
         """Write every field of one trajectory."""
         due = (len(self.held.times), *self.held.grid.points)
         for name in self.held.fields:
@@ -173,11 +185,32 @@ class Writer:
                 raise ValueError(f"{self.held.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
 
+    def adopt(self, trajectory: int, path: Path) -> None:
+        """Take every field of one trajectory from a file that holds it alone, as it is stored there."""
+        with h5py.File(path, "r") as source:
+            for name in self.held.fields:
+                part, whole = source["t0_fields"][name].id, self.file["t0_fields"][name].id
+                try:
+                    for chunk in range(part.get_num_chunks()):
+                        place = part.get_chunk_info(chunk).chunk_offset
+                        mask, stored = part.read_direct_chunk(place)
+                        whole.write_direct_chunk((trajectory, *place[1:]), stored, mask)
+                except (OSError, RuntimeError) as error:
+                    raise ValueError(f"{self.held.path}: cannot be written, is the disk full? ({error})") from error
+        self.missing.discard(trajectory)
+
+    def abandon(self) -> None:
+        """Leave no file behind."""
+        self.missing.clear()
+        self.abandoned = True
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if kind is None:
+                if self.abandoned:
+                    return
                 if self.missing:
                     raise ValueError(f"{self.held.path}: trajectory {min(self.missing)} was never written")
                 self.file.close()
@@ -222,7 +255,60 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
             writer.put(i, {field: u[i] for field, u in fields.items()})
 
 
-def _lay_out(file: h5py.File, held: Trajectories, dtype: str) -> None:
+class Parts:
+    """A trajectory file to be, each trajectory in a file of its own until all are there, and then joined.
+
+    What was put survives an interruption: with the same `held` later, only the others are `missing`. Enter to begin,
+    leave to join.
+
+    Args:
+        held, dtype, scale: as for `Writer`.
+
+    Raises:
+        ValueError: where the file cannot be written.
+    """
+
+    def __init__(self, held: Trajectories, dtype: str = "float32", scale: float | None = None) -> None:
+        self.held, self.dtype, self.scale = held, dtype, scale
+        said = json.dumps([held.name, held.trajectories, repr(held.grid), repr(held.times), dtype, held.attributes])
+        mark = hashlib.sha256(said.encode()).hexdigest()[:8]
+        self.folder = held.path.with_name(f".{held.path.name}.{mark}.parts")
+
+    def __enter__(self) -> "Parts":
+        with Writer(self.held, self.dtype, self.scale) as writer:  # refuses early what cannot be written
+            writer.abandon()
+        self.folder.mkdir(exist_ok=True)
+        for draft in self.folder.glob(".*.tmp"):
+            draft.unlink()
+        return self
+
+    @property
+    def missing(self) -> list[int]:
+        """Trajectories not yet put."""
+        return [i for i in range(self.held.trajectories) if not self._part(i).exists()]
+
+    def put(self, trajectory: int, fields: Mapping[str, Num[np.ndarray, "time *X"]]) -> None:
+        """Write every field of one trajectory."""
+        parameters = {key: values[trajectory : trajectory + 1] for key, values in self.held.parameters.items()}
+        held = dataclasses.replace(self.held, path=self._part(trajectory), trajectories=1, parameters=parameters)
+        with Writer(held, self.dtype, self.scale) as writer:
+            writer.put(0, fields)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        with Writer(self.held, self.dtype, self.scale) as writer:
+            for i in range(self.held.trajectories):
+                writer.adopt(i, self._part(i))
+        shutil.rmtree(self.folder)
+
+    def _part(self, trajectory: int) -> Path:
+        return self.folder / f"{trajectory:06d}.h5"
+
+
+def _lay_out(file: h5py.File, held: Trajectories, dtype: str, scale: float | None) -> None:
     """Everything but the values of the fields."""
     axes = ("x", "y", "z")[: len(held.grid.points)]
     _set(file, {"simulation_parameters": [], **held.attributes}, dataset_name=held.name, grid_type="cartesian")
@@ -252,8 +338,9 @@ def _lay_out(file: h5py.File, held: Trajectories, dtype: str) -> None:
             shape = (held.trajectories, len(held.times), *held.grid.points)
             block = max(1, CHUNK // (np.dtype(dtype).itemsize * math.prod(held.grid.points)))
             chunks = (1, min(block, len(held.times)), *held.grid.points)
-            dataset = group.create_dataset(key, shape, dtype, chunks=chunks)
+            dataset = group.create_dataset(key, shape, dtype, chunks=chunks, **COMPRESSED if scale else {})
             _set(dataset, {}, sample_varying=True, time_varying=True, dim_varying=[True] * len(axes))
+            _set(dataset, {SCALE: scale} if scale else {})
 
 
 def _set(node: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any], **more: Any) -> None:
@@ -367,6 +454,11 @@ def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str,
                 f"expected {' or '.join(BOUNDARIES)}"
             )
     return tuple(found[axis] for axis in axes)
+
+
+def _stored(dataset: h5py.Dataset) -> np.dtype[Any]:
+    """Precision in which a field is read; counts with a scale in single precision."""
+    return np.dtype(np.float32) if SCALE in dataset.attrs else dataset.dtype
 
 
 def _components(file: h5py.File) -> dict[str, tuple[h5py.Dataset, tuple[int, ...]]]:

@@ -1,6 +1,7 @@
 """Brownian walkers: laws of their increments and of the decay of their density, exact mass, streams of the seed."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from morlight.data.trajectories import describe, digest, read
-from morlight.simulate.walkers import Walkers, brownian, fixed_point, mixture
+from morlight.data.trajectories import Parts, describe, digest, read
+from morlight.simulate.walkers import Walkers, brownian, fixed_point, levy, mixture, plane
 
 SMALL = Walkers(sets=3, walkers=500, steps=4, bins=16)
 
@@ -135,6 +136,9 @@ def test_the_file_says_where_it_comes_from(tmp_path):
         ("dt", 0.0),
         ("dt", float("nan")),
         ("deposit", "spline"),
+        ("alpha", 0.0),
+        ("alpha", 2.1),
+        ("anisotropy", 1.5),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(word, value):
@@ -150,3 +154,83 @@ def test_a_device_that_is_not_there_is_named(tmp_path):
 def test_an_output_that_cannot_be_written_is_refused_before_any_walk(tmp_path):
     with pytest.raises(ValueError, match="none"):
         brownian(tmp_path / "none" / "a.h5", Walkers())  # the whole set of the paper would take minutes
+
+
+FLIGHTS = Walkers(sets=3, walkers=2000, steps=5, bins=16, alpha=1.5, drift=(0.0, 0.0))
+
+
+@pytest.mark.parametrize("deposit", ["histogram", "fourier"])
+def test_each_mode_of_flights_in_the_plane_decays_as_the_characteristic_function(tmp_path, deposit):
+    W, steps, bins, alpha, drift = 1_000_000, 3, 32, 1.5, (2.0, -1.0)
+    levy(tmp_path / "a.h5", Walkers(1, W, steps, bins, 0.02, deposit, alpha, drift), seed=1)
+    modes = np.fft.fft2(read(tmp_path / "a.h5")[0, :, 0].astype("float64")) / bins**2
+    for k in ((1, 0), (0, 2), (2, -1), (3, 3)):
+        c, t = modes[:, k[0], k[1]], 0.02 * np.arange(steps + 1)
+        factor = np.exp(-(np.hypot(*k) ** alpha + 1j * np.dot(k, drift)) * t)
+        alias = 2 * np.hypot(*k) / bins  # of the noise of modes beyond the cells, by the sinc of the cells
+        noise = np.sqrt(1 - abs(factor) ** 2) + (alias if deposit == "histogram" else alias / 8)
+        assert (abs(c - c[0] * factor) <= 5 * noise / np.sqrt(W)).all()
+
+
+@pytest.mark.parametrize("setting", [FLIGHTS, replace(FLIGHTS, deposit="linear"), SMALL])
+def test_the_mean_density_is_one_whatever_the_deposit(tmp_path, setting):
+    levy(tmp_path / "a.h5", setting)
+    u = read(tmp_path / "a.h5")
+    np.testing.assert_allclose(u.reshape(*u.shape[:2], -1).mean(-1), 1, rtol=1e-6)  # single precision
+
+
+def test_counts_are_kept_as_small_integers_and_read_as_densities(tmp_path):
+    levy(tmp_path / "a.h5", FLIGHTS)
+    with h5py.File(tmp_path / "a.h5") as file:
+        stored = file["t0_fields/density"]
+        assert stored.dtype == "int16"
+        np.testing.assert_allclose(
+            read(tmp_path / "a.h5")[:, :, 0], stored[:] * stored.attrs["scale_factor"], rtol=1e-6
+        )
+        assert (stored[:].sum((2, 3)) == 2000).all()
+
+
+@pytest.mark.parametrize(("anisotropy", "uniform"), [(0.0, False), (1.0, True)])
+def test_anisotropy_flattens_the_initial_density_along_x_alone(anisotropy, uniform):
+    x, y = plane(np.random.default_rng(0), replace(FLIGHTS, walkers=20_000, anisotropy=anisotropy))
+    assert (stats.kstest(x, "uniform", (-np.pi, 2 * np.pi)).pvalue > 1e-5) == uniform
+    assert stats.kstest(y, "uniform", (-np.pi, 2 * np.pi)).pvalue < 1e-5
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_x_and_y_are_independent_unless_they_share_their_component(shared):
+    x, y = plane(np.random.default_rng(3), replace(FLIGHTS, walkers=50_000, shared_component=shared))
+    counts, *_ = np.histogram2d(x, y, 8, [[-np.pi, np.pi]] * 2)
+    assert (stats.chi2_contingency(counts + 1).pvalue < 1e-5) == shared
+
+
+def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    whole, path = tmp_path / "whole.h5", tmp_path / "a.h5"
+    levy(whole, FLIGHTS)
+    put = Parts.put
+
+    def fail(self, trajectory, fields):
+        if trajectory == 2:
+            raise KeyboardInterrupt
+        put(self, trajectory, fields)
+
+    monkeypatch.setattr(Parts, "put", fail)
+    with pytest.raises(KeyboardInterrupt):
+        levy(path, FLIGHTS)
+    assert not path.exists()
+    begun = []
+    monkeypatch.setattr(Parts, "put", lambda self, i, fields: (begun.append(i), put(self, i, fields)))
+    levy(path, FLIGHTS)
+    assert begun == [2]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "whole.h5"]
+    np.testing.assert_array_equal(read(path), read(whole))
+
+
+def test_what_another_seed_left_is_not_taken_for_ones_own(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "__exit__", lambda *_: None)  # all sets are there, but not joined yet
+        levy(path, FLIGHTS, seed=1)
+    levy(path, FLIGHTS, seed=2)
+    levy(tmp_path / "b.h5", FLIGHTS, seed=2)
+    np.testing.assert_array_equal(read(path), read(tmp_path / "b.h5"))
