@@ -31,6 +31,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         seed: of the split and of the order of the windows.
         targets: names of what an operator without time makes of each field (Eq. 7); the first frames are used.
         parameters: names of the scalars γ of the trajectories that the operator may depend on.
+        particles: of which the field is a histogram with mean 1, or file where the file says so, for the noise of
+            counting to be taken out (model.optimizer moments alone); right where waves shorter than the cells are
+            gone after one step.
     """
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
@@ -44,6 +47,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         seed: int = 0,
         targets: list[str] | None = None,
         parameters: list[str] | None = None,
+        particles: int | str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -92,6 +96,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         wanted, there = self.hparams.trajectories, self.file.trajectories
         if wanted is not None and not 1 <= wanted <= there:
             raise ValueError(f"{self.file.path}: data.trajectories is {wanted}, expected 1 to {there}")
+        self.particles = self._counted()
         if self.hparams.batch < 1:
             raise ValueError(f"data.batch is {self.hparams.batch}, expected at least 1")
         if self.targets and len(self.targets) != len(self.fields):
@@ -102,6 +107,18 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         shares = self.hparams.validation, self.hparams.test
         if min(shares) < 0 or sum(shares) >= 1:
             raise ValueError(f"data.validation and data.test are {shares}, expected shares ≥ 0 with a sum below 1")
+
+    def _counted(self) -> int | None:
+        """Number of particles in the histograms; None where that is no concern."""
+        particles = self.hparams.particles
+        if particles == "file":
+            made = self.file.attributes.get("generator_parameters", {})
+            particles = made.get("walkers") if made.get("deposit") == "histogram" else None
+            if particles is None:
+                raise ValueError(f"{self.file.path}: data.particles is file, which holds no histogram of walkers")
+        if particles is not None and not (isinstance(particles, int) and particles > 0):
+            raise ValueError(f"data.particles is {particles!r}, expected a number above 0, or file")
+        return particles
 
     def split(self) -> dict[str, np.ndarray]:
         """Which trajectories belong to train, validation and test; disjoint, and the same for the same seed."""
@@ -159,21 +176,21 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             raise ValueError(
                 f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
             )
-        return windows.ends(torch.linspace(0, total - 1, min(count, total)).long(), horizon)
+        return windows.at(torch.linspace(0, total - 1, min(count, total)).long(), (0, horizon))
 
     def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
         """Some training frames, evenly over trajectories and time, and their parameters."""
         windows = self._parts["train"]
         index = torch.linspace(0, windows.count(1) - 1, min(count, windows.count(1))).long()
-        return windows.ends(index, 1)[0], windows.parameters(index, 1)
+        return windows.at(index, (0, 1))[0], windows.parameters(index, 1)
 
     def train_dataloader(self) -> WindowLoader:
         """Every window of the present horizon once, in an order that depends on seed and epoch alone."""
         stream = np.random.SeedSequence((self.hparams.seed, self.trainer.current_epoch))
         generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
-        horizon = self._module().horizon
-        order = torch.randperm(self._parts["train"].count(horizon), generator=generator)
-        return self._loader("train", order, horizon)
+        offsets = self._module().offsets
+        order = torch.randperm(self._parts["train"].count(offsets[-1]), generator=generator)
+        return self._loader("train", order, offsets)
 
     def val_dataloader(self) -> list[WindowLoader]:
         """Windows of the longest horizon, evenly over the held-out trajectories."""
@@ -188,11 +205,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         total = self._parts[part].count(horizon)
         if total == 0:
             return []
-        return [self._loader(part, torch.linspace(0, total - 1, min(VALIDATED, total)).long(), horizon)]
+        return [self._loader(part, torch.linspace(0, total - 1, min(VALIDATED, total)).long(), (0, horizon))]
 
-    def _loader(self, part: str, order: Tensor, horizon: int) -> WindowLoader:
+    def _loader(self, part: str, order: Tensor, offsets: tuple[int, ...]) -> WindowLoader:
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        return WindowLoader(self._parts[part], order, horizon, self.hparams.batch, rank, world)
+        return WindowLoader(self._parts[part], order, offsets, self.hparams.batch, rank, world)
 
     def _module(self) -> Any:
         return self.trainer.lightning_module

@@ -1,6 +1,6 @@
 """Windows (u_j, …, u_{j+m}) of trajectories in memory, gathered by one vectorised index a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,11 +29,11 @@ class Windows:
         """Number of windows with m = horizon."""
         return len(self.rows) * max(0, self.length - horizon)
 
-    def ends(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "2 B C *X"]:
-        """First and last frame, u_j and u_{j+m}, of the windows asked for."""
-        starts = self.length - horizon
+    def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
+        """Frames u_{j+m} for each offset m, the largest last, of the windows asked for."""
+        starts = self.length - offsets[-1]
         first = self.rows[index.div(starts, rounding_mode="floor")] * self.length + index.remainder(starts)
-        return self.frames[torch.stack([first, first + horizon])]
+        return self.frames[torch.stack([first + m for m in offsets])]
 
     def parameters(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "B P"]:
         """γ of the windows asked for."""
@@ -47,7 +47,7 @@ class WindowLoader:
     Args:
         windows: what is read from.
         order: indices of the windows in the order of this epoch.
-        horizon: m.
+        offsets: of the frames of a window, 0 first and the horizon last.
         batch: windows a step, all processes together.
         rank: this process.
         world: number of processes.
@@ -55,7 +55,7 @@ class WindowLoader:
 
     windows: Windows
     order: Int[Tensor, " n"]
-    horizon: int
+    offsets: tuple[int, ...]
     batch: int
     rank: int = 0
     world: int = 1
@@ -64,9 +64,9 @@ class WindowLoader:
         full, rest = divmod(len(self.order), self.batch)
         return full + (rest >= self.world)
 
-    def __iter__(self) -> Iterator[tuple[Float[Tensor, "2 B C *X"], Float[Tensor, "B P"]]]:
+    def __iter__(self) -> Iterator[tuple[Float[Tensor, "F B C *X"], Float[Tensor, "B P"]]]:
         for step in range(len(self)):
             index = self.order[step * self.batch : (step + 1) * self.batch]
             share = len(index) // self.world
             mine = index[self.rank * share : (self.rank + 1) * share]
-            yield self.windows.ends(mine, self.horizon), self.windows.parameters(mine, self.horizon)
+            yield self.windows.at(mine, self.offsets), self.windows.parameters(mine, self.offsets[-1])

@@ -1,4 +1,4 @@
-"""All that the squared error of L u = Π⁻¹ g Π h(u) knows of its data, in one pass over them (Eq. 7).
+"""All that the squared error of L u = Π⁻¹ g Π h(u) knows of its data, in one pass over them (Eq. 7, 8).
 
 Let h be a combination of n fixed functions of u, h(u) = Σ_a h_a φ_a(u). Then the error over all pairs (u, f),
 
@@ -6,6 +6,15 @@ Let h be a combination of n fixed functions of u, h(u) = Σ_a h_a φ_a(u). Then 
 
 needs of the data only the sums over pairs of φ̂_a* φ̂_b, φ̂_a* f̂ and |f̂|², for each mode by itself. They are gathered
 in one pass; the error and its derivatives then cost the same for ten pairs and for a million.
+
+Over several steps, u_{j+m} − u_j = Σ_i L (I + L)^i u_j, whose quadratic form is as simple where h is nearly a straight
+line: with s its slope, the increment over m steps is Π⁻¹ G_m Π h(u_j) with G_m = ((1 + s g)^m − 1)/s. That is exact
+for a straight line, and to first order in the rest of h where 1 + s g is near 1. The sums for several m are gathered
+at once.
+
+Fields that are counts of particles in cells carry noise that has nothing to do with their modes: the aliases of the
+shorter waves, which are gone after a step (`counting_noise`). It makes every mode look as if it decayed faster, since
+û_j holds noise that û_{j+m} no longer holds; its known share −|1 + s G_m|² is taken out of the error.
 
 g is taken to be the symbol of a real operator, g(−κ) = g(κ)*. Where a network breaks that in the few modes that Π keeps
 with their conjugates (κ = 0 on a line), Π⁻¹ drops the difference, and the error here counts it.
@@ -16,6 +25,7 @@ hide in it.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +51,21 @@ def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Fl
     return values.scatter_(1, place, pieces)
 
 
+def counting_noise(basis: Basis, particles: int) -> Float[Tensor, "*K"]:
+    """Variance of the aliases in a histogram of independent particles, relative to white noise of variance 1.
+
+    A density of mean 1 from P particles in N cells has the variance N/P in each cell, the same in every mode, of which
+    the share ∏_d sinc²(κ_d h_d/2) belongs to the mode itself and the rest to those beyond the cells.
+
+    Args:
+        basis: Π.
+        particles: P.
+    """
+    sizes = [L / N for L, N in zip(basis.length, basis.points, strict=True)]
+    own = [torch.sinc(kappa * h / (2 * math.pi)).square() for kappa, h in zip(basis.wavenumbers, sizes, strict=True)]
+    return math.prod(basis.points) / particles * (1 - math.prod(own[1:], start=own[0]))
+
+
 class Gatherer:
     """The sums over pairs, filled batch by batch.
 
@@ -49,28 +74,30 @@ class Gatherer:
         low: smallest value of u.
         high: largest value of u.
         count: n, number of splines.
+        targets: number of targets f of each u.
     """
 
-    def __init__(self, basis: Basis, low: float, high: float, count: int) -> None:
+    def __init__(self, basis: Basis, low: float, high: float, count: int, targets: int = 1) -> None:
         self.basis = basis
         self.low, self.high, self.count = low, high, count
         modes = basis.energy.numel()
         zeros = basis.energy.new_zeros
         self.quadratic = zeros(modes, count, count)
-        self.linear = zeros(modes, count) if basis.real else zeros(modes, count).to(torch.complex128)
-        self.energy = zeros(modes)
+        linear = zeros(targets, modes, count)
+        self.linear = linear if basis.real else linear.to(torch.complex128)
+        self.energy = zeros(targets, modes)
         self.histogram = zeros(VALUES)
         self.pairs = zeros(())
 
-    def add(self, u: Float[Tensor, "B *X"], target: Float[Tensor, "B *X"]) -> None:
+    def add(self, u: Float[Tensor, "B *X"], targets: Float[Tensor, "H B *X"]) -> None:
         """Count some pairs in."""
         u = u.double()
         phi = self.basis.forward(splines(u, self.low, self.high, self.count)).flatten(2).movedim(2, 0)
-        f = self.basis.forward(target.double()).flatten(1).T
+        f = self.basis.forward(targets.double()).flatten(2).movedim(2, 1)
         parts = phi if self.basis.real else torch.cat([phi.real, phi.imag], 1)
         self.quadratic.baddbmm_(parts.mT, parts)
         self.linear += (phi.conj().mT @ f[..., None])[..., 0]
-        self.energy += f.abs().square().sum(1)
+        self.energy += f.abs().square().sum(2)
         self.histogram += torch.histc(u, VALUES, self.low, self.high)
         self.pairs += len(u)
 
@@ -78,14 +105,17 @@ class Gatherer:
         """Everything gathered, to be added up over processes in place."""
         return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
 
-    def moments(self, weight: Float[Tensor, "*K"] | None = None) -> "Moments":
-        """What was gathered, as a share of the energy of the targets.
+    def moments(
+        self, weights: Float[Tensor, "H *K"] | None = None, counted: Float[Tensor, "*K"] | None = None
+    ) -> "list[Moments]":
+        """What was gathered for each target, as a share of the energy of all of them.
 
         Args:
-            weight: of each mode, such as the inverse variance of its noise; 1 where left out.
+            weights: of each mode, such as the inverse variance of its noise; 1 where left out.
+            counted: variance of the noise of counting in each mode, of the increments of u; none where left out.
         """
         basis, count = self.basis, self.count
-        w = basis.energy.flatten() * (1 if weight is None else weight.double().flatten())
+        w = basis.energy.flatten() * (torch.ones_like(self.energy) if weights is None else weights.double().flatten(1))
         total = (w * self.energy).sum()
         spacing = (self.high - self.low) / VALUES
         values = self.low + spacing * (torch.arange(VALUES, dtype=w.dtype, device=w.device) + 0.5)
@@ -93,18 +123,25 @@ class Gatherer:
         phi = splines(values, self.low, self.high, count)
         projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
         rest = torch.eye(VALUES, dtype=w.dtype, device=w.device) - phi @ projection
+        centred = share * (values - (share * values).sum() / share.sum())
         # white noise of variance 1 has as much energy in each freedom
-        size = torch.tensor(basis.length).prod() / basis.coordinates[0].numel()
-        each = size if weight is None else size * weight.double().flatten()
-        return Moments(
-            basis.wavenumbers.flatten(1),
-            values,
-            projection,
-            (rest.mT * share) @ rest,
-            self.quadratic * (w / total)[:, None, None],
-            self.linear * (w / total)[:, None],
-            basis.freedom.flatten() * each * self.pairs / total,
-        )
+        size = math.prod(basis.length) / math.prod(basis.points)
+        white = basis.freedom.flatten() * size * self.pairs / total
+        return [
+            Moments(
+                basis.wavenumbers.flatten(1),
+                values,
+                projection,
+                (rest.mT * share) @ rest,
+                centred / (centred * values).sum(),
+                (each * self.energy[h]).sum() / total,
+                self.quadratic * (each / total)[:, None, None],
+                self.linear[h] * (each / total)[:, None],
+                white * each / basis.energy.flatten(),
+                None if counted is None else counted.flatten() * white * each / basis.energy.flatten(),
+            )
+            for h, each in enumerate(w)
+        ]
 
 
 @dataclass(frozen=True)
@@ -116,18 +153,24 @@ class Moments:
         values: of u at which h is looked at.
         projection: from h there to its coefficients of splines.
         rest: quadratic form of h there, variance of what the splines leave over.
+        slope: from h there to the slope of the straight line through it.
+        energy: of the target.
         quadratic: Re Σ φ̂_a* φ̂_b, weighted.
         linear: Σ φ̂_a* f̂, weighted.
         white: energy of white noise of variance 1 in each mode.
+        counted: energy of the noise of counting in each mode.
     """
 
     wavenumbers: Float[Tensor, "D K"]
     values: Float[Tensor, " P"]
     projection: Float[Tensor, "n P"]
     rest: Float[Tensor, "P P"]
+    slope: Float[Tensor, " P"]
+    energy: Float[Tensor, ""]
     quadratic: Float[Tensor, "K n n"]
     linear: Inexact[Tensor, "K n"]
     white: Float[Tensor, " K"]
+    counted: Float[Tensor, " K"] | None = None
 
     def folded(self) -> "Moments":
         """Modes of the same |κ| as one, for an isotropic symbol."""
@@ -142,14 +185,18 @@ class Moments:
             quadratic=fold(self.quadratic),
             linear=fold(self.linear),
             white=fold(self.white),
+            counted=None if self.counted is None else fold(self.counted),
         )
 
     def error(self, g: Inexact[Tensor, "R K"], h: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
-        """Σ ‖f − L u‖² / Σ ‖f‖² for g at the modes and h at the values."""
+        """Σ ‖f − L u‖² as a share of Σ ‖f‖² of all targets, for g at the modes and h at the values."""
         a, form = h @ self.projection.mT, self._form(g)
         quadratic = ((form @ a[..., None])[..., 0] * a).sum(1)
         mixed = ((g.conj() @ self._linear(g)).real * a).sum(1)
-        return 1 + quadratic - 2 * mixed + (g.abs().square() @ self.white) * ((h @ self.rest) * h).sum(1)
+        error = self.energy + quadratic - 2 * mixed + (g.abs().square() @ self.white) * ((h @ self.rest) * h).sum(1)
+        if self.counted is None:
+            return error
+        return error - (1 + (h @ self.slope)[:, None] * g).abs().square() @ self.counted
 
     def normal_equations(
         self,
@@ -188,7 +235,14 @@ class Moments:
         change = (dg.conj() * g[:, None]).real
         across = (change @ pulled) @ da.mT + (change @ self.white)[..., None] * (dh @ rest[..., None]).mT
         matrix = torch.cat([torch.cat([block_h, across.mT], 2), torch.cat([across, block_g], 2)], 1)
-        return matrix, torch.cat([gradient_h, gradient_g], 1)
+        gradient = torch.cat([gradient_h, gradient_g], 1)
+        if self.counted is not None:
+            slope = (h @ self.slope)[:, None, None]
+            factor = 1 + slope[:, 0] * g
+            change = torch.cat([(dh @ self.slope)[..., None] * g[:, None], slope * dg], 1)
+            gradient -= ((change.conj() * factor[:, None]).real @ self.counted[:, None])[..., 0]
+            matrix -= ((change * self.counted) @ change.mH).real
+        return matrix, gradient
 
     def _linear(self, g: Inexact[Tensor, "R K"]) -> Inexact[Tensor, "K n"]:
         """Σ φ̂_a* f̂ in the type of g: a real symbol has nothing to do with imaginary parts."""

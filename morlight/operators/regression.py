@@ -1,11 +1,11 @@
-"""Least squares for the networks g and h on the moments of the data: Levenberg and Marquardt, R side by side (Eq. 7).
+"""Least squares for the networks g and h on the moments of the data: Levenberg and Marquardt, R side by side.
 
 A network of four units a layer has a hundred weights, so few that JᵀJ is written down and solved with, where gradient
 descent crawls along its narrow valleys. Each realisation has its own damping and its own steps.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from jaxtyping import Float, Inexact
@@ -23,7 +23,9 @@ Problem = tuple[
 
 CHUNK = 2**23  # numbers of a Jacobian computed at once, 64 MB
 DAMPING = 1e-2  # λ at the start
+FLAT = 1e-3  # slope of h below which the increments over several steps are not told from those of this slope
 FIRST = 10  # steps of the output layers alone
+NEXT = 50  # steps on the increments over the fewest steps alone
 LEAST = 0.99  # of the error 50 steps ago: with less progress in every realisation the search ends
 
 
@@ -67,43 +69,80 @@ def jacobian(
     return torch.func.vmap(at, in_dims=1, out_dims=2, chunk_size=chunk)(x)
 
 
-def problem(
-    operator: SpectralOperator, moments: Moments
-) -> tuple[Float[Tensor, "R P"], Problem, Callable[[Tensor], None]]:
-    """Start, error and normal equations of an operator in double precision, and how to write parameters back."""
-    symbol, isotropic = _of_moduli(operator.g)
-    if isotropic:
-        moments = moments.folded()
-    h, g = Flat(operator.h, operator.realizations), Flat(symbol, operator.realizations)
-    u = (moments.values / operator.scale)[None]
-    kappa = moments.wavenumbers
+class LeastSquares:
+    """Error and normal equations of an operator in double precision, as functions of its parameters, one row each.
 
-    def nonlinearity(theta: Tensor, u: Tensor) -> Tensor:
-        return h(theta, u[None, None]).flatten(1)[..., None] * operator.unit
+    Args:
+        operator: of one field and one term, without γ.
+        moments: of the increments over m steps, by m.
+    """
 
-    def parts(theta: Tensor, kappa: Tensor) -> Tensor:
-        values = g(theta, kappa).flatten(1)
-        if isotropic and not isotropic.complex_symbol:
+    def __init__(self, operator: SpectralOperator, moments: Mapping[int, Moments]) -> None:
+        symbol, self.isotropic = _of_moduli(operator.g)
+        self.moments = {m: each.folded() for m, each in moments.items()} if self.isotropic else moments
+        self.h, self.g = Flat(operator.h, operator.realizations), Flat(symbol, operator.realizations)
+        some = next(iter(self.moments.values()))
+        self.unit = operator.unit
+        self.u = (some.values / operator.scale)[None]
+        self.kappa = some.wavenumbers
+        self.sizes = [self.h.start.shape[1], self.g.start.shape[1]]
+        self.start = torch.cat([self.h.start, self.g.start], 1)
+
+    def error(self, theta: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
+        """Σ ‖f − L u‖² of all increments, as a share of Σ ‖f‖²."""
+        h, g = self._values(theta)
+        errors = [each.error(composed(g, h @ each.slope, m)[0], h) for m, each in self.moments.items()]
+        return torch.stack(errors).sum(0)
+
+    def normal(self, theta: Float[Tensor, "R P"]) -> tuple[Float[Tensor, "R P P"], Float[Tensor, "R P"]]:
+        """JᵀJ and Jᵀr."""
+        of_h, of_g = theta.split(self.sizes, 1)
+        h, g = self._values(theta)
+        dh = jacobian(self._nonlinearity, of_h, self.u)[..., 0]
+        dg = _number(jacobian(self._parts, of_g, self.kappa))
+        H, P = self.sizes[0], theta.shape[1]
+        matrix, gradient = theta.new_zeros(len(theta), P, P), theta.new_zeros(len(theta), P)
+        for m, each in self.moments.items():
+            whole, by_g, by_slope = composed(g, h @ each.slope, m)
+            through_slope = by_slope[:, None] * (dh @ each.slope)[..., None] if m > 1 else dg[:, :0]
+            of_symbol = torch.cat([through_slope.to(dg.dtype), by_g[:, None] * dg], 1)
+            A, b = each.normal_equations(whole, h, of_symbol, dh)
+            # the parameters of h once more where the symbol depends on its slope: their rows add up
+            twice = through_slope.shape[1]
+            place = torch.cat([torch.arange(H), torch.arange(twice), torch.arange(H, P)]).to(theta.device)
+            matrix.index_add_(1, place, torch.zeros_like(A[:, :, :P]).index_add_(2, place, A))
+            gradient.index_add_(1, place, b)
+        return matrix, gradient
+
+    def write(self, theta: Float[Tensor, "R P"]) -> None:
+        """Put these parameters into the operator."""
+        for module, rows in zip((self.h, self.g), theta.split(self.sizes, 1), strict=True):
+            module.write(rows)
+
+    def _values(self, theta: Float[Tensor, "R P"]) -> tuple[Float[Tensor, "R V"], Inexact[Tensor, "R K"]]:
+        of_h, of_g = theta.split(self.sizes, 1)
+        return self._nonlinearity(of_h, self.u)[..., 0], _number(self._parts(of_g, self.kappa))
+
+    def _nonlinearity(self, theta: Float[Tensor, "R H"], u: Float[Tensor, "1 V"]) -> Float[Tensor, "R V 1"]:
+        return self.h(theta, u[None, None]).flatten(1)[..., None] * self.unit
+
+    def _parts(self, theta: Float[Tensor, "R G"], kappa: Float[Tensor, "D K"]) -> Float[Tensor, "R K O"]:
+        values = self.g(theta, kappa).flatten(1)
+        if self.isotropic and not self.isotropic.complex_symbol:
             values = values.real
         return torch.view_as_real(values) if values.is_complex() else values[..., None]
 
-    def split(theta: Tensor) -> tuple[Tensor, ...]:
-        return theta.split([h.start.shape[1], g.start.shape[1]], 1)
 
-    def error(theta: Tensor) -> Tensor:
-        of_h, of_g = split(theta)
-        return moments.error(_number(parts(of_g, kappa)), nonlinearity(of_h, u)[..., 0])
-
-    def normal(theta: Tensor) -> tuple[Tensor, Tensor]:
-        of_h, of_g = split(theta)
-        dh, dg = jacobian(nonlinearity, of_h, u)[..., 0], _number(jacobian(parts, of_g, kappa))
-        return moments.normal_equations(_number(parts(of_g, kappa)), nonlinearity(of_h, u)[..., 0], dg, dh)
-
-    def write(theta: Tensor) -> None:
-        for module, rows in zip((h, g), split(theta), strict=True):
-            module.write(rows)
-
-    return torch.cat([h.start, g.start], 1), (error, normal), write
+def composed(
+    g: Inexact[Tensor, "R K"], slope: Float[Tensor, " R"], m: int
+) -> tuple[Inexact[Tensor, "R K"], Inexact[Tensor, "R K"], Inexact[Tensor, "R K"]]:
+    """G_m = ((1 + s g)^m − 1)/s of m steps, and its derivatives with respect to g and to s."""
+    if m == 1:
+        return g, torch.ones_like(g), torch.zeros_like(g)
+    s = torch.where(slope.abs() < FLAT, FLAT, slope)[:, None]
+    before = (1 + s * g) ** (m - 1)
+    whole = (before * (1 + s * g) - 1) / s
+    return whole, m * before, (m * g * before - whole) / s
 
 
 def _number(parts: Float[Tensor, "*k O"]) -> Inexact[Tensor, "*k"]:
@@ -161,34 +200,40 @@ def levenberg_marquardt(
         matrix, gradient = normal(theta)
 
 
-def regress(operator: SpectralOperator, moments: Moments, steps: int) -> Iterator[Float[Tensor, " R"]]:
+def regress(operator: SpectralOperator, moments: Mapping[int, Moments], steps: int) -> Iterator[Float[Tensor, " R"]]:
     """Fit g and h of an operator, in place, to the moments of its data; yields the errors after each step.
 
     The first steps move the output layers alone: from random networks, whose product has nothing to do with the data
-    yet, steps of everything at once go towards g h = 0 in one realisation of six, and stay there.
+    yet, steps of everything at once go towards g h = 0 in one realisation of six, and stay there. They and the next
+    ones look at the shortest increments alone: (1 + g)^m has m roots, of which the longer ones may choose another.
 
     Args:
         operator: of one field and one term, without γ.
-        moments: of the data, in double precision.
+        moments: of the increments over m steps, by m, in double precision; operators without time have m = 1.
         steps: at most so many.
     """
     exact = copy.deepcopy(operator).double().requires_grad_(False)
-    start, whole, write = problem(exact, moments)
-    outputs = _outputs(exact)
-    theta = start
-    for part, errors in levenberg_marquardt(start[:, outputs], _restricted(whole, start, outputs), min(FIRST, steps)):
-        theta = start.index_copy(1, outputs, part)
-        _adopt(operator, exact, write, theta)
-        yield errors
-    for everything, errors in levenberg_marquardt(theta, whole, steps - FIRST):
-        _adopt(operator, exact, write, everything)
-        yield errors
+    shortest = LeastSquares(exact, {min(moments): moments[min(moments)]})
+    squares = shortest if len(moments) == 1 else LeastSquares(exact, moments)
+    outputs, theta = _outputs(exact), squares.start
 
+    def adopt(theta: Tensor) -> None:
+        squares.write(theta)
+        for parameter, value in zip(operator.parameters(), exact.parameters(), strict=True):
+            parameter.data.copy_(value)
 
-def _adopt(operator: SpectralOperator, exact: SpectralOperator, write: Callable[[Tensor], None], theta: Tensor) -> None:
-    write(theta)
-    for parameter, value in zip(operator.parameters(), exact.parameters(), strict=True):
-        parameter.data.copy_(value)
+    first = _restricted((shortest.error, shortest.normal), squares.start, outputs)
+    for part, errors in levenberg_marquardt(theta[:, outputs], first, min(FIRST, steps)):
+        theta = squares.start.index_copy(1, outputs, part)
+        adopt(theta)
+        yield errors
+    left = steps - FIRST
+    stages = [(squares, left)] if len(moments) == 1 else [(shortest, min(NEXT, left)), (squares, left - NEXT)]
+    for stage, count in stages:
+        for everything, errors in levenberg_marquardt(theta, (stage.error, stage.normal), count):
+            theta = everything
+            adopt(theta)
+            yield errors
 
 
 def _outputs(operator: SpectralOperator) -> Tensor:

@@ -112,7 +112,7 @@ def _run(task: str, arguments: Sequence[str]) -> None:
 
 
 def _fit(cli: FitCLI, path: str | None) -> None:
-    curriculum.stage_of(0, epochs=cli.trainer.max_epochs or 0, stages=len(cli.model.hparams.horizons))
+    curriculum.stage_of(0, epochs=cli.trainer.max_epochs or 0, stages=cli.model.stages)
     windows = cli.datamodule.windows("train")
     if windows.count(max(cli.model.hparams.horizons)) == 0:
         raise ValueError(

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.operators import Operator, SpectralOperator, build, losses, radius, symbol_growth
-from morlight.operators.moments import Gatherer
+from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.networks import DissipativeSymbol
 from morlight.operators.regression import regress
 from morlight.operators.stepping import stepper
@@ -49,7 +49,7 @@ class OperatorModule(lightning.LightningModule):
         activation: elu, gelu, silu, softplus or tanh.
         realizations: R, independently initialised operators trained side by side.
         seed: of the initial weights; realisation r starts as a single one with seed + r would.
-        horizons: m of each stage; the epochs are divided evenly among the stages.
+        horizons: m of each stage, the epochs divided evenly among the stages; with moments all at once.
         loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
         smoothness: weight of the curvature of h and, for the dissipative symbol, of ln|ln(1 + g)| over ln|κ|, as a
             share of the loss; falls with the learning rate. 0 leaves both free.
@@ -63,8 +63,8 @@ class OperatorModule(lightning.LightningModule):
         flux: whether the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines are added.
         order: 1, or 2 for ∂ₜₜu, where the fields are each u and then each ∂ₜu.
         scheme: explicit or implicit Euler (Eq. 4).
-        optimizer: adam, or moments: one pass over the data gathers all that one step (m = 1) of one field says, and
-            Levenberg–Marquardt fits g and h to it.
+        optimizer: adam, or moments: one pass over the data gathers all that the increments of one field over m
+            steps say, and Levenberg–Marquardt fits g and h to it (h a nearly straight line where m > 1).
         iterations: of Levenberg–Marquardt, at most.
         data: description of the training data; comes from the data module, or from a checkpoint.
     """
@@ -105,10 +105,10 @@ class OperatorModule(lightning.LightningModule):
                 raise ValueError(f"model.{key} is {came!r}, expected {' or '.join(known)}")
         if optimizer == "moments" and scheme != "explicit":
             raise ValueError(f"model.scheme is {scheme} with model.optimizer moments, expected explicit")
-        if optimizer == "moments" and (horizons != [1] or iterations < 1 or terms > 1):
+        if optimizer == "moments" and (iterations < 1 or terms > 1):
             raise ValueError(
-                f"model.optimizer is moments with model.horizons {horizons}, model.terms {terms} and model.iterations"
-                f" {iterations}, expected horizons [1], one term and at least one iteration"
+                f"model.optimizer is moments with model.terms {terms} and model.iterations {iterations}, expected one"
+                " term and at least one iteration"
             )
         self.automatic_optimization = optimizer == "adam"
         if lr <= 0 or smoothness < 0:
@@ -163,14 +163,22 @@ class OperatorModule(lightning.LightningModule):
             raise ValueError("model.optimizer is moments, which needs one field without parameters; expected adam")
 
     def _stage(self) -> int:
-        return curriculum.stage_of(
-            self.current_epoch, epochs=self.trainer.max_epochs or 0, stages=len(self.hparams.horizons)
-        )
+        return curriculum.stage_of(self.current_epoch, epochs=self.trainer.max_epochs or 0, stages=self.stages)
+
+    @property
+    def stages(self) -> int:
+        """Number of stages of the curriculum."""
+        return len(self.hparams.horizons) if self.hparams.optimizer == "adam" else 1
 
     @property
     def horizon(self) -> int:
         """m of the present stage."""
         return self.hparams.horizons[self._stage()]
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Of the frames of a training window: the horizon of the stage, or all of them at once for the moments."""
+        return (0, self.horizon) if self.hparams.optimizer == "adam" else (0, *sorted(set(self.hparams.horizons)))
 
     def loss(self, horizon: int) -> Any:
         """Loss function of windows with this horizon, (prediction, target) ↦ one value a realisation."""
@@ -207,7 +215,7 @@ class OperatorModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
-        stages, epochs = len(self.hparams.horizons), self.trainer.max_epochs or 0
+        stages, epochs = self.stages, self.trainer.max_epochs or 0
         if self.hparams.reset and self.current_epoch % (epochs // stages) == 0:
             self.trainer.optimizers[0].state.clear()
 
@@ -225,18 +233,22 @@ class OperatorModule(lightning.LightningModule):
 
     def _gather(self, batch: Batch, index: int) -> Tensor | None:
         """Count a batch in, and fit to the sums after the last one."""
+        steps = self.offsets[1:]
         if index == 0:
             data, dimensions = self.hparams.data, len(self.hparams.data["points"])
             basis = copy.deepcopy(self.spectral.basis).double()
-            self._gatherer = Gatherer(basis, data["low"][0], data["high"][0], SPLINES[dimensions])
-        u, target = batch[0][:, :, 0]
-        self._gatherer.add(u, target if self.hparams.data.get("targets") else target.double() - u.double())
+            self._gatherer = Gatherer(basis, data["low"][0], data["high"][0], SPLINES[dimensions], len(steps))
+        u, later = batch[0][0, :, 0], batch[0][1:, :, 0]
+        self._gatherer.add(u, later if self.hparams.data.get("targets") else later.double() - u.double())
         if not self.trainer.is_last_batch:
             return None
         for total in self._gatherer.sums():
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
-        noise = self.loss(1) if self.hparams.loss == "noise" else None
-        moments = self._gatherer.moments(None if noise is None else noise.weight[0])
+        noise = self.hparams.loss == "noise"
+        weights = torch.stack([self.loss(m).weight[0] for m in steps]) if noise else None
+        particles = self.trainer.datamodule.particles
+        counted = None if particles is None else counting_noise(self._gatherer.basis, particles)
+        moments = dict(zip(steps, self._gatherer.moments(weights, counted), strict=True))
         optimizer = self.optimizers()
         optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations)
         bar = tqdm(range(self.hparams.iterations), "least squares", delay=2, leave=False, unit="step")

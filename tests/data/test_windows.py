@@ -19,10 +19,15 @@ def test_windows_are_the_frames_that_plain_slicing_gives(horizon):
     windows = Windows(u, rows)
     expected = [(u[r, j], u[r, j + horizon]) for r in rows for j in range(9 - horizon)]
     assert windows.count(horizon) == len(expected)
-    first, last = windows.ends(torch.arange(len(expected)), horizon)
+    first, last = windows.at(torch.arange(len(expected)), (0, horizon))
     for i, (start, end) in enumerate(expected):
         assert torch.equal(first[i], start)
         assert torch.equal(last[i], end)
+
+
+def test_frames_within_a_window_come_in_the_order_of_their_offsets():
+    frames = Windows(counted(), torch.tensor([3])).at(torch.tensor([0, 4]), (0, 1, 4))
+    assert frames[:, :, 0, 0].tolist() == [[300, 304], [301, 305], [304, 308]]
 
 
 def test_there_is_no_window_longer_than_the_trajectory():
@@ -32,8 +37,8 @@ def test_there_is_no_window_longer_than_the_trajectory():
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_processes_share_every_batch_and_see_each_window_once(world):
     windows, order = Windows(counted(), torch.arange(5)), torch.randperm(30)
-    shares = [[u for u, _ in WindowLoader(windows, order, 3, 6, rank, world)] for rank in range(world)]
-    whole = [u for u, _ in WindowLoader(windows, order, 3, 6)]
+    shares = [[u for u, _ in WindowLoader(windows, order, (0, 3), 6, rank, world)] for rank in range(world)]
+    whole = [u for u, _ in WindowLoader(windows, order, (0, 3), 6)]
     assert [len(share) for share in shares] == [len(whole)] * world == [5] * world
     for step, batch in enumerate(whole):
         assert torch.equal(torch.cat([share[step] for share in shares], 1), batch)
@@ -44,13 +49,13 @@ def test_processes_share_every_batch_and_see_each_window_once(world):
 def test_each_window_comes_with_the_parameters_of_its_trajectory():
     gamma = torch.arange(5.0)[:, None] * torch.tensor([1.0, 10.0])
     windows = Windows(counted(), torch.tensor([4, 1, 3]), gamma)
-    for u, parameters in WindowLoader(windows, torch.randperm(18), 3, 5):
+    for u, parameters in WindowLoader(windows, torch.randperm(18), (0, 3), 5):
         assert torch.equal(parameters[:, 0], u[0, :, 0, 0].div(100, rounding_mode="floor"))
         assert torch.equal(parameters[:, 1], 10 * parameters[:, 0])
 
 
 def test_last_batch_takes_the_rest():
-    loader = WindowLoader(Windows(counted(), torch.arange(5)), torch.arange(40), 1, 12)
+    loader = WindowLoader(Windows(counted(), torch.arange(5)), torch.arange(40), (0, 1), 12)
     assert [u.shape[1] for u, _ in loader] == [12, 12, 12, 4]
     assert len(loader) == 4
 

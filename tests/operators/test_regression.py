@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from morlight.operators import Fourier, build
-from morlight.operators.moments import Gatherer
-from morlight.operators.regression import jacobian, levenberg_marquardt, problem, regress
+from morlight.operators.moments import Gatherer, counting_noise
+from morlight.operators.regression import LeastSquares, composed, jacobian, levenberg_marquardt, regress
 
 MODEL = {
     "biases": [], "symbol": "plain", "width": 4, "depth": 3, "activation": "tanh", "realizations": 3, "seed": 0,
@@ -38,8 +38,22 @@ def data():
 def moments():
     u, f = samples()
     gatherer = Gatherer(Fourier(POINTS, math.tau).double(), float(u.min()), float(u.max()), 32)
-    gatherer.add(u, f)
-    return gatherer.moments()
+    gatherer.add(u, f[None])
+    return {1: gatherer.moments()[0]}
+
+
+def decaying(steps=(1, 3), count=40, counted=None):
+    """Moments of fields that decay by exp(−0.02 κ²) a step, over several steps."""
+    u, _ = samples(count)
+    kappa = torch.arange(POINTS // 2 + 1, dtype=torch.float64)
+    gatherer = Gatherer(Fourier(POINTS, math.tau).double(), float(u.min()), float(u.max()), 32, len(steps))
+    later = [torch.fft.irfft(torch.exp(-0.02 * m * kappa**2) * torch.fft.rfft(u)) for m in steps]
+    gatherer.add(u, torch.stack(later) - u)
+    return dict(zip(steps, gatherer.moments(counted=counted), strict=True))
+
+
+def counts():
+    return decaying(counted=counting_noise(Fourier(POINTS, math.tau).double(), 5000))
 
 
 def operator(**words):
@@ -80,14 +94,49 @@ def test_search_finds_the_minimum_of_a_known_problem_in_every_realisation():
     assert (errors.diff(dim=0) <= 0).all()
 
 
+@pytest.mark.parametrize("data_of", [moments, decaying, counts])
 @pytest.mark.parametrize(
-    "words", [{}, {"biases": ["isotropy"], "literal": True}, {"biases": ["conservation", "reflection"]}]
+    "words",
+    [
+        {},
+        {"biases": ["isotropy"], "literal": True},
+        {"biases": ["conservation", "reflection"]},
+        {"symbol": "dissipative"},
+    ],
 )
-def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(words):
-    theta, (error, normal), _ = problem(operator(**words).requires_grad_(False), moments())
-    theta = theta + 0.1 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    slope = torch.autograd.functional.jacobian(lambda t: error(t).sum(), theta)
-    assert torch.allclose(normal(theta)[1], slope / 2, rtol=1e-7, atol=1e-9 * float(slope.abs().max()))
+def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(words, data_of):
+    squares = LeastSquares(operator(**words).requires_grad_(False), data_of())
+    noise = torch.randn(squares.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    theta = squares.start + 0.1 * noise
+    slope = torch.autograd.functional.jacobian(lambda t: squares.error(t).sum(), theta)
+    assert torch.allclose(squares.normal(theta)[1], slope / 2, rtol=1e-7, atol=1e-9 * float(slope.abs().max()))
+
+
+@pytest.mark.parametrize("m", [1, 2, 7])
+def test_increments_over_several_steps_are_those_of_the_steps_one_after_the_other(m):
+    generator = torch.Generator().manual_seed(0)
+    g = 0.3 * torch.randn(2, 5, generator=generator, dtype=torch.complex128) - 0.4
+    slope = torch.tensor([0.8, 1.3], dtype=torch.float64)
+    u = torch.ones_like(g)
+    for _ in range(m):
+        u = u + g * slope[:, None] * u
+    whole, by_g, by_slope = composed(g, slope, m)
+    assert torch.allclose(whole * slope[:, None], u - 1, rtol=1e-12)
+    if m > 1:
+        nudged = composed(g + 1e-6, slope, m)[0], composed(g, slope + 1e-6, m)[0]
+        assert torch.allclose((nudged[0] - whole) / 1e-6, by_g, rtol=1e-4)
+        assert torch.allclose((nudged[1] - whole) / 1e-6, by_slope, rtol=1e-4, atol=1e-5)
+
+
+def test_a_decay_is_learned_from_increments_over_several_steps():
+    u, _ = samples()
+    learned = operator(symbol="dissipative", biases=["conservation"])
+    build.upward(learned, u.flatten().tolist())
+    list(regress(learned, decaying((1, 5)), 200))
+    kappa = torch.arange(1, 5, dtype=torch.float64)
+    with torch.no_grad():
+        change = torch.fft.rfft(learned(u[None, :, None])[:, :, 0])[..., 1:5] / torch.fft.rfft(u)[:, 1:5]
+    assert (change.mean(1) / torch.expm1(-0.02 * kappa**2) - 1).abs().max() < 1e-2
 
 
 def test_regression_learns_the_operator_and_says_how_well():

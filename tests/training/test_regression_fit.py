@@ -114,6 +114,28 @@ def test_moments_learn_one_step_in_time_too(folder, heat_file):
     assert np.median(np.abs(g / np.expm1(-(kappa**2) * 0.01) - 1), 0).max() < 0.1  # noise of the frames
 
 
+@pytest.mark.parametrize(("particles", "bias"), [("file", 0.02), ("null", 0.15)])
+def test_walkers_counted_in_wide_cells_diffuse_as_they_do(folder, particles, bias):
+    # cells of h = 2π/24 look like an additional diffusivity of h²/(12 Δt) = 57 % where noise is all there is
+    words = "simulate brownian --sets 60 --walkers 1000 --steps 60 --bins 24 --dt 0.01 -o walkers.h5"
+    cli.main(words.split())
+    more = ["--data.path", "walkers.h5", "--data.targets", "null", "--data.trajectories", "60"]
+    more += ["--model.loss", "noise", "--model.biases", "[conservation, reflection]", "--model.symbol", "dissipative"]
+    fit(*more, "--model.horizons", "[2]", "--data.particles", particles)
+    model = prediction.load(last("regression"))
+    kappa = np.arange(1, 7)
+    rate = np.log1p(evaluation.gauged_symbol(model)[:, kappa].numpy().real) / -0.01
+    assert (np.median(rate / kappa**2 - 1) < 0.05) == (particles == "file")
+    assert abs(np.median(rate / kappa**2 - 1)) < 3 * bias
+
+
+def test_particles_that_no_file_knows_are_asked_for(samples, capsys):
+    with pytest.raises(SystemExit) as ended:
+        fit("--data.particles", "file")
+    assert ended.value.code == 2
+    assert "holds no histogram of walkers" in capsys.readouterr().err
+
+
 def decays(path, rates, names=("density",), walls=False):
     """Solutions of ∂ₜu = −γ κ² u for single modes, one trajectory for each rate, with γ as a scalar of the file."""
     x = (np.arange(24) + 0.5) / 24 * (1.0 if walls else 2 * np.pi)
