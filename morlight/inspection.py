@@ -16,16 +16,19 @@ from morlight.operators import (
     SpectralOperator,
     System,
     TensorProduct,
+    build,
     fix,
     generator,
     nearest_power,
     shells,
 )
 from morlight.operators.bases import Basis
+from morlight.operators.closed_form import PowerLaw, identified, power_law
 from morlight.plots import Reading
 from morlight.prediction import Model
 
 POINTS = 201  # of u at which h is told
+MISFIT = 0.1  # relative deviation from a closed form up to which it is told
 
 
 class Term(NamedTuple):
@@ -71,8 +74,8 @@ def inspect(model: Model) -> dict[str, Any]:
             "conserved": bool(terms) and all(_conserves(term) for term in terms),
             "terms": [_told(term) for term in terms],
             "generator": _generator_told(model, terms),
-            "identifiable_band": model.data.get("band"),
-            "closed_form": None,
+            "identifiable_band": _band(model, place),
+            "closed_form": _closed_form(model, place, terms),
         }
     return {
         "checkpoint": str(model.path),
@@ -222,6 +225,73 @@ def _generator_told(model: Model, terms: list[Term]) -> dict[str, Any] | None:
     return {"kappa": _list(plain.kappa), "real": continuum.real.tolist(), "imag": continuum.imag.tolist()}
 
 
+def _band(model: Model, place: int) -> list[float] | None:
+    """Smallest and largest |κ| about which the training data say something."""
+    if model.steady:
+        return model.data.get("band")
+    if not model.data.get("rate_errors"):
+        return None  # a checkpoint from before they were kept
+    moduli = shells(_space(model).wavenumbers)[0][0]
+    known = identified(moduli, torch.tensor(model.data["rate_errors"][place], dtype=torch.float64))
+    return None if known is None else list(known)
+
+
+def _space(model: Model) -> Basis:
+    return build.basis(model.data["points"], model.data["length"], model.data["boundaries"]).double()
+
+
+def closed_form(model: Model, place: int, terms: list[Term]) -> PowerLaw | None:
+    """The fractional diffusion with drift nearest to a model of one field and one term; None where it is none."""
+    if model.steady or len(model.data["fields"]) > 1 or len(terms) != 1 or not model.data.get("rate_errors"):
+        return None
+    term, continuum = terms[0], generator_of(model, terms)
+    if continuum is None or model.data.get("parameters"):
+        return None
+    line = term.slope[:, None] * term.u
+    bent = (term.nonlinearity - line).square().mean(1).sqrt() / line.square().mean(1).sqrt()
+    moduli, index = shells(_space(model).wavenumbers)
+    errors = torch.tensor(model.data["rate_errors"][place], dtype=torch.float64)
+    if term.kappa.shape[1] != len(errors):  # every mode by itself, and not only every |κ|
+        errors = errors[index.flatten()] * index.flatten().bincount(minlength=moduli.shape[1])[index.flatten()].sqrt()
+    found = power_law(term.kappa, continuum, errors)
+    justified = found is not None and float(found.misfit.median()) < MISFIT and float(bent.median()) < MISFIT
+    return found if justified else None
+
+
+def _closed_form(model: Model, place: int, terms: list[Term]) -> dict[str, Any] | None:
+    found = closed_form(model, place, terms)
+    if found is None:
+        return None
+    c, alpha = found.coefficient, found.exponent
+    c_sd = math.hypot(_spread(c), float(c.mean()) * found.coefficient_error)
+    alpha_sd = math.hypot(_spread(alpha), found.exponent_error)
+    name = model.data["fields"][place]
+    form = f"∂ₜ{name} = −{_number(float(c.mean()), c_sd)} (−Δ)^{_number(float(alpha.mean()) / 2, alpha_sd / 2)} {name}"
+    told: dict[str, Any] = {"coefficient": float(c.mean()), "coefficient_sd": c_sd}
+    told |= {"exponent": float(alpha.mean()), "exponent_sd": alpha_sd}
+    velocity = found.drift.mean(0)
+    sd = torch.stack([torch.tensor(_spread(v)) for v in found.drift.T]).hypot(found.drift_error)
+    if terms[0].symbol.is_complex() and bool((velocity.abs() > 3 * sd).any()):
+        numbers = [_number(float(v), float(s)) for v, s in zip(velocity, sd, strict=True)]
+        form += f" − ({', '.join(numbers)})·∇{name}"
+        told |= {"drift": velocity.tolist(), "drift_sd": sd.tolist()}
+    return {"equation": form, **told}
+
+
+def _spread(values: Float[Tensor, " R"]) -> float:
+    """Standard deviation over the realisations, 0 of a single one."""
+    return float(values.std()) if len(values) > 1 else 0.0
+
+
+def _number(value: float, sd: float) -> str:
+    """A value with the standard deviation of its last digits, 0.750(5)."""
+    if not sd > 0:
+        return f"{value:.6g}".replace("-", "−")
+    digits = max(0, 1 - math.floor(math.log10(sd)) - (sd / 10 ** math.floor(math.log10(sd)) >= 2))
+    last = round(sd * 10**digits)
+    return f"{value:.{digits}f}({last})".replace("-", "−")
+
+
 def _list(kappa: Float[Tensor, "D K"]) -> list[Any]:
     return kappa[0].tolist() if len(kappa) == 1 else kappa.T.tolist()
 
@@ -236,10 +306,13 @@ def summary(found: dict[str, Any]) -> str:
             "kappa": field["terms"][0]["kappa"],
             "real": field["terms"][0]["symbol_real"],
             "imag": field["terms"][0]["symbol_imag"],
-            "band": field["identifiable_band"],
         })  # fmt: skip
         if shown:
+            shown = {**shown, "band": field["identifiable_band"]}
             lines += _table(shown, "generator" if field["generator"] else "symbol g")
+        if field["closed_form"]:
+            low, high = field["identifiable_band"]
+            lines.append(f"  {field['closed_form']['equation']}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})")
     growth = found["growth"]
     if growth is not None:
         what = {

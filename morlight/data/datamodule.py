@@ -11,10 +11,13 @@ from torch import Tensor
 from morlight.data import trajectories
 from morlight.data.windows import WindowLoader, Windows
 from morlight.operators import build
+from morlight.operators.closed_form import by_modulus, rate_errors
 
 QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the data are
 SPECTRA = 200  # fields whose spectrum tells the band of wavenumbers
 FAINT = 1e-8  # float32 leaves rounding of 1e-14 of the strongest mode
+SAMPLED = 20_000  # windows that the noise of each mode is estimated from: 1 % of its variance
+SAMPLED_VALUES = 8_000_000  # of a field that these windows have at most: 64 MB in double precision
 VALIDATED = 2000  # windows looked at for the validation loss: its noise is then some 1e-3 of its value
 
 
@@ -150,10 +153,26 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             "high": torch.stack([v.amax(1) for v in by_field]).amax(0).tolist(),
             "digest": trajectories.digest(self.file.path),
         }
+        if not self.targets:
+            description["rate_errors"] = self._rate_errors(u, rows)
         if self.targets:
             unit = torch.stack([_square(u[row, 1:]) for row in rows]).mean(0).sqrt()
             description |= {"unit": unit.tolist(), "band": self._band(u[rows[:: 1 + len(rows) // SPECTRA], 1])}
         return description
+
+    def _rate_errors(self, u: Float[Tensor, "S T C *X"], rows: Tensor) -> list[list[float]]:
+        """What the data say about the rate of each mode of each field, by |κ|: relative standard errors."""
+        count, steps = len(rows), u.shape[1] - 1
+        if steps < 1:
+            return []
+        grid = self.file.grid
+        space = build.basis(grid.points, grid.length, grid.boundaries).double()
+        some = torch.linspace(0, count * steps - 1, min(count * steps, _fitting(u[0, 0]))).long()
+        row, frame = rows[some.div(steps, rounding_mode="floor")], some.remainder(steps)
+        return [
+            by_modulus(rate_errors(u[row, frame, c], u[row, frame + 1, c], space, count * steps), space).tolist()
+            for c in range(len(self.fields))
+        ]
 
     def _band(self, u: Float[Tensor, "n C *X"]) -> list[float]:
         """Smallest and largest |κ| > 0 of the modes with more than `FAINT` of the energy of the strongest."""
@@ -168,15 +187,16 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         """Windows of one part: train, validation or test."""
         return self._parts[part]
 
-    def sample(self, horizon: int, count: int) -> Float[Tensor, "2 B C *X"]:
-        """First and last frames of some training windows, always the same ones."""
+    def sample(self, horizon: int) -> Float[Tensor, "2 B C *X"]:
+        """First and last frames of some training windows, always the same ones, to estimate noise from."""
         windows = self._parts["train"]
         total = windows.count(horizon)
         if total == 0:
             raise ValueError(
                 f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
             )
-        return windows.at(torch.linspace(0, total - 1, min(count, total)).long(), (0, horizon))
+        count = min(_fitting(windows.frames[0]), total)
+        return windows.at(torch.linspace(0, total - 1, count).long(), (0, horizon))
 
     def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
         """Some training frames, evenly over trajectories and time, and their parameters."""
@@ -213,6 +233,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def _module(self) -> Any:
         return self.trainer.lightning_module
+
+
+def _fitting(frame: Float[Tensor, "C *X"]) -> int:
+    """Number of frames to estimate noise from: enough for 1 % of a variance, but within some memory."""
+    return max(200, min(SAMPLED, SAMPLED_VALUES // frame.numel()))
 
 
 def _square(u: Float[Tensor, "T C *X"]) -> Float[Tensor, " C"]:

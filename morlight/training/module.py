@@ -19,7 +19,6 @@ from morlight.training import curriculum
 
 LAYOUT = 1  # of what a checkpoint says under "morlight"; raised when older ones need translation
 NODES = 257  # at which the curvature of h is measured
-SAMPLED = 20_000  # windows that the noise of each mode is estimated from: 1 % of its variance
 CERTIFIED = 8  # training states at which a system is linearised
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
 
@@ -187,7 +186,7 @@ class OperatorModule(lightning.LightningModule):
         if horizon not in self._loss:
             basis = self.spectral.basis
             one, many = (
-                basis.forward(self.trainer.datamodule.sample(m, SAMPLED).to(self.device).double()) for m in (1, horizon)
+                basis.forward(self.trainer.datamodule.sample(m).to(self.device).double()) for m in (1, horizon)
             )
             factor = losses.linear_fit(one[0], one[1])
             variance = losses.residual_variance(factor, many[0], many[1], horizon)
