@@ -251,6 +251,10 @@ def closed_form(model: Model, place: int, terms: list[Term]) -> PowerLaw | None:
     bent = (term.nonlinearity - line).square().mean(1).sqrt() / line.square().mean(1).sqrt()
     moduli, index = shells(_space(model).wavenumbers)
     errors = torch.tensor(model.data["rate_errors"][place], dtype=torch.float64)
+    band = identified(moduli[0], errors)
+    if band is None:
+        return None
+    errors = torch.where((moduli[0] >= band[0]) & (moduli[0] <= band[1]), errors, torch.inf)
     if term.kappa.shape[1] != len(errors):  # every mode by itself, and not only every |κ|
         errors = errors[index.flatten()] * index.flatten().bincount(minlength=moduli.shape[1])[index.flatten()].sqrt()
     found = power_law(term.kappa, continuum, errors)

@@ -11,7 +11,6 @@ from torch import Tensor
 from morlight.data import trajectories
 from morlight.data.windows import WindowLoader, Windows
 from morlight.operators import build
-from morlight.operators.closed_form import by_modulus, rate_errors
 
 QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the data are
 SPECTRA = 200  # fields whose spectrum tells the band of wavenumbers
@@ -153,26 +152,10 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             "high": torch.stack([v.amax(1) for v in by_field]).amax(0).tolist(),
             "digest": trajectories.digest(self.file.path),
         }
-        if not self.targets:
-            description["rate_errors"] = self._rate_errors(u, rows)
         if self.targets:
             unit = torch.stack([_square(u[row, 1:]) for row in rows]).mean(0).sqrt()
             description |= {"unit": unit.tolist(), "band": self._band(u[rows[:: 1 + len(rows) // SPECTRA], 1])}
         return description
-
-    def _rate_errors(self, u: Float[Tensor, "S T C *X"], rows: Tensor) -> list[list[float]]:
-        """What the data say about the rate of each mode of each field, by |κ|: relative standard errors."""
-        count, steps = len(rows), u.shape[1] - 1
-        if steps < 1:
-            return []
-        grid = self.file.grid
-        space = build.basis(grid.points, grid.length, grid.boundaries).double()
-        some = torch.linspace(0, count * steps - 1, min(count * steps, _fitting(u[0, 0]))).long()
-        row, frame = rows[some.div(steps, rounding_mode="floor")], some.remainder(steps)
-        return [
-            by_modulus(rate_errors(u[row, frame, c], u[row, frame + 1, c], space, count * steps), space).tolist()
-            for c in range(len(self.fields))
-        ]
 
     def _band(self, u: Float[Tensor, "n C *X"]) -> list[float]:
         """Smallest and largest |κ| > 0 of the modes with more than `FAINT` of the energy of the strongest."""

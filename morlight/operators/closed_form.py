@@ -40,23 +40,25 @@ class PowerLaw(NamedTuple):
 
 
 def rate_errors(
-    first: Float[Tensor, "n *X"], second: Float[Tensor, "n *X"], basis: Basis, windows: int
+    first: Float[Tensor, "n *X"], last: Float[Tensor, "n *X"], basis: Basis, windows: int, horizon: int = 1
 ) -> Float[Tensor, "*K"]:
-    """Relative standard error of log λ(κ) from û_{j+1} = λ û_j by least squares for each mode by itself.
+    """Relative standard error of log λ(κ) from û_{j+m} = λ^m û_j by least squares for each mode by itself.
 
     Args:
         first: u_j of some windows, evenly over the data.
-        second: u_{j+1}.
+        last: u_{j+m}.
         basis: Π.
         windows: number of all windows in the data.
+        horizon: m.
     """
-    before, after = (basis.forward(u.double())[:, None] for u in (first, second))
+    before, after = (basis.forward(u.double())[:, None] for u in (first, last))
     factor = linear_fit(before, after)
     variance = residual_variance(factor, before, after, 1)[0]
     energy = before.abs().square().mean((0, 1))
-    error = (variance / (windows * energy * basis.freedom)).sqrt()
+    # windows that overlap share their noise: m of them say little more than one
+    error = (variance * horizon / (windows * energy * basis.freedom)).sqrt()
     factor = factor[0].to(torch.complex128)
-    return (error / (factor.abs() * torch.log(factor).abs())).nan_to_num(torch.inf)
+    return (error / (factor.abs() * torch.log(factor).abs())).nan_to_num(torch.inf, posinf=torch.inf)
 
 
 def by_modulus(errors: Float[Tensor, "*K"], basis: Basis) -> Float[Tensor, " S"]:
@@ -83,15 +85,15 @@ def identified(moduli: Float[Tensor, " S"], errors: Float[Tensor, " S"]) -> tupl
 def power_law(
     kappa: Float[Tensor, "D K"], generator: Complex[Tensor, "R K"], errors: Float[Tensor, " K"]
 ) -> PowerLaw | None:
-    """The power law through a generator over the modes with 0 < errors < `KNOWN`; None where it does not decay.
+    """The power law through a generator over the modes with finite errors; None where it does not decay there.
 
     Args:
         kappa: wavenumbers of the modes.
         generator: symbol of ∂ₜ at each of them.
-        errors: relative standard error of each.
+        errors: relative standard error of each, infinite for those to leave out.
     """
     modulus = kappa.square().sum(0).sqrt()
-    used = (modulus > 0) & (errors > 0) & (errors < KNOWN)
+    used = (modulus > 0) & errors.isfinite()
     kappa, modulus, errors, generator = kappa[:, used], modulus[used], errors[used], generator[:, used]
     if used.sum() < 3 or modulus.max() < 1.5 * modulus.min() or not bool((generator.real < 0).all()):
         return None

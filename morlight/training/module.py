@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.operators import Operator, SpectralOperator, build, losses, radius, symbol_growth
+from morlight.operators.closed_form import by_modulus, rate_errors
 from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.networks import DissipativeSymbol
 from morlight.operators.regression import regress
@@ -211,6 +212,22 @@ class OperatorModule(lightning.LightningModule):
         for _ in range(horizon):
             u = step(u)
         return self.loss(horizon)(u, target)
+
+    def on_fit_start(self) -> None:
+        """Keep what the data say about the rate of each mode, for those who read the model later."""
+        data, datamodule = self.hparams.data, self.trainer.datamodule
+        if data.get("targets") or data.get("rate_errors"):
+            return
+        space = build.basis(data["points"], data["length"], data["boundaries"]).double()
+        found = []
+        for m in sorted(set(self.hparams.horizons)):
+            first, last = datamodule.sample(m)
+            windows = datamodule.windows("train").count(m)
+            errors = [
+                rate_errors(u, v, space, windows, m) for u, v in zip(first.unbind(1), last.unbind(1), strict=True)
+            ]
+            found.append(torch.stack([by_modulus(error, space) for error in errors]))
+        data["rate_errors"] = torch.stack(found).amin(0).tolist()
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
