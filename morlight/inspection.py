@@ -28,7 +28,7 @@ from morlight.plots import Reading
 from morlight.prediction import Model
 
 POINTS = 201  # of u at which h is told
-MISFIT = 0.1  # relative deviation from a closed form up to which it is told
+MISFIT = 0.05  # relative deviation from a closed form up to which it is told
 
 
 class Term(NamedTuple):
@@ -110,7 +110,8 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
                 torch.stack([term.nonlinearity for term in terms], 1).numpy(),
                 power=terms[0].power,
                 steady=continuum is None,
-                band=tuple(model.data.get("band") or ()),
+                band=tuple(_band(model, place) or ()),
+                form=(_closed_form(model, place, terms) or {"equation": ""})["equation"],
             )
         )
     return found
@@ -258,8 +259,9 @@ def closed_form(model: Model, place: int, terms: list[Term]) -> PowerLaw | None:
     if term.kappa.shape[1] != len(errors):  # every mode by itself, and not only every |κ|
         errors = errors[index.flatten()] * index.flatten().bincount(minlength=moduli.shape[1])[index.flatten()].sqrt()
     found = power_law(term.kappa, continuum, errors)
-    justified = found is not None and float(found.misfit.median()) < MISFIT and float(bent.median()) < MISFIT
-    return found if justified else None
+    if found is None or max(float(found.misfit.median()), float(bent.median())) > MISFIT:
+        return None
+    return found if bool((found.exponent > 0).all()) else None
 
 
 def _closed_form(model: Model, place: int, terms: list[Term]) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ class Reading:
         power: n of the gauge h(u) ≈ uⁿ; 0 without a gauge.
         steady: whether the operator is one without time.
         band: smallest and largest |κ| that the data tell of; empty where that is not known.
+        form: closed form of the equation, where there is one.
     """
 
     field: str
@@ -39,6 +40,7 @@ class Reading:
     power: int = 1
     steady: bool = False
     band: tuple[float, ...] = ()
+    form: str = ""
 
 
 def check(path: str | Path) -> Path:
@@ -93,6 +95,10 @@ def _generator(axes: Axes, reading: Reading) -> None:
         axes.plot(reading.modulus[order], -values.real[order], color=LEARNED, lw=1, label=None if r else "learned")
     if reading.decay is not None:
         axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
+    if reading.band:
+        axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="told by the data")
+    if reading.form:
+        axes.set_title(reading.form, fontsize=9)
     decays = bool((reading.symbol.real < 0).any())  # else there is nothing that logarithms could show
     axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="−Re log(1 + g)/Δt (1/time)")
     axes.set(xscale="log", yscale="log" if decays else "linear")

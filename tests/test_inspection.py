@@ -1,5 +1,6 @@
 """`morlight inspect`: what an exact operator of known symbol and nonlinearity is told to be."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from test_checking import described, redrawn, saved
 
-from morlight import cli, inspection
+from morlight import cli, inspection, plots
 
 
 def linear(operator, slope):
@@ -34,6 +35,68 @@ def test_the_generator_is_that_of_the_linearised_increment():
     assert np.allclose(np.array(term["nonlinearity"]["h"])[:, inside], np.array(term["nonlinearity"]["u"])[inside])
     assert term["kappa"] == pytest.approx(range(9))
     assert told["conserved"] is True  # a dissipative symbol has g(0) = 0
+
+
+def power_laws(symbol, exponents, log_rates):
+    """Make the symbol the power laws exp(−e^b (κ/κ₀)^a) − 1, one for each realisation."""
+    with torch.no_grad():
+        for parameter in symbol.network.parameters():
+            parameter.zero_()
+        symbol.exponent.copy_(torch.tensor(exponents)[:, None])
+        symbol.log_rate.copy_(torch.tensor(log_rates)[:, None])
+    return symbol.scale
+
+
+def known(model, error):
+    """The model, with data that tell the rate of every mode with this relative standard error."""
+    count = model.operator.basis.points[0] // 2 + 1
+    return dataclasses.replace(model, data=model.data | {"rate_errors": [[np.inf] + [error] * (count - 1)]})
+
+
+def test_a_power_law_is_read_off_with_its_uncertainty(capsys, tmp_path):
+    model = known(redrawn(symbol="dissipative", depth=2), 1e-4)
+    linear(model.operator, 1.0)
+    R = model.realizations
+    exponents = np.linspace(1.49, 1.51, R)
+    scale = power_laws(model.operator.g, exponents, [np.log(0.1 * s) for s in np.ones(R)])
+    told = inspection.inspect(model)["fields"]["density"]
+    form = told["closed_form"]
+    assert form["exponent"] == pytest.approx(1.5, abs=1e-9)
+    assert form["exponent_sd"] == pytest.approx(exponents.std(ddof=1), rel=0.01)
+    assert form["coefficient"] == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
+    assert "drift" not in form
+    assert told["identifiable_band"] == pytest.approx([1, 8])
+    assert f"(−Δ)^{inspection._number(0.75, form['exponent_sd'] / 2)} density" in form["equation"]
+    assert form["equation"] in inspection.summary(inspection.inspect(model))
+    plots.learned(inspection.readings(model), tmp_path / "learned.png")
+
+
+@pytest.mark.parametrize("fault", ["bent h", "no power law", "unknown"])
+def test_a_closed_form_that_is_not_justified_is_not_told(fault):
+    model = known(redrawn(symbol="dissipative", depth=2), 1e-4 if fault != "unknown" else 1.0)
+    linear(model.operator, 1.0)
+    power_laws(model.operator.g, np.full(model.realizations, 1.5), np.full(model.realizations, -2.0))
+    with torch.no_grad():
+        if fault == "bent h":  # 0 below the middle of the data, and straight above
+            model.operator.h.network.offsets[0].fill_(-1.0)
+        if fault == "no power law":  # flat below the middle of the band, and steep above
+            model.operator.g.network.weights[0].fill_(4.0)
+            model.operator.g.network.weights[1].fill_(3.0)
+    assert inspection.inspect(model)["fields"]["density"]["closed_form"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "text"),
+    [
+        (0.75012, 0.0049, "0.750(5)"),
+        (-1.0, 0.013, "−1.000(13)"),
+        (1.0, 0.0099, "1.000(10)"),
+        (123.4, 30.0, "123(30)"),
+        (2.0, 0.0, "2"),
+    ],
+)
+def test_numbers_carry_the_uncertainty_of_their_last_digits(value, sd, text):
+    assert inspection._number(value, sd) == text
 
 
 def test_conserved_is_what_the_operator_does_not_what_was_said():
