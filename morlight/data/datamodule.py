@@ -1,5 +1,7 @@
 """The data module: trajectory files as batches of windows, split by trajectory."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,14 @@ import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from morlight.data import trajectories
+from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows
 from morlight.operators import build
 
+THINNED = 1_000_000  # values of each field, evenly over all trajectories, that quantiles are taken of
 QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the data are
 SPECTRA = 200  # fields whose spectrum tells the band of wavenumbers
 FAINT = 1e-8  # float32 leaves rounding of 1e-14 of the strongest mode
@@ -36,6 +41,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         particles: of which the field is a histogram with mean 1, or file where the file says so, for the noise of
             counting to be taken out (model.optimizer moments alone); right where waves shorter than the cells are
             gone after one step.
+        memory: GiB that the fields may take; those of larger files are read in blocks, again for every epoch.
     """
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
@@ -50,6 +56,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         targets: list[str] | None = None,
         parameters: list[str] | None = None,
         particles: int | str | None = None,
+        memory: float = 4.0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -63,10 +70,25 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         self.targets = tuple(self.hparams.targets or ())
         self.fields = tuple(self.hparams.fields or [name for name in self.file.fields if name not in self.targets])
         self._check()
-        u, gamma = self._read(), self._parameters()
+        gamma = self._parameters()
         rows = {part: torch.from_numpy(chosen) for part, chosen in self.split().items()}
-        self._parts = {part: Windows(u, chosen, gamma) for part, chosen in rows.items()}
-        self.description = self._describe(u, rows["train"]) | self._extremes(gamma[rows["train"]])
+        shape = (len(gamma), len(self.file.times), len(self.fields), *self.file.grid.points)
+        size = math.prod(shape) * torch.finfo(torch.get_default_dtype()).bits // 8
+        self.streamed = not self.targets and size > self.hparams.memory * 2**30
+        if self.streamed:
+            self._parts = {part: FileWindows(self._frames, shape, chosen, gamma) for part, chosen in rows.items()}
+            training = tqdm(rows["train"].tolist(), "looking through", delay=2, leave=False, unit="trajectory")
+            seen: Iterable[Tensor] = (self._frames(row, 0, shape[1]) for row in training)
+        else:
+            u = self._read()
+            self._parts = {part: Windows(u, chosen, gamma) for part, chosen in rows.items()}
+            seen = (u[row] for row in rows["train"])
+        self.description = self._describe(seen, len(rows["train"])) | self._extremes(gamma[rows["train"]])
+
+    def _frames(self, row: int, start: int, stop: int) -> Float[Tensor, "T C *X"]:
+        """Some frames of a trajectory, from the file."""
+        u = trajectories.read(self.file.path, self.fields, slice(row, row + 1), slice(start, stop))[0]
+        return torch.from_numpy(u).to(torch.get_default_dtype())
 
     def _read(self) -> Float[Tensor, "S T C *X"]:
         """All frames; where there are targets, two: the first of the fields and that of their targets."""
@@ -99,6 +121,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         if wanted is not None and not 1 <= wanted <= there:
             raise ValueError(f"{self.file.path}: data.trajectories is {wanted}, expected 1 to {there}")
         self.particles = self._counted()
+        if not self.hparams.memory > 0:
+            raise ValueError(f"data.memory is {self.hparams.memory}, expected GiB above 0")
         if self.hparams.batch < 1:
             raise ValueError(f"data.batch is {self.hparams.batch}, expected at least 1")
         if self.targets and len(self.targets) != len(self.fields):
@@ -133,11 +157,21 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return {name: np.sort(part) for name, part in
                 (("test", order[:test]), ("validation", order[test:held]), ("train", order[held:]))}  # fmt: skip
 
-    def _describe(self, u: Float[Tensor, "S T C *X"], rows: Tensor) -> dict[str, Any]:
+    def _describe(self, training: Iterable[Float[Tensor, "T C *X"]], count: int) -> dict[str, Any]:
         """All that an operator needs to know of its data, as plain values for the checkpoint."""
-        seen = slice(1) if self.targets else slice(None)  # h never sees a target
-        by_field = [u[row, seen].transpose(0, 1).flatten(1) for row in rows]
-        squares = [_square(u[row, seen]) for row in rows]
+        squares, targets, spectra, values, low, high = [], [], [], [], [], []
+        stride = 0
+        for place, u in enumerate(training):
+            seen = u[:1] if self.targets else u  # h never sees a target
+            by_field = seen.transpose(0, 1).flatten(1)
+            stride = stride or 1 + count * by_field.shape[1] // THINNED
+            values.append(by_field[:, -place * by_field.shape[1] % stride :: stride])
+            low.append(by_field.amin(1))
+            high.append(by_field.amax(1))
+            squares.append(_square(seen))
+            if self.targets:
+                targets.append(_square(u[1:]))
+                spectra += [u[1]] if place % (1 + count // SPECTRA) == 0 else []
         description = {
             "name": self.file.name,
             "fields": list(self.fields),
@@ -147,14 +181,14 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             "boundaries": list(self.file.grid.boundaries),
             "dt": self.file.dt if not self.targets else 1.0,
             "scale": torch.stack(squares).mean(0).sqrt().tolist(),
-            "values": _quantiles(_thinned(by_field)),
-            "low": torch.stack([v.amin(1) for v in by_field]).amin(0).tolist(),
-            "high": torch.stack([v.amax(1) for v in by_field]).amax(0).tolist(),
+            "values": _quantiles(torch.cat(values, 1)),
+            "low": torch.stack(low).amin(0).tolist(),
+            "high": torch.stack(high).amax(0).tolist(),
             "digest": trajectories.digest(self.file.path),
         }
         if self.targets:
-            unit = torch.stack([_square(u[row, 1:]) for row in rows]).mean(0).sqrt()
-            description |= {"unit": unit.tolist(), "band": self._band(u[rows[:: 1 + len(rows) // SPECTRA], 1])}
+            unit = torch.stack(targets).mean(0).sqrt()
+            description |= {"unit": unit.tolist(), "band": self._band(torch.stack(spectra))}
         return description
 
     def _band(self, u: Float[Tensor, "n C *X"]) -> list[float]:
@@ -178,7 +212,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             raise ValueError(
                 f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
             )
-        count = min(_fitting(windows.frames[0]), total)
+        count = min(_fitting(windows.shape), total)
         return windows.at(torch.linspace(0, total - 1, count).long(), (0, horizon))
 
     def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
@@ -187,11 +221,17 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         index = torch.linspace(0, windows.count(1) - 1, min(count, windows.count(1))).long()
         return windows.at(index, (0, 1))[0], windows.parameters(index, 1)
 
-    def train_dataloader(self) -> WindowLoader:
+    def train_dataloader(self) -> WindowLoader | PoolLoader:
         """Every window of the present horizon once, in an order that depends on seed and epoch alone."""
         stream = np.random.SeedSequence((self.hparams.seed, self.trainer.current_epoch))
-        generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
+        seed = int(stream.generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
         offsets = self._module().offsets
+        windows = self._parts["train"]
+        if isinstance(windows, FileWindows):
+            rank, world = self.trainer.global_rank, self.trainer.world_size
+            memory = int(self.hparams.memory * 2**30)
+            return PoolLoader(windows, offsets, self.hparams.batch, memory, seed, rank, world)
         order = torch.randperm(self._parts["train"].count(offsets[-1]), generator=generator)
         return self._loader("train", order, offsets)
 
@@ -218,23 +258,13 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return self.trainer.lightning_module
 
 
-def _fitting(frame: Float[Tensor, "C *X"]) -> int:
+def _fitting(shape: tuple[int, ...]) -> int:
     """Number of frames to estimate noise from: enough for 1 % of a variance, but within some memory."""
-    return max(200, min(SAMPLED, SAMPLED_VALUES // frame.numel()))
+    return max(200, min(SAMPLED, SAMPLED_VALUES // math.prod(shape)))
 
 
 def _square(u: Float[Tensor, "T C *X"]) -> Float[Tensor, " C"]:
     return u.transpose(0, 1).flatten(1).double().square().mean(1)
-
-
-def _thinned(by_field: list[Float[Tensor, "C n"]]) -> Float[Tensor, "C m"]:
-    """At most a million values of each field, evenly over all trajectories."""
-    total = sum(values.shape[1] for values in by_field)
-    stride = 1 + total // 1_000_000
-    offsets = np.cumsum([0, *(values.shape[1] for values in by_field)])
-    return torch.cat(
-        [values[:, -offset % stride :: stride] for values, offset in zip(by_field, offsets, strict=False)], 1
-    )
 
 
 def _quantiles(values: Float[Tensor, "C n"]) -> list[list[float]]:

@@ -21,9 +21,12 @@ class Windows:
         self, u: Float[Tensor, "S T C *X"], rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"] | None = None
     ) -> None:
         self.frames = u.flatten(0, 1)
+        self.shape = tuple(u.shape[2:])
         self.gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
         self.length = u.shape[1]
         self.rows = rows
+
+    shape: tuple[int, ...]  # of a frame, (C, *X)
 
     def count(self, horizon: int) -> int:
         """Number of windows with m = horizon."""
