@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def draw(data: Path, found: Mapping[str, Any], path: Path) -> None:
     """The four panels of Fig. 3: of the realisation in the middle, errors of all of them."""
-    figure = Figure(figsize=(11, 9.2), layout="constrained")
+    figure = Figure(figsize=(11, 9.2), layout="compressed")
     maps, (symbol, errors) = figure.subplots(2, 2)
     size = max(found["default"])
     models = {key: prediction.load(found[key][size]["checkpoint"]) for key in ("default", "default_free")}
@@ -61,7 +61,9 @@ def draw(data: Path, found: Mapping[str, Any], path: Path) -> None:
         title = RECIPES[key].title.removesuffix(" (default)")
         error_bars(errors, list(found[key]), curve, color=color, ls=style, marker="o", ms=4, label=title)
     errors.set(ylabel="‖Lu − ∇²u‖ / ‖∇²u‖, held out")
-    errors.legend(frameon=False, fontsize=8, handlelength=4)
+    errors.set_box_aspect(1)
+    errors.set_ylim(top=300)  # room for the legend
+    errors.legend(frameon=False, fontsize=8, handlelength=4, loc="upper right")
     plots.save(figure, path)
 
 
@@ -84,18 +86,32 @@ def sample(figure: Figure, panels: Sequence[Axes], model: prediction.Model, real
 
 def contours(axes: Axes, models: Mapping[str, prediction.Model], middle: Mapping[str, int]) -> None:
     """Re g in the gauge h(u) ≈ u over the plane of κ, out to the band of the data."""
-    handles = [Line2D([], [], color="black", ls="--", label="exact, −|κ|²")]
-    for key, color, label in (("default_free", WITHOUT, "without isotropy"), ("default", WITH, "with isotropy")):
+    handles = []
+    for key, color, width, label in (
+        ("default_free", WITHOUT, 5, "without isotropy"),
+        ("default", WITH, 1.5, "with isotropy"),
+    ):
         model = models[key]
         gauged = fix(model.spectral, torch.tensor(model.data["values"][0], dtype=torch.float64))
         kappa, g = model.spectral.basis.wavenumbers, gauged.symbol[middle[key]].real
         order = kappa[0, :, 0].argsort()
         kx, ky, values = kappa[0][order], kappa[1][order], g[order]
         for sign in (1, -1):  # Re g(−κ) = Re g(κ): the half that the transform of a real field leaves out
-            axes.contour(sign * kx, sign * ky, values, LEVELS, colors=color, linewidths=1.5, linestyles="-")
-        handles.append(Line2D([], [], color=color, label=label))
-    k = np.linspace(-BAND, BAND, 201)
-    axes.contour(k, k, -(k[:, None] ** 2 + k**2), LEVELS, colors="black", linestyles="--", linewidths=1)
+            axes.contour(
+                sign * kx,
+                sign * ky,
+                values,
+                LEVELS,
+                colors=color,
+                linewidths=width,
+                alpha=0.7 if width > 2 else 1,
+                linestyles="-",
+            )
+        handles.append(Line2D([], [], color=color, lw=width, label=label))
+    k = np.arange(-BAND, BAND + 1)
+    exact = -(k[:, None] ** 2 + k**2)
+    axes.contour(k, k, exact, LEVELS, colors="black", linestyles="--", linewidths=1)
+    handles.append(Line2D([], [], color="black", ls="--", label="exact, −|κ|²"))
     axes.set(
         xlim=(-BAND, BAND), ylim=(-BAND, BAND), box_aspect=1, xlabel="κ_x (1/length)", ylabel="κ_y (1/length)",
         title=f"Re g = {', '.join(map(str, LEVELS))}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ class Study:
         known = self.results.get(key)
         if known is not None and known["words"] == words and Path(known["checkpoint"]).exists():
             return known
-        label = f"{self.name}_{self.scale}_{key.replace('/', '_')}"
+        label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
         begun = time.perf_counter()
         run(f"morlight fit {words} --experiment {self.name} --name {label}")
         seconds = time.perf_counter() - begun
