@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from morlight.operators.biases import Conservative, Isotropic
 from morlight.operators.moments import Moments
-from morlight.operators.networks import Perceptrons
+from morlight.operators.networks import DissipativeSymbol, Perceptrons
+from morlight.operators.smoothness import Smoothness
 from morlight.operators.spectral import SpectralOperator
 
 Problem = tuple[
@@ -87,21 +88,28 @@ class LeastSquares:
         self.kappa = some.wavenumbers
         self.sizes = [self.h.start.shape[1], self.g.start.shape[1]]
         self.start = torch.cat([self.h.start, self.g.start], 1)
+        self.dissipative = any(isinstance(module, DissipativeSymbol) for module in symbol.modules())
+        self.smoothness: Smoothness | None = None
+
+    def prefer_smooth(self, weight: float) -> None:
+        """Add the curvatures of h and of ln ρ to the error (see `smoothness`)."""
+        self.smoothness = Smoothness(self, weight, dissipative=self.dissipative)
 
     def error(self, theta: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
         """Σ ‖f − L u‖² of all increments, as a share of Σ ‖f‖²."""
-        h, g = self._values(theta)
+        h, g = self.values(theta, self.u, self.kappa)
         errors = [each.error(composed(g, h @ each.slope, m)[0], h) for m, each in self.moments.items()]
+        errors += [] if self.smoothness is None else [self.smoothness.error(theta)]
         return torch.stack(errors).sum(0)
 
     def normal(self, theta: Float[Tensor, "R P"]) -> tuple[Float[Tensor, "R P P"], Float[Tensor, "R P"]]:
         """JᵀJ and Jᵀr."""
-        of_h, of_g = theta.split(self.sizes, 1)
-        h, g = self._values(theta)
-        dh = jacobian(self._nonlinearity, of_h, self.u)[..., 0]
-        dg = _number(jacobian(self._parts, of_g, self.kappa))
+        h, g = self.values(theta, self.u, self.kappa)
+        dh, dg = self.derivatives(theta, self.u, self.kappa)
         H, P = self.sizes[0], theta.shape[1]
         matrix, gradient = theta.new_zeros(len(theta), P, P), theta.new_zeros(len(theta), P)
+        if self.smoothness is not None:
+            matrix, gradient = self.smoothness.normal(theta)
         for m, each in self.moments.items():
             whole, by_g, by_slope = composed(g, h @ each.slope, m)
             through_slope = by_slope[:, None] * (dh @ each.slope)[..., None] if m > 1 else dg[:, :0]
@@ -119,9 +127,19 @@ class LeastSquares:
         for module, rows in zip((self.h, self.g), theta.split(self.sizes, 1), strict=True):
             module.write(rows)
 
-    def _values(self, theta: Float[Tensor, "R P"]) -> tuple[Float[Tensor, "R V"], Inexact[Tensor, "R K"]]:
+    def values(
+        self, theta: Float[Tensor, "R P"], u: Float[Tensor, "1 V"], kappa: Float[Tensor, "D K"]
+    ) -> tuple[Float[Tensor, "R V"], Inexact[Tensor, "R K"]]:
+        """h at values of u/scale, and g at wavenumbers."""
         of_h, of_g = theta.split(self.sizes, 1)
-        return self._nonlinearity(of_h, self.u)[..., 0], _number(self._parts(of_g, self.kappa))
+        return self._nonlinearity(of_h, u)[..., 0], _number(self._parts(of_g, kappa))
+
+    def derivatives(
+        self, theta: Float[Tensor, "R P"], u: Float[Tensor, "1 V"], kappa: Float[Tensor, "D K"]
+    ) -> tuple[Float[Tensor, "R H V"], Inexact[Tensor, "R G K"]]:
+        """Of both, with respect to the parameters of h and to those of g."""
+        of_h, of_g = theta.split(self.sizes, 1)
+        return jacobian(self._nonlinearity, of_h, u)[..., 0], _number(jacobian(self._parts, of_g, kappa))
 
     def _nonlinearity(self, theta: Float[Tensor, "R H"], u: Float[Tensor, "1 V"]) -> Float[Tensor, "R V 1"]:
         return self.h(theta, u[None, None]).flatten(1)[..., None] * self.unit
@@ -200,7 +218,9 @@ def levenberg_marquardt(
         matrix, gradient = normal(theta)
 
 
-def regress(operator: SpectralOperator, moments: Mapping[int, Moments], steps: int) -> Iterator[Float[Tensor, " R"]]:
+def regress(
+    operator: SpectralOperator, moments: Mapping[int, Moments], steps: int, smoothness: float = 0.0
+) -> Iterator[Float[Tensor, " R"]]:
     """Fit g and h of an operator, in place, to the moments of its data; yields the errors after each step.
 
     The first steps move the output layers alone: from random networks, whose product has nothing to do with the data
@@ -211,6 +231,7 @@ def regress(operator: SpectralOperator, moments: Mapping[int, Moments], steps: i
         operator: of one field and one term, without γ.
         moments: of the increments over m steps, by m, in double precision; operators without time have m = 1.
         steps: at most so many.
+        smoothness: weight of the curvatures of h and of ln ρ, as a share of the error.
     """
     exact = copy.deepcopy(operator).double().requires_grad_(False)
     shortest = LeastSquares(exact, {min(moments): moments[min(moments)]})
@@ -228,6 +249,9 @@ def regress(operator: SpectralOperator, moments: Mapping[int, Moments], steps: i
         adopt(theta)
         yield errors
     left = steps - FIRST
+    if smoothness:
+        squares = LeastSquares(exact, moments)
+        squares.prefer_smooth(smoothness * float(squares.error(theta).median()))
     stages = [(squares, left)] if len(moments) == 1 else [(shortest, min(NEXT, left)), (squares, left - NEXT)]
     for stage, count in stages:
         for everything, errors in levenberg_marquardt(theta, (stage.error, stage.normal), count):

@@ -266,7 +266,7 @@ class OperatorModule(lightning.LightningModule):
         counted = None if particles is None else counting_noise(self._gatherer.basis, particles)
         moments = dict(zip(steps, self._gatherer.moments(weights, counted), strict=True))
         optimizer = self.optimizers()
-        optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations)
+        optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations, self.hparams.smoothness)
         bar = tqdm(range(self.hparams.iterations), "least squares", delay=2, leave=False, unit="step")
         for _ in bar:
             errors = optimizer.step()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from morlight.operators import Fourier, build
+from morlight.operators import Fourier, build, losses
 from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.regression import LeastSquares, composed, jacobian, levenberg_marquardt, regress
 
@@ -110,6 +110,46 @@ def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(word
     theta = squares.start + 0.1 * noise
     slope = torch.autograd.functional.jacobian(lambda t: squares.error(t).sum(), theta)
     assert torch.allclose(squares.normal(theta)[1], slope / 2, rtol=1e-7, atol=1e-9 * float(slope.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "words", [{}, {"symbol": "dissipative"}, {"symbol": "dissipative", "biases": ["conservation", "isotropy"]}]
+)
+def test_normal_equations_of_smoothness_are_half_the_slope_of_its_error(words):
+    squares = LeastSquares(operator(**words).requires_grad_(False), moments())
+    squares.prefer_smooth(0.3)
+    noise = torch.randn(squares.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    theta = squares.start + 0.1 * noise
+    slope = torch.autograd.functional.jacobian(lambda t: squares.smoothness.error(t).sum(), theta)
+    assert torch.allclose(
+        squares.smoothness.normal(theta)[1], slope / 2, rtol=1e-7, atol=1e-9 * float(slope.abs().max())
+    )
+    assert float(slope.abs().max()) > 0
+
+
+def test_smoothness_is_that_of_the_losses():
+    learned = operator(symbol="dissipative")
+    squares = LeastSquares(learned.requires_grad_(False), decaying())
+    squares.prefer_smooth(2.0)
+    h = learned.nonlinearity(squares.smoothness.u[:, None, None] * learned.scale).flatten(1)
+    bent = losses.bending(h)
+    # of the symbol between the first and the last mode, where `bending` looks from κ₀/κ_max to κ_max/κ₀
+    kappa = squares.smoothness.kappa
+    log_rate = torch.log(-torch.log((1 + learned.g(kappa)[:, 0, 0]).abs()))
+    curved = (log_rate.diff(n=2, dim=1) / squares.smoothness.spacing**2).square().mean(1)
+    assert torch.allclose(squares.smoothness.error(squares.start), 2 * (bent + curved), rtol=1e-9)
+
+
+def test_what_the_data_do_not_say_is_smooth():
+    learned, free = operator(symbol="dissipative"), operator(symbol="dissipative")
+    for each in (learned, free):
+        build.upward(each, samples()[0].flatten().tolist())
+    list(regress(learned, decaying((1,)), 200, smoothness=1e-4))
+    list(regress(free, decaying((1,)), 200))
+    kappa = torch.arange(5, 9, dtype=torch.float64)[None]  # the data have modes up to 4
+    due = -0.02 * kappa[0] ** 2
+    off = [(torch.log1p(each.g(kappa)[:, 0, 0].real) / due - 1).abs().amax(1) for each in (learned, free)]
+    assert off[0].median() < 0.5 * off[1].median()
 
 
 @pytest.mark.parametrize("m", [1, 2, 7])
