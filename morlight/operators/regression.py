@@ -201,10 +201,11 @@ def levenberg_marquardt(
         diagonal = torch.diagonal(matrix, dim1=1, dim2=2)
         largest = torch.maximum(largest, diagonal)
         damped = matrix + torch.diag_embed(largest * damping[:, None] + 1e-12 * diagonal.amax(1, keepdim=True))
-        delta = -torch.linalg.solve_ex(damped, gradient[..., None])[0][..., 0]
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        delta = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
         expected = -2 * (gradient * delta).sum(1) - ((matrix @ delta[..., None])[..., 0] * delta).sum(1)
         tried = error(theta + delta)
-        better = tried.isfinite() & (tried < values)
+        better = (failed == 0) & tried.isfinite() & (tried < values)
         ratio = torch.where(better, (values - tried) / expected, 0.0)
         theta = torch.where(better[:, None], theta + delta, theta)
         values = torch.where(better, tried, values)

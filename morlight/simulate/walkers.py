@@ -25,7 +25,7 @@ from morlight.simulate.stable import TURN, Steps
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
 OVERSAMPLING = {1: 16, 2: 8}  # fine cells to one of the grid along each axis, for the Fourier deposit
 DEPOSITS = ("histogram", "fourier", "linear")
-BLOCK = 32_768  # walkers moved at once: what they need stays in the cache of a core
+BLOCK = 32_768  # walkers moved at once: what they need stays in the cache of a core, and torch spreads no threads
 CROWDED = 100  # times the mean count: more than the densest cell of the initial densities has
 
 
@@ -138,7 +138,7 @@ def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: 
     stop = threading.Event()
     with (
         Parts(held, dtype, None if dtype == "float32" else unit) as parts,
-        ThreadPoolExecutor(workers, initializer=_alone) as pool,
+        ThreadPoolExecutor(workers) as pool,
         tqdm(desc="simulating", total=setting.sets * setting.steps, unit="step", delay=1, smoothing=0.05) as bar,
     ):
         bar.update(setting.steps * (setting.sets - len(parts.missing)))
@@ -159,11 +159,6 @@ def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: 
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _alone() -> None:
-    """One thread for the operations of each set: the sets run side by side."""
-    torch.set_num_threads(1)
 
 
 def _check_device(device: str) -> None:
@@ -231,12 +226,16 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     cells = N * OVERSAMPLING[d] if setting.deposit == "fourier" else N
     bits = cells.bit_length() - 1
 
-    def count(x: Tensor) -> Tensor:
-        flat = torch.zeros((), dtype=torch.int32, device=x.device)
+    def flat(x: Tensor) -> Tensor:
+        place = torch.zeros((), dtype=torch.int32, device=x.device)
         for line in x:
             cell = (line >> (32 - bits)) + cells // 2 if cells == 2**bits else ((line.long() + 2**31) * cells) >> 32
-            flat = flat * cells + cell
-        return torch.bincount(flat, minlength=cells**d).view((cells,) * d)
+            place = place * cells + cell
+        return place
+
+    def count(x: Tensor) -> Tensor:
+        places = torch.cat([flat(block) for block in x.split(BLOCK, 1)]) if x.is_cpu else flat(x)
+        return torch.bincount(places, minlength=cells**d).view((cells,) * d)
 
     if setting.deposit == "histogram":
         return count
