@@ -45,9 +45,9 @@ class Study:
         self.file = self.folder / "results.json"
         self.results: dict[str, dict[str, Any]] = json.loads(self.file.read_text()) if self.file.exists() else {}
 
-    def data(self, command: str) -> Path:
+    def data(self, command: str, name: str = "") -> Path:
         """The data file that `morlight simulate COMMAND` makes, made where it is not there."""
-        path = self.folder / f"{self.name}.h5"
+        path = self.folder / f"{name or self.name}.h5"
         if not path.exists():
             run(f"morlight simulate {command} -o {path}")
         return path
