@@ -1,5 +1,6 @@
 """What several test files share: operators with every parameter redrawn, and a small file of walkers."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 
 from morlight.data import trajectories
 from morlight.operators import SpectralOperator, build
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, start without Ctrl-C
 
 MODEL = {
     "biases": [],
