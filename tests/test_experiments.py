@@ -1,11 +1,11 @@
-"""The studies of Section 4 at their small scale: everything runs, is kept, goes on where it stopped, and is drawn."""
+"""The studies at their small scale: everything runs, is kept, goes on where it stopped, and is drawn."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from experiments import burgers, laplacian
+from experiments import brownian, burgers, laplacian, levy
 from morlight import store
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -45,3 +45,19 @@ def test_study_runs_continues_and_draws_its_figure(folder, capsys, study, name):
     again = json.loads(Path(f"mlruns/studies/{name}/small/results.json").read_text())
     assert {key: again[key] for key in results} == results
     assert set(again) - set(results) == {"paper/50", "default/50"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("study", "name", "fits"), [(brownian, "brownian", 6), (levy, "levy", 27)])
+def test_studies_of_walkers_run_and_draw_all_their_figures(folder, capsys, study, name, fits):
+    study.main(["--scale", "small"])
+    shown = capsys.readouterr().out
+    results = json.loads(Path(f"mlruns/studies/{name}/small/results.json").read_text())
+    assert len(results) == fits
+    figures = list(Path(f"mlruns/studies/{name}/small").glob("*.png"))
+    assert len(figures) == {"brownian": 6, "levy": 5}[name]
+    assert min(figure.stat().st_size for figure in figures) > 20_000
+    assert {run["status"] for run in store.runs(name)} == {"FINISHED"}
+    assert {"brownian": "| claim of Sec. 5.2 |", "levy": "| learned from |"}[name] in shown
+    study.main(["--scale", "small"])
+    assert "$ morlight fit" not in capsys.readouterr().out  # everything is kept
