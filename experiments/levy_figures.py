@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from experiments.study import error_bars
 from morlight import evaluation, plots, prediction
@@ -121,6 +122,8 @@ def errors(found: Mapping[str, Any], sizes: Sequence[int], anisotropies: Sequenc
                 label = f"{name}, β = {beta:g}"
                 error_bars(axes, list(sizes), curve, color=COLORS[name], marker=marker, ls=line, ms=4, label=label)
         axes.set(title=title, xlabel="sets of walkers")
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
     axes.legend(frameon=False, fontsize=8)
     plots.save(figure, path)
 
