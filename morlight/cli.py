@@ -175,6 +175,8 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     for name, error in result["errors"].items():
         each = " ".join(f"{value:.2g}" for value in error["per_realization"])
         print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
+    for name, error in result["baselines"].get("linear", {}).items():
+        print(f"{name:<20} {error:>10.3g} {'':>10}   of a linear model of each mode by itself")
     for field, values in result["mass_drift"].items():
         print(f"drift of total {field}: {max(values):.1e} at most")
 

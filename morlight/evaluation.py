@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Inexact
+from jaxtyping import Float, Inexact, Int
 from torch import Tensor
 
 from morlight.data import trajectories
-from morlight.operators import generator, relative_error, slopes
+from morlight.operators import NoiseWeighted, generator, linear, relative_error, slopes
 from morlight.prediction import Model
 
 KAPPA = 16.0  # the band of wavenumbers over which symbols are compared
@@ -87,6 +87,7 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
     truth = torch.from_numpy(ends[None, :, 1].astype(np.float64)).flatten(1)
     errors = {"rollout_end": relative_error(torch.from_numpy(final).flatten(1), truth).tolist()}
     start = ends[:, 0]
+    baseline = _linear(model, start, steps, truth, "rollout_end")
     decay = walkers_decay(described)
     if decay is not None:
         points = described.grid.points
@@ -94,6 +95,7 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
         final = model.predict(start, round(1 / model.dt), every=round(1 / model.dt), finite=False)[:, :, -1]
         exact = square_wave(points, decay, 1.0).flatten()
         errors["square_wave_t1"] = relative_error(torch.from_numpy(final).flatten(1), exact).tolist()
+        baseline |= _linear(model, start, round(1 / model.dt), exact[None], "square_wave_t1")
         errors |= symbol_errors(model, decay)
     return {
         "checkpoint": str(model.path),
@@ -103,7 +105,64 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
         "errors": {name: summary(values) for name, values in errors.items()},
         "mass_drift": {name: drift(start[:, c], final[:, :, c]) for c, name in enumerate(fields)},
         "noise_ceiling": None,
+        "baselines": {"linear": baseline} if baseline else {},
     }
+
+
+def _linear(model: Model, u: np.ndarray, steps: int, truth: Float[Tensor, "1 n"], name: str) -> dict[str, float]:
+    """Error of the linear model of each mode by itself; nothing where the checkpoint has none."""
+    factors = linear.from_plain(model.operator, model.data.get("linear", []))
+    if not factors:
+        return {}
+    start = torch.from_numpy(u.astype(np.float64))
+    later = linear.advance(factors, start, steps)
+    found = later - start if model.steady else later
+    return {name: float(relative_error(found.flatten()[None], truth))}
+
+
+def over_linear(
+    model: Model,
+    frames: Float[Tensor, "2 n C *X"],
+    gamma: Float[Tensor, "n P"],
+    horizon: int,
+    trajectory: Int[Tensor, " n"],
+) -> dict[str, Any] | None:
+    """Mean square errors over some windows, in units of those of the linear model; None without a linear model.
+
+    Each mode is taken in the unit of the linear model's own error, since that is almost all noise where waves are
+    short. Below 1 the networks know more than a regression of each mode.
+
+    Args:
+        model: the operator.
+        frames: u_j and u_{j+m} of windows that neither of them was fitted to.
+        gamma: parameters γ.
+        horizon: m.
+        trajectory: of each window; the errors of different ones are independent.
+    """
+    factors = linear.from_plain(model.operator, model.data.get("linear", []))
+    if not factors or len(trajectory) == 0:
+        return None
+    first, last = frames.double()
+    given = gamma.numpy() if gamma.shape[1] else None
+    if model.steady:
+        found = first + torch.from_numpy(model.apply(first.numpy(), given))
+    else:
+        walk = model.predict(first.numpy(), horizon, every=horizon, finite=False, gamma=given)
+        found = torch.from_numpy(walk[:, :, -1])
+    ratios = []
+    for part in factors:
+        off = part.basis.forward((found - last)[:, :, part.places]).abs().square()
+        known = part.basis.forward(part.advance(first[:, part.places], horizon) - last[:, part.places]).abs().square()
+        unit = known.mean(0)
+        unit = unit.clamp_min(NoiseWeighted.FLOOR * unit.flatten(1).amax(1).view(-1, *[1] * (unit.ndim - 1)))
+        ratios.append(((off - known) / unit).flatten(2).mean(2))
+    excess = torch.stack(ratios).mean(0)
+    which = torch.unique(trajectory, return_inverse=True)[1]
+    each = excess.new_zeros(len(excess), int(which.max()) + 1).index_add_(1, which, excess)
+    each = each / which.bincount()
+    sd = each.std(1) / each.shape[1] ** 0.5 if each.shape[1] > 1 else torch.zeros(len(each))
+    told = summary((1 + excess.mean(1)).tolist())
+    return {"horizon": horizon, **told, "standard_error": float(sd.nan_to_num(0).median())}
 
 
 def _steady(model: Model, described: trajectories.Trajectories, rows: Sequence[int] | None) -> dict[str, Any]:
@@ -119,6 +178,7 @@ def _steady(model: Model, described: trajectories.Trajectories, rows: Sequence[i
     count = len(model.data["fields"])
     found = torch.from_numpy(model.apply(both[:, :count], parameters(model, described, rows))).flatten(1)
     truth = torch.from_numpy(both[:, count:].astype(np.float64)).flatten()
+    baseline = _linear(model, both[:, :count], 1, truth[None], "operator")
     return {
         "checkpoint": str(model.path),
         "data": str(described.path),
@@ -127,6 +187,7 @@ def _steady(model: Model, described: trajectories.Trajectories, rows: Sequence[i
         "errors": {"operator": summary(relative_error(found, truth[None]).tolist())},
         "mass_drift": {},
         "noise_ceiling": None,
+        "baselines": {"linear": baseline} if baseline else {},
     }
 
 

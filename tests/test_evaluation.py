@@ -127,3 +127,31 @@ def test_data_without_the_field_are_refused(tmp_path):
     trajectories.write(path, name="o", fields={"mass": np.ones((1, 3, 16))}, grid=GRID, times=times, provenance={})
     with pytest.raises(ValueError, match="field density is missing"):
         evaluation.evaluate(prediction.load(save(tmp_path / "model.ckpt")), path)
+
+
+def test_linear_model_of_a_checkpoint_is_a_baseline_beside_the_networks(tmp_path):
+    model = exact_model(tmp_path, rate=1.1)
+    path = heat(tmp_path, generator="brownian", generator_parameters={"alpha": 2.0})
+    assert evaluation.evaluate(model, path)["baselines"] == {}  # a checkpoint from before there was one
+    rate = torch.arange(9, dtype=torch.float64) ** 2
+    model.data["linear"] = [{"fields": [0], "real": torch.exp(-rate * model.dt).tolist(), "imag": [0.0] * 9}]
+    told = evaluation.evaluate(model, path)["baselines"]["linear"]
+    assert told["rollout_end"] < 1e-12
+    assert told["square_wave_t1"] < 1e-12
+
+
+def test_errors_over_the_linear_model_are_one_for_its_equal_and_more_for_a_wrong_rate(tmp_path):
+    decay = torch.exp(-(torch.arange(9, dtype=torch.float64) ** 2) * 0.01)
+    generator = torch.Generator().manual_seed(0)
+    u = torch.randn(40, 1, 16, generator=generator, dtype=torch.float64)
+    noise = 0.1 * torch.randn(40, 1, 16, generator=generator, dtype=torch.float64)
+    later = torch.fft.irfft(decay**4 * torch.fft.rfft(u), n=16) + noise
+    trajectory = torch.arange(40) // 10
+    found = []
+    for rate in (1.0, 1.5):
+        model = exact_model(tmp_path, rate)
+        model.data["linear"] = [{"fields": [0], "real": decay.tolist(), "imag": [0.0] * 9}]
+        found.append(evaluation.over_linear(model, torch.stack([u, later]), torch.zeros(40, 0), 4, trajectory))
+    same, wrong = found
+    assert same["median"] == pytest.approx(1, abs=1e-9)
+    assert wrong["median"] > 1 + 2 * wrong["standard_error"] > 1

@@ -172,6 +172,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             if self.targets:
                 targets.append(_square(u[1:]))
                 spectra += [u[1]] if place % (1 + count // SPECTRA) == 0 else []
+        for name, lowest, highest in zip(
+            self.fields, torch.stack(low).amin(0).tolist(), torch.stack(high).amax(0).tolist(), strict=True
+        ):
+            if lowest == highest:
+                raise ValueError(f"{self.file.path}: field '{name}' is {lowest:g} everywhere, expected one that varies")
         description = {
             "name": self.file.name,
             "fields": list(self.fields),
@@ -204,8 +209,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         """Windows of one part: train, validation or test."""
         return self._parts[part]
 
-    def sample(self, horizon: int) -> Float[Tensor, "2 B C *X"]:
-        """First and last frames of some training windows, always the same ones, to estimate noise from."""
+    def sample(self, horizon: int) -> Float[Tensor, "3 B C *X"]:
+        """Frames 0, 1 and m of some training windows, always the same ones, to estimate noise from."""
         windows = self._parts["train"]
         total = windows.count(horizon)
         if total == 0:
@@ -213,7 +218,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
                 f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
             )
         count = min(_fitting(windows.shape), total)
-        return windows.at(torch.linspace(0, total - 1, count).long(), (0, horizon))
+        return windows.at(torch.linspace(0, total - 1, count).long(), (0, 1, horizon))
 
     def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
         """Some training frames, evenly over trajectories and time, and their parameters."""

@@ -1,9 +1,10 @@
-"""Particles to a density on a periodic grid.
+"""Particles to a density on a grid.
 
 A density is ρ(x) = (V / P) Σₚ δ(x − xₚ) for P particles in the volume V, so its mean over the grid is 1. The
 histogram averages it over each cell, a linear cloud gives each particle to its two nearest centres along each axis
-by their distances; the Fourier deposit keeps its modes below the Nyquist wavenumber instead, so that derivatives see
-no cells. Sample j stands for the centre of its cell, xⱼ = (j + 1/2) h.
+by their distances; the spectral deposit keeps its modes below the Nyquist wavenumber instead, so that derivatives see
+no cells: Fourier modes on periodic axes, cosines or sines between walls. Sample j stands for the centre of its cell,
+xⱼ = (j + 1/2) h.
 """
 
 import itertools
@@ -12,26 +13,59 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
+
+from morlight.operators.bases import dct, dst, idct, idst
 
 
 def histogram(
-    positions: Float[Tensor, "D particles"], points: tuple[int, ...], length: tuple[float, ...]
-) -> Float[Tensor, "*X"]:
-    """Density of mean 1 in each cell of a periodic grid; positions outside are brought back by whole periods."""
-    if not positions.isfinite().all():
-        raise ValueError("a particle has a position that is not finite")
-    cells = [(x * (N / L)).floor().long() % N for x, N, L in zip(positions, points, length, strict=True)]
-    return density(torch.stack(cells), points)
-
-
-def fourier(
     positions: Float[Tensor, "D particles"],
     points: tuple[int, ...],
     length: tuple[float, ...],
+    boundaries: tuple[str, ...] | None = None,
+) -> Float[Tensor, "*X"]:
+    """Density of mean 1 in each cell.
+
+    Args:
+        positions: in [0, L]; on periodic axes others are brought back by whole periods.
+        points: cells along each axis.
+        length: L of each axis.
+        boundaries: PERIODIC or WALL on each axis; all periodic where left out.
+
+    Raises:
+        ValueError: where a particle is behind a wall, or nowhere.
+    """
+    if not positions.isfinite().all():
+        raise ValueError("a particle has a position that is not finite")
+    cells = []
+    for axis, (x, N, L) in enumerate(zip(positions, points, length, strict=True)):
+        cell = (x * (N / L)).floor().long()
+        if boundaries is None or boundaries[axis] == "PERIODIC":
+            cells.append(cell % N)
+            continue
+        outside = int(((x < 0) | (x > L)).sum())
+        if outside:
+            raise ValueError(
+                f"{outside} of {len(x)} particles are behind the walls of axis {'xyz'[axis]}, from"
+                f" {float(x.min()):.6g} to {float(x.max()):.6g}, expected all within 0 to {L:.6g}"
+            )
+        cells.append(cell.clamp(0, N - 1))
+    return density(torch.stack(cells), points)
+
+
+def spectral(
+    positions: Float[Tensor, "D particles"],
+    points: tuple[int, ...],
+    length: tuple[float, ...],
+    bases: tuple[str, ...] | None = None,
     oversampling: int = 16,
 ) -> Float[Tensor, "*X"]:
-    """Density of mean 1 from the Fourier modes of a finer histogram, `oversampling` cells to one along each axis."""
-    return truncate(histogram(positions, tuple(oversampling * N for N in points), length), points)
+    """Density of mean 1 from the modes of a finer histogram, `oversampling` cells to one along each axis.
+
+    Args and errors as for `histogram`, and bases: fourier, cosine or sine for each axis, all fourier where left out.
+    """
+    walls = None if bases is None else tuple("PERIODIC" if word == "fourier" else "WALL" for word in bases)
+    return truncate(histogram(positions, tuple(oversampling * N for N in points), length, walls), points, bases)
 
 
 def density(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
@@ -62,17 +96,46 @@ def cloud(cells: Float[Tensor, "D particles"], points: tuple[int, ...]) -> Float
     return total.reshape(points) * (len(total) / cells.shape[1])
 
 
-def truncate(fine: Float[Tensor, "*fine"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
-    """Samples on a coarser grid of the Fourier modes |k| < points / 2 of a histogram, the Nyquist mode dropped.
+def truncate(
+    fine: Float[Tensor, "*fine"], points: tuple[int, ...], bases: tuple[str, ...] | None = None
+) -> Float[Tensor, "*X"]:
+    """Samples on a coarser grid of the modes of a histogram below the Nyquist wavenumber of that grid.
 
-    Centres lie at (j + 1/2) h on both grids, h differs, hence the phase; the M cells of the histogram have damped mode
-    k by sinc(πk/M), which is taken back:
+    Centres lie at (j + 1/2) h on both grids, but h differs, hence the phase of Fourier modes; the M cells of the
+    histogram have damped them by sinc(πk/M), and cosines and sines of κ = πk/L by sinc(πk/2M), which is taken back:
 
-        u(xⱼ) = Σₖ cₖ / sinc(πk/M) exp(iπk (1/N − 1/M)) exp(2πikj / N),  cₖ the coefficient on the grid of M cells.
+        fourier  u(xⱼ) = Σ_|k|<N/2  cₖ / sinc(πk/M) exp(iπk (1/N − 1/M)) exp(2πikj/N)
+        cosine   u(xⱼ) = Σ_k<N cₖ / sinc(πk/2M) cos(πk (j + ½)/N),  sine alike
+
+    with the coefficients c of the M cells.
+
+    Args:
+        fine: means over the fine cells, M along each axis.
+        points: N along each axis.
+        bases: fourier, cosine or sine for each axis; all fourier where left out.
     """
-    c = torch.fft.fftn(fine, norm="forward")
-    for axis, (M, N) in enumerate(zip(fine.shape, points, strict=True)):
+    words = bases or ("fourier",) * len(points)
+    for axis, (word, N) in enumerate(zip(words, points, strict=True)):
+        if word != "fourier":
+            fine = _between_walls(fine.movedim(axis, -1), N, word).movedim(-1, axis)
+    periodic = [axis for axis, word in enumerate(words) if word == "fourier"]
+    if not periodic:
+        return fine
+    c = torch.fft.fftn(fine, dim=periodic, norm="forward")
+    for axis in periodic:
+        M, N = fine.shape[axis], points[axis]
         k = torch.fft.fftfreq(N, 1 / N, device=fine.device, dtype=fine.dtype)
         phase = torch.exp(1j * math.pi * (1 / N - 1 / M) * k) / torch.sinc(k / M) * (2 * k.abs() < N)
         c = c.index_select(axis, k.long() % M) * phase.reshape(-1, *[1] * (fine.ndim - axis - 1))
-    return torch.fft.ifftn(c, norm="forward").real
+    return torch.fft.ifftn(c, dim=periodic, norm="forward").real
+
+
+def _between_walls(fine: Float[Tensor, "*fine"], N: int, word: str) -> Float[Tensor, "*X"]:
+    """The same along the last axis, of cosines or sines."""
+    M = fine.shape[-1]
+    k = torch.arange(N, device=fine.device, dtype=fine.dtype)
+    keep = N / M / torch.sinc(k / (2 * M))
+    if word == "cosine":
+        return idct(dct(fine)[..., :N] * keep)
+    c = dst(fine)[..., : N - 1] * keep[1:]  # k from 1; the last, k = N, is the Nyquist mode
+    return idst(functional.pad(c, (0, 1)))

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.operators import Operator, SpectralOperator, build, losses, radius, symbol_growth
+from morlight.operators import Operator, SpectralOperator, build, linear, losses, radius, symbol_growth
 from morlight.operators.closed_form import by_modulus, rate_errors
 from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.networks import DissipativeSymbol
@@ -66,6 +66,7 @@ class OperatorModule(lightning.LightningModule):
         optimizer: adam, or moments: one pass over the data gathers all that the increments of one field over m
             steps say, and Levenberg–Marquardt fits g and h to it (h a nearly straight line where m > 1).
         iterations: of Levenberg–Marquardt, at most.
+        start: random, or linear: the networks are first taken to the linear model of each mode by itself.
         data: description of the training data; comes from the data module, or from a checkpoint.
     """
 
@@ -94,13 +95,18 @@ class OperatorModule(lightning.LightningModule):
         scheme: str = "explicit",
         optimizer: str = "adam",
         iterations: int = 1000,
+        start: str = "random",
         data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # the whole configuration is logged at once
         build.check(self.hparams)
         curriculum.check(horizons)
-        for key, came, known in (("loss", loss, ("noise", "points")), ("optimizer", optimizer, ("adam", "moments"))):
+        for key, came, known in (
+            ("loss", loss, ("noise", "points")),
+            ("optimizer", optimizer, ("adam", "moments")),
+            ("start", start, ("random", "linear")),
+        ):
             if came not in known:
                 raise ValueError(f"model.{key} is {came!r}, expected {' or '.join(known)}")
         if optimizer == "moments" and scheme != "explicit":
@@ -190,7 +196,7 @@ class OperatorModule(lightning.LightningModule):
                 basis.forward(self.trainer.datamodule.sample(m).to(self.device).double()) for m in (1, horizon)
             )
             factor = losses.linear_fit(one[0], one[1])
-            variance = losses.residual_variance(factor, many[0], many[1], horizon)
+            variance = losses.residual_variance(factor, many[0], many[2], horizon)
             self._loss[horizon] = losses.NoiseWeighted(basis, variance.to(self.dtype))
         return self._loss[horizon]
 
@@ -214,20 +220,34 @@ class OperatorModule(lightning.LightningModule):
         return self.loss(horizon)(u, target)
 
     def on_fit_start(self) -> None:
-        """Keep what the data say about the rate of each mode, for those who read the model later."""
+        """Keep what the data say about each mode, for those who read the model later; start there if asked to."""
         data, datamodule = self.hparams.data, self.trainer.datamodule
+        if "linear" not in data:
+            known = self._linear()
+            data["linear"] = linear.plain(known)
+            if self.hparams.start == "linear" and self.trainer.ckpt_path is None:
+                linear.start(self.operator, known, datamodule.states(CERTIFIED)[0])
         if data.get("targets") or data.get("rate_errors"):
             return
         space = build.basis(data["points"], data["length"], data["boundaries"]).double()
         found = []
         for m in sorted(set(self.hparams.horizons)):
-            first, last = datamodule.sample(m)
+            first, _, last = datamodule.sample(m)
             windows = datamodule.windows("train").count(m)
             errors = [
                 rate_errors(u, v, space, windows, m) for u, v in zip(first.unbind(1), last.unbind(1), strict=True)
             ]
             found.append(torch.stack([by_modulus(error, space) for error in errors]))
         data["rate_errors"] = torch.stack(found).amin(0).tolist()
+
+    def _linear(self) -> list[linear.Factors]:
+        """The linear model of each mode by itself, over as many steps as the windows have at most."""
+        datamodule = self.trainer.datamodule
+        if self.hparams.data.get("targets"):  # f takes the place of the increment
+            u, f, _ = datamodule.sample(1)
+            return linear.regress(self.operator, torch.stack([u, u + f, u + f]), 1)
+        m = max(self.hparams.horizons)
+        return linear.regress(self.operator, datamodule.sample(m), m)
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""

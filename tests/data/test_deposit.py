@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data.deposit import cloud, fourier, histogram, truncate
+from morlight.data.deposit import cloud, histogram, spectral, truncate
 
 GRIDS = [((12,), (2.0,)), ((16, 10), (1.0, 2 * math.pi))]
 
@@ -24,14 +24,14 @@ def test_histogram_counts_as_numpy_does(points, length):
     np.testing.assert_allclose(histogram(x, points, length), counts * math.prod(points) / x.shape[1], rtol=1e-15)
 
 
-@pytest.mark.parametrize("deposit", [histogram, fourier])
+@pytest.mark.parametrize("deposit", [histogram, spectral])
 @pytest.mark.parametrize(("points", "length"), GRIDS)
 def test_the_mean_density_is_one(deposit, points, length):
     # rounding of sums of 2000 counts and of the transform
     torch.testing.assert_close(deposit(particles(length), points, length).mean().item(), 1.0, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("deposit", [histogram, fourier])
+@pytest.mark.parametrize("deposit", [histogram, spectral])
 def test_particles_are_brought_back_by_whole_periods(deposit):
     x = torch.tensor([[0.1, 0.6, 1.3]], dtype=torch.float64)
     inside, outside = deposit(x, (8,), (2.0,)), deposit(x + torch.tensor([[-4.0, 2.0, 6.0]]), (8,), (2.0,))
@@ -73,7 +73,7 @@ def test_particles_of_a_known_density_give_it_at_the_centres_of_the_cells(axis):
     x = torch.from_numpy(np.interp(quantile, share, grid))
     spread = torch.rand(x.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 * math.pi
     both = torch.stack([x, spread] if axis == 0 else [spread, x])
-    along = fourier(both, (8, 8), (2 * math.pi, 2 * math.pi)).mean(1 - axis)
+    along = spectral(both, (8, 8), (2 * math.pi, 2 * math.pi)).mean(1 - axis)
     centres = (torch.arange(8, dtype=torch.float64) + 0.5) * 2 * math.pi / 8
     # the fine cells would damp mode 3 by 1 − sinc(3π / 128) = 9e-4, if that were not taken back
     torch.testing.assert_close(along, 1 + torch.cos(3 * (centres - 1)), rtol=0, atol=1e-4)
@@ -101,3 +101,47 @@ def test_a_linear_cloud_goes_over_the_ends_of_the_box():
 def test_a_particle_that_is_nowhere_is_refused(value):
     with pytest.raises(ValueError, match="not finite"):
         histogram(torch.tensor([[0.5, value]]), (8,), (1.0,))
+
+
+@pytest.mark.parametrize(("word", "k"), [("cosine", 0), ("cosine", 3), ("cosine", 11), ("sine", 1), ("sine", 11)])
+def test_waves_between_walls_are_the_waves_on_coarse_centres(word, k):
+    wave = torch.cos if word == "cosine" else torch.sin
+
+    def centres(N):
+        return (torch.arange(N, dtype=torch.float64) + 0.5) * math.pi / N
+
+    fine = wave(k * centres(96)) * np.sinc(k / 192)  # the mean over a cell of width π/96
+    torch.testing.assert_close(truncate(fine, (12,), (word,)), wave(k * centres(12)), rtol=0, atol=1e-13)
+
+
+def test_a_channel_may_have_walls_in_one_direction_and_none_in_the_other():
+    x = (torch.arange(64, dtype=torch.float64) + 0.5) * math.pi / 64
+    y = (torch.arange(32, dtype=torch.float64) + 0.5) * 2 * math.pi / 32
+    fine = (np.sinc(3 / 128) * torch.cos(3 * x))[:, None] * (np.sinc(2 / 32) * torch.sin(2 * y + 0.3))
+    coarse = torch.cos(3 * x.view(8, 8).mean(1))[:, None] * torch.sin(2 * y.view(8, 4).mean(1) + 0.3)
+    torch.testing.assert_close(truncate(fine, (8, 8), ("cosine", "fourier")), coarse, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("word", ["cosine", "sine"])
+def test_particles_between_walls_have_the_modes_of_their_positions(word):
+    x = particles((2.0,), 500)
+    u = spectral(x, (16,), (2.0,), (word,), oversampling=256)
+    wave = torch.cos if word == "cosine" else torch.sin
+    centres = (torch.arange(16, dtype=torch.float64) + 0.5) * 2 / 16
+    for k in (1, 5):
+        exact = 2 * wave(math.pi * k * x[0] / 2).mean()
+        found = 2 * (u * wave(math.pi * k * centres / 2)).mean()
+        assert float(found) == pytest.approx(float(exact), abs=2e-3)  # 16 · 256 cells: (πk/2M)/√P and less
+
+
+def test_particles_behind_a_wall_are_refused_and_those_at_it_are_kept():
+    x = torch.tensor([[0.0, 0.5, 2.0]], dtype=torch.float64)
+    assert histogram(x, (4,), (2.0,), ("WALL",)).tolist() == [4 / 3, 4 / 3, 0, 4 / 3]
+    with pytest.raises(ValueError, match=r"2 of 3 particles are behind the walls of axis x, from -0\.1 to 2\.5"):
+        histogram(torch.tensor([[-0.1, 0.5, 2.5]]), (4,), (2.0,), ("WALL",))
+
+
+def test_cells_without_particles_have_no_density():
+    u = histogram(torch.full((2, 5), 0.1), (4, 4), (1.0, 1.0))
+    assert u[0, 0] == 16
+    assert u.sum() == 16
