@@ -124,6 +124,8 @@ def errors(found: Mapping[str, Any], sizes: Sequence[int], anisotropies: Sequenc
         axes.set(title=title, xlabel="sets of walkers")
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
+        if what == "step":
+            axes.set_yscale("linear")  # almost all of it is noise, a few per cent apart
     axes.legend(frameon=False, fontsize=8)
     plots.save(figure, path)
 

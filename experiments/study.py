@@ -46,10 +46,12 @@ class Study:
         self.results: dict[str, dict[str, Any]] = json.loads(self.file.read_text()) if self.file.exists() else {}
 
     def data(self, command: str, name: str = "") -> Path:
-        """The data file that `morlight simulate COMMAND` makes, made where it is not there."""
+        """The data file that `morlight simulate COMMAND` makes, made where it is not there or another command's."""
         path = self.folder / f"{name or self.name}.h5"
-        if not path.exists():
+        key = f"data/{path.stem}"
+        if not path.exists() or self.results.get(key, {}).get("words") != command:
             run(f"morlight simulate {command} -o {path}")
+            self._keep(key, {"words": command})
         return path
 
     def fit(self, key: str, words: str, measure: Callable[[prediction.Model], Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,11 +65,14 @@ class Study:
         seconds = time.perf_counter() - begun
         checkpoint = newest_checkpoint(label)
         found = {"words": words, "checkpoint": str(checkpoint), "seconds": round(seconds, 1)}
-        self.results[key] = found | dict(measure(prediction.load(checkpoint)))
+        self._keep(key, found | dict(measure(prediction.load(checkpoint))))
+        return self.results[key]
+
+    def _keep(self, key: str, found: dict[str, Any]) -> None:
+        self.results[key] = found
         draft = self.file.with_suffix(".part")
         draft.write_text(json.dumps(self.results, indent=1))
         os.replace(draft, self.file)
-        return self.results[key]
 
     def publish(self, table: str, *figures: Path) -> None:
         """Print the table, and keep it and the figures in a run of the experiment."""
