@@ -43,15 +43,16 @@ class Study:
         self.folder = FOLDER / name / scale
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = self.folder / "results.json"
-        self.results: dict[str, dict[str, Any]] = json.loads(self.file.read_text()) if self.file.exists() else {}
+        self.made = self.folder / "data.json"  # the command behind each data file
+        self.results: dict[str, dict[str, Any]] = _read(self.file)
 
     def data(self, command: str, name: str = "") -> Path:
         """The data file that `morlight simulate COMMAND` makes, made where it is not there or another command's."""
         path = self.folder / f"{name or self.name}.h5"
-        key = f"data/{path.stem}"
-        if not path.exists() or self.results.get(key, {}).get("words") != command:
+        commands = _read(self.made)
+        if not path.exists() or commands.get(path.stem) != command:
             run(f"morlight simulate {command} -o {path}")
-            self._keep(key, {"words": command})
+            _write(self.made, commands | {path.stem: command})
         return path
 
     def fit(self, key: str, words: str, measure: Callable[[prediction.Model], Mapping[str, Any]]) -> dict[str, Any]:
@@ -65,14 +66,9 @@ class Study:
         seconds = time.perf_counter() - begun
         checkpoint = newest_checkpoint(label)
         found = {"words": words, "checkpoint": str(checkpoint), "seconds": round(seconds, 1)}
-        self._keep(key, found | dict(measure(prediction.load(checkpoint))))
+        self.results[key] = found | dict(measure(prediction.load(checkpoint)))
+        _write(self.file, self.results)
         return self.results[key]
-
-    def _keep(self, key: str, found: dict[str, Any]) -> None:
-        self.results[key] = found
-        draft = self.file.with_suffix(".part")
-        draft.write_text(json.dumps(self.results, indent=1))
-        os.replace(draft, self.file)
 
     def publish(self, table: str, *figures: Path) -> None:
         """Print the table, and keep it and the figures in a run of the experiment."""
@@ -83,6 +79,16 @@ class Study:
             tracker.log_artifact(path)
         tracker.finalize("success")
         print(f"\n{table}\n\nFigures: {', '.join(map(str, figures))}; results of every fit: {self.file}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(values, indent=1))
+    os.replace(draft, path)
 
 
 def error_bars(axes: Axes, sizes: list[int], errors: list[list[float]], **style: Any) -> None:
