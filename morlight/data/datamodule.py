@@ -61,6 +61,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         super().__init__()
         self.save_hyperparameters(logger=False)
         self._parts: dict[str, Windows] = {}
+        self._samples: dict[int, Tensor] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Read the file once, whatever the stage."""
@@ -165,7 +166,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             seen = u[:1] if self.targets else u  # h never sees a target
             by_field = seen.transpose(0, 1).flatten(1)
             stride = stride or 1 + count * by_field.shape[1] // THINNED
-            values.append(by_field[:, -place * by_field.shape[1] % stride :: stride])
+            values.append(by_field[:, -place * by_field.shape[1] % stride :: stride].clone())  # not a view of it all
             low.append(by_field.amin(1))
             high.append(by_field.amax(1))
             squares.append(_square(seen))
@@ -211,14 +212,16 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def sample(self, horizon: int) -> Float[Tensor, "3 B C *X"]:
         """Frames 0, 1 and m of some training windows, always the same ones, to estimate noise from."""
-        windows = self._parts["train"]
-        total = windows.count(horizon)
-        if total == 0:
-            raise ValueError(
-                f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
-            )
-        count = min(_fitting(windows.shape), total)
-        return windows.at(torch.linspace(0, total - 1, count).long(), (0, 1, horizon))
+        if horizon not in self._samples:
+            windows = self._parts["train"]
+            total = windows.count(horizon)
+            if total == 0:
+                raise ValueError(
+                    f"{self.file.path}: {windows.length} frames are too few for model.horizons up to {horizon}"
+                )
+            index = torch.linspace(0, total - 1, min(_fitting(windows.shape), total)).long()
+            self._samples[horizon] = windows.at(index, (0, 1, horizon))
+        return self._samples[horizon]
 
     def states(self, count: int) -> tuple[Float[Tensor, "n C *X"], Float[Tensor, "n P"]]:
         """Some training frames, evenly over trajectories and time, and their parameters."""

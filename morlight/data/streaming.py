@@ -134,12 +134,16 @@ class PoolLoader:
 
     def _pool(self, blocks: list[tuple[int, int]], size: int) -> Pool:
         horizon = self.offsets[-1]
-        frames, first, trajectory = [], [], []
-        place = 0
-        for row, start in blocks:
-            stop = min(start + size, self.windows.length - horizon)
-            frames.append(self.windows.read(row, start, stop + horizon))
-            first.append(torch.arange(place, place + stop - start))
-            trajectory.append(torch.full((stop - start,), row))
-            place += len(frames[-1])
-        return Pool(torch.cat(frames), torch.cat(first), torch.cat(trajectory))
+        stops = [min(start + size, self.windows.length - horizon) for _, start in blocks]
+        counts = torch.tensor([stop - start for (_, start), stop in zip(blocks, stops, strict=True)])
+        places = (counts + horizon).cumsum(0) - counts - horizon
+        frames: Tensor | None = None
+        for (row, start), stop, place in zip(blocks, stops, places.tolist(), strict=True):
+            block = self.windows.read(row, start, stop + horizon)
+            if frames is None:  # at once, since two copies would need twice the memory
+                frames = block.new_empty(int((counts + horizon).sum()), *block.shape[1:])
+            frames[place : place + len(block)] = block
+        assert frames is not None
+        within = torch.cat([torch.arange(count) for count in counts.tolist()])
+        rows = torch.tensor([row for row, _ in blocks])
+        return Pool(frames, within + places.repeat_interleave(counts), rows.repeat_interleave(counts))

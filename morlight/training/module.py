@@ -192,11 +192,11 @@ class OperatorModule(lightning.LightningModule):
             return self._points
         if horizon not in self._loss:
             basis = self.spectral.basis
-            one, many = (
-                basis.forward(self.trainer.datamodule.sample(m).to(self.device).double()) for m in (1, horizon)
+            first, next_, last = (
+                basis.forward(u.to(self.device).double()) for u in self.trainer.datamodule.sample(horizon)
             )
-            factor = losses.linear_fit(one[0], one[1])
-            variance = losses.residual_variance(factor, many[0], many[2], horizon)
+            factor = losses.linear_fit(first, next_)
+            variance = losses.residual_variance(factor, first, last, horizon)
             self._loss[horizon] = losses.NoiseWeighted(basis, variance.to(self.dtype))
         return self._loss[horizon]
 
