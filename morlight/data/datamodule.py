@@ -160,22 +160,25 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def _describe(self, training: Iterable[Float[Tensor, "T C *X"]], count: int) -> dict[str, Any]:
         """All that an operator needs to know of its data, as plain values for the checkpoint."""
-        squares, targets, spectra, values, low, high = [], [], [], [], [], []
-        stride = 0
+        squares, targets, spectra = [], [], []
+        stride = filled = 0
         for place, u in enumerate(training):
             seen = u[:1] if self.targets else u  # h never sees a target
             by_field = seen.transpose(0, 1).flatten(1)
-            stride = stride or 1 + count * by_field.shape[1] // THINNED
-            values.append(by_field[:, -place * by_field.shape[1] % stride :: stride].clone())  # not a view of it all
-            low.append(by_field.amin(1))
-            high.append(by_field.amax(1))
+            if place == 0:
+                stride = 1 + count * by_field.shape[1] // THINNED
+                # all of it at once: small pieces between the large ones would keep these from being used again
+                values = u.new_empty(len(by_field), count * (by_field.shape[1] // stride + 1))
+                low, high = by_field.amin(1), by_field.amax(1)
+            thinned = by_field[:, -place * by_field.shape[1] % stride :: stride]
+            values[:, filled : filled + thinned.shape[1]] = thinned
+            filled += thinned.shape[1]
+            low, high = torch.minimum(low, by_field.amin(1)), torch.maximum(high, by_field.amax(1))
             squares.append(_square(seen))
             if self.targets:
                 targets.append(_square(u[1:]))
                 spectra += [u[1]] if place % (1 + count // SPECTRA) == 0 else []
-        for name, lowest, highest in zip(
-            self.fields, torch.stack(low).amin(0).tolist(), torch.stack(high).amax(0).tolist(), strict=True
-        ):
+        for name, lowest, highest in zip(self.fields, low.tolist(), high.tolist(), strict=True):
             if lowest == highest:
                 raise ValueError(f"{self.file.path}: field '{name}' is {lowest:g} everywhere, expected one that varies")
         description = {
@@ -187,9 +190,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             "boundaries": list(self.file.grid.boundaries),
             "dt": self.file.dt if not self.targets else 1.0,
             "scale": torch.stack(squares).mean(0).sqrt().tolist(),
-            "values": _quantiles(torch.cat(values, 1)),
-            "low": torch.stack(low).amin(0).tolist(),
-            "high": torch.stack(high).amax(0).tolist(),
+            "values": _quantiles(values[:, :filled]),
+            "low": low.tolist(),
+            "high": high.tolist(),
             "digest": trajectories.digest(self.file.path),
         }
         if self.targets:
