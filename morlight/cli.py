@@ -35,6 +35,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"morlight {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _simulate(commands)
+    _deposit(commands)
     for task, text in TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     _predict(commands)
@@ -58,6 +59,7 @@ def _simulate(commands: Any) -> None:
         ("levy", 819_200, 64, "flights with α-stable steps in a periodic plane (Sec. 5.2.3)"),
     ):
         _walkers(simulate, system, walkers, bins, text)
+    _channels(simulate, "lj", "a Lennard-Jones fluid driven along a channel, by LAMMPS (Sec. 6)")
     for system, points, text in (
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
@@ -119,6 +121,118 @@ def _run_fields(options: argparse.Namespace) -> None:
 
     draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
     draw(options.output, Fields(options.samples, options.points, options.band), seed=options.seed)
+
+
+def _channels(simulate: Any, system: str, text: str) -> None:
+    these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    if system == "lj":
+        these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
+    else:
+        these.add_argument("--concentration", type=float, nargs="+", default=[0.15], help="c, share of large ones")
+        these.add_argument("--radius", type=float, nargs="+", default=[2.5], help="d of the large ones")
+    these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
+    these.add_argument("--seeds", type=_number, default=1, help="runs of each system, an ensemble")
+    these.add_argument("--seed", type=_number, default=1, help="of the first of them")
+    for name, meaning in (
+        ("atoms", "of the fluid, roughly"),
+        ("width", "of the channel"),
+        ("temperature", "of the thermostat"),
+        ("force", "on every atom, along the channel"),
+        ("every", "steps from frame to frame"),
+        ("average", "steps that a frame is the average of"),
+    ):
+        these.add_argument(f"--{name}", type=float, help=f"{meaning}; that of the deck where left out")
+    these.add_argument("--frames", type=_number, default=40, help="frames after the first")
+    these.add_argument("--bins", type=_number, default=80, help="across the channel")
+    these.add_argument("--jobs", type=_number, default=1, help="runs at once")
+    these.add_argument("--threads", type=_number, default=1, help="OpenMP threads a run")
+    these.add_argument("--ranks", type=_number, default=1, help="MPI processes a run")
+    these.add_argument("--runs", metavar="FOLDER", help="where the runs are kept; beside the file where left out")
+    these.set_defaults(run=_run_channels)
+
+
+def _run_channels(options: argparse.Namespace) -> None:
+    from morlight.simulate import channels
+
+    system = {"lj": channels.LJ, "colloid": channels.COLLOID}[options.system]
+    given = [getattr(options, name) for name in system.parameters]
+    gammas = list(channels.grid(system)) if options.grid else list(itertools.product(*given))
+    names = ("atoms", "width", "temperature", "force", "every", "average")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    whole = {name: int(value) for name, value in settings.items() if name in ("atoms", "every", "average")}
+    sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
+    seeds = range(options.seed, options.seed + options.seeds)
+    ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)
+    channels.simulate(options.output, ensemble, options.runs)
+
+
+def _deposit(commands: Any) -> None:
+    these = commands.add_parser("deposit", help="particles or averages over cells, from files, to a trajectory file")
+    these.add_argument(
+        "files", nargs="+", metavar="FILE", help="dumps of LAMMPS, fix ave/chunk, H5MD, …; each a trajectory"
+    )
+    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    these.add_argument(
+        "--fields", default="density",
+        help="any of density, momentum, momentum_x, momentum_y, momentum_z, density_temperature, with commas",
+    )  # fmt: skip
+    these.add_argument("--bins", type=_number, nargs="+", default=[64], help="cells along each axis (default 64)")
+    these.add_argument("--axis", nargs="+", default=["x"], help="one or two of x, y, z (default x)")
+    these.add_argument(
+        "--bounds", type=float, nargs="+", help="lower and upper end of each axis; the box where left out"
+    )
+    these.add_argument("--walls", nargs="*", help="axes between walls; those that are not periodic where left out")
+    these.add_argument("--species", nargs="+", metavar="NAME=TYPE,…", help="fields of their own for some types")
+    these.add_argument("--mass", nargs="+", metavar="TYPE=MASS", help="of each type (default 1)")
+    these.add_argument("--kernel", choices=("histogram", "linear", "spectral"), default="histogram")
+    these.add_argument("--flow", default="y", help="direction of momentum (default y)")
+    these.add_argument("--average", type=_number, default=1, help="frames that make one (default 1)")
+    these.add_argument("--timestep", type=float, default=1.0, help="time of a step, where the file counts steps")
+    these.add_argument("--drop-outside", action="store_true", help="leave out particles outside the bounds")
+    these.add_argument("--changing", action="store_true", help="accept that the number of particles changes")
+    these.add_argument("--columns", nargs="+", metavar="FIELD=COLUMN", help="of a file of fix ave/chunk")
+    these.add_argument("--normalize", action="store_true", help="scale length and total time to 1")
+    these.add_argument("--series", action="store_true", help="the files are one trajectory, one after the other")
+    these.add_argument("--mean", action="store_true", help="average the trajectories, with the error of the mean")
+    these.add_argument("--scalar", nargs="+", metavar="NAME=V,…", help="parameters γ, one value a trajectory")
+    these.set_defaults(run=_run_deposit)
+
+
+def _run_deposit(options: argparse.Namespace) -> None:
+    from morlight.data.ingest import Deposit, convert
+
+    bounds = options.bounds
+    if bounds is not None and len(bounds) != 2 * len(options.axis):
+        raise BadInput(f"--bounds has {len(bounds)} numbers, expected a lower and an upper end for each axis")
+    how = Deposit(
+        fields=options.fields.split(","),
+        bins=tuple(options.bins),
+        axes=options.axis,
+        bounds=None if bounds is None else list(zip(bounds[::2], bounds[1::2], strict=True)),
+        walls=options.walls,
+        species=_pairs("--species", options.species, lambda text: [int(word) for word in text.split(",")]),
+        masses={int(kind): mass for kind, mass in _pairs("--mass", options.mass, float).items()},
+        columns=_pairs("--columns", options.columns, str),
+        **{name: getattr(options, name) for name in ("kernel", "flow", "average", "timestep", "drop_outside")},
+        **{name: getattr(options, name) for name in ("changing", "normalize")},
+    )
+    scalars = _pairs("--scalar", options.scalar, lambda text: [float(word) for word in text.split(",")])
+    convert(options.files, options.output, how, series=options.series, mean=options.mean, parameters=scalars)
+
+
+def _pairs(flag: str, words: Sequence[str] | None, read: Any) -> dict[str, Any]:
+    """NAME=VALUE as a mapping."""
+    found = {}
+    for word in words or []:
+        name, equals, value = word.partition("=")
+        try:
+            if not (name and equals):
+                raise ValueError
+            found[name] = read(value)
+        except ValueError as error:
+            raise BadInput(f"{flag} has '{word}', expected NAME=VALUE") from error
+    return found
 
 
 def _predict(commands: Any) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+FIRST = b"# Chunk-averaged data"
 HEADING = ("Chunk", "Row")  # first word of the line that names the columns; Row in fix ave/time
 
 
@@ -44,6 +45,12 @@ class Chunks:
         if name not in self.columns:
             raise ValueError(f"{self.path}: there is no column '{name}'; the file has {', '.join(self.columns)}")
         return self.values[..., self.columns.index(name)]
+
+
+def knows(path: Path) -> bool:
+    """Whether a file begins as these do."""
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        return file.read(len(FIRST)) == FIRST
 
 
 def read(path: str | Path) -> Chunks:

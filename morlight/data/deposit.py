@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from morlight.operators.bases import dct, dst, idct, idst
 
+KERNELS = ("histogram", "linear", "spectral")
+OVERSAMPLING = 16  # fine cells to one of the grid along each axis, for the spectral deposit
+
 
 def histogram(
     positions: Float[Tensor, "D particles"],
@@ -35,6 +38,49 @@ def histogram(
     Raises:
         ValueError: where a particle is behind a wall, or nowhere.
     """
+    return density(_cells(positions, points, length, boundaries), points)
+
+
+def sums(
+    positions: Float[Tensor, "D particles"],
+    weights: Float[Tensor, "F particles"],
+    points: tuple[int, ...],
+    length: tuple[float, ...],
+    boundaries: tuple[str, ...],
+    kernel: str = "histogram",
+) -> Float[Tensor, "F *X"]:
+    """Σₚ wₚ δ(x − xₚ), such as a number density for w = 1 or a momentum density for w = m v.
+
+    Args:
+        positions, points, length, boundaries: as for `histogram`.
+        weights: wₚ, one row for each field.
+        kernel: histogram, the mean over each cell; linear, shared between the nearest centres; or spectral, the modes
+            below the Nyquist wavenumber, cosines between walls.
+
+    Raises:
+        ValueError: as `histogram`.
+    """
+    volume = math.prod(L / N for L, N in zip(length, points, strict=True))
+    if kernel == "linear":
+        _cells(positions, points, length, boundaries)  # complains
+        cells = positions * positions.new_tensor([[N / L] for N, L in zip(points, length, strict=True)])
+        return torch.stack([_cloud(cells, w, points, boundaries) for w in weights]) / volume
+    finer = tuple(N * OVERSAMPLING for N in points) if kernel == "spectral" else points
+    flat = _flat(_cells(positions, finer, length, boundaries), finer)
+    counts = torch.stack([torch.bincount(flat, w, minlength=math.prod(finer)).reshape(finer) for w in weights])
+    if kernel == "histogram":
+        return counts / volume
+    bases = tuple("fourier" if boundary == "PERIODIC" else "cosine" for boundary in boundaries)
+    return torch.stack([truncate(u, points, bases) for u in counts]) * (OVERSAMPLING ** len(points) / volume)
+
+
+def _cells(
+    positions: Float[Tensor, "D particles"],
+    points: tuple[int, ...],
+    length: tuple[float, ...],
+    boundaries: tuple[str, ...] | None,
+) -> Int[Tensor, "D particles"]:
+    """The cell of each particle along each axis."""
     if not positions.isfinite().all():
         raise ValueError("a particle has a position that is not finite")
     cells = []
@@ -50,7 +96,7 @@ def histogram(
                 f" {float(x.min()):.6g} to {float(x.max()):.6g}, expected all within 0 to {L:.6g}"
             )
         cells.append(cell.clamp(0, N - 1))
-    return density(torch.stack(cells), points)
+    return torch.stack(cells)
 
 
 def spectral(
@@ -58,7 +104,7 @@ def spectral(
     points: tuple[int, ...],
     length: tuple[float, ...],
     bases: tuple[str, ...] | None = None,
-    oversampling: int = 16,
+    oversampling: int = OVERSAMPLING,
 ) -> Float[Tensor, "*X"]:
     """Density of mean 1 from the modes of a finer histogram, `oversampling` cells to one along each axis.
 
@@ -70,11 +116,16 @@ def spectral(
 
 def density(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
     """Density of mean 1 of particles that lie in the given cells (float64: counts are exact)."""
+    counts = torch.bincount(_flat(cells, points), minlength=math.prod(points)).reshape(points)
+    return counts.double() * (counts.numel() / cells.shape[1])
+
+
+def _flat(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Int[Tensor, " particles"]:
+    """Number of each particle's cell among all."""
     flat = cells[0]
     for cell, N in zip(cells[1:], points[1:], strict=True):
         flat = flat * N + cell
-    counts = torch.bincount(flat, minlength=math.prod(points)).reshape(points)
-    return counts.double() * (counts.numel() / cells.shape[1])
+    return flat
 
 
 def cloud(cells: Float[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
@@ -84,16 +135,28 @@ def cloud(cells: Float[Tensor, "D particles"], points: tuple[int, ...]) -> Float
         cells: positions in units of the cells, centres at 1/2, 3/2, …; the box is periodic.
         points: number of cells along each axis.
     """
+    total = _cloud(cells, torch.ones_like(cells[0]), points, ("PERIODIC",) * len(points))
+    return total * (total.numel() / cells.shape[1])
+
+
+def _cloud(
+    cells: Float[Tensor, "D particles"],
+    weights: Float[Tensor, " particles"],
+    points: tuple[int, ...],
+    boundaries: tuple[str, ...],
+) -> Float[Tensor, "*X"]:
+    """Weights shared between the nearest centres; what a wall would cut off stays in its cell."""
     left = (cells - 0.5).floor()
     share = cells - 0.5 - left
     total = torch.zeros(math.prod(points), dtype=cells.dtype, device=cells.device)
     for corner in itertools.product((0, 1), repeat=len(points)):
-        flat, weight = left.new_zeros(left.shape[1], dtype=torch.long), torch.ones_like(left[0])
-        for axis, (side, N) in enumerate(zip(corner, points, strict=True)):
-            flat = flat * N + (left[axis].long() + side) % N
+        flat, weight = left.new_zeros(left.shape[1], dtype=torch.long), weights
+        for axis, (side, N, boundary) in enumerate(zip(corner, points, boundaries, strict=True)):
+            place = left[axis].long() + side
+            flat = flat * N + (place % N if boundary == "PERIODIC" else place.clamp(0, N - 1))
             weight = weight * (share[axis] if side else 1 - share[axis])
         total += torch.bincount(flat, weight, minlength=len(total))
-    return total.reshape(points) * (len(total) / cells.shape[1])
+    return total.reshape(points)
 
 
 def truncate(

@@ -7,14 +7,13 @@ beat it on held-out data has not earned its networks.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
-from tqdm import tqdm
 
 from morlight.operators.bases import Basis, Derivative
 from morlight.operators.losses import linear_fit
@@ -108,11 +107,13 @@ def advance(factors: Sequence[Factors], u: Float[Tensor, "B C *X"], steps: int) 
     return later
 
 
-def start(operator: Operator, factors: Sequence[Factors], states: Float[Tensor, "n C *X"], *, seed: int = 0) -> None:
+def start(
+    operator: Operator, factors: Sequence[Factors], states: Float[Tensor, "n C *X"], *, seed: int = 0
+) -> Iterator[int]:
     """Take the networks, in place, to the linear model: h(u) = u for the field itself, g = λ − 1, shared by K terms.
 
     Both are fitted by Adam, g with each mode weighted by its energy and 1 / (1 − |λ|²), what the data know of it.
-    Operators with parameters γ start alike for all of them.
+    Operators with parameters γ start alike for all of them. Gives the steps one after the other, `STEPS` for each part.
 
     Args:
         operator: fresh from `build.operator`.
@@ -136,7 +137,7 @@ def start(operator: Operator, factors: Sequence[Factors], states: Float[Tensor, 
         unit = part.scale[places].repeat_interleave(terms).view(-1, *[1] * len(part.basis.points))
         optimizer = torch.optim.Adam(part.parameters(), 3e-2)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, 1e-4)
-        for _ in tqdm(range(STEPS), "linear start", delay=2, leave=False, unit="step"):
+        for step in range(STEPS):
             optimizer.zero_grad()
             g = part.symbol(gamma)[:, 0]
             h = part.nonlinearity(u, gamma)
@@ -145,3 +146,4 @@ def start(operator: Operator, factors: Sequence[Factors], states: Float[Tensor, 
             (off + bent).backward()
             optimizer.step()
             schedule.step()
+            yield step

@@ -180,7 +180,7 @@ class Run:
         self.variables = ensemble.variables(gamma, seed)
         deck = deck_text(self.system)
         values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
-        self.every, self.blocks = int(values["every"]), int(values["blocks"])
+        self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
         self.width, self.rest = float(values["width"]), int(values["rest"])
         said = json.dumps([_commands(deck), self.variables], sort_keys=True)
         mark = hashlib.sha256(said.encode()).hexdigest()[:8]
@@ -258,7 +258,7 @@ class Run:
         frames = []
         for frame in range(self.frames + 1):
             end = (self.rest + frame) * self.every
-            steps = sorted(step for step in last if end - self.every < step <= end)
+            steps = sorted(step for step in last if end - self.average < step <= end)
             if len(steps) != self.blocks:
                 raise ValueError(f"{read.path}: frame {frame} has {len(steps)} blocks, expected {self.blocks}")
             frames.append(read.values[[last[step] for step in steps]])

@@ -226,7 +226,9 @@ class OperatorModule(lightning.LightningModule):
             known = self._linear()
             data["linear"] = linear.plain(known)
             if self.hparams.start == "linear" and self.trainer.ckpt_path is None:
-                linear.start(self.operator, known, datamodule.states(CERTIFIED)[0])
+                steps = linear.start(self.operator, known, datamodule.states(CERTIFIED)[0])
+                for _ in tqdm(steps, "linear start", linear.STEPS * len(known), delay=2, leave=False, unit="step"):
+                    pass
         if data.get("targets") or data.get("rate_errors"):
             return
         space = build.basis(data["points"], data["length"], data["boundaries"]).double()

@@ -96,7 +96,7 @@ def test_networks_started_from_the_linear_model_do_what_it_does(symbol, terms):
         return found.square().flatten(1).mean(1).sqrt() / change.square().mean().sqrt()
 
     before = error()
-    linear.start(operator.float(), known, seen[0])
+    assert len(list(linear.start(operator.float(), known, seen[0]))) == linear.STEPS
     assert before.min() > 0.5
     assert error().max() < 0.1  # small networks through a few hundred steps: a place to start
 
