@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.data import trajectories
+from morlight.data.deposit import FINER
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows
 from morlight.operators import build
@@ -38,9 +39,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         seed: of the split and of the order of the windows.
         targets: names of what an operator without time makes of each field (Eq. 7); the first frames are used.
         parameters: names of the scalars γ of the trajectories that the operator may depend on.
-        particles: of which the field is a histogram with mean 1, or file where the file says so, for the noise of
-            counting to be taken out (model.optimizer moments alone); right where waves shorter than the cells are
-            gone after one step.
+        particles: of which the field is a histogram with mean 1, or file where the file tells them and the deposit,
+            for the noise of counting to be taken out (model.optimizer moments alone); right where waves shorter than
+            the cells are gone after one step.
         memory: GiB that the fields may take; those of larger files are read in blocks, again for every epoch.
     """
 
@@ -136,13 +137,18 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             raise ValueError(f"data.validation and data.test are {shares}, expected shares ≥ 0 with a sum below 1")
 
     def _counted(self) -> int | None:
-        """Number of particles in the histograms; None where that is no concern."""
+        """Number of particles in the fields; None where that is no concern."""
         particles = self.hparams.particles
+        self.finer: int | None = None
         if particles == "file":
             made = self.file.attributes.get("generator_parameters", {})
-            particles = made.get("walkers") if made.get("deposit") == "histogram" else None
+            kind = made.get("deposit")
+            particles = made.get("walkers") if kind in ("histogram", "fourier") else None
             if particles is None:
-                raise ValueError(f"{self.file.path}: data.particles is file, which holds no histogram of walkers")
+                raise ValueError(
+                    f"{self.file.path}: data.particles is file, which holds no histogram or Fourier deposit of walkers"
+                )
+            self.finer = FINER[len(self.file.grid.points)] if kind == "fourier" else None
         if particles is not None and not (isinstance(particles, int) and particles > 0):
             raise ValueError(f"data.particles is {particles!r}, expected a number above 0, or file")
         return particles

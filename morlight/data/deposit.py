@@ -18,6 +18,7 @@ from torch.nn import functional
 from morlight.operators.bases import dct, dst, idct, idst
 
 KERNELS = ("histogram", "linear", "spectral")
+FINER = {1: 16, 2: 8}  # cells to one of the grid along each axis, for the Fourier deposit of walkers, by dimensions
 OVERSAMPLING = 16  # fine cells to one of the grid along each axis, for the spectral deposit
 
 

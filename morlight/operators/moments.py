@@ -51,19 +51,22 @@ def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Fl
     return values.scatter_(1, place, pieces)
 
 
-def counting_noise(basis: Basis, particles: int) -> Float[Tensor, "*K"]:
+def counting_noise(basis: Basis, particles: int, finer: int | None = None) -> Float[Tensor, "*K"]:
     """Variance of the aliases in a histogram of independent particles, relative to white noise of variance 1.
 
     A density of mean 1 from P particles in N cells has the variance N/P in each cell, the same in every mode, of which
-    the share ∏_d sinc²(κ_d h_d/2) belongs to the mode itself and the rest to those beyond the cells.
+    the share s = ∏_d sinc²(κ_d h_d/2) belongs to the mode itself and the rest to those beyond the cells. Modes that
+    were taken from finer cells and freed of their damping have N/P (1 − s)/s of it, with the h of those cells.
 
     Args:
         basis: Π.
         particles: P.
+        finer: cells to one of the grid along each axis, for modes of a finer histogram; None for the histogram itself.
     """
-    sizes = [L / N for L, N in zip(basis.length, basis.points, strict=True)]
+    sizes = [L / (N * (finer or 1)) for L, N in zip(basis.length, basis.points, strict=True)]
     own = [torch.sinc(kappa * h / (2 * math.pi)).square() for kappa, h in zip(basis.wavenumbers, sizes, strict=True)]
-    return math.prod(basis.points) / particles * (1 - math.prod(own[1:], start=own[0]))
+    share = math.prod(own[1:], start=own[0])
+    return math.prod(basis.points) / particles * (1 - share) / (1 if finer is None else share)
 
 
 class Gatherer:

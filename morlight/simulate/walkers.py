@@ -23,7 +23,6 @@ from morlight.data.trajectories import Grid, Parts, Trajectories
 from morlight.simulate.stable import TURN, Steps
 
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
-OVERSAMPLING = {1: 16, 2: 8}  # fine cells to one of the grid along each axis, for the Fourier deposit
 DEPOSITS = ("histogram", "fourier", "linear")
 BLOCK = 32_768  # walkers moved at once: what they need stays in the cache of a core, and torch spreads no threads
 CROWDED = 100  # times the mean count: more than the densest cell of the initial densities has
@@ -69,7 +68,7 @@ class Walkers:
             raise ValueError(f"alpha is {self.alpha}, expected more than 0 and at most 2")
         if not 0 <= self.anisotropy <= 1:
             raise ValueError(f"anisotropy is {self.anisotropy}, expected 0 to 1")
-        if self.dimensions not in OVERSAMPLING or not all(map(math.isfinite, self.drift)):
+        if self.dimensions not in deposit.FINER or not all(map(math.isfinite, self.drift)):
             raise ValueError(f"drift is {self.drift}, expected one velocity for each of one or two axes")
 
     @property
@@ -223,7 +222,7 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     d, N = setting.dimensions, setting.bins
     if setting.deposit == "linear":
         return lambda x: deposit.cloud((x.double() / TURN + 0.5) * N, (N,) * d)
-    cells = N * OVERSAMPLING[d] if setting.deposit == "fourier" else N
+    cells = N * deposit.FINER[d] if setting.deposit == "fourier" else N
     bits = cells.bit_length() - 1
 
     def flat(x: Tensor) -> Tensor:

@@ -284,8 +284,9 @@ class OperatorModule(lightning.LightningModule):
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
         noise = self.hparams.loss == "noise"
         weights = torch.stack([self.loss(m).weight[0] for m in steps]) if noise else None
-        particles = self.trainer.datamodule.particles
-        counted = None if particles is None else counting_noise(self._gatherer.basis, particles)
+        datamodule = self.trainer.datamodule
+        particles = datamodule.particles
+        counted = None if particles is None else counting_noise(self._gatherer.basis, particles, datamodule.finer)
         moments = dict(zip(steps, self._gatherer.moments(weights, counted), strict=True))
         optimizer = self.optimizers()
         optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations, self.hparams.smoothness)

@@ -160,9 +160,13 @@ def test_the_slope_is_that_of_the_straight_line_through_the_data():
     assert torch.allclose(cubic(a, moments.values) @ moments.slope, (y @ x) / (x @ x), rtol=1e-3)  # 512 values
 
 
-@pytest.mark.parametrize("basis", [Fourier(8, 2.0), Fourier((8, 6), (math.tau, 3.0)), Cosine(8, 2.0)], ids=str)
-def test_counting_noise_is_the_part_of_a_histogram_that_its_particles_do_not_explain(basis):
+SEEN = [(Fourier(8, 2.0), None), (Fourier((8, 6), (math.tau, 3.0)), None), (Cosine(8, 2.0), None), (Fourier(8, 2.0), 2)]
+
+
+@pytest.mark.parametrize(("basis", "finer"), SEEN, ids=str)
+def test_counting_noise_is_the_part_of_a_histogram_that_its_particles_do_not_explain(basis, finer):
     basis = basis.double()
+    coarse, basis = basis, basis if finer is None else Fourier(8 * finer, 2.0).double()
     P, draws = 200, 4000
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(draws, len(basis.points), P, generator=generator, dtype=torch.float64)
@@ -176,9 +180,10 @@ def test_counting_noise_is_the_part_of_a_histogram_that_its_particles_do_not_exp
     phase = torch.einsum("dk,bdp->bkp", basis.wavenumbers.flatten(1), x * torch.tensor(basis.length).double()[:, None])
     true = (torch.cos(phase) if basis.real else torch.exp(-1j * phase)).sum(2)
     explained = (seen.conj() * true).sum(0).abs().square() / (seen.abs().square().sum(0) * true.abs().square().sum(0))
-    share = counting_noise(basis, P).flatten() * P / math.prod(basis.points)
+    share = counting_noise(coarse, P, finer).flatten() * P / math.prod(coarse.points)
     assert share[0] == 0
-    assert torch.allclose(1 - explained[1:], share[1:], rtol=0, atol=0.05)  # 4000 draws
+    noise = 1 - explained if finer is None else 1 / explained - 1  # in the unit of what is seen, or of what is true
+    assert torch.allclose(noise[1 : len(share)], share[1:], rtol=0, atol=0.05)  # 4000 draws
 
 
 def test_noise_of_counting_is_taken_out_of_the_error():
