@@ -60,6 +60,7 @@ def _simulate(commands: Any) -> None:
     ):
         _walkers(simulate, system, walkers, bins, text)
     _channels(simulate, "lj", "a Lennard-Jones fluid driven along a channel, by LAMMPS (Sec. 6)")
+    _channels(simulate, "colloid", "large and small particles driven along a channel, by LAMMPS (Sec. 6)")
     for system, points, text in (
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
@@ -136,7 +137,7 @@ def _channels(simulate: Any, system: str, text: str) -> None:
     these.add_argument("--seed", type=_number, default=1, help="of the first of them")
     for name, meaning in (
         ("atoms", "of the fluid, roughly"),
-        ("width", "of the channel"),
+        *([("width", "of the channel")] if system == "lj" else [("cells", "of the lattice across the channel")]),
         ("temperature", "of the thermostat"),
         ("force", "on every atom, along the channel"),
         ("every", "steps from frame to frame"),
@@ -158,9 +159,9 @@ def _run_channels(options: argparse.Namespace) -> None:
     system = {"lj": channels.LJ, "colloid": channels.COLLOID}[options.system]
     given = [getattr(options, name) for name in system.parameters]
     gammas = list(channels.grid(system)) if options.grid else list(itertools.product(*given))
-    names = ("atoms", "width", "temperature", "force", "every", "average")
-    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    whole = {name: int(value) for name, value in settings.items() if name in ("atoms", "every", "average")}
+    names = ("atoms", "width", "cells", "temperature", "force", "every", "average")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    whole = {name: int(value) for name, value in settings.items() if name in ("atoms", "cells", "every", "average")}
     sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
     seeds = range(options.seed, options.seed + options.seeds)
     ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)

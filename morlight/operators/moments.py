@@ -56,7 +56,8 @@ def counting_noise(basis: Basis, particles: int, finer: int | None = None) -> Fl
 
     A density of mean 1 from P particles in N cells has the variance N/P in each cell, the same in every mode, of which
     the share s = ∏_d sinc²(κ_d h_d/2) belongs to the mode itself and the rest to those beyond the cells. Modes that
-    were taken from finer cells and freed of their damping have N/P (1 − s)/s of it, with the h of those cells.
+    were taken from finer cells and freed of their damping have N/P (1 − s)/s of it, with the h of those cells; those
+    at the Nyquist wavenumber are left out there, and have none.
 
     Args:
         basis: Π.
@@ -66,7 +67,11 @@ def counting_noise(basis: Basis, particles: int, finer: int | None = None) -> Fl
     sizes = [L / (N * (finer or 1)) for L, N in zip(basis.length, basis.points, strict=True)]
     own = [torch.sinc(kappa * h / (2 * math.pi)).square() for kappa, h in zip(basis.wavenumbers, sizes, strict=True)]
     share = math.prod(own[1:], start=own[0])
-    return math.prod(basis.points) / particles * (1 - share) / (1 if finer is None else share)
+    if finer is None:
+        return math.prod(basis.points) / particles * (1 - share)
+    turns = [kappa.abs() * L / math.pi for kappa, L in zip(basis.wavenumbers, basis.length, strict=True)]
+    kept = math.prod((turn < N - 0.5).to(share.dtype) for turn, N in zip(turns, basis.points, strict=True))
+    return math.prod(basis.points) / particles * (1 - share) / share * kept
 
 
 class Gatherer:

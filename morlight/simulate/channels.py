@@ -76,7 +76,7 @@ class Ensemble:
     system: System
     gammas: Sequence[tuple[float, ...]]
     seeds: Sequence[int] = (1,)
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, float | int] = field(default_factory=dict)
     frames: int = 40
     bins: int = 80
     jobs: int = 1
@@ -152,7 +152,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Trajectories
             "generator_version": __version__,
             "generator_parameters": {**ensemble.settings, "frames": ensemble.frames, "bins": ensemble.bins},
             "seed": list(ensemble.seeds),
-            "unit_length": float(values["width"]),
+            **({"unit_length": float(values["width"])} if "width" in values else {}),  # it differs between colloids
             "unit_time": time,
             "units": "lj",
             "deck": deck,
@@ -181,7 +181,7 @@ class Run:
         deck = deck_text(self.system)
         values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
         self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
-        self.width, self.rest = float(values["width"]), int(values["rest"])
+        self.width, self.rest = values.get("width"), int(values["rest"])
         said = json.dumps([_commands(deck), self.variables], sort_keys=True)
         mark = hashlib.sha256(said.encode()).hexdigest()[:8]
         told = "_".join(f"{name}{value:g}" for name, value in zip(self.system.parameters, gamma, strict=True))
@@ -238,8 +238,10 @@ class Run:
 
     def fields(self) -> dict[str, Float[np.ndarray, "T N"]]:
         """Fields of the file, and beside each the standard error of its frames from their blocks."""
-        side = float((self.folder / "geometry.txt").read_text().split()[-1])
-        volume = self.width / self.bins * side**2
+        words = (self.folder / "geometry.txt").read_text().split()
+        told = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+        width = float(self.width or told["width"])
+        volume = width / self.bins * told["side"] ** 2
         found = {}
         for species in self.system.species:
             path = self.folder / self.system.profile(species)
