@@ -1,0 +1,117 @@
+"""`morlight predict`, `evaluate`, `inspect` and `check`: what one does with a checkpoint."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from morlight.commands.parsing import number, plain
+
+
+def add(commands: Any) -> None:
+    """The four of them."""
+    _predict(commands)
+    _evaluate(commands)
+    _inspect(commands)
+    _check(commands)
+
+
+def _predict(commands: Any) -> None:
+    predict = commands.add_parser("predict", help="roll an operator out from an initial state")
+    predict.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    predict.add_argument("--initial", required=True, metavar="FILE", help="trajectory file with the initial state")
+    predict.add_argument("--trajectory", type=number, default=0, help="which trajectory of it, from 0 (default 0)")
+    predict.add_argument("--frame", type=number, default=0, help="which frame of it, from 0 (default 0)")
+    predict.add_argument("--steps", type=number, required=True, help="number of steps Δt")
+    predict.add_argument("--every", type=number, default=1, help="keep every so many steps (default 1)")
+    predict.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation"
+    )
+    predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
+    predict.set_defaults(run=_run_predict)
+
+
+def _run_predict(options: argparse.Namespace) -> None:
+    from morlight import forecast
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    forecast.write(
+        load(resolve(options.checkpoint)),
+        forecast.Start(options.initial, options.trajectory, options.frame),
+        options.steps,
+        every=options.every,
+        output=options.output,
+        plot=options.plot,
+    )
+
+
+def _evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser("evaluate", help="errors of an operator on a trajectory file")
+    evaluate.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    evaluate.add_argument(
+        "--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data"
+    )
+    evaluate.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    evaluate.set_defaults(run=_run_evaluate)
+
+
+def _run_evaluate(options: argparse.Namespace) -> None:
+    from morlight.evaluation import evaluate
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    result = evaluate(load(resolve(options.checkpoint)), options.data)
+    if options.json:
+        print(json.dumps(plain(result), allow_nan=False))
+        return
+    print(f"{result['checkpoint']} on {result['data']}, {result['realizations']} realisations")
+    print(f"{'error':<20} {'median':>10} {'min':>10}   each")
+    for name, error in result["errors"].items():
+        each = " ".join(f"{value:.2g}" for value in error["per_realization"])
+        print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
+    for name, error in result["baselines"].get("linear", {}).items():
+        print(f"{name:<20} {error:>10.3g} {'':>10}   of a linear model of each mode by itself")
+    for field, values in result["mass_drift"].items():
+        print(f"drift of total {field}: {max(values):.1e} at most")
+
+
+def _inspect(commands: Any) -> None:
+    inspect = commands.add_parser("inspect", help="what was learned: symbol, nonlinearity, generator, growth")
+    inspect.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    inspect.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    inspect.add_argument("--plot", metavar="FILE", help="figure of symbols and nonlinearities")
+    inspect.set_defaults(run=_run_inspect)
+
+
+def _run_inspect(options: argparse.Namespace) -> None:
+    from morlight import inspection, plots
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    if options.plot:
+        plots.check(options.plot)
+    model = load(resolve(options.checkpoint))
+    found = inspection.inspect(model)
+    if options.plot:
+        plots.learned(inspection.readings(model), options.plot)
+    print(json.dumps(plain(found), allow_nan=False) if options.json else inspection.summary(found))
+
+
+def _check(commands: Any) -> None:
+    check = commands.add_parser("check", help="symmetries and laws of an operator, those promised and others")
+    check.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
+    check.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    check.set_defaults(run=_run_check)
+
+
+def _run_check(options: argparse.Namespace) -> None:
+    from morlight import checking
+    from morlight.prediction import load
+    from morlight.store import resolve
+
+    found = checking.check(load(resolve(options.checkpoint)))
+    print(json.dumps(plain(found), allow_nan=False) if options.json else checking.summary(found))
+    if names := checking.broken(found):
+        print(f"morlight: {found['checkpoint']}: promised and broken: {', '.join(names)}", file=sys.stderr)
+        sys.exit(1)
