@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.commands import deposit, models, simulate, store
+from morlight.commands import data, deposit, models, simulate, store
 from morlight.commands.parsing import BadInput, Parser
 
 TASKS = {
@@ -22,6 +22,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     simulate.add(commands)
     deposit.add(commands)
+    data.add(commands)
     for task, text in TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     models.add(commands)

@@ -1,7 +1,10 @@
 """What several test files share: operators with every parameter redrawn, and a small file of walkers."""
 
+import os
 import signal
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads each on two cores wait for each other
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data import trajectories
+from morlight.data import source, trajectories
 from morlight.data.deposit import FINER
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows
@@ -30,7 +30,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
     """Windows of the trajectories in one file, ready for training, validation and test.
 
     Args:
-        path: trajectory file.
+        path: trajectory file, name of a set that comes with the package, or, with `deposit`, files of particles.
         fields: names of the fields to learn; all scalar fields where left out.
         batch: windows a step, all processes together.
         validation: share of the trajectories kept for validation.
@@ -43,6 +43,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             for the noise of counting to be taken out (model.optimizer moments alone); right where waves shorter than
             the cells are gone after one step.
         memory: GiB that the fields may take; those of larger files are read in blocks, again for every epoch.
+        deposit: how files of particles or of averages (LAMMPS, H5MD, …) become fields, as for `morlight deposit`:
+            fields, bins, axes, species, …; the fields are kept beside them.
     """
 
     def __init__(  # noqa: PLR0913 - one key of a configuration each
@@ -58,17 +60,22 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         parameters: list[str] | None = None,
         particles: int | str | None = None,
         memory: float = 4.0,
+        deposit: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
         self._parts: dict[str, Windows] = {}
         self._samples: dict[int, Tensor] = {}
 
+    def prepare_data(self) -> None:
+        """Make fields of particles, in one process, before any asks for them."""
+        source.located(self.hparams.path, self.hparams.deposit)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the file once, whatever the stage."""
         if self._parts:
             return
-        self.file = trajectories.describe(self.hparams.path)
+        self.file = trajectories.describe(source.located(self.hparams.path, self.hparams.deposit))
         self.targets = tuple(self.hparams.targets or ())
         self.fields = tuple(self.hparams.fields or [name for name in self.file.fields if name not in self.targets])
         self._check()

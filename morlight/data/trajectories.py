@@ -30,6 +30,8 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Num
 
+from morlight.data import sets
+
 BOUNDARIES = ("PERIODIC", "WALL")
 SCALE = "scale_factor"  # attribute of a field stored as integers: what one of them stands for
 COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -76,14 +78,18 @@ class Trajectories:
         """Spacing Δt of the frames; nan where there is only one."""
         return float(self.times[-1] - self.times[0]) / (len(self.times) - 1) if len(self.times) > 1 else math.nan
 
+    def read(self, *fields: str) -> Float[np.ndarray, "trajectory time C *X"]:
+        """Values of the fields named, or of all."""
+        return read(self.path, fields or None)
+
 
 def describe(path: str | Path) -> Trajectories:
-    """Check a trajectory file and say what it holds.
+    """Check a trajectory file, or a set by its name, and say what it holds.
 
     Raises:
         ValueError: one sentence with the file, the key at fault and what was expected there.
     """
-    with _opened(Path(path)) as file:
+    with _opened(sets.located(path)) as file:
         return _described(file)
 
 
@@ -98,7 +104,7 @@ def read(
     Raises:
         ValueError: where `describe` would, where a field is missing, and where a value is not finite.
     """
-    with _opened(Path(path)) as file:
+    with _opened(sets.located(path)) as file:
         held = _described(file)
         components = _components(file)
         wanted = held.fields if fields is None else tuple(fields)
@@ -133,7 +139,7 @@ def read(
 
 def digest(path: str | Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a file: the same data written again have the same digest."""
-    with open(path, "rb") as file:
+    with open(sets.located(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

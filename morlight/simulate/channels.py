@@ -5,10 +5,12 @@ where it leaves the averages of each frame in blocks, its log, and a restart fil
 repeated, interrupted ones go on after their last frame, more seeds can be added to old ones.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -125,7 +127,9 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
         command = _command(ensemble)
         folder.mkdir(parents=True, exist_ok=True)
         _run_all(command, [run for run in made if not run.finished], ensemble)
-    with Writer(_held(path, ensemble, made)) as writer:
+    spent = {"core_seconds": [run.core_seconds for run in made], "lammps_version": made[0].lammps_version}
+    held = _held(path, ensemble, made)
+    with Writer(dataclasses.replace(held, attributes={**held.attributes, **spent})) as writer:
         for place, run in enumerate(made):
             writer.put(place, run.fields())
 
@@ -197,6 +201,21 @@ class Run:
     def steps(self) -> int:
         """Time steps in all."""
         return (self.rest + self.frames) * self.every
+
+    @property
+    def core_seconds(self) -> float:
+        """Time of the processor, by the log."""
+        loops = re.findall(r"^Loop time of (\S+) on (\d+) procs", self._log(), re.MULTILINE)
+        return sum(float(seconds) * int(cores) for seconds, cores in loops)
+
+    @property
+    def lammps_version(self) -> str:
+        """Of the program, by the log."""
+        found = re.search(r"^LAMMPS \((.*)\)", self._log(), re.MULTILINE)
+        return found[1] if found else "unknown"
+
+    def _log(self) -> str:
+        return (self.folder / "log.lammps").read_text(encoding="utf-8")
 
     def go(self, command: Sequence[str], tell: Callable[[int], None], stop: threading.Event) -> None:
         """Run LAMMPS from the start or from the last frame, and tell the steps done."""

@@ -31,7 +31,7 @@ class FinalReport(lightning.Callback):
         model = prediction.load(best)
         data = trainer.datamodule.file
         rows = trainer.datamodule.windows("test").rows.tolist() or list(range(min(SHOWN, data.trajectories)))
-        result = evaluation.evaluate(model, trainer.datamodule.hparams.path, rows)
+        result = evaluation.evaluate(model, data.path, rows)
         metrics: dict[str, float] = {}
         for name, error in result["errors"].items():
             metrics |= {f"{name}/median": error["median"], f"{name}/min": error["min"]}
