@@ -204,9 +204,10 @@ class Run:
 
     @property
     def core_seconds(self) -> float:
-        """Time of the processor, by the log."""
-        loops = re.findall(r"^Loop time of (\S+) on (\d+) procs", self._log(), re.MULTILINE)
-        return sum(float(seconds) * int(cores) for seconds, cores in loops)
+        """Time of the processors, by the log: of every loop the seconds, and how much of them was computed."""
+        loop = r"^Loop time of (\S+) on (\d+) procs.*?^(\S+)% CPU use"
+        found = re.findall(loop, self._log(), re.MULTILINE | re.DOTALL)
+        return sum(float(seconds) * int(processes) * float(share) / 100 for seconds, processes, share in found)
 
     @property
     def lammps_version(self) -> str:

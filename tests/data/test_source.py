@@ -25,7 +25,7 @@ def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     data.prepare_data()
     data.setup()
     paths = [tmp_path / "a.dump", tmp_path / "b.dump"]
-    convert(paths, tmp_path / "c.h5", Deposit(**HOW), parameters={"rho": [1, 2]})
+    convert(paths, tmp_path / "c.h5", Deposit(**HOW), parameters={"rho": [1.0, 2.0]})
     assert np.array_equal(trajectories.read(data.file.path), trajectories.read(tmp_path / "c.h5"))
     assert data.file.parameters["rho"].tolist() == [1, 2]
     assert data.file.path.parent == tmp_path

@@ -1,0 +1,101 @@
+"""The sets that come with the package: physics that must hold in them, whatever the seeds."""
+
+import json
+
+import numpy as np
+import pytest
+
+import morlight.data
+from experiments.channels import systems
+from morlight import cli
+from morlight.data import sets, trajectories
+from morlight.simulate import channels
+
+NAMES = ("colloid", "lj", "lj_refinement")
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {name: systems(morlight.data.open(name)) for name in NAMES}
+
+
+def test_every_system_of_the_paper_is_there_with_an_ensemble():
+    lj, colloid = morlight.data.open("lj"), morlight.data.open("colloid")
+    for held, names, due in (
+        (lj, ("density",), list(channels.grid(channels.LJ))),
+        (colloid, ("concentration", "radius"), list(channels.grid(channels.COLLOID))),
+    ):
+        gammas = list(zip(*(held.parameters[name].tolist() for name in names), strict=True))
+        assert set(gammas) == set(due)
+        seeds = {gamma: gammas.count(gamma) for gamma in due}
+        assert min(seeds.values()) >= 2  # halves of the ensemble, for the noise ceiling
+        assert (len(held.times), held.dt, held.grid.points) == (41, pytest.approx(1 / 40), (80,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_particle_is_lost(found, name):
+    assert max(one.lost() for one in found[name]) < 1e-6  # single precision
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flow_starts_at_rest_and_becomes_steady(found, name):
+    for one in found[name]:
+        flow = one.flow.mean(0)
+        assert abs(flow[0]) < 0.25 * flow[-5:].mean()
+        assert flow[-5:].mean() > 0
+        # between the two quarters that come last there is no trend beyond their scatter
+        last, before = flow[-10:], flow[-20:-10]
+        assert abs(last.mean() - before.mean()) < 5 * np.hypot(last.std(), before.std()) / np.sqrt(10) + 0.1 * flow[-1]
+
+
+def test_temperature_across_the_flow_is_held(found):
+    for one in found["lj"] + found["colloid"]:
+        mean = one.heat.sum(2) / one.density.sum(2)
+        particles = 25 if one.species else 1000  # of the large ones there are few
+        assert mean.mean() == pytest.approx(2.0, abs=0.03 + 2 * 2 / np.sqrt(41 * particles))
+
+
+def test_dense_fluid_sticks_to_the_walls_and_thin_gas_slips(found):
+    slip = [one.slip() for one in found["lj"]]  # by density, the smallest first
+    assert slip[0] > 0.3
+    assert slip[-1] < 0.15
+    assert slip[0] > 2 * slip[-1]
+
+
+def test_dense_fluid_is_layered_at_the_walls(found):
+    dense = found["lj"][-1].density[:, 10:].mean((0, 1))
+    middle = dense[30:50]
+    assert max(dense[:10].max(), dense[-10:].max()) > middle.mean() + 5 * middle.std()
+
+
+def test_sets_are_listed_and_their_cards_printed(capsys):
+    cli.main(["data", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert sorted(told) == sorted(NAMES)
+    assert told["lj"]["parameters"]["density"] == list(channels.DENSITIES)
+    cli.main(["data", "lj"])
+    assert "| ρ* = 0.005 |" in capsys.readouterr().out
+
+
+def test_a_set_is_opened_by_its_name_wherever_a_file_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert trajectories.describe("lj").path == sets.FOLDER / "lj.h5"
+    (tmp_path / "lj").write_text("a file of that name comes first")
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        trajectories.describe("lj")
+
+
+def test_an_unknown_name_is_one_sentence(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["data", "argon"])
+    assert end.value.code == 2
+    assert "there is no set and no file 'argon', expected a path or one of colloid, lj" in capsys.readouterr().err
+
+
+def test_provenance_tells_how_to_make_a_set_again():
+    for name in NAMES:
+        told = morlight.data.open(name).attributes
+        system = {"lj": channels.LJ, "colloid": channels.COLLOID}[str(told["generator"]).split()[-1]]
+        assert channels._commands(told["deck"]) == channels._commands(channels.deck_text(system))
+        assert told["lammps_version"] != "unknown"
+        assert min(told["core_seconds"]) > 0
