@@ -269,8 +269,8 @@ from the ten blocks that it is the mean of.
 in the outermost of {BINS} cells over that of the middle half, in the last {STEADY} frames; near 1 the fluid slips.
 *Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Noise of
 blocks / of seeds*: below 1 where neighbouring blocks still see the same particles in the same place, so that NAME_error
-is too small. *Noise ceiling*: standard error of the mean over the seeds, from two halves a and b of them, ‖a − b‖ / ‖a + b‖
-over {BINS} cells.
+is too small. *Noise ceiling*: standard error of the mean over the seeds, from two halves a and b of them,
+‖a − b‖ / ‖a + b‖ over {BINS} cells.
 """
 
 

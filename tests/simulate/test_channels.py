@@ -1,6 +1,7 @@
 """Real runs of LAMMPS, short: the fluid stays in its channel, flows where it is pushed, and goes on when stopped."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -84,6 +85,17 @@ def test_the_same_seed_gives_the_same_run(lj, tmp_path):
     _, _, u = lj
     _, again = simulated(tmp_path, "lj --density 0.2 --width 12 --force 0.2")
     assert np.array_equal(again["density"][0], u["density"][0])
+
+
+@pytest.mark.parametrize("cores", ["--ranks 2", "--threads 2"])
+def test_several_cores_run_the_same_fluid(tmp_path, monkeypatch, cores):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # threads that spin wait for each other on a busy machine
+    held, u = simulated(tmp_path, f"lj --density 0.5 --width 12 --force 0.2 {cores}")
+    log = next(tmp_path.glob("out.runs/*/log.lammps")).read_text()
+    assert re.search(r"on 2 procs for" if "ranks" in cores else r"2 OpenMP threads", log)
+    assert np.ptp(u["density"].mean(2)) < 1e-6
+    velocity = u["momentum"].sum(2) / u["density"].sum(2)
+    assert 0.3 < velocity[0, -1] < 2.4
 
 
 def test_interrupted_run_goes_on_after_its_last_frame(tmp_path):
