@@ -17,8 +17,10 @@ from morlight.prediction import Model
 KAPPA = 16.0  # the band of wavenumbers over which symbols are compared
 
 
-def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time: float) -> Float[Tensor, "*X"]:
-    """Truncated Fourier series of a square wave after a time, û = ∏_d c(κ_d) exp(−decay(|κ|) t) (Eq. 23, 25).
+def square_wave(
+    points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time: float, velocity: Sequence[float] = ()
+) -> Float[Tensor, "*X"]:
+    """Truncated Fourier series of a square wave after a time (Eq. 23, 25), û = ∏_d c(κ_d) exp(−(decay(|κ|) + iV·κ) t).
 
     c(κ) = −2iN/(πκ) for odd κ and 0 for even, on [0, 2π)^D with N points along each axis.
 
@@ -26,6 +28,7 @@ def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time
         points: N along each axis.
         decay: rate at which the mode with |κ| decays, in 1/time.
         time: t.
+        velocity: V of a drift along each axis; none where left out.
     """
     axes = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in points]
     kappa = torch.stack(torch.meshgrid(*axes, indexing="ij"))
@@ -33,8 +36,13 @@ def square_wave(points: tuple[int, ...], decay: Callable[[Tensor], Tensor], time
     for n, k in zip(points, kappa, strict=True):
         odd = (k % 2 == 1) & (k.abs() < n / 2)
         coefficients = coefficients * torch.where(odd, -2j * n / (math.pi * torch.where(odd, k, 1)), 0)
-    modulus = kappa.square().sum(0).sqrt()
-    return torch.fft.ifftn(coefficients * torch.exp(-decay(modulus) * time)).real
+    rate = decay(kappa.square().sum(0).sqrt()) + 1j * _turning(kappa, velocity)
+    return torch.fft.ifftn(coefficients * torch.exp(-rate * time)).real
+
+
+def _turning(kappa: Float[Tensor, "D *K"], velocity: Sequence[float]) -> Float[Tensor, "*K"]:
+    """V·κ, 0 without a drift."""
+    return sum((v * k for v, k in zip(velocity, kappa, strict=bool(velocity))), start=torch.zeros_like(kappa[0]))
 
 
 def gauge(model: Model) -> Float[Tensor, " R"]:
@@ -48,17 +56,26 @@ def gauged_symbol(model: Model) -> Inexact[Tensor, "R *K"]:
     return g * gauge(model).view(-1, *[1] * (g.ndim - 1))
 
 
-def symbol_errors(model: Model, decay: Callable[[Tensor], Tensor]) -> dict[str, list[float]]:
-    """Largest relative error over 0 < |κ| ≤ 16 of the increment exp(−decay Δt) − 1 and of the generator −decay."""
-    modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt()
+def symbol_errors(
+    model: Model, decay: Callable[[Tensor], Tensor], velocity: Sequence[float] = ()
+) -> dict[str, list[float]]:
+    """Largest relative error over 0 < |κ| ≤ 16 of the increment exp(−rate Δt) − 1 and of the generator −rate.
+
+    The rate is decay(|κ|) + iV·κ. A mode at the Nyquist wavenumber stands for κ and −κ and cannot drift.
+    """
+    basis = model.spectral.basis
+    kappa = basis.wavenumbers.double()
+    modulus = kappa.square().sum(0).sqrt()
     band = (modulus > 0) & (modulus <= KAPPA)
-    rate = decay(modulus[band])
+    for k, N, L in zip(kappa, basis.points, basis.length, strict=True):
+        band &= (k.abs() * L < math.pi * (N - 0.5)) | (not any(velocity))
+    rate = decay(modulus[band]) + 1j * _turning(kappa, velocity)[band]
     g = gauged_symbol(model)[:, band]
     increment = torch.expm1(-rate * model.dt)
     continuum = generator(g[:, None, None], model.dt)[:, 0, 0]
     return {
         "increment_kappa16": ((g - increment).abs() / increment.abs()).amax(1).tolist(),
-        "generator_kappa16": ((continuum + rate).abs() / rate).amax(1).tolist(),
+        "generator_kappa16": ((continuum + rate).abs() / rate.abs()).amax(1).tolist(),
     }
 
 
@@ -93,10 +110,11 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
         points = described.grid.points
         start = square_wave(points, decay, 0.0).numpy()[None, None]
         final = model.predict(start, round(1 / model.dt), every=round(1 / model.dt), finite=False)[:, :, -1]
-        exact = square_wave(points, decay, 1.0).flatten()
+        velocity = walkers_drift(described)
+        exact = square_wave(points, decay, 1.0, velocity).flatten()
         errors["square_wave_t1"] = relative_error(torch.from_numpy(final).flatten(1), exact).tolist()
         baseline |= _linear(model, start, round(1 / model.dt), exact[None], "square_wave_t1")
-        errors |= symbol_errors(model, decay)
+        errors |= symbol_errors(model, decay, velocity)
     return {
         "checkpoint": str(model.path),
         "data": str(path),
@@ -248,6 +266,12 @@ def walkers_decay(described: trajectories.Trajectories) -> Callable[[Tensor], Te
         return None
     alpha = float(settings["alpha"])
     return lambda modulus: modulus**alpha
+
+
+def walkers_drift(described: trajectories.Trajectories) -> tuple[float, ...]:
+    """Mean velocity V of the walkers that a file holds, along each axis."""
+    still = [0.0] * len(described.grid.points)
+    return tuple(map(float, described.attributes["generator_parameters"].get("drift", still)))
 
 
 def drift(start: np.ndarray, final: np.ndarray) -> list[float]:

@@ -74,6 +74,29 @@ def test_errors_of_the_exact_operator_vanish_whatever_the_gauge(tmp_path):
     assert result["noise_ceiling"] is None
 
 
+def test_walkers_that_drift_are_compared_with_waves_that_drift(tmp_path):
+    x, times, V = np.arange(16) * 2 * np.pi / 16, np.arange(101)[:, None] * 0.01, 0.7
+    u = 1 + 0.5 * np.exp(-times) * np.sin(x - V * times) + 0.2 * np.exp(-9 * times) * np.cos(3 * (x - V * times))
+    path = tmp_path / "drifting.h5"
+    made = {"generator": "levy", "generator_parameters": {"alpha": 2.0, "drift": [V]}}
+    trajectories.write(path, name="heat", fields={"density": u[None]}, grid=GRID, times=times[:, 0], provenance=made)
+    model = exact_model(tmp_path)
+    still = evaluation.evaluate(model, path)["errors"]
+    symbol = model.operator.g.symbol.symbol
+    with torch.no_grad():  # θ = n₂ κ/κ₀ with n₂ = −V κ₀ Δt, of which the network gives ten times
+        symbol.network.offsets[-1][:, 1] = -10 * V * symbol.scale * model.dt
+    errors = evaluation.evaluate(model, path)["errors"]
+    for name, error in errors.items():
+        assert max(error["per_realization"]) < 1e-12
+        assert min(still[name]["per_realization"]) > 0.05, name
+
+
+def test_square_wave_drifts_as_a_whole():
+    here = evaluation.square_wave((64, 32), lambda modulus: 0 * modulus, 0.0)
+    moved = evaluation.square_wave((64, 32), lambda modulus: 0 * modulus, 2.0, (2 * math.pi / 64, -4 * math.pi / 32))
+    assert torch.allclose(moved, here.roll((2, -4), (0, 1)), rtol=0, atol=1e-12)
+
+
 def test_error_of_a_wrong_rate_is_the_one_of_the_exact_solutions(tmp_path):
     path = heat(tmp_path, generator="brownian", generator_parameters={"alpha": 2.0})
     errors = evaluation.evaluate(exact_model(tmp_path, rate=1.1), path)["errors"]

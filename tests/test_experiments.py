@@ -47,6 +47,24 @@ def test_study_runs_continues_and_draws_its_figure(folder, capsys, study, name):
     assert set(again) - set(results) == {"paper/50", "default/50"}
 
 
+def test_claims_about_isotropy_are_judged_by_the_errors():
+    found = {
+        f"{name}/{beta}/{size}": {"symbol": [error, 2 * error, 3 * error], "impulse": [1.0 / (isotropic + 1)]}
+        for beta in levy.ANISOTROPIES
+        for isotropic, name in enumerate(("anisotropic", "isotropic"))
+        for size, error in {1: 0.4, 10: 0.1 if isotropic else 40.0}.items()
+    }
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in levy.claims(found, (1, 10)).splitlines()[2:]]
+    assert [line[1:] for line in lines] == [
+        ["g", "1.0…400.0, 1.0…400.0, 1.0…400.0", "no"],  # equal at one set: not better at every size
+        ["g", "400.0, 400.0, 400.0", "yes"],
+        ["g", "4.0", "no"],
+        ["the impulse", "2.0…2.0, 2.0…2.0, 2.0…2.0", "yes"],
+        ["the impulse", "2.0, 2.0, 2.0", "no"],
+        ["the impulse", "1.0", "yes"],
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("study", "name", "fits"), [(brownian, "brownian", 6), (levy, "levy", 27)])
 def test_studies_of_walkers_run_and_draw_all_their_figures(folder, capsys, study, name, fits):

@@ -37,7 +37,7 @@ def histogram(
         boundaries: PERIODIC or WALL on each axis; all periodic where left out.
 
     Raises:
-        ValueError: where a particle is behind a wall, or nowhere.
+        ValueError: where a particle is behind a wall, or nowhere, or where there is none.
     """
     return density(_cells(positions, points, length, boundaries), points)
 
@@ -59,7 +59,7 @@ def sums(
             below the Nyquist wavenumber, cosines between walls.
 
     Raises:
-        ValueError: as `histogram`.
+        ValueError: where a particle is behind a wall, or nowhere.
     """
     volume = math.prod(L / N for L, N in zip(length, points, strict=True))
     if kernel == "linear":
@@ -116,9 +116,19 @@ def spectral(
 
 
 def density(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
-    """Density of mean 1 of particles that lie in the given cells (float64: counts are exact)."""
+    """Density of mean 1 of particles that lie in the given cells (float64: counts are exact).
+
+    Raises:
+        ValueError: where there is no particle.
+    """
+    _some(cells)
     counts = torch.bincount(_flat(cells, points), minlength=math.prod(points)).reshape(points)
     return counts.double() * (counts.numel() / cells.shape[1])
+
+
+def _some(particles: Tensor) -> None:
+    if particles.shape[1] == 0:
+        raise ValueError("there is no particle, expected at least one for a density of mean 1")
 
 
 def _flat(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Int[Tensor, " particles"]:
@@ -135,7 +145,11 @@ def cloud(cells: Float[Tensor, "D particles"], points: tuple[int, ...]) -> Float
     Args:
         cells: positions in units of the cells, centres at 1/2, 3/2, …; the box is periodic.
         points: number of cells along each axis.
+
+    Raises:
+        ValueError: where there is no particle.
     """
+    _some(cells)
     total = _cloud(cells, torch.ones_like(cells[0]), points, ("PERIODIC",) * len(points))
     return total * (total.numel() / cells.shape[1])
 

@@ -103,6 +103,12 @@ def test_a_particle_that_is_nowhere_is_refused(value):
         histogram(torch.tensor([[0.5, value]]), (8,), (1.0,))
 
 
+@pytest.mark.parametrize("deposit", [histogram, spectral, lambda x, points, length: cloud(x, points)])
+def test_without_any_particle_there_is_no_density_of_mean_one(deposit):
+    with pytest.raises(ValueError, match="there is no particle, expected at least one"):
+        deposit(torch.empty(2, 0), (8, 8), (1.0, 1.0))
+
+
 @pytest.mark.parametrize(("word", "k"), [("cosine", 0), ("cosine", 3), ("cosine", 11), ("sine", 1), ("sine", 11)])
 def test_waves_between_walls_are_the_waves_on_coarse_centres(word, k):
     wave = torch.cos if word == "cosine" else torch.sin
