@@ -34,6 +34,10 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then show
 BEST_FIRST = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
 
 
+class StoreAway(ValueError):
+    """The tracking store does not answer."""
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI where set, else `mlruns/mlflow.db` under the working directory.
 
@@ -71,7 +75,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowCli
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
     except Exception as error:  # MLflow's, the database's or the operating system's
-        raise ValueError(f"{uri}: the tracking store does not answer ({short(error)})") from error
+        raise StoreAway(f"{uri}: the tracking store does not answer ({short(error)})") from error
     return client
 
 
