@@ -58,8 +58,8 @@ class SweepRun:
             for name, value in values.items():
                 client.log_metric(run_id, name, value)
                 client.log_metric(self.run_id, name, value, step=slot)
-            for key, value in tags.items():
-                client.set_tag(run_id, key, value)
+            for key, text in tags.items():
+                client.set_tag(run_id, key, text)
 
         self._try(say)
 
