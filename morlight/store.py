@@ -150,7 +150,7 @@ def experiment_id(client: "mlflow.MlflowClient", name: str, *, create: bool = Fa
 
 
 def runs(experiment: str) -> list[dict[str, Any]]:
-    """Every run of an experiment, the latest first: run_id, name, status, last metrics, params.
+    """Every run of an experiment, the latest first: run_id, name, status, last metrics, params, tags.
 
     Raises:
         ValueError: no store, no server, or no such experiment.
@@ -166,6 +166,7 @@ def runs(experiment: str) -> list[dict[str, Any]]:
                 "status": run.info.status,
                 "metrics": dict(run.data.metrics),
                 "params": dict(run.data.params),
+                "tags": dict(run.data.tags),
             }
             for run in page
         ]

@@ -261,6 +261,12 @@ class Tracker(Logger):
         self._keep(f"the data set {name}", lambda: client.log_inputs(self._run_id, datasets=inputs))
 
     @rank_zero_only
+    def describe(self, text: str) -> None:
+        """The words that MLflow shows above the run, in Markdown."""
+        client = self.experiment
+        self._keep("its description", lambda: client.set_tag(self._run_id, "mlflow.note.content", text))
+
+    @rank_zero_only
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Copy a file, or a folder with what is in it, into the run, under `folder`."""
         path, client = Path(path), self.experiment

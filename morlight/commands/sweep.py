@@ -2,15 +2,16 @@
 
 import argparse
 import json
-import sys
+import os
 from typing import Any
 
-from morlight.commands.parsing import number
+from morlight.commands.parsing import number, plain
 
 
 def add(commands: Any) -> None:
     """Both of them."""
     _sweep(commands)
+    _compare(commands)
 
 
 def _sweep(commands: Any) -> None:
@@ -43,5 +44,24 @@ def _run_sweep(options: argparse.Namespace) -> None:
     found = summary(plan, run(plan))
     if options.json:
         print(json.dumps(found, allow_nan=False))
-    elif sys.stdout is not None:
+    elif "MORLIGHT_WORKER" not in os.environ:  # the command that started this one tells
         print(lines(found))
+
+
+def _compare(commands: Any) -> None:
+    compare = commands.add_parser("compare", help="runs of an experiment, the best first")
+    compare.add_argument("experiment", nargs="?", default="morlight", help="of MLflow (default morlight)")
+    compare.add_argument(
+        "--by", metavar="METRIC",
+        help="what to judge by (default: objective, else the paper's errors, else the loss); NAME for NAME/median",
+    )  # fmt: skip
+    compare.add_argument("--largest", action="store_true", help="the largest value is the best")
+    compare.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    compare.set_defaults(run=_run_compare)
+
+
+def _run_compare(options: argparse.Namespace) -> None:
+    from morlight.leaderboard import leaderboard, lines
+
+    board = leaderboard(options.experiment, options.by, largest=options.largest)
+    print(json.dumps(plain(board), allow_nan=False) if options.json else lines(board))

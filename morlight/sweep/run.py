@@ -16,9 +16,12 @@ import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from morlight.family import register
 from morlight.sweep import study as studies
+from morlight.sweep.figures import figures
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
+from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
 from morlight.training import fit
 
@@ -59,7 +62,21 @@ def run(plan: Plan) -> optuna.Study:
             raise ValueError(f"{plan.name}: {error}") from error
         finally:
             parent.end()
+        if INDEX not in os.environ:
+            _finish(plan, study, parent)
         return study
+
+
+def _finish(plan: Plan, study: optuna.Study, parent: Parent) -> None:
+    """Figures of the study in its run, and the best trial as a registered model."""
+    with tempfile.TemporaryDirectory() as folder:
+        if figures(study, Path(folder)):
+            parent.run.keep(Path(folder))
+    best = summary(plan, study)["best"]
+    if plan.register and len(best) == 1:
+        (value,) = best[0]["values"].values()
+        version, _ = register(plan.register, best[0]["run_id"], value if plan.direction == ("minimize",) else -value)
+        print(f"models:/{plan.register}/{version}", file=sys.stderr)
 
 
 def check(plan: Plan) -> dict[str, Any]:
@@ -75,7 +92,7 @@ def check(plan: Plan) -> dict[str, Any]:
         for key in [dimension.per] * (dimension.per is not None):
             if key not in base:
                 raise ValueError(f"space.{dimension.key}.per is {key}, which is no key of `morlight fit`")
-    for dimension in plan.space:
+    for dimension in () if INDEX in os.environ else plan.space:  # else the command that started this one has done so
         ends = dimension.choices or (dimension.low, dimension.high)
         for value in ends:
             setting = {dimension.key: dimension.setting(value)}

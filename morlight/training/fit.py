@@ -3,9 +3,10 @@
 import json
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from morlight import prediction
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.family import register
+from morlight.leaderboard import JUDGED_BY
 from morlight.store import resolve
 from morlight.tracking import Tracker
 from morlight.training import curriculum, judge
@@ -64,6 +67,9 @@ class FitCLI(LightningCLI):
         parser.add_argument("--name", type=str | None, help="name of the run; the configuration's where left out")
         parser.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
         parser.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
+        parser.add_argument(
+            "--register", type=str | None, help="model of MLflow to make a version of; the best has the alias best"
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the tracker; nothing is written before the run starts."""
@@ -136,6 +142,35 @@ def check(arguments: Sequence[str], *, data: bool = False) -> dict[str, Any]:
         return joined(json.loads(cli.parser.dump(cli.config, format="json", skip_none=False)))
 
 
+def keys() -> dict[str, str]:
+    """Options of `morlight fit` and what they mean."""
+    found: dict[str, str] = {}
+
+    class Listing(FitCLI):
+        """Stops where the words would be parsed."""
+
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            """Read the parser instead."""
+            for action in parser._actions:
+                for word in action.option_strings:
+                    if word.startswith("--") and not word.endswith(("+", ".help")):
+                        found[word] = " ".join(str(action.help).split())
+            raise StopIteration
+
+    with _quiet(), suppress(StopIteration):
+        Listing(
+            OperatorModule,
+            TrajectoryDataModule,
+            save_config_callback=None,
+            seed_everything_default=False,
+            args=[],
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+    return found
+
+
 def joined(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with the keys of `morlight fit`, GROUP.KEY."""
     flat: dict[str, Any] = {}
@@ -199,6 +234,10 @@ def _fit(cli: FitCLI, path: str | None) -> None:
             f"interrupted; the same command with --name {cli.run_name} --ckpt_path last"
             " continues after the last whole epoch"
         ) from error
+    if (model := cli.config["register"]) is not None and cli.trainer.is_global_zero:
+        judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
+        version, best = register(model, str(cli.tracker.run_id), judged)
+        print(f"models:/{model}/{version}{f', models:/{model}@best' if best else ''}", file=sys.stderr)
 
 
 def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
@@ -210,15 +249,24 @@ def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoin
 
 def _announce(cli: FitCLI) -> None:
     """Config, data and where everything goes, before the first step."""
-    file = cli.datamodule.file
+    file, tracker = cli.datamodule.file, cli.tracker
     config = cli.parser.dump(cli.config, format="json", skip_none=False)
-    cli.tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
-    cli.tracker.log_text(cli.parser.dump(cli.config, skip_none=False), "config.yaml")
-    cli.tracker.log_dataset(
+    tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
+    # what repeats the run from its beginning, under its name
+    whole = cli.config.clone()
+    whole["name"], whole["ckpt_path"], whole["register"] = cli.run_name, None, None
+    whole.pop("config", None)
+    tracker.log_text(cli.parser.dump(whole, skip_none=False), "config.yaml")
+    tracker.log_dataset(
         file.path,
         file.name,
         cli.datamodule.description["digest"],
         {"trajectories": file.trajectories, "frames": len(file.times), "points": list(file.grid.points)},
+    )
+    tracker.describe(
+        f"Repeat this run: `morlight fit --config runs:/{tracker.run_id}`\n\n"
+        f"Go on with its model: `morlight evaluate runs:/{tracker.run_id} --data {file.path}`,"
+        f" `morlight inspect runs:/{tracker.run_id}`"
     )
 
 
