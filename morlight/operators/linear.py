@@ -4,7 +4,7 @@
 circulant DMD). Nothing is assumed of λ over κ, and nothing that is not linear can be told; an operator that does not
 beat it on held-out data has not earned its networks.
 
-With parameters γ the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ, both linear in z, γ as the
+With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ, both linear in z, γ as the
 networks see it: a driven fluid does not come to rest, and none of the systems is another.
 """
 
@@ -73,7 +73,7 @@ class Affine:
         self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "B C *X"]:
         """These fields after some steps, none of which makes a mode grow."""
-        assert gamma is not None
+        gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
         unit = _unit(self.gamma, gamma, self.places, u)
         z = _with_one(self.gamma, gamma).to(self.coefficients.dtype)
         factor, offset = torch.einsum("bq,aqc...->abc...", z, self.coefficients)
@@ -137,7 +137,7 @@ def regress(
     found: list[Factors | Affine] = []
     for part, places in spaces(operator):
         basis = copy.deepcopy(part.basis).double()
-        if gamma is not None and gamma.shape[1]:
+        if gamma is not None and (gamma.shape[1] or isinstance(operator, System)):
             found.append(_affine(basis, places, part.gamma, frames[:2].double(), gamma.double()))
             continue
         c, one, many = (basis.forward(u[:, places].double()) for u in frames)

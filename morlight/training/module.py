@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.operators import Operator, SpectralOperator, build, linear, losses, radius, symbol_growth
+from morlight.operators.anchor import Anchored
 from morlight.operators.closed_form import by_modulus, rate_errors
 from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.networks import DissipativeSymbol
@@ -156,6 +157,8 @@ class OperatorModule(lightning.LightningModule):
         scalar = single and self.hparams.terms == 1 and not data.get("parameters")
         if scalar and not self.hparams.literal:
             build.upward(self.spectral, data["values"][0])
+        if self.hparams.start == "linear" and any(isinstance(part, Anchored) for part in self.operator.modules()):
+            raise ValueError("model.start is linear with the bias stability of coupled fields, expected random")
         if self.hparams.scheme == "implicit":
             build.near_identity(self.operator)
         low, high = data["low"][0], data["high"][0]
@@ -421,6 +424,9 @@ class OperatorModule(lightning.LightningModule):
         """
         data = self.hparams.data
         if data.get("targets") or self.hparams.scheme == "implicit":
+            return None
+        last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
+        if self.bounds is None and not last:  # eigenvalues cost as much as an epoch of a small system
             return None
         if self._growth is not None and self._growth[0] == self.global_step:
             return self._growth[1]
