@@ -45,8 +45,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             for the noise of counting to be taken out (model.optimizer moments alone); right where waves shorter than
             the cells are gone after one step.
         cutoff: train on frames up to this time only; all where left out. Validation and test keep theirs.
-        held_out: γ of trajectories that belong to the test, such as {density: 0.1}; those of no other trajectories
-            are near enough to be meant.
+        held_out: γ of trajectories that belong to the test, such as {density: 0.1}.
+        left_out: γ of trajectories that are not used at all: those of the test in a search for hyper-parameters.
         ensemble: all, each trajectory by itself, or mean: those that differ in their seed alone are averaged.
         coarsen: cells of the file averaged to one of the fields, along each axis (Sec. 6.3.1).
         scaling: global, each field in one unit, or power: its unit follows a power of each γ.
@@ -67,6 +67,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         particles: int | str | None = None,
         cutoff: float | None = None,
         held_out: dict[str, float] | None = None,
+        left_out: dict[str, float] | None = None,
         ensemble: str = "all",
         coarsen: int = 1,
         scaling: str = "global",
@@ -220,8 +221,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def split(self) -> dict[str, np.ndarray]:
         """Which trajectories belong to train, validation and test; disjoint, and the same for the same seed."""
-        held_out, count = self._held_out(), len(self.members)
-        free = np.setdiff1d(np.arange(count), held_out)
+        left_out = self._chosen("left_out")
+        held_out = np.setdiff1d(self._chosen("held_out"), left_out)
+        free = np.setdiff1d(np.arange(len(self.members)), [*held_out, *left_out])
+        if not len(free):
+            raise ValueError(f"{self.file.path}: data.held_out and data.left_out leave no trajectory to train on")
         order = np.random.default_rng(self.hparams.seed).permutation(len(free))
         test = round(len(free) * self.hparams.test)
         held = test + round(len(free) * self.hparams.validation)
@@ -231,16 +235,13 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         parts["test"] = np.concatenate([parts["test"], held_out])
         return {name: np.sort(part) for name, part in parts.items()}
 
-    def _held_out(self) -> np.ndarray:
-        """Trajectories with the γ that are kept for the test."""
-        wanted = self.hparams.held_out
+    def _chosen(self, key: str) -> np.ndarray:
+        """Trajectories with the γ of held_out or left_out."""
+        wanted = self.hparams[key]
         if not wanted:
             return np.arange(0)
         first = [members[0] for members in self.members]
-        found = trajectories.where(self.file, wanted, "data.held_out")[first]
-        if found.all():
-            raise ValueError(f"{self.file.path}: data.held_out {wanted} are all trajectories, expected some to train on")
-        return found.nonzero()[0]
+        return trajectories.where(self.file, wanted, f"data.{key}")[first].nonzero()[0]
 
     def _describe(self, training: Iterable[Float[Tensor, "T C *X"]], gamma: Float[Tensor, "S P"]) -> dict[str, Any]:
         """All that an operator needs to know of its data, as plain values for the checkpoint."""
