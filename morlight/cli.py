@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.commands import deposit, models, simulate, store
+from morlight.commands import completion, deposit, models, simulate, store, sweep
 from morlight.commands.parsing import BadInput, Parser
 
 TASKS = {
@@ -25,7 +25,9 @@ def parser() -> Parser:
     for task, text in TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     models.add(commands)
+    sweep.add(commands)
     store.add(commands)
+    completion.add(commands, top, TASKS)
     return top
 
 
@@ -35,12 +37,29 @@ def _run_task(task: str, arguments: Sequence[str]) -> None:
 
     from morlight.training.fit import main
 
+    arguments = _repeated(arguments)
     try:
         main(task, arguments)
     except (ArgumentError, MisconfigurationException) as error:
         words = list(itertools.pairwise(arguments))
         files = [value for word, value in words if word in ("-c", "--config")]
         raise BadInput(": ".join([*files, " ".join(str(error).split())])) from error
+
+
+def _repeated(arguments: Sequence[str]) -> list[str]:
+    """The words with the configuration of a run in place of --config runs:/ID."""
+    from morlight.store import resolve
+
+    def file(word: str) -> str:
+        return str(resolve(f"{word}/config.yaml")) if word.startswith("runs:/") else word
+
+    words = list(arguments)
+    for i, word in enumerate(words):
+        if word.startswith("--config="):
+            words[i] = f"--config={file(word.removeprefix('--config='))}"
+        elif i and words[i - 1] in ("-c", "--config"):
+            words[i] = file(word)
+    return words
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

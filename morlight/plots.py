@@ -69,6 +69,14 @@ def save(figure: Figure, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def keep(figure: Figure, path: str | Path) -> None:
+    """Write a figure that pyplot holds, and let it go."""
+    from matplotlib import pyplot
+
+    save(figure, path)
+    pyplot.close(figure)
+
+
 def learned(readings: Sequence[Reading], path: str | Path) -> None:
     """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u) of each field, every realisation (Fig. 2, 6)."""
     figure = Figure(figsize=(9, 3.6 * len(readings)), layout="constrained")
@@ -147,4 +155,38 @@ def prediction(
                 figure.colorbar(image, ax=axes)
     else:
         raise ValueError(f"{path}: fields in {len(points)} dimensions have no figure, leave --plot out")
+    save(figure, path)
+
+
+def rollout(path: str | Path, grid: Grid, fields: Sequence[str], times: np.ndarray, *, learned: np.ndarray,
+            truth: np.ndarray) -> None:  # fmt: skip
+    """Roll-out beside data it has not seen, at some times, and its error over time, a row for each field.
+
+    Args:
+        path: of the figure.
+        grid: of the data.
+        fields: their names.
+        times: of the frames (T,).
+        learned: every realisation (R, T, C, *X).
+        truth: data (T, C, *X).
+    """
+    shown = sorted({0, len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
+    columns = len(shown) if len(grid.points) == 1 else 2
+    figure = Figure(figsize=(3.2 * (columns + 1), 2.6 * len(fields)), layout="constrained")
+    for c, row in enumerate(figure.subplots(len(fields), columns + 1, squeeze=False)):
+        if len(grid.points) == 1:
+            for axes, t in zip(row, shown, strict=False):
+                profiles(axes, grid.coordinates[0], start=truth[0, c], learned=learned[:, t, c], truth=truth[t, c])
+                axes.set(title=f"t = {times[t]:.3g}", xlabel="x (length)", ylabel=fields[c])
+            row[0].legend(frameon=False, fontsize=7)
+        elif len(grid.points) == 2:
+            span = {"vmin": truth[-1, c].min(), "vmax": truth[-1, c].max()}
+            for axes, values, name in ((row[0], truth[-1, c], "data"), (row[1], learned[0, -1, c], "learned")):
+                axes.imshow(values.T, origin="lower", extent=(0, grid.length[0], 0, grid.length[1]), **span)
+                axes.set(title=f"{name}, {fields[c]}, t = {times[-1]:.3g}")
+        norm = np.sqrt(np.square(truth[:, c]).reshape(len(times), -1).sum(1))
+        off = np.square(learned[:, :, c] - truth[:, c]).reshape(len(learned), len(times), -1).sum(2)
+        for values in np.sqrt(off) / norm:
+            row[-1].plot(times[1:], values[1:], color=LEARNED, lw=1)
+        row[-1].set(xlabel="t (time)", ylabel=f"relative error of {fields[c]}", yscale="log")
     save(figure, path)

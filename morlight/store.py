@@ -34,6 +34,10 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then show
 BEST_FIRST = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
 
 
+class StoreAway(ValueError):
+    """The tracking store does not answer."""
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI where set, else `mlruns/mlflow.db` under the working directory.
 
@@ -71,7 +75,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowCli
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
     except Exception as error:  # MLflow's, the database's or the operating system's
-        raise ValueError(f"{uri}: the tracking store does not answer ({short(error)})") from error
+        raise StoreAway(f"{uri}: the tracking store does not answer ({short(error)})") from error
     return client
 
 
@@ -146,7 +150,7 @@ def experiment_id(client: "mlflow.MlflowClient", name: str, *, create: bool = Fa
 
 
 def runs(experiment: str) -> list[dict[str, Any]]:
-    """Every run of an experiment, the latest first: run_id, name, status, last metrics, params.
+    """Every run of an experiment, the latest first: run_id, name, status, last metrics, params, tags.
 
     Raises:
         ValueError: no store, no server, or no such experiment.
@@ -162,6 +166,7 @@ def runs(experiment: str) -> list[dict[str, Any]]:
                 "status": run.info.status,
                 "metrics": dict(run.data.metrics),
                 "params": dict(run.data.params),
+                "tags": dict(run.data.tags),
             }
             for run in page
         ]

@@ -98,6 +98,7 @@ class Tracker(Logger):
         self._folder = file.parent if file else Path("mlruns").absolute()
         self._client: mlflow.MlflowClient | None = None
         self._pending: list[Measurement] = []
+        self._latest: dict[str, float | Tensor] = {}
         self._due = time.monotonic() + INTERVAL
         self._away = False
         self._status: str | None = None
@@ -170,7 +171,13 @@ class Tracker(Logger):
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
             self._pending.append(Measurement(_legal(name), number, now, step or 0))
+            self._latest[name] = number
         self.save()
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """Last value of every metric, under the name it was logged by."""
+        return {name: float(value) for name, value in self._latest.items()}
 
     @rank_zero_only
     def save(self) -> None:
@@ -252,6 +259,12 @@ class Tracker(Logger):
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
         client = self.experiment
         self._keep(f"the data set {name}", lambda: client.log_inputs(self._run_id, datasets=inputs))
+
+    @rank_zero_only
+    def describe(self, text: str) -> None:
+        """The words that MLflow shows above the run, in Markdown."""
+        client = self.experiment
+        self._keep("its description", lambda: client.set_tag(self._run_id, "mlflow.note.content", text))
 
     @rank_zero_only
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:

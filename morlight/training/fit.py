@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from morlight import prediction
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.family import register
+from morlight.leaderboard import JUDGED_BY
 from morlight.store import resolve
 from morlight.tracking import Tracker
-from morlight.training import curriculum
+from morlight.training import curriculum, judge
 from morlight.training.guard import DivergenceGuard
 from morlight.training.module import OperatorModule
 from morlight.training.progress import Bar
@@ -35,14 +40,36 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+@dataclass
+class Part:
+    """What a sweep adds to a fit of its own.
+
+    Args:
+        tags: of the run.
+        run_id: of the run to go on with; a new one where left out.
+        started: told the identity of the run and the folder of its checkpoints, on the first process.
+        callbacks: of the trainer.
+    """
+
+    tags: dict[str, str] = field(default_factory=dict)
+    run_id: str | None = None
+    started: Callable[[str, Path], None] | None = None
+    callbacks: list[lightning.Callback] = field(default_factory=list)
+
+
 class FitCLI(LightningCLI):
     """Parses model, data and trainer, and what belongs to the run as a whole."""
+
+    part = Part()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Name, experiment and the checkpoint to start from."""
         parser.add_argument("--name", type=str | None, help="name of the run; the configuration's where left out")
         parser.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
         parser.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
+        parser.add_argument(
+            "--register", type=str | None, help="model of MLflow to make a version of; the best has the alias best"
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the tracker; nothing is written before the run starts."""
@@ -51,9 +78,12 @@ class FitCLI(LightningCLI):
         self.run_name = config["name"] or (Path(str(files[-1])).stem if files else "fit")
         path = _starting_point(config["ckpt_path"], self.run_name)
         self.saved = None if path is None else prediction.load(path)
-        run = None if self.saved is None else self.saved.run
-        self.tracker = Tracker(experiment=config["experiment"], name=self.run_name, run_id=run)
+        run = self.part.run_id or (None if self.saved is None else self.saved.run)
+        self.tracker = Tracker(
+            experiment=config["experiment"], name=self.run_name, run_id=run, tags=self.part.tags or None
+        )
         callbacks = [DivergenceGuard()] + [Bar()] * (config["trainer"]["enable_progress_bar"] is not False)
+        callbacks += self.part.callbacks or judge.others()
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(logger=self.tracker, **kwargs)
 
@@ -70,22 +100,98 @@ QUIET = (
 )
 
 
-def main(task: str, arguments: Sequence[str]) -> None:
-    """Run fit, validate or test with the words of the command line.
+def main(task: str, arguments: Sequence[str], part: Part | None = None) -> dict[str, float]:
+    """Run fit, validate or test with the words of the command line; the last value of each metric that was logged.
 
     Raises:
         ValueError: one sentence for anything that the user gave and that cannot be.
     """
+    with _quiet():
+        cli = _command_line(task, arguments, part or Part())
+        cli.datamodule.setup()
+        cli.model.adopt(cli.datamodule.description)  # so that data it cannot take are refused before a run begins
+        if cli.saved is not None:
+            _check_fits(cli.saved, cli.model, cli.datamodule)
+        path = None if cli.saved is None else str(cli.saved.path)
+        if task == "fit":
+            _fit(cli, path)
+        elif path is None:
+            raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
+        else:
+            cli.trainer.logger = None
+            getattr(cli.trainer, task)(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+        return cli.tracker.latest
+
+
+def check(arguments: Sequence[str], *, data: bool = False) -> dict[str, Any]:
+    """The whole configuration that the words of `morlight fit` make, keys joined by dots; nothing is run or written.
+
+    Args:
+        arguments: behind `morlight fit`.
+        data: whether the data are read and the model is built for them as well.
+
+    Raises:
+        ValueError: as `main`.
+    """
+    with _quiet():
+        cli = _command_line("fit", arguments, Part())
+        if data:
+            cli.datamodule.setup()
+            cli.model.adopt(cli.datamodule.description)
+            _check_lengths(cli)
+        return joined(json.loads(cli.parser.dump(cli.config, format="json", skip_none=False)))
+
+
+def keys() -> dict[str, str]:
+    """Options of `morlight fit` and what they mean."""
+    found: dict[str, str] = {}
+
+    class Listing(FitCLI):
+        """Stops where the words would be parsed."""
+
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            """Read the parser instead."""
+            for action in parser._actions:
+                for word in action.option_strings:
+                    if word.startswith("--") and not word.endswith(("+", ".help")):
+                        found[word] = " ".join(str(action.help).split())
+            raise StopIteration
+
+    with _quiet(), suppress(StopIteration):
+        Listing(
+            OperatorModule,
+            TrajectoryDataModule,
+            save_config_callback=None,
+            seed_everything_default=False,
+            args=[],
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+    return found
+
+
+def joined(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the keys of `morlight fit`, GROUP.KEY."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not the user's
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message)
-        _run(task, arguments)
+        yield
 
 
-def _run(task: str, arguments: Sequence[str]) -> None:
-    cli = FitCLI(
+def _command_line(task: str, arguments: Sequence[str], part: Part) -> FitCLI:
+    kind = type("FitCLI", (FitCLI,), {"part": part})
+    return kind(
         OperatorModule,
         TrajectoryDataModule,
         save_config_callback=None,
@@ -97,21 +203,10 @@ def _run(task: str, arguments: Sequence[str]) -> None:
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
     )
-    cli.datamodule.setup()
-    cli.model.adopt(cli.datamodule.description)  # here, so that data it cannot take are refused before a run begins
-    if cli.saved is not None:
-        _check_fits(cli.saved, cli.model, cli.datamodule)
-    path = None if cli.saved is None else str(cli.saved.path)
-    if task == "fit":
-        _fit(cli, path)
-    elif path is None:
-        raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
-    else:
-        cli.trainer.logger = None
-        getattr(cli.trainer, task)(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
 
 
-def _fit(cli: FitCLI, path: str | None) -> None:
+def _check_lengths(cli: FitCLI) -> None:
+    """Refuse epochs that do not fit the stages, and horizons longer than the data."""
     curriculum.stage_of(0, epochs=cli.trainer.max_epochs or 0, stages=cli.model.stages)
     windows = cli.datamodule.windows("train")
     if windows.count(max(cli.model.hparams.horizons)) == 0:
@@ -119,10 +214,16 @@ def _fit(cli: FitCLI, path: str | None) -> None:
             f"{cli.datamodule.file.path}: {windows.length} frames are too few for model.horizons"
             f" {cli.model.hparams.horizons}"
         )
+
+
+def _fit(cli: FitCLI, path: str | None) -> None:
+    _check_lengths(cli)
     if cli.trainer.is_global_zero:
         _announce(cli)
     cli.model.run_id = cli.tracker.run_id
     folder = FOLDER / cli.run_name / str(cli.tracker.run_id)
+    if cli.trainer.is_global_zero and cli.part.started is not None:
+        cli.part.started(str(cli.tracker.run_id), folder)
     cli.trainer.callbacks += [FinalReport(cli.tracker), _checkpoints(folder, "last", None)]
     if cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons)):
         cli.trainer.callbacks.append(_checkpoints(folder, "best", "val_loss/median"))
@@ -133,6 +234,10 @@ def _fit(cli: FitCLI, path: str | None) -> None:
             f"interrupted; the same command with --name {cli.run_name} --ckpt_path last"
             " continues after the last whole epoch"
         ) from error
+    if (model := cli.config["register"]) is not None and cli.trainer.is_global_zero:
+        judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
+        version, best = register(model, str(cli.tracker.run_id), judged)
+        print(f"models:/{model}/{version}{f', models:/{model}@best' if best else ''}", file=sys.stderr)
 
 
 def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
@@ -144,15 +249,24 @@ def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoin
 
 def _announce(cli: FitCLI) -> None:
     """Config, data and where everything goes, before the first step."""
-    file = cli.datamodule.file
+    file, tracker = cli.datamodule.file, cli.tracker
     config = cli.parser.dump(cli.config, format="json", skip_none=False)
-    cli.tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
-    cli.tracker.log_text(cli.parser.dump(cli.config, skip_none=False), "config.yaml")
-    cli.tracker.log_dataset(
+    tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
+    # what repeats the run from its beginning, under its name
+    whole = cli.config.clone()
+    whole["name"], whole["ckpt_path"], whole["register"] = cli.run_name, None, None
+    whole.pop("config", None)
+    tracker.log_text(cli.parser.dump(whole, skip_none=False), "config.yaml")
+    tracker.log_dataset(
         file.path,
         file.name,
         cli.datamodule.description["digest"],
         {"trajectories": file.trajectories, "frames": len(file.times), "points": list(file.grid.points)},
+    )
+    tracker.describe(
+        f"Repeat this run: `morlight fit --config runs:/{tracker.run_id}`\n\n"
+        f"Go on with its model: `morlight evaluate runs:/{tracker.run_id} --data {file.path}`,"
+        f" `morlight inspect runs:/{tracker.run_id}`"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from morlight import evaluation, inspection, plots, prediction
 from morlight.tracking import Tracker
+from morlight.training import figures
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
 SHOWN = 200  # trajectories looked at where none is held out
@@ -36,6 +37,7 @@ class FinalReport(lightning.Callback):
         for name, error in result["errors"].items():
             metrics |= {f"{name}/median": error["median"], f"{name}/min": error["min"]}
             metrics |= {f"{name}/{r:02d}": value for r, value in enumerate(error["per_realization"])}
+        metrics |= {f"noise_ceiling/{k}": v for k, v in (result["noise_ceiling"] or {}).items() if isinstance(v, float)}
         compared = self._compared(model, trainer, max(module.hparams.horizons))
         if compared is not None:
             result["over_linear"] = compared
@@ -47,6 +49,9 @@ class FinalReport(lightning.Callback):
             picture = Path(scratch) / "learned.png"
             plots.learned(inspection.readings(model, evaluation.walkers_decay(data)), picture)
             self.tracker.log_artifact(picture, "figures")
+            picture = Path(scratch) / "rollout.png"
+            if figures.rollout(model, data, rows[0], picture):
+                self.tracker.log_artifact(picture, "figures")
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
 
     def _compared(self, model: prediction.Model, trainer: lightning.Trainer, horizon: int) -> dict[str, Any] | None:

@@ -1,0 +1,40 @@
+"""Figures of a study as Optuna draws them: history, importances, slices, or the Pareto front."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+from optuna.visualization import matplotlib as drawing
+
+from morlight import plots
+
+
+def figures(study: optuna.Study, folder: Path) -> list[Path]:
+    """Draw what the finite trials of a study allow; the files."""
+    known = _finite(study)
+    if len(known.trials) < 2:
+        return []
+    if len(study.directions) > 1:
+        axes: dict[str, Any] = {"pareto": drawing.plot_pareto_front(known)}
+    else:
+        axes = {"history": drawing.plot_optimization_history(known), "slices": drawing.plot_slice(known)}
+        if any(len({trial.params.get(key) for trial in known.trials}) > 1 for key in known.trials[0].params):
+            axes["importances"] = drawing.plot_param_importances(known)
+    paths = []
+    for name, drawn in axes.items():
+        first = np.ravel(np.asarray(drawn, dtype=object))[0]
+        paths.append(folder / f"{name}.png")
+        plots.keep(first.figure, paths[-1])
+    return paths
+
+
+def _finite(study: optuna.Study) -> optuna.Study:
+    """A copy without the trials that came to nothing."""
+    copy = optuna.create_study(directions=study.directions)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        if all(map(math.isfinite, trial.values)):
+            copy.add_trial(trial)
+    return copy

@@ -1,0 +1,141 @@
+"""The study of a sweep: created by the first worker, joined by the others, its trials waiting in a queue."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from morlight.sweep.plan import Dimension, Plan
+from morlight.sweep.storage import open_storage
+
+JOINING = 30.0  # s that a worker gives the first one to set the study up
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def open_study(plan: Plan) -> tuple[optuna.Study, bool]:
+    """The study of this name, and whether it is new.
+
+    Raises:
+        ValueError: the storage cannot be reached, or the study is one of another search space.
+    """
+    storage = open_storage(plan.storage, plan.name, plan.heartbeat)
+    directions = [optuna.study.StudyDirection[way.upper()] for way in plan.direction]
+    try:
+        study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions)
+        return study, True
+    except optuna.exceptions.DuplicatedStudyError:
+        study = optuna.load_study(storage=storage, study_name=plan.name)
+    deadline = time.monotonic() + JOINING
+    while "plan" not in study.user_attrs and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if "plan" not in study.user_attrs:  # the first worker has died over it
+        return study, True
+    _compare(study.user_attrs["plan"], plan)
+    return study, False
+
+
+def _compare(known: Mapping[str, Any], plan: Plan) -> None:
+    ours = json.loads(json.dumps(plan.signature()))
+    place = f"study '{plan.name}' in {plan.storage or 'its journal file'}"
+    for part in ("objective", "direction"):
+        if known[part] != ours[part]:
+            raise ValueError(f"{place} has {part} {known[part]}, not {ours[part]}; choose another name or storage")
+    for key in sorted(set(known["space"]) | set(ours["space"])):
+        there, here = known["space"].get(key), ours["space"].get(key)
+        if there != here:
+            raise ValueError(
+                f"{place} has another search space: {key} is {json.dumps(there)} there, {json.dumps(here)} here;"
+                " choose another name or storage"
+            )
+
+
+def fill(study: optuna.Study, plan: Plan) -> None:
+    """Queue what is missing to the number of trials, and take back what is too much."""
+    points = plan.grid() if plan.sampler == "grid" else None
+    taken: set[int] = set()
+    for trial in study.get_trials(deepcopy=False):
+        slot = trial.user_attrs["slot"]
+        if trial.state == TrialState.WAITING and slot >= plan.total:
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        elif trial.state != TrialState.FAIL:
+            taken.add(slot)
+    for slot in sorted(set(range(plan.total)) - taken):
+        system = {} if points is None else {"fixed_params": _internal(plan, points[slot])}
+        waiting = optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"slot": slot}, system_attrs=system)
+        study.add_trial(waiting)
+
+
+def _internal(plan: Plan, point: Mapping[str, Any]) -> dict[str, Any]:
+    of = {dimension.key: dimension for dimension in plan.space}
+    return {key: _text(value) if of[key].choices else value for key, value in point.items()}
+
+
+def superfluous(study: optuna.Study, trial: optuna.Trial) -> bool:
+    """Whether another trial has the same place in the queue: two workers have filled it at the same time."""
+    slot = trial.user_attrs["slot"]
+    return any(
+        other.user_attrs["slot"] == slot and other.number < trial.number and other.state != TrialState.FAIL
+        for other in study.get_trials(deepcopy=False)
+    )
+
+
+def requeue(study: optuna.Study, number: int, retries: int) -> bool:
+    """Queue a trial that failed again, to go on where it stopped; False where it has failed too often."""
+    failed = study.trials[number]
+    waiting = len(study.get_trials(deepcopy=False))
+    optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, failed)
+    return len(study.get_trials(deepcopy=False)) > waiting
+
+
+def sampler(plan: Plan, study: optuna.Study, worker: int) -> optuna.samplers.BaseSampler:
+    """A sampler for the next trial: its random numbers depend on seed, worker and the trials there are."""
+    begun = sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    seed = int(np.random.SeedSequence((plan.seed, worker, begun)).generate_state(1)[0])
+    if plan.sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
+    if plan.sampler == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    return optuna.samplers.RandomSampler(seed=seed)  # a grid has its values in the queue
+
+
+def pruner(plan: Plan) -> optuna.pruners.BasePruner:
+    """Optuna's, with its defaults."""
+    kinds = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+        "halving": optuna.pruners.SuccessiveHalvingPruner,
+    }
+    return kinds[plan.pruner]()
+
+
+def suggest(trial: optuna.Trial, space: tuple[Dimension, ...]) -> dict[str, Any]:
+    """Values of the active dimensions."""
+    values: dict[str, Any] = {}
+    for dimension in space:
+        if dimension.active(values):
+            values[dimension.key] = _suggest(trial, dimension)
+    return values
+
+
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    if dimension.choices:
+        known = {_text(choice): choice for choice in dimension.choices}
+        return known[trial.suggest_categorical(dimension.key, list(known))]
+    low, high = dimension.low, dimension.high
+    if dimension.whole:
+        assert isinstance(low, int)
+        assert isinstance(high, int)
+        return trial.suggest_int(dimension.key, low, high, step=int(dimension.step or 1), log=dimension.log)
+    assert low is not None
+    assert high is not None
+    return trial.suggest_float(dimension.key, low, high, step=dimension.step, log=dimension.log)
+
+
+def _text(choice: Any) -> Any:
+    """A category as Optuna keeps it: lists and mappings as JSON."""
+    return choice if isinstance(choice, str | int | float | bool | None) else json.dumps(choice)

@@ -1,0 +1,27 @@
+"""Figures of a finished fit, beside what `morlight inspect` draws."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from morlight import evaluation, plots
+from morlight.data import trajectories
+from morlight.prediction import Model
+
+FRAMES = 50  # of a roll-out that are drawn, about
+
+
+def rollout(model: Model, data: trajectories.Trajectories, row: int, path: Path) -> bool:
+    """Roll-out from the first frame of a trajectory beside the data; False where there is no time, or no picture."""
+    steps = len(data.times) - 1
+    if model.steady or len(data.grid.points) > 2 or steps < 1:
+        return False
+    every = next(k for k in range(math.ceil(steps / FRAMES), steps + 1) if steps % k == 0)
+    fields = model.data["fields"]
+    truth = trajectories.read(data.path, fields, slice(row, row + 1), slice(None, None, every))[0].astype(np.float64)
+    gamma = evaluation.parameters(model, data, [row])
+    walk = model.predict(truth[0], steps, every=every, finite=False, gamma=gamma)
+    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is not drawn
+        plots.rollout(path, data.grid, fields, data.times[::every], learned=walk, truth=truth)
+    return True
