@@ -1,297 +1,222 @@
-"""Sets of driven channels: what is in them, in figures of every system, and a data card (Sec. 6).
-
-    morlight simulate lj --grid paper --seeds 2 -o lj.h5
-    python -m experiments.channels lj.h5 lj
-
-puts the file among the sets of the package under a name, with its card, and the figures into docs/.
-"""
+"""What the studies of channels share (Sec. 6): models by their fields, errors of one γ, curves and profiles."""
 
 import argparse
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from morlight.data import sets, trajectories
+from experiments.study import Study
+from morlight import ensemble, evaluation, plots, prediction
+from morlight.data import trajectories
 
-DOCS = Path("docs")
-BINS = 20  # of the table: the paper's
-SHOWN = (0, 1, 2, 5, 10, 40)  # frames drawn
-STEADY = 5  # last frames, averaged
+CUTOFFS = {"small": (0.2, 1.0), "paper": (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)}  # t_c; M = 4 needs 0.1
+SMALL = "--model.realizations 4 --trainer.max_epochs 20"  # a try in minutes
+DIGITS = 4  # of the numbers that are kept
 
 
-@dataclass(frozen=True, eq=False)
-class System:
-    """One γ and one species: fields of all seeds, and the numbers that tell whether they are what they should be.
+@dataclass(frozen=True)
+class Fields:
+    """Fields that a model evolves, and whether the bias of conservation is on the densities.
 
     Attributes:
-        label: γ in words.
-        species: its name; empty where there is one.
-        density, momentum, heat: number density, momentum density, density × temperature.
-        noise: standard error of the momentum in a frame and bin, from the blocks of the average.
+        densities: of particles.
+        momenta: no value at the walls.
+        others: neither, such as ρT.
+        conserved: whether densities have the bias.
     """
 
-    label: str
-    species: str
-    density: Float[np.ndarray, "S T N"]
-    momentum: Float[np.ndarray, "S T N"]
-    heat: Float[np.ndarray, "S T N"]
-    noise: Float[np.ndarray, "S T N"]
+    densities: tuple[str, ...]
+    momenta: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    conserved: bool = True
 
     @property
-    def velocity(self) -> Float[np.ndarray, "T n"]:
-        """Mean velocity along the channel; nan where there was nobody."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return _coarse(self.momentum).sum(0) / _coarse(self.density).sum(0)
+    def count(self) -> int:
+        """Number of fields."""
+        return len(self.densities) + len(self.momenta) + len(self.others)
 
     @property
-    def temperature(self) -> Float[np.ndarray, "T n"]:
-        """Of the two directions without flow."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return _coarse(self.heat).sum(0) / _coarse(self.density).sum(0)
-
-    @cached_property
-    def flow(self) -> Float[np.ndarray, "S T"]:
-        """Velocity of all particles together."""
-        return self.momentum.sum(2) / self.density.sum(2)
-
-    def lost(self) -> float:
-        """Largest change of the number of particles, relative."""
-        number = self.density.sum(2)
-        return float(np.abs(number / number[:, :1] - 1).max())
-
-    def start(self) -> float:
-        """Mean velocity in frame 0, of the seed where it is largest."""
-        return float(np.abs(self.flow[:, 0]).max())
-
-    def transient(self) -> float:
-        """Frames until the flow has 90 % of what it ends with."""
-        mean = self.flow.mean(0)
-        return float(np.argmax(mean > 0.9 * mean[-STEADY:].mean()))
-
-    def slip(self) -> float:
-        """Velocity in the outermost cell at both walls over that in the middle half, at the end; 1 is plug flow."""
-        momentum, density = (_coarse(u)[:, -STEADY:].sum((0, 1)) for u in (self.momentum, self.density))
-        velocity = momentum / density
-        quarter = BINS // 4
-        return float(velocity[[0, -1]].mean() / velocity[quarter:-quarter].mean())
-
-    def layering(self) -> float:
-        """Largest density over that of the middle half, at the end."""
-        profile = self.density[:, -STEADY:].mean((0, 1))
-        quarter = len(profile) // 4
-        return float(profile.max() / profile[quarter:-quarter].mean())
-
-    def heated(self) -> float:
-        """Largest mean temperature of a frame."""
-        return float((self.heat.sum(2) / self.density.sum(2)).max())
-
-    def signal(self) -> float:
-        """Momentum over its scatter between the seeds, in one frame and bin, at the end."""
-        momentum = _coarse(self.momentum)[:, -STEADY:]
-        return float(np.sqrt((momentum**2).mean()) / self.scatter())
-
-    def scatter(self) -> float:
-        """Of the momentum between the seeds, in one frame and bin, at the end; nan for one seed."""
-        if len(self.momentum) < 2:
-            return float("nan")
-        return float(np.sqrt(_coarse(self.momentum)[:, -STEADY:].var(0, ddof=1).mean()))
-
-    def blocks(self) -> float:
-        """The same from the blocks of a frame's average, over what it is between the seeds: 1 where blocks forget."""
-        noise = _coarse(self.noise, errors=True)[:, -STEADY:]
-        return float(np.sqrt((noise**2).mean()) / self.scatter())
-
-    def ceiling(self, u: Float[np.ndarray, "S T N"], frame: int) -> float:
-        """Standard error of the ensemble's mean over its size, from two halves: ‖a − b‖ / ‖a + b‖."""
-        if len(u) < 2:
-            return float("nan")
-        a, b = (_coarse(half)[:, frame].mean(0) for half in (u[::2], u[1::2]))
-        return float(np.linalg.norm(a - b) / np.linalg.norm(a + b))
+    def words(self) -> str:
+        """For `morlight fit`."""
+        kept = "conservation, stability" if self.conserved else "stability"
+        biases = {name: kept for name in self.densities} | {name: "stability" for name in (*self.others, *self.momenta)}
+        told = ", ".join(f"{name}: [{words}]" for name, words in biases.items())
+        bases = ", ".join(f"{name}: sine" for name in self.momenta)
+        fields = ", ".join((*self.densities, *self.others, *self.momenta))
+        return f'--data.fields "[{fields}]" --model.biases "{{{told}}}" --model.bases "{{{bases}}}"'
 
 
-def _coarse(u: Float[np.ndarray, "S T N"], *, errors: bool = False) -> Float[np.ndarray, "S T n"]:
-    """Means over neighbouring bins, `BINS` of them; of standard errors, that of the mean."""
-    wide = u.reshape(*u.shape[:2], BINS, -1)
-    return np.sqrt((wide**2).mean(3) / wide.shape[3]) if errors else wide.mean(3)
-
-
-def systems(held: trajectories.Trajectories) -> list[System]:
-    """All γ of a set, and their species."""
-    names = [name for name in held.parameters if name != "seed"]
-    u = dict(zip(held.fields, held.read().transpose(2, 0, 1, 3).astype(np.float64), strict=True))
-    gammas = np.stack([held.parameters[name] for name in names], 1)
-    ends = [name.removeprefix("density") for name in held.fields if name.startswith("density")]
-    species = [end for end in ends if "error" not in end and "temperature" not in end]
-    found = []
-    for gamma in np.unique(gammas, axis=0):
-        rows = (gammas == gamma).all(1)
-        label = ", ".join(f"{_symbol(name)} = {value:g}" for name, value in zip(names, gamma, strict=True))
-        for end in species:
-            words = [f"{name}{end}" for name in ("density", "momentum", "density_temperature")]
-            fields = [u[word][rows] for word in (*words, f"momentum{end}_error")]
-            found.append(System(label, end.lstrip("_"), *fields))
+def parser(doc: str | None, data: str) -> argparse.ArgumentParser:
+    """Options of a study of channels."""
+    found = argparse.ArgumentParser(description=doc)
+    found.add_argument("--scale", choices=CUTOFFS, default="small", help="small: a try in minutes; paper: all of it")
+    found.add_argument("--data", default=data, help=f"trajectory file or shipped set (default {data})")
+    found.add_argument("--processes", type=int, default=2, help="fits at once (default 2)")
     return found
 
 
-def _symbol(name: str) -> str:
-    return {"density": "ρ*", "concentration": "c", "radius": "d"}[name]
+def rows(data: str, wanted: Mapping[str, float]) -> list[int]:
+    """Trajectories of one γ."""
+    held = trajectories.describe(data)
+    return trajectories.where(held, wanted, "the study")[: held.trajectories].nonzero()[0].tolist()
 
 
-COLUMNS = (
-    "system",
-    "particles lost",
-    "velocity at rest",
-    "at the end (σ/τ)",
-    "frames to 90 %",
-    "at the walls / middle",
-    "peak density / middle",
-    "largest T",
-    "signal / noise",
-    "noise of blocks / of seeds",
-    "noise ceiling at t = 1: momentum, density",
-)
+def measure(model: prediction.Model, data: str, only: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
+    """Errors of every realisation at one γ, with the noise ceiling and the baselines beside them."""
+    found = evaluation.evaluate(model, data, rows(data, only))
+    noise = found["noise_ceiling"] or {}
+    return {
+        "errors": {name: rounded(found["errors"][name]["per_realization"]) for name in names},
+        "noise": {name: rounded([noise[name]])[0] for name in names if name in noise},
+        "baselines": {
+            word: {name: rounded([told[name]])[0] for name in names} for word, told in found["baselines"].items()
+        },
+        "bounded": found["bounded"]["count"],
+        "steps": found["bounded"]["steps"],
+        "mass_drift": max(max(values) for name, values in found["mass_drift"].items() if "density" in name)
+        if any("density" in name for name in found["mass_drift"])
+        else None,
+    }
 
 
-def table(found: Sequence[System]) -> str:
-    """A row for each system."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for one in found:
-        cells = (
-            f"{one.label}{', ' + one.species if one.species else ''}",
-            f"{one.lost():.0e}",
-            f"{one.start():.2f}",
-            f"{one.flow[:, -STEADY:].mean():.2f}",
-            f"{one.transient():.0f}",
-            f"{one.slip():.2f}",
-            f"{one.layering():.2f}",
-            f"{one.heated():.2f}",
-            f"{one.signal():.1f}",
-            f"{one.blocks():.2f}",
-            " %, ".join(f"{100 * one.ceiling(u, -1):.1f}" for u in (one.momentum, one.density)) + " %",
+def rounded(values: Iterable[float]) -> list[float]:
+    """Numbers worth keeping."""
+    return [float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def median(result: Mapping[str, Any], name: str) -> float:
+    """Of the realisations."""
+    return float(np.median(result["errors"][name]))
+
+
+def least(result: Mapping[str, Any], name: str) -> float:
+    """Of the realisations."""
+    return float(min(result["errors"][name]))
+
+
+def by_cutoff(
+    study: Study, models: Mapping[str, Fields], base: str, options: argparse.Namespace, only: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Fits of every model for every cutoff time, on all γ (Fig. 12, 13); keys MODEL/t_c."""
+    small = SMALL if options.scale == "small" else ""
+    words = {
+        f"{label}/{cutoff}": " ".join(
+            f"{base} --data.path {options.data} --data.held_out null {fields.words} --data.cutoff {cutoff} {small}".split()
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        for label, fields in models.items()
+        for cutoff in CUTOFFS[options.scale]
+    }
+
+    def found(key: str, model: prediction.Model) -> dict[str, Any]:
+        names = [name for name in judged(models[key.split("/")[0]])]
+        return measure(model, options.data, only, names)
+
+    return study.fits(words, found, options.processes)
 
 
-def profiles(found: Sequence[System], path: Path) -> None:
-    """Density over its mean, velocity and temperature across the channel, a column for each system."""
-    figure = Figure((2.1 * len(found) + 0.8, 6), layout="constrained")
-    axes = figure.subplots(3, len(found), sharex=True, squeeze=False)
-    for column, one in zip(axes.T, found, strict=True):
-        column[0].set_title(one.label)
-        rows = one.density.mean(0) / one.density.mean(), one.velocity, one.temperature
-        for panel, values in zip(column, rows, strict=True):
-            _over_time(panel, values)
-        column[2].set_xlabel("x / width")
-        column[2].set_ylim(0, 1.5 * np.nanmedian(rows[2]))
-    for panel, label in zip(axes[:, 0], ("density / mean", "velocity (σ/τ)", "temperature (ε)"), strict=True):
-        panel.set_ylabel(label)
-    axes[0, 0].legend(title="frame", fontsize="x-small", ncols=2)
-    figure.savefig(path, dpi=90)
+def judged(fields: Fields) -> list[str]:
+    """Errors that are kept: at steady state, of momentum where it evolves that alone."""
+    one = fields.count == 1
+    each = [""] if one else [f" {name}" for name in (*fields.densities, *fields.momenta)]
+    return ["eq35", *(f"{word}{name}" for name in each for word in ("t=0.025", "t=1", "steady"))]
 
 
-def maps(found: Sequence[System], path: Path, *, columns: int = 5) -> None:
-    """Density over its mean (dashed, at the end) and momentum density over time, a panel for each system."""
-    figure = Figure((2.6 * columns, 2.1 * -(-len(found) // columns)), layout="constrained")
-    axes = figure.subplots(-(-len(found) // columns), columns, sharex=True, squeeze=False)
-    for panel, one in zip(axes.flat, found, strict=True):
-        panel.set_title(one.label, fontsize="small")
-        _over_time(panel, _coarse(one.momentum).mean(0))
-        twin = panel.twinx()
-        density = _coarse(one.density)[:, -STEADY:].mean((0, 1))
-        twin.plot(_centres(BINS), density / density.mean(), "--", color="tab:red", lw=1)
-        twin.set_ylim(0, 2.5)
-        twin.tick_params(labelsize="x-small", colors="tab:red")
-        panel.tick_params(labelsize="x-small")
-    for panel in axes[-1]:
-        panel.set_xlabel("x / width")
-    for panel in axes[:, 0]:
-        panel.set_ylabel("momentum density\n(m/σ²τ)", fontsize="small")
-    for panel in axes[:, -1]:
-        panel.annotate("density / mean", (1.22, 0.5), xycoords="axes fraction", rotation=90, va="center",
-                       fontsize="small", color="tab:red")  # fmt: skip
-    axes[0, 0].legend(title="frame", fontsize="xx-small", title_fontsize="xx-small", ncols=2)
-    figure.savefig(path, dpi=90)
+def curves(
+    found: Mapping[str, Mapping[str, Any]], models: Mapping[str, Fields], name: Callable[[Fields], str], path: Path
+) -> None:
+    """Figs. 12 and 13: median (left) and minimum (right) of an error over the cutoff time."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    colors = {count: f"C{place}" for place, count in enumerate(sorted({fields.count for fields in models.values()}))}
+    for axes, word, pick in zip(panels, ("median", "minimum"), (median, least), strict=True):
+        for label, fields in models.items():
+            mine = {float(key.split("/")[1]): told for key, told in found.items() if key.split("/")[0] == label}
+            times = sorted(mine)
+            values = [pick(mine[t], name(fields)) for t in times]
+            style = "-" if fields.conserved and fields.densities else "--"
+            axes.plot(times, values, style, color=colors[fields.count], marker="o", ms=3, label=label)
+        told = mine[times[-1]]
+        noise = told["noise"].get(name(fields))
+        if noise is not None:
+            axes.axhline(noise, color=plots.START, lw=1, ls=":", label="noise ceiling")
+        linear = [mine[t]["baselines"]["linear"][name(fields)] for t in times]
+        axes.plot(times, linear, color=plots.START, lw=1, ls="-.", label="linear model of each mode")
+        axes.set(xlabel="cutoff time $t_c$ of the training data", yscale="log", title=f"{word} of the realisations")
+    panels[0].set_ylabel("relative error at steady state")
+    panels[0].legend(frameon=False, fontsize=7)
+    plots.save(figure, path)
 
 
-def _centres(bins: int) -> Float[np.ndarray, " N"]:
-    return (np.arange(bins) + 0.5) / bins
+def profiles(  # noqa: PLR0913 - one grid of panels
+    models: Mapping[str, prediction.Model],
+    columns: Mapping[str, tuple[str | None, str]],
+    data: str,
+    only: Mapping[str, float],
+    times: Sequence[float],
+    path: Path,
+) -> None:
+    """Figs. 14 and 15: fields over x in rows of increasing time, data and learned.
+
+    Args:
+        columns: title of each column, with the model that it is drawn from (None for the data alone) and its field.
+    """
+    held = trajectories.describe(data)
+    figure = Figure(figsize=(3.1 * len(columns), 1.9 * len(times)), layout="constrained")
+    panels = figure.subplots(len(times), len(columns), sharex=True, sharey="col", squeeze=False)
+    any_model = next(iter(models.values()))
+    walks = {label: _walk(model, held, only, data) for label, model in models.items()}
+    for column, (title, (label, name)) in zip(panels.T, columns.items(), strict=True):
+        truth = _field(held, name, rows(data, only), any_model)
+        (x,) = trajectories.Grid(
+            tuple(any_model.data["points"]), held.grid.length, held.grid.boundaries
+        ).coordinates
+        for axes, time in zip(column, times, strict=True):
+            frame = round(time / held.dt)
+            if frame < len(truth):
+                axes.plot(x, truth[frame], color=plots.TRUTH, lw=3, alpha=0.5, label="LAMMPS")
+            if label is not None:
+                place = models[label].data["fields"].index(name)
+                for r, values in enumerate(walks[label][:, frame, place]):
+                    axes.plot(x, values, color=plots.LEARNED, lw=0.7, alpha=0.6, label=None if r else "learned")
+        span = truth.max() - min(truth.min(), 0)
+        column[0].set(title=title, ylim=(min(truth.min(), 0) - 0.1 * span, truth.max() + 0.2 * span))
+        column[-1].set_xlabel("x (channel width)")
+    for axes, time in zip(panels[:, 0], times, strict=True):
+        axes.set_ylabel(f"t = {time:g}")
+    panels[0, 0].legend(frameon=False, fontsize=7)
+    plots.save(figure, path)
 
 
-def _over_time(panel: Axes, values: Float[np.ndarray, "T N"]) -> None:
-    shown = [frame for frame in SHOWN if frame < len(values)]
-    colors = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
-    for frame, color in zip(shown, colors, strict=True):
-        panel.plot(_centres(values.shape[1]), values[frame], color=color, lw=1, label=str(frame))
+def _walk(model: prediction.Model, held: trajectories.Trajectories, only: Mapping[str, float], data: str) -> np.ndarray:
+    """Roll-outs (R, T, C, *X) ten times as long as the data."""
+    mean = ensemble.read(model, held, rows(data, only))
+    gamma = np.array([[mean.gammas[0][name] for name in model.data["parameters"]]])
+    steps = ensemble.BEYOND * (len(mean.times) - 1)
+    found: np.ndarray = model.predict(mean.mean[:1, 0], steps, finite=False, gamma=gamma)[:, 0]
+    return found
 
 
-def card(name: str, held: trajectories.Trajectories, found: Sequence[System]) -> str:
-    """What a set holds, how it was made, what it costs, and its table."""
-    told = held.attributes
-    settings: dict[str, Any] = told["generator_parameters"]
-    seeds = len(set(held.parameters["seed"]))
-    flags = " ".join(f"--{key} {value}" for key, value in settings.items() if key not in ("frames", "bins"))
-    gammas = [name for name in held.parameters if name != "seed"]
-    values = {key: sorted(set(held.parameters[key].tolist())) for key in gammas}
-    whole = len(found) > 1 + ("radius" in gammas)
-    which = "--grid paper" if whole else " ".join(f"--{key} {value[0]:g}" for key, value in values.items())
-    system = str(told["generator"]).split()[-1]
-    hours = sum(told["core_seconds"]) / 3600
-    width = f"{told['unit_length']:g} σ" if "unit_length" in told else "that of the lattice, in geometry.txt of the run"
-    return f"""# {name}
-
-{held.trajectories} runs of LAMMPS ({told["lammps_version"]}), {seeds} seeds of each system.
-{len(held.times)} frames, frame 0 at rest, each the average of 1000 time steps, 10 000 steps apart;
-{held.grid.points[0]} cells across the channel, walls excluded.
-Length is in widths ({width}), time in {told["unit_time"]:g} τ.
-Fields are in Lennard-Jones units: number density (1/σ³), momentum density along the flow (m/σ²τ), and number density
-times the temperature of the two directions without flow (ε/σ³). NAME_error is the standard error of a frame's mean,
-from the ten blocks that it is the mean of.
-
-- Parameters: {"; ".join(f"{key}: {', '.join(f'{v:g}' for v in vs)}" for key, vs in values.items())}; and the seed.
-- Made in {hours:.1f} hours of a core by `morlight simulate {system} {which} {flags} --seeds {seeds} -o {name}.h5`,
-  this card by `python -m experiments.channels {name}.h5 {name}`.
-- The input of LAMMPS stands in the attribute `deck` of the file.
-- On the walls densities have no slope (cosine), momenta vanish (sine) as far as there is no slip.
-
-{table(found)}
-
-*Velocity at rest*: mean of all particles in frame 0, of the seed where it is largest. *At the walls / middle*: velocity
-in the outermost of {BINS} cells over that of the middle half, in the last {STEADY} frames; near 1 the fluid slips.
-*Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Noise of
-blocks / of seeds*: below 1 where neighbouring blocks still see the same particles in the same place, so that NAME_error
-is too small. *Noise ceiling*: standard error of the mean over the seeds, from two halves a and b of them,
-‖a − b‖ / ‖a + b‖ over {BINS} cells.
-"""
+def _field(
+    held: trajectories.Trajectories, name: str, members: Sequence[int], model: prediction.Model
+) -> np.ndarray:
+    """A field of the data, mean over the runs of one γ, on the grid of a model."""
+    u = np.stack([trajectories.read(held.path, [name], slice(row, row + 1))[0, :, 0] for row in members]).mean(0)
+    return trajectories.coarse(u, u.shape[-1] // model.data["points"][0], 1)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Adopt a file as a set."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.channels", description=__doc__.split("\n")[0])
-    parser.add_argument("file", help="that `morlight simulate lj` or `colloid` wrote")
-    parser.add_argument("name", help="of the set")
-    options = parser.parse_args(words)
-    held = trajectories.describe(options.file)
-    found = systems(held)
-    sets.FOLDER.mkdir(exist_ok=True)
-    (sets.FOLDER / f"{options.name}.md").write_text(card(options.name, held, found), encoding="utf-8")
-    shutil.copyfile(held.path, sets.FOLDER / f"{options.name}.h5")
-    if found[0].species:
-        for species in dict.fromkeys(one.species for one in found):
-            maps([one for one in found if one.species == species], DOCS / f"{options.name}_{species}.png")
-    else:
-        profiles(found, DOCS / f"{options.name}.png")
-    print(table(found))
+def settled(axes: Axes, x: np.ndarray, truth: np.ndarray, learned: np.ndarray) -> None:
+    """One panel of steady profiles, the best realisation."""
+    axes.plot(x, truth, color=plots.TRUTH, lw=3, alpha=0.5, label="LAMMPS")
+    axes.plot(x, learned, color=plots.LEARNED, lw=1.2, ls="--", label="learned")
 
 
-if __name__ == "__main__":
-    main()
+def cell(result: Mapping[str, Any], name: str) -> str:
+    """Median and minimum in units of their own, and of the noise where it is known."""
+    told = f"{median(result, name):.2g} / {least(result, name):.2g}"
+    noise = result["noise"].get(name)
+    return told if not noise else f"{told} ({median(result, name) / noise:.1f}× / {least(result, name) / noise:.1f}×)"

@@ -4,8 +4,11 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,47 @@ class Study:
         self.results[key] = found | dict(measure(prediction.load(checkpoint)))
         _write(self.file, self.results)
         return self.results[key]
+
+    def fits(
+        self,
+        words: Mapping[str, str],
+        measure: Callable[[str, prediction.Model], Mapping[str, Any]],
+        processes: int = 1,
+    ) -> dict[str, dict[str, Any]]:
+        """Results of many fits by their keys, several made at once, each in a process of one thread."""
+        with ThreadPoolExecutor(processes) as pool:
+            tasks = {}
+            for key, told in words.items():
+                known = self.results.get(key)
+                if known is None or known["words"] != told or not Path(known["checkpoint"]).exists():
+                    tasks[pool.submit(self._alone, key, told)] = key
+            try:
+                for task in as_completed(tasks):
+                    key = tasks[task]
+                    found = task.result()
+                    self.results[key] = found | dict(measure(key, prediction.load(found["checkpoint"])))
+                    _write(self.file, self.results)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return {key: self.results[key] for key in words}
+
+    def _alone(self, key: str, words: str) -> dict[str, Any]:
+        """One fit in a process of its own."""
+        label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
+        command = f"morlight fit {words} --experiment {self.name} --name {label}"
+        print(f"$ {command}", flush=True)
+        begun = time.perf_counter()
+        given = [*shlex.split(command)[1:], "--trainer.enable_progress_bar", "false"]
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+        ended = subprocess.run(
+            [sys.executable, "-m", "morlight", *given], env=one_thread, stderr=subprocess.PIPE, text=True
+        )
+        if ended.returncode:
+            said = ended.stderr.strip().splitlines()
+            raise ValueError(f"{command}: {said[-1] if said else f'ended with status {ended.returncode}'}")
+        seconds = round(time.perf_counter() - begun, 1)
+        return {"words": words, "checkpoint": str(newest_checkpoint(label)), "seconds": seconds}
 
     def publish(self, table: str, *figures: Path) -> None:
         """Print the table, and keep it and the figures in a run of the experiment."""

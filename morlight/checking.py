@@ -1,6 +1,7 @@
 """`morlight check`: does a trained operator have the symmetries and laws that it was built with, and which others?"""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from morlight.operators import (
     radius,
     symbol_growth,
 )
+from morlight.operators.anchor import SLOWEST, Anchored
 from morlight.prediction import Model
 
 ROUNDING = 1e-10  # of L u, which may be a thousandth of u, in transforms of thousands of points
@@ -150,7 +152,17 @@ def _stability(model: Model, u: Tensor, gamma: Tensor | None) -> Iterator[Found]
     else:
         growth = radius(operator, u[0, :2], None if gamma is None else gamma[:2])
     promised = any(_has(model, "stability", name) for name in data["fields"])
-    yield "stability", promised, (growth - 1).clamp_min(0), GROWTH
+    anchors = [part for part, _ in _parts(operator) if any(isinstance(m, Anchored) for m in part.g.modules())]
+    yield "stability", promised and not anchors, (growth - 1).clamp_min(0), GROWTH
+    if anchors:  # coupled fields may grow for a while, and are bounded
+        yield "boundedness", promised, torch.stack([_unbounded(part, gamma) for part in anchors]).amax(0), 0.0
+
+
+def _unbounded(part: SpectralOperator, gamma: Tensor | None) -> Tensor:
+    """How far |1 + g₀| of the linear term is above its bound in modes that change at all."""
+    g = part.symbol(gamma).unflatten(2, (len(part.unit), -1))
+    moving = (g != 0).any(3)
+    return torch.where(moving, (1 + g[:, :, :, 0]).abs() - math.exp(-SLOWEST / 2), -1.0).flatten(1).amax(1).clamp_min(0)
 
 
 def _parts(operator: Operator) -> Iterator[tuple[SpectralOperator, list[int]]]:

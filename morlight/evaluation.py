@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor
 
+from morlight import ensemble
 from morlight.data import trajectories
 from morlight.operators import NoiseWeighted, generator, linear, relative_error, slopes
 from morlight.prediction import Model
@@ -82,7 +83,8 @@ def symbol_errors(
 def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) -> dict[str, Any]:
     """Errors of every realisation on a trajectory file, in the layout of `morlight evaluate --json`.
 
-    Always `rollout_end`, the relative error of the last frame when only the first is given, over all trajectories;
+    For fields between walls the errors are those against the mean of the runs of each γ (see `ensemble.evaluate`).
+    Else `rollout_end`, the relative error of the last frame when only the first is given, over all trajectories;
     for walkers also `square_wave_t1` (Eq. 23, 25), and the errors of the symbol over κ ≤ 16.
 
     Args:
@@ -95,9 +97,11 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
     fields = tuple(model.data["fields"])
     if model.steady:
         return _steady(model, described, rows)
+    check_time(model, described)
+    if "WALL" in described.grid.boundaries:
+        return _channel(model, described, rows, path)
     ends = trajectories.read(described.path, fields, times=slice(None, None, len(described.times) - 1))
     ends = ends if rows is None else ends[list(rows)]
-    check_time(model, described)
     gamma = parameters(model, described, rows)
     steps = round((described.times[-1] - described.times[0]) / model.dt)
     final = model.predict(ends[:, 0], steps, every=steps, finite=False, gamma=gamma)[:, :, -1]
@@ -124,6 +128,23 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
         "mass_drift": {name: drift(start[:, c], final[:, :, c]) for c, name in enumerate(fields)},
         "noise_ceiling": None,
         "baselines": {"linear": baseline} if baseline else {},
+    }
+
+
+def _channel(
+    model: Model, described: trajectories.Trajectories, rows: Sequence[int] | None, path: str | Path
+) -> dict[str, Any]:
+    """The layout of `evaluate` for fields between walls."""
+    found = ensemble.evaluate(model, described, rows)
+    start, final = found.pop("start"), found.pop("final")
+    return {
+        "checkpoint": str(model.path),
+        "data": str(path),
+        "realizations": model.realizations,
+        "dt": model.dt,
+        "errors": {name: summary(values) for name, values in found.pop("errors").items()},
+        "mass_drift": {name: drift(start[:, c], final[:, :, c]) for c, name in enumerate(model.data["fields"])},
+        **found,
     }
 
 
@@ -162,6 +183,7 @@ def over_linear(
         return None
     first, last = frames.double()
     given = gamma.numpy() if gamma.shape[1] else None
+    factored = gamma.double() if gamma.shape[1] else None
     if model.steady:
         found = first + torch.from_numpy(model.apply(first.numpy(), given))
     else:
@@ -170,7 +192,7 @@ def over_linear(
     ratios = []
     for part in factors:
         off = part.basis.forward((found - last)[:, :, part.places]).abs().square()
-        known = part.basis.forward(part.advance(first[:, part.places], horizon) - last[:, part.places]).abs().square()
+        known = part.basis.forward(part.advance(first[:, part.places], horizon, factored) - last[:, part.places]).abs().square()
         unit = known.mean(0)
         unit = unit.clamp_min(NoiseWeighted.FLOOR * unit.flatten(1).amax(1).view(-1, *[1] * (unit.ndim - 1)))
         ratios.append(((off - known) / unit).flatten(2).mean(2))
@@ -233,17 +255,21 @@ def check_grid(model: Model, described: trajectories.Trajectories) -> None:
     Raises:
         ValueError: naming the file, what it has and what the checkpoint needs.
     """
+    factor = model.data.get("coarsen", 1)
+    points = list(described.grid.points)
+    if points == [factor * N for N in model.data["points"]]:  # averaged as the training data were
+        points = model.data["points"]
     for key, got, due in (
-        ("grid points", list(described.grid.points), model.data["points"]),
+        ("grid points", points, model.data["points"]),
         ("domain length", list(described.grid.length), model.data["length"]),
         ("boundaries", list(described.grid.boundaries), model.data["boundaries"]),
     ):
         if not (got == due or (key == "domain length" and np.allclose(got, due, rtol=1e-6))):
             raise ValueError(f"{described.path}: {key} {got}, expected {due} as in the training data of {model.path}")
-    missing = set(model.data["fields"]) - set(described.fields)
+    missing = trajectories.missing(described, model.data["fields"])
     if missing:
         raise ValueError(
-            f"{described.path}: field {', '.join(sorted(missing))} is missing, {model.path} needs it;"
+            f"{described.path}: field {', '.join(missing)} is missing, {model.path} needs it;"
             f" the file has {', '.join(described.fields)}"
         )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from morlight import __version__, evaluation, plots
+from morlight import __version__, ensemble, evaluation, plots
 from morlight.data import trajectories
 from morlight.operators import check_steps
 from morlight.prediction import Model
@@ -34,7 +34,7 @@ class Start:
             if not 0 <= asked < held:
                 raise ValueError(f"{self.path}: {name} {asked} is not there, expected 0 to {held - 1}")
         rows, times = (slice(index, index + 1) for index in (self.trajectory, self.frame))
-        return trajectories.read(self.path, model.data["fields"], rows, times)[0, 0]
+        return ensemble.frames(model, described, rows, times)[0, 0]
 
 
 def write(

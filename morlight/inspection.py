@@ -128,7 +128,8 @@ def generator_of(model: Model, terms: list[Term]) -> Complex[Tensor, "R K"] | No
 def _terms(model: Model, place: int) -> Iterator[Term]:
     for operator, row in _changing(model.operator, place):
         count = len(operator.unit)
-        gamma = operator.gamma_scale[None] if len(operator.gamma_scale) else None
+        scale = operator.gamma.scale
+        gamma = scale[None] if len(scale) else None
         symbol = operator.symbol(gamma)[:, 0].flatten(2)
         terms = symbol.shape[1] // count
         kappa = operator.basis.wavenumbers.flatten(1)

@@ -124,6 +124,10 @@ class Model:
         given = np.zeros((batch, 0)) if gamma is None else np.asarray(gamma, dtype=np.float64).reshape(batch, -1)
         if given.shape[1] != len(names):
             raise ValueError(f"{given.shape[1]} parameters are given, expected {len(names)} ({', '.join(names)})")
+        if any(self.data.get("gamma_spread", [])) or "powers" in self.data:
+            for name, values in zip(names, given.T, strict=True):
+                if not (values > 0).all():
+                    raise ValueError(f"parameter {name} is {values.min():g}, expected values above 0")
         return torch.from_numpy(given) if names else None
 
     def _states(self, u: Tensor, gamma: Tensor | None, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:

@@ -5,7 +5,14 @@ import json
 import sys
 from typing import Any
 
-from morlight.commands.parsing import number, plain
+from morlight.commands.parsing import number, pairs, plain
+
+
+OTHERS = {
+    "noise": "of the data, the scatter between halves of the runs",
+    "linear": "of a linear model of each mode by itself",
+    "persistence": "of staying as it was",
+}
 
 
 def add(commands: Any) -> None:
@@ -52,16 +59,24 @@ def _evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data"
     )
+    evaluate.add_argument(
+        "--only", action="append", metavar="NAME=VALUE", help="trajectories with this scalar alone, such as density=0.1"
+    )
     evaluate.add_argument("--json", action="store_true", help="one JSON object on standard output")
     evaluate.set_defaults(run=_run_evaluate)
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
+    from morlight.data import trajectories
     from morlight.evaluation import evaluate
     from morlight.prediction import load
     from morlight.store import resolve
 
-    result = evaluate(load(resolve(options.checkpoint)), options.data)
+    rows = None
+    if options.only:
+        chosen = trajectories.where(trajectories.describe(options.data), pairs("--only", options.only, float), "--only")
+        rows = chosen.nonzero()[0].tolist()
+    result = evaluate(load(resolve(options.checkpoint)), options.data, rows)
     if options.json:
         print(json.dumps(plain(result), allow_nan=False))
         return
@@ -70,8 +85,13 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     for name, error in result["errors"].items():
         each = " ".join(f"{value:.2g}" for value in error["per_realization"])
         print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
-    for name, error in result["baselines"].get("linear", {}).items():
-        print(f"{name:<20} {error:>10.3g} {'':>10}   of a linear model of each mode by itself")
+    others = {"noise": result["noise_ceiling"] or {}, **result["baselines"]}
+    for word, errors in others.items():
+        for name, error in errors.items():
+            print(f"{name:<20} {error:>10.3g} {'':>10}   {OTHERS[word]}")
+    if "bounded" in result:
+        told = result["bounded"]
+        print(f"bounded over {told['steps']} steps: {told['count']} of {result['realizations']} realisations")
     for field, values in result["mass_drift"].items():
         print(f"drift of total {field}: {max(values):.1e} at most")
 

@@ -30,11 +30,19 @@ class FileWindows(Windows):
         shape: (S, T, C, *X) of all of them.
         rows: which of the trajectories belong to this part.
         gamma: parameters γ of each trajectory.
+        length: frames of each trajectory to use; all where left out.
     """
 
-    def __init__(self, read: Read, shape: Sequence[int], rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"]) -> None:
+    def __init__(
+        self,
+        read: Read,
+        shape: Sequence[int],
+        rows: Int[Tensor, " n"],
+        gamma: Float[Tensor, "S P"],
+        length: int | None = None,
+    ) -> None:
         self.read, self.shape, self.rows, self.gamma = read, tuple(shape[2:]), rows, gamma
-        self.length = shape[1]
+        self.length = length or shape[1]
 
     def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
         """As of those in memory."""

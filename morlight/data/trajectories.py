@@ -14,12 +14,13 @@ What holds for the whole file (provenance, constants) stands in the attributes o
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 from morlight.data import sets
 
@@ -101,6 +102,8 @@ def read(
 ) -> Float[np.ndarray, "trajectory time C *X"]:
     """Fields of a trajectory file, stacked in the order asked for (default: all), in the precision of the file.
 
+    A name `a+b` is the sum of the fields a and b.
+
     Raises:
         ValueError: where `describe` would, where a field is missing, and where a value is not finite.
     """
@@ -108,32 +111,78 @@ def read(
         held = _described(file)
         components = _components(file)
         wanted = held.fields if fields is None else tuple(fields)
-        for name in wanted:
+        summands = [name.split("+") for name in wanted]
+        for name in itertools.chain(*summands):
             if name not in components:
                 raise ValueError(f"{path}: there is no field '{name}'; the file has {', '.join(held.fields)}")
         rows, frames = range(held.trajectories)[trajectories], range(len(held.times))[times]
         if not (wanted and rows and frames):
             raise ValueError(f"{path}: nothing selected of {held.trajectories} trajectories, {len(held.times)} frames")
-        dtype = np.result_type(np.float32, *(_stored(components[name][0]) for name in wanted))
+        dtype = np.result_type(np.float32, *(_stored(components[name][0]) for name in itertools.chain(*summands)))
         u = np.empty((len(rows), len(frames), len(wanted), *held.grid.points), dtype)
-        for c, name in enumerate(wanted):
+        for c, name in ((c, name) for c, names in enumerate(summands) for name in names):
             dataset, component = components[name]
+            first = name == summands[c][0]
             # h5py takes eighty times as long to fill places with gaps between them as to fill one block
-            block = np.empty((1, len(frames), *held.grid.points), dtype) if len(wanted) > 1 else None
+            alone = len(wanted) == 1 and len(summands[0]) == 1
+            block = None if alone else np.empty((1, len(frames), *held.grid.points), dtype)
             for i, row in enumerate(rows):
                 selection = (slice(row, row + 1), times, *(slice(None),) * len(held.grid.points), *component)
                 try:
                     dataset.read_direct(u[i : i + 1, :, 0] if block is None else block, selection)
                 except OSError as error:
                     raise ValueError(f"{path}: {dataset.name} is damaged and cannot be read ({error})") from error
-                if block is not None:
-                    u[i, :, c] = block[0]
+                part = u[i, :, c] if block is None else block[0]
                 if SCALE in dataset.attrs:
-                    u[i, :, c] *= dataset.attrs[SCALE]
+                    part *= dataset.attrs[SCALE]
+                if block is not None:
+                    u[i, :, c] = part if first else u[i, :, c] + part
                 finite = np.isfinite(u[i, :, c]).reshape(len(frames), -1).all(1)
                 if not finite.all():
                     frame = frames[int(np.argmin(finite))]
                     raise ValueError(f"{path}: field '{name}' is not finite at trajectory {row}, frame {frame}")
+    return u
+
+
+SEED = "seed"  # the scalar that tells runs of the same γ apart
+
+
+def ensembles(held: Trajectories, rows: Iterable[int]) -> dict[tuple[float, ...], list[int]]:
+    """Trajectories by their γ, all scalars but the seed, in the order of the file."""
+    names = [name for name in held.parameters if name != SEED]
+    found: dict[tuple[float, ...], list[int]] = {}
+    for row in rows:
+        found.setdefault(tuple(float(held.parameters[name][row]) for name in names), []).append(row)
+    return found
+
+
+def where(held: Trajectories, wanted: Mapping[str, float], key: str) -> Bool[np.ndarray, " trajectory"]:
+    """Which trajectories have these scalars.
+
+    Raises:
+        ValueError: naming the key, the scalar and the values there are, where there is none.
+    """
+    found = np.ones(held.trajectories, bool)
+    for name, value in wanted.items():
+        if name not in held.parameters:
+            known = ", ".join(held.parameters) or "none"
+            raise ValueError(f"{held.path}: {key} has {name!r}, the file has the scalars: {known}")
+        found &= np.isclose(held.parameters[name], value, rtol=1e-6, atol=0)
+    if not found.any():
+        told = ", ".join(f"{name}: {sorted({float(v) for v in held.parameters[name]})}" for name in wanted)
+        raise ValueError(f"{held.path}: {key} {dict(wanted)} is no trajectory's, the file has {told}")
+    return found
+
+
+def missing(held: Trajectories, fields: Sequence[str]) -> list[str]:
+    """Which of some fields, or of the summands of `a+b`, a file does not have."""
+    return sorted({part for name in fields for part in name.split("+")} - set(held.fields))
+
+
+def coarse(u: Float[np.ndarray, "*axes"], factor: int, dimensions: int) -> Float[np.ndarray, "*coarse"]:
+    """Means over blocks of cells, a flat kernel of this width along each of the last axes (Sec. 6.3.1)."""
+    for axis in range(u.ndim - dimensions, u.ndim) if factor > 1 else ():
+        u = u.reshape(*u.shape[:axis], -1, factor, *u.shape[axis + 1 :]).mean(axis + 1)
     return u
 
 

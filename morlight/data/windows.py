@@ -15,15 +15,21 @@ class Windows:
         u: fields (trajectory, time, C, *X), shared with the other parts of a split.
         rows: which of the trajectories belong to this part.
         gamma: parameters γ of each trajectory; none where left out.
+        length: frames of each trajectory to use, from the first on; all where left out.
     """
 
     def __init__(
-        self, u: Float[Tensor, "S T C *X"], rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"] | None = None
+        self,
+        u: Float[Tensor, "S T C *X"],
+        rows: Int[Tensor, " n"],
+        gamma: Float[Tensor, "S P"] | None = None,
+        length: int | None = None,
     ) -> None:
         self.frames = u.flatten(0, 1)
         self.shape = tuple(u.shape[2:])
         self.gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
-        self.length = u.shape[1]
+        self.stride = u.shape[1]
+        self.length = length or self.stride
         self.rows = rows
 
     shape: tuple[int, ...]  # of a frame, (C, *X)
@@ -35,7 +41,7 @@ class Windows:
     def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
         """Frames u_{j+m} for each offset m, the largest last, of the windows asked for."""
         starts = self.length - offsets[-1]
-        first = self.rows[index.div(starts, rounding_mode="floor")] * self.length + index.remainder(starts)
+        first = self.rows[index.div(starts, rounding_mode="floor")] * self.stride + index.remainder(starts)
         return self.frames[torch.stack([first + m for m in offsets])]
 
     def parameters(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "B P"]:

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from morlight.operators.anchor import Anchored, Bounded
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
 from morlight.operators.gauge import slopes
 from morlight.operators.networks import ACTIVATIONS, DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
 from morlight.operators.polynomials import Legendre
+from morlight.operators.scaling import Parameters
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 
 BIASES = ("conservation", "isotropy", "reflection", "stability")
@@ -19,6 +21,7 @@ SCHEMES = ("explicit", "implicit")
 SYMBOLS = ("dissipative", "plain")
 WALLS: dict[str, Any] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
 PARTS = 1_000_003  # seeds apart: networks of one part of a system share no stream with those of the next
+DECAYS = 500_000  # and the decays of a part as many from its terms
 
 
 def basis(points: Sequence[int], length: Sequence[float], boundaries: Sequence[str], wall: str = "cosine") -> Basis:
@@ -109,12 +112,16 @@ class _Words:
         for key, named in (("biases", biases if isinstance(biases, Mapping) else {}), ("bases", self._bases())):
             if not set(named) <= set(self.fields):
                 raise ValueError(f"model.{key} names {', '.join(named)}, expected fields of {', '.join(self.fields)}")
-        scalar = len(self.fields) == 1 and model.get("terms", 1) == 1 and not self.parameters
-        if self.has("stability") and not (scalar and model["symbol"] == "dissipative" and not model.get("flux")):
+        scalar = len(self.fields) == 1 and model.get("terms", 1) == 1 and not self.parameters and not model.get("flux")
+        self.monotone = self.has("stability") and scalar and model["symbol"] == "dissipative"
+        self.anchored = self.has("stability") and not self.monotone
+        if self.anchored and (scalar or second or self.has("isotropy")):
             raise ValueError(
-                "model.biases: stability holds for one field and one term without parameters or flux, with"
-                " model.symbol dissipative"
+                "model.biases: stability of one field with one term needs model.symbol dissipative, and that of coupled"
+                " fields neither isotropy nor model.order 2"
             )
+        if self.anchored and not all(self.has("stability", name) for name in self.fields):
+            raise ValueError("model.biases: stability of coupled fields holds for all of them or none")
 
     def _bases(self) -> Mapping[str, str]:
         return self.model.get("bases", {})
@@ -143,7 +150,10 @@ class _Words:
         """Σ_k Π⁻¹ g_k Π h_k for some fields of one basis (Eq. 27)."""
         names = [self.changed[place] for place in places]
         g = self._symbol(space, names, part)
-        return self._assembled(space, g, self._nonlinearity(names, part), [self.unit[place] for place in places])
+        h = self._nonlinearity(names, part)
+        if self.anchored:
+            h = self._bounded(h, [self.fields.index(name) for name in names])
+        return self._assembled(space, g, h, [self.unit[place] for place in places], places)
 
     def flux(self, space: Derivative, places: Sequence[int], part: int) -> SpectralOperator:
         """The mixed terms Σ_k Π⁻¹ g_k ∂ₓ Π' h_k, which Eq. 27 leaves out."""
@@ -154,10 +164,27 @@ class _Words:
         g = Symbol(network, 1.0 if self.model["literal"] else largest)
         per_length = 1.0 if self.model["literal"] else 1 / math.sqrt(smallest * largest)
         unit = [self.unit[place] * per_length for place in places]
-        return self._assembled(space, g, self._nonlinearity(names, part), unit)
+        h = self._nonlinearity(names, part)
+        return self._assembled(space, g, self._bounded(h) if self.anchored else h, unit, places)
 
-    def _assembled(self, space: Basis, g: nn.Module, h: nn.Module, unit: list[float]) -> SpectralOperator:
-        return SpectralOperator(space, g, h, self.scale, unit, list(self.data.get("gamma_scale", [])))
+    def _bounded(self, h: nn.Module, kept: Sequence[int] = ()) -> Bounded:
+        """h of values a quarter beyond those of the data at most."""
+        told = self.data.get("reach") or [
+            max(abs(low), abs(high)) / scale
+            for low, high, scale in zip(self.data["low"], self.data["high"], self.data["scale"], strict=True)
+        ]
+        return Bounded(h, [1.25 * r * a / b for r, a, b in zip(told, self.data["scale"], self.scale, strict=True)], kept)
+
+    def _assembled(self, space: Basis, g: nn.Module, h: nn.Module, unit: list[float], places: Sequence[int]) -> SpectralOperator:
+        targets = [len(self.fields) - len(self.changed) + place for place in places]
+        return SpectralOperator(space, g, h, self.scale, unit, self._parameters(), targets)
+
+    def _parameters(self) -> Parameters:
+        """How γ enters; as it is where literal."""
+        if self.model["literal"]:
+            return Parameters([1.0] * len(self.parameters))
+        told = self.data
+        return Parameters(told.get("gamma_scale", []), told.get("gamma_spread"), told.get("powers"))
 
     def _band(self, space: Basis) -> tuple[float, float]:
         """Smallest and largest |κ| > 0 in which the data have anything to say."""
@@ -185,14 +212,18 @@ class _Words:
             g = DissipativeSymbol(network, middle, math.log(largest / middle))
         if isotropic == {True}:
             g = Isotropic(g, complex_symbol=literal)
-        kept = [self.has("conservation", name) for name in names for _ in range(self.model.get("terms", 1))]
+        terms = self.model.get("terms", 1)
+        if self.anchored:
+            decay = self._network(len(space.points) + extra, 1, len(names), seed=part * PARTS + DECAYS, terms=1)
+            g, terms = Anchored(Symbol(decay, 1.0 if literal else largest), g), terms + 1
+        kept = [self.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(kept) else kept) if any(kept) else g
 
     def _nonlinearity(self, names: Sequence[str], part: int) -> nn.Module:
         inputs = len(self.fields) + len(self.parameters)
         h: nn.Module = Nonlinearity(self._network(inputs, 1, len(names), seed=part * PARTS + 1))
         odd, literal = self.has("reflection"), self.model["literal"]
-        if self.has("stability"):
+        if self.monotone:
             reach = max(abs(self.data["low"][0]), abs(self.data["high"][0])) / self.scale[0]
             return Monotone(h, 1.25 * reach, even=odd)
         if not odd:
@@ -203,7 +234,7 @@ class _Words:
         channels = [self.has("reflection", name) for name in names for _ in range(self.model.get("terms", 1))]
         return Odd(h, fields=flips, channels=channels)
 
-    def _network(self, inputs: int, outputs: int, fields: int, *, seed: int) -> Perceptrons:
+    def _network(self, inputs: int, outputs: int, fields: int, *, seed: int, terms: int | None = None) -> Perceptrons:
         """One network a term of each field, the streams of the realisations two apart from this seed on."""
         model = self.model
         return Perceptrons(
@@ -213,7 +244,7 @@ class _Words:
             depth=model["depth"],
             activation=model["activation"],
             seeds=tuple(2 * (model["seed"] + r) + seed for r in range(model["realizations"])),
-            copies=fields * model.get("terms", 1),
+            copies=fields * (terms or model.get("terms", 1)),
         )
 
 

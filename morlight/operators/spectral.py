@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float, Inexact
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
 from morlight.operators.networks import Perceptrons
+from morlight.operators.scaling import Parameters
 from morlight.operators.tabulation import tabulate
 
 Increment = Callable[[Tensor], Tensor]
@@ -55,21 +55,22 @@ class SpectralOperator(Operator):
         h: nonlinearity, u (R, B, C, *X) and γ (B, P) ↦ h(u) (R, B, T·K, *X).
         scale: size of each field in the data; h sees u/scale.
         unit: unit of L u for each of the T fields that L changes; their scale where left out.
-        gamma_scale: size of each parameter; g and h see γ/scale.
+        parameters: how γ enters g and h, and how the sizes of the fields follow it.
+        targets: places of the T fields that L changes among the C; all of them where left out.
     """
 
     scale: Float[Tensor, " C"]
     unit: Float[Tensor, " T"]
-    gamma_scale: Float[Tensor, " P"]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of Eq. 27 and their units
         self,
         basis: Basis,
         g: nn.Module,
         h: nn.Module,
         scale: Sequence[float] = (1.0,),
         unit: Sequence[float] | None = None,
-        gamma_scale: Sequence[float] = (),
+        parameters: Parameters | None = None,
+        targets: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.basis = basis
@@ -77,7 +78,8 @@ class SpectralOperator(Operator):
         self.h = h
         self.register_buffer("scale", torch.tensor(list(scale)))
         self.register_buffer("unit", torch.tensor(list(scale if unit is None else unit)), persistent=False)
-        self.register_buffer("gamma_scale", torch.tensor(list(gamma_scale)), persistent=False)
+        self.gamma = parameters or Parameters()
+        self.targets = list(range(len(self.unit)) if targets is None else targets)
 
     @property
     def realizations(self) -> int:
@@ -89,22 +91,36 @@ class SpectralOperator(Operator):
         if gamma is None:
             return self.g(self.basis.wavenumbers)
         distinct, which = torch.unique(gamma, dim=0, return_inverse=True)
-        return self.g(self.basis.wavenumbers, distinct / self.gamma_scale)[:, which]
+        return self.g(self.basis.wavenumbers, self.gamma.seen(distinct))[:, which]
 
     def nonlinearity(
         self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
     ) -> Float[Tensor, "R B H *X"]:
         """h(u; γ) in the unit of L u."""
-        inner = [1] * (u.ndim - 3)
-        v = u / self.scale.view(-1, *inner)
-        values = self.h(v) if gamma is None else self.h(v, gamma / self.gamma_scale)
-        return values * self.unit.repeat_interleave(values.shape[2] // len(self.unit)).view(-1, *inner)
+        return self._pointwise(gamma)(u)
+
+    def _pointwise(self, gamma: Float[Tensor, "b P"] | None) -> Increment:
+        """h(·; γ), with what depends on γ alone computed once."""
+        z, (scale, unit) = None, (self.scale, self.unit)
+        if gamma is not None:
+            z = self.gamma.seen(gamma)
+            if (follows := self.gamma.sizes(gamma)) is not None:
+                scale, unit = scale * follows, unit * follows[:, self.targets]
+
+        def h(u: Tensor) -> Tensor:
+            inner = [1] * (u.ndim - 3)  # which need not be the axes of the basis: h is pointwise
+            v = u / scale.view(*scale.shape, *inner)
+            values: Tensor = self.h(v) if z is None else self.h(v, z)
+            each = unit.repeat_interleave(values.shape[2] // unit.shape[-1], -1)
+            return values * each.view(*each.shape, *inner)
+
+        return h
 
     def prepared(
         self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
     ) -> Increment:
         symbol = self.symbol(gamma)
-        h = partial(self.nonlinearity, gamma=gamma) if bounds is None else self._table(bounds)
+        h = self._pointwise(gamma) if bounds is None else self._table(bounds)
         fields = len(self.unit)
 
         def increment(u: Tensor) -> Tensor:

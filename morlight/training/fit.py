@@ -293,5 +293,5 @@ def _check_fits(saved: prediction.Model, module: OperatorModule, data: Trajector
             raise ValueError(
                 f"{saved.path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration"
             )
-    if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.file.grid.points):
+    if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.grid.points):
         raise ValueError(f"{data.file.path}: other fields or points than those that {saved.path} was trained on")

@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.operators import Operator, SpectralOperator, build, linear, losses, radius, symbol_growth
+from morlight.operators.anchor import Anchored
 from morlight.operators.closed_form import by_modulus, rate_errors
 from morlight.operators.moments import Gatherer, counting_noise
 from morlight.operators.networks import DissipativeSymbol
@@ -51,6 +52,11 @@ class OperatorModule(lightning.LightningModule):
         seed: of the initial weights; realisation r starts as a single one with seed + r would.
         horizons: m of each stage, the epochs divided evenly among the stages; with moments all at once.
         loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
+        steps: which m of a horizon M enter the loss: last, m = M (Eq. 21), all of one roll-out, or one at random
+            for each batch, as Eq. 34 has it.
+        beta: the m-th step counts 1/m^beta (Eq. 34).
+        field_weights: std, squares in the unit of each field's deviation from its mean, rms, in that of the field, or
+            none; literal is none.
         smoothness: weight of the curvature of h and, for the dissipative symbol, of ln|ln(1 + g)| over ln|κ|, as a
             share of the loss; falls with the learning rate. 0 leaves both free.
         lr: learning rate of Adam at the start.
@@ -83,6 +89,9 @@ class OperatorModule(lightning.LightningModule):
         seed: int = 0,
         horizons: list[int] = [1, 4, 16],  # noqa: B006 - a literal, for the parser
         loss: str = "noise",
+        steps: str = "last",
+        beta: float = 1.0,
+        field_weights: str = "rms",
         smoothness: float = 0.01,
         lr: float = 1e-2,
         decay: bool = True,
@@ -106,9 +115,13 @@ class OperatorModule(lightning.LightningModule):
             ("loss", loss, ("noise", "points")),
             ("optimizer", optimizer, ("adam", "moments")),
             ("start", start, ("random", "linear")),
+            ("steps", steps, ("last", "all", "random")),
+            ("field_weights", field_weights, ("none", "rms", "std")),
         ):
             if came not in known:
                 raise ValueError(f"model.{key} is {came!r}, expected {' or '.join(known)}")
+        if steps != "last" and (loss != "points" or optimizer == "moments"):
+            raise ValueError(f"model.steps is {steps}, which needs model.loss points and model.optimizer adam")
         if optimizer == "moments" and scheme != "explicit":
             raise ValueError(f"model.scheme is {scheme} with model.optimizer moments, expected explicit")
         if optimizer == "moments" and (iterations < 1 or terms > 1):
@@ -144,6 +157,8 @@ class OperatorModule(lightning.LightningModule):
         scalar = single and self.hparams.terms == 1 and not data.get("parameters")
         if scalar and not self.hparams.literal:
             build.upward(self.spectral, data["values"][0])
+        if self.hparams.start == "linear" and any(isinstance(part, Anchored) for part in self.operator.modules()):
+            raise ValueError("model.start is linear with the bias stability of coupled fields, expected random")
         if self.hparams.scheme == "implicit":
             build.near_identity(self.operator)
         low, high = data["low"][0], data["high"][0]
@@ -184,7 +199,9 @@ class OperatorModule(lightning.LightningModule):
     @property
     def offsets(self) -> tuple[int, ...]:
         """Of the frames of a training window: the horizon of the stage, or all of them at once for the moments."""
-        return (0, self.horizon) if self.hparams.optimizer == "adam" else (0, *sorted(set(self.hparams.horizons)))
+        if self.hparams.optimizer == "moments":
+            return (0, *sorted(set(self.hparams.horizons)))
+        return (0, self.horizon) if self.hparams.steps == "last" else tuple(range(self.horizon + 1))
 
     def loss(self, horizon: int) -> Any:
         """Loss function of windows with this horizon, (prediction, target) ↦ one value a realisation."""
@@ -200,24 +217,57 @@ class OperatorModule(lightning.LightningModule):
             self._loss[horizon] = losses.NoiseWeighted(basis, variance.to(self.dtype))
         return self._loss[horizon]
 
-    def _points(self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
-        """Mean square (Eq. 7, 21), each field in its unit unless literal."""
-        if self.hparams.literal:
+    def _points(
+        self,
+        prediction: Float[Tensor, "R B C *X"],
+        target: Float[Tensor, "r B C *X"],
+        gamma: Float[Tensor, "B P"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Mean square (Eq. 7, 21, 34), each field in its unit unless literal."""
+        word, data = self.hparams.field_weights, self.hparams.data
+        if self.hparams.literal or word == "none":
             return losses.mean_square(prediction, target)
-        data = self.hparams.data
-        unit = prediction.new_tensor(data.get("unit") or data["scale"]).view(-1, *[1] * (prediction.ndim - 3))
+        told = data.get("unit") or (data["spread"] if word == "std" else data["scale"])
+        unit = prediction.new_tensor(told)
+        if gamma is not None and (follows := self._sizes(gamma)) is not None:
+            unit = unit * follows
+        unit = unit.view(*unit.shape, *[1] * (prediction.ndim - 3))
         return losses.mean_square(prediction / unit, target / unit)
+
+    def _sizes(self, gamma: Float[Tensor, "B P"]) -> Float[Tensor, "B C"] | None:
+        """How the units of the fields follow γ."""
+        part = next(module for module in self.operator.modules() if isinstance(module, SpectralOperator))
+        return part.gamma.sizes(gamma)
 
     def _windows_loss(self, batch: Batch, horizon: int) -> Float[Tensor, " R"]:
         windows, gamma = batch
         parameters = gamma if gamma.shape[1] else None
-        u, target = windows[:, None]
+        u, target = windows[0, None], windows[-1, None]
         if self.hparams.data.get("targets"):
             return self.loss(horizon)(self.operator.prepared(self.bounds, parameters)(u), target)
         step = stepper(self.operator, self.hparams.scheme, bounds=self.bounds, gamma=parameters)
+        if len(windows) > 2:
+            return self._stepwise(step, windows, parameters)
         for _ in range(horizon):
             u = step(u)
-        return self.loss(horizon)(u, target)
+        return self._points(u, target, parameters) if self.hparams.loss == "points" else self.loss(horizon)(u, target)
+
+    def _stepwise(self, step: Any, windows: Float[Tensor, "F B C *X"], gamma: Tensor | None) -> Float[Tensor, " R"]:
+        """Eq. 34, Σ_m |u_{j+m} − (I + L)^m u_j|² / m^β over Σ_m 1/m^β, of all m or of one drawn at random."""
+        horizon = len(windows) - 1
+        shares = torch.arange(1, horizon + 1, dtype=torch.float64) ** -self.hparams.beta
+        shares = (shares / shares.sum()).tolist()
+        drawn = 0
+        if self.hparams.steps == "random":  # the same for the same step, so that a fit goes on as it would have
+            generator = torch.Generator().manual_seed(self.hparams.seed + self.global_step)
+            drawn = int(torch.randint(1, horizon + 1, (), generator=generator))
+        u, total = windows[0, None], windows.new_zeros(self.operator.realizations)
+        for m in range(1, (drawn or horizon) + 1):
+            u = step(u)
+            if drawn in (0, m):
+                share = shares[m - 1] * (horizon if drawn else 1)
+                total = total + share * self._points(u, windows[m, None], gamma)
+        return total
 
     def on_fit_start(self) -> None:
         """Keep what the data say about each mode, for those who read the model later; start there if asked to."""
@@ -229,8 +279,8 @@ class OperatorModule(lightning.LightningModule):
                 steps = linear.start(self.operator, known, datamodule.states(CERTIFIED)[0])
                 for _ in tqdm(steps, "linear start", linear.STEPS * len(known), delay=2, leave=False, unit="step"):
                     pass
-        if data.get("targets") or data.get("rate_errors"):
-            return
+        if data.get("targets") or data.get("rate_errors") or data.get("parameters"):
+            return  # with γ there is no one rate of a mode
         space = build.basis(data["points"], data["length"], data["boundaries"]).double()
         found = []
         for m in sorted(set(self.hparams.horizons)):
@@ -242,14 +292,14 @@ class OperatorModule(lightning.LightningModule):
             found.append(torch.stack([by_modulus(error, space) for error in errors]))
         data["rate_errors"] = torch.stack(found).amin(0).tolist()
 
-    def _linear(self) -> list[linear.Factors]:
+    def _linear(self) -> list[linear.Factors | linear.Affine]:
         """The linear model of each mode by itself, over as many steps as the windows have at most."""
         datamodule = self.trainer.datamodule
         if self.hparams.data.get("targets"):  # f takes the place of the increment
             u, f, _ = datamodule.sample(1)
             return linear.regress(self.operator, torch.stack([u, u + f, u + f]), 1)
-        m = max(self.hparams.horizons)
-        return linear.regress(self.operator, datamodule.sample(m), m)
+        m = 1 if self.hparams.data.get("parameters") else max(self.hparams.horizons)
+        return linear.regress(self.operator, datamodule.sample(m), m, datamodule.sample_parameters(m))
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
@@ -374,6 +424,9 @@ class OperatorModule(lightning.LightningModule):
         """
         data = self.hparams.data
         if data.get("targets") or self.hparams.scheme == "implicit":
+            return None
+        last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
+        if self.bounds is None and not last:  # eigenvalues cost as much as an epoch of a small system
             return None
         if self._growth is not None and self._growth[0] == self.global_step:
             return self._growth[1]

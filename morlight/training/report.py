@@ -31,7 +31,7 @@ class FinalReport(lightning.Callback):
         best = folder / "best.ckpt" if (folder / "best.ckpt").exists() else folder / "last.ckpt"
         model = prediction.load(best)
         data = trainer.datamodule.file
-        rows = trainer.datamodule.windows("test").rows.tolist() or list(range(min(SHOWN, data.trajectories)))
+        rows = trainer.datamodule.rows("test") or list(range(min(SHOWN, data.trajectories)))
         result = evaluation.evaluate(model, data.path, rows)
         metrics: dict[str, float] = {}
         for name, error in result["errors"].items():

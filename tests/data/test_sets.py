@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import morlight.data
-from experiments.channels import systems
+from experiments.channel_sets import systems
 from morlight import cli
 from morlight.data import sets, trajectories
 from morlight.simulate import channels

@@ -1,0 +1,60 @@
+"""Channels of a made-up fluid, driven from rest, whose equation is known: data for tests that want no molecules."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import idst
+
+from morlight.data import trajectories
+
+DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def viscosity(density):
+    """ν of the made-up fluid: thin fluids are at rest sooner, as gases are."""
+    return 0.3 / np.sqrt(density)
+
+
+def write(path, *, seeds=2, noise=0.02, bins=20, frames=40, densities=DENSITIES, species=("",)) -> Path:
+    """∂ₜp = ν ∂ₓₓp + ρ f, solved mode by mode; ρ has layers at the walls and keeps its mean; T = 2.
+
+    Noise of every value is a share of its field's size.
+    """
+    rng = np.random.default_rng(0)
+    times = np.arange(frames + 1) / frames
+    grid = trajectories.Grid((bins,), (1.0,), ("WALL",))
+    (x,) = grid.coordinates
+    pairs = [(density, seed) for density in densities for seed in range(1, seeds + 1)]
+    fields = {}
+    for k, word in enumerate(species):
+        rho = np.stack([np.broadcast_to(layers(density * (1 + k), x), (frames + 1, bins)) for density, _ in pairs])
+        p = np.stack([density * (1 + k) * speed(density, times, bins) for density, _ in pairs])
+        for name, u in (("density", rho), ("momentum", p), ("density_temperature", 2 * rho)):
+            size = np.abs(u).max((1, 2), keepdims=True)
+            label = f"{name}_{word}" if word else name
+            fields[label] = (u + noise * size * rng.normal(size=u.shape)).astype(np.float32)
+            fields[f"{label}_error"] = np.full_like(fields[label], noise) * size.astype(np.float32)
+    parameters = {
+        "density": np.array([density for density, _ in pairs]),
+        "seed": np.array([float(seed) for _, seed in pairs]),
+    }
+    trajectories.write(path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={})
+    return Path(path)
+
+
+def layers(density, x):
+    """A profile that is 10 % higher at the walls of a dense fluid, with mean ρ*."""
+    excess = np.exp(-x / 0.1) + np.exp(-(1 - x) / 0.1)
+    return density * (1 + 0.1 * density * (excess - excess.mean()))
+
+
+def speed(density, times, bins):
+    """v(t) = Σ_k f_k/(νκ²) (1 − exp(−νκ²t)) sin κx for a force of 1."""
+    kappa = np.pi * np.arange(1, bins + 1)
+    # orthogonal expansion of 1 in sines of odd k: 4/(πk)
+    force = np.where(np.arange(1, bins + 1) % 2, 4 / kappa, 0.0)
+    force[bins // 2 :] = 0
+    rate = viscosity(density) * kappa**2
+    modes = force / rate * (1 - np.exp(-rate * times[:, None]))
+    weights = np.append(np.full(bins - 1, bins), 2 * bins)  # scipy's inverse has 1/N, and 1/2N for the last
+    return idst(modes * weights, type=2, axis=1)
