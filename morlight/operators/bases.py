@@ -29,6 +29,8 @@ import torch
 from jaxtyping import Complex, Float, Float64, Inexact
 from torch import Tensor, nn
 
+from morlight.operators.filtering import Filter
+
 Points = int | Sequence[int]
 Length = float | int | Sequence[float | int]  # int too, since beartype takes float by its word
 
@@ -119,6 +121,13 @@ class Basis(Exact, ABC):
     def inverse(self, c: Inexact[Tensor, "*c"]) -> Float[Tensor, "*u"]:
         """Values Π⁻¹ c."""
 
+    def filtered(
+        self, v: Float[Tensor, "r B H *X"], g: Inexact[Tensor, "R b h *K"], fields: int
+    ) -> Float[Tensor, "S B T *X"]:
+        """Π⁻¹ Σ_k g_k Π v_k, the H = T·K channels of the T fields following each other."""
+        c = g * self.forward(v)
+        return self.inverse(c if c.shape[2] == fields else c.unflatten(2, (fields, -1)).sum(3))
+
     def __mul__(self, other: "Basis") -> "TensorProduct":
         return TensorProduct(self, other)
 
@@ -146,6 +155,13 @@ class Fourier(Basis):
 
     def inverse(self, c: Complex[Tensor, "*c"]) -> Float[Tensor, "*u"]:
         return torch.fft.irfftn(c, s=self.points, dim=self.last)
+
+    def filtered(
+        self, v: Float[Tensor, "r B H *X"], g: Inexact[Tensor, "R b h *K"], fields: int
+    ) -> Float[Tensor, "S B T *X"]:
+        """As any basis does, with derivatives that spare half of the transforms (see `filtering`)."""
+        filtered, _ = Filter.apply(v, g, self.freedom / math.prod(self.points), fields)
+        return filtered
 
 
 class Cosine(Basis):

@@ -2,14 +2,15 @@
 
 import torch
 from jaxtyping import Float, Inexact
-from torch import Tensor
+from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
 
 
 def mean_square(prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
     """Mean over batch and points of |(I + L)^m u_j − u_{j+m}|² for each realisation (Eq. 21)."""
-    return (prediction - target).square().flatten(1).mean(1)
+    squares = nn.functional.mse_loss(prediction, target.expand_as(prediction), reduction="none")
+    return squares.flatten(1).mean(1)
 
 
 class NoiseWeighted:

@@ -8,6 +8,7 @@ serves the networks of several fields and terms (Eq. 27): (R · copies, out, in)
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Inexact
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": functional.elu,
+    "elu": partial(functional.elu, inplace=True),  # its slope follows from its value, without another exponential
     "gelu": functional.gelu,
     "silu": functional.silu,
     "softplus": functional.softplus,
@@ -80,10 +81,10 @@ class Perceptrons(nn.Module):
             if layer == 0:  # copies share their input: one product for all
                 weight, offset = weight.view(R, -1, weight.shape[-1]), offset.view(R, -1, 1)
             x = torch.baddbmm(offset, weight, x)
-            if layer == 0:
-                x = x.view(R * self.copies, -1, points)
             if layer + 1 < len(self.weights):
                 x = self.activation(x)
+            if layer == 0:
+                x = x.view(R * self.copies, -1, points)
         return x.view(R, -1, points)
 
 

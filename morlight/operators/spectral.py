@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Inexact
+from jaxtyping import Float, Inexact, Int
 from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
+from morlight.operators.biases import Odd
 from morlight.operators.networks import Perceptrons
 from morlight.operators.scaling import Parameters
 from morlight.operators.tabulation import tabulate
@@ -90,8 +91,8 @@ class SpectralOperator(Operator):
         """g at the wavenumbers of the basis, evaluated once for each distinct γ."""
         if gamma is None:
             return self.g(self.basis.wavenumbers)
-        distinct, which = torch.unique(gamma, dim=0, return_inverse=True)
-        return self.g(self.basis.wavenumbers, self.gamma.seen(distinct))[:, which]
+        distinct, which = distinct_rows(gamma)
+        return self.g(self.basis.wavenumbers, self.gamma.seen(distinct)).index_select(1, which)
 
     def nonlinearity(
         self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
@@ -123,16 +124,10 @@ class SpectralOperator(Operator):
         h = self._pointwise(gamma) if bounds is None else self._table(bounds)
         fields = len(self.unit)
 
-        def increment(u: Tensor) -> Tensor:
-            c = symbol * self.basis.forward(h(u))
-            if c.shape[2] != fields:
-                c = c.unflatten(2, (fields, -1)).sum(3)
-            return self.basis.inverse(c)
-
-        return increment
+        return lambda u: self.basis.filtered(h(u), symbol, fields)
 
     def _table(self, bounds: tuple[float, float]) -> Increment:
-        return tabulate(self.nonlinearity, *bounds, like=self.scale)
+        return tabulate(self.nonlinearity, *bounds, like=self.scale, odd=isinstance(self.h, Odd))
 
 
 class System(Operator):
@@ -202,3 +197,14 @@ class SecondOrder(Operator):
             return torch.cat([self.dt * rate, change], 2)
 
         return increment
+
+
+def distinct_rows(gamma: Float[Tensor, "b P"]) -> tuple[Float[Tensor, "d P"], Int[Tensor, " b"]]:
+    """The distinct rows, and for each row the place of its own among them; torch.unique(dim=0) takes a millisecond."""
+    which = torch.zeros(len(gamma), dtype=torch.long, device=gamma.device)
+    for column in gamma.unbind(1):
+        values, place = torch.unique(column, return_inverse=True)
+        _, which = torch.unique(which * len(values) + place, return_inverse=True)
+    first = torch.full((int(which.max()) + 1,), len(gamma), device=gamma.device)
+    first = first.scatter_reduce(0, which, torch.arange(len(gamma), device=gamma.device), "amin")
+    return gamma[first], which
