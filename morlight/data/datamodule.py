@@ -113,10 +113,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return gamma.to(torch.get_default_dtype())
 
     def _extremes(self, gamma: Float[Tensor, "S P"]) -> dict[str, Any]:
-        """Names and sizes of the parameters, for the description."""
+        """Names, sizes and ranges of the parameters, for the description."""
         names = list(self.hparams.parameters or [])
         size = gamma.double().square().mean(0).sqrt().clamp_min(torch.finfo(torch.float32).tiny).tolist()
-        return {"parameters": names, "gamma_scale": size if names else []}
+        ends = {"gamma_low": gamma.amin(0).tolist(), "gamma_high": gamma.amax(0).tolist()} if names else {}
+        return {"parameters": names, "gamma_scale": size if names else [], "gamma_low": [], "gamma_high": [], **ends}
 
     def _check(self) -> None:
         wanted, there = self.hparams.trajectories, self.file.trajectories
