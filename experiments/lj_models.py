@@ -48,7 +48,9 @@ def errors(found: Mapping[str, Mapping[str, Any]], models: Mapping[str, Fields],
     lines = [f"| model | {' | '.join(f't_c = {t:g}' for t in cutoffs)} |", "|---|" + "---|" * len(cutoffs)]
     for label, fields in models.items():
         mine = [found[f"{label}/{t}"] for t in cutoffs]
-        lines.append(f"| {label} | {' | '.join(f'{median(r, name(fields)):.2g} / {least(r, name(fields)):.2g}' for r in mine)} |")
+        lines.append(
+            f"| {label} | {' | '.join(f'{median(r, name(fields)):.2g} / {least(r, name(fields)):.2g}' for r in mine)} |"
+        )
     fields = models[label]
     for word, told in (("linear model of each mode", "linear"), ("persistence", "persistence")):
         values = [found[f"{label}/{t}"]["baselines"][told][name(fields)] for t in cutoffs]

@@ -74,7 +74,7 @@ def inspect(model: Model) -> dict[str, Any]:
             "conserved": bool(terms) and all(_conserves(term) for term in terms),
             "terms": [_told(term) for term in terms],
             "generator": _generator_told(model, terms),
-            "identifiable_band": _band(model, place),
+            "identifiable_band": _listed(model.band(place)),
             "closed_form": _closed_form(model, place, terms),
         }
     return {
@@ -110,7 +110,7 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
                 torch.stack([term.nonlinearity for term in terms], 1).numpy(),
                 power=terms[0].power,
                 steady=continuum is None,
-                band=tuple(_band(model, place) or ()),
+                band=tuple(model.band(place) or ()),
                 form=(_closed_form(model, place, terms) or {"equation": ""})["equation"],
             )
         )
@@ -227,19 +227,12 @@ def _generator_told(model: Model, terms: list[Term]) -> dict[str, Any] | None:
     return {"kappa": _list(plain.kappa), "real": continuum.real.tolist(), "imag": continuum.imag.tolist()}
 
 
-def _band(model: Model, place: int) -> list[float] | None:
-    """Smallest and largest |κ| about which the training data say something."""
-    if model.steady:
-        return model.data.get("band")
-    if not model.data.get("rate_errors"):
-        return None  # a checkpoint from before they were kept
-    moduli = shells(_space(model).wavenumbers)[0][0]
-    known = identified(moduli, torch.tensor(model.data["rate_errors"][place], dtype=torch.float64))
-    return None if known is None else list(known)
+def _listed(band: tuple[float, float] | None) -> list[float] | None:
+    return None if band is None else list(band)
 
 
 def _space(model: Model) -> Basis:
-    return build.basis(model.data["points"], model.data["length"], model.data["boundaries"]).double()
+    return build.basis(model.trained_points, model.data["length"], model.data["boundaries"]).double()
 
 
 def closed_form(model: Model, place: int, terms: list[Term]) -> PowerLaw | None:

@@ -5,8 +5,7 @@ import json
 import sys
 from typing import Any
 
-from morlight.commands.parsing import number, pairs, plain
-
+from morlight.commands.parsing import number, numbers, pairs, plain, told
 
 OTHERS = {
     "noise": "of the data, the scatter between halves of the runs",
@@ -26,31 +25,57 @@ def add(commands: Any) -> None:
 def _predict(commands: Any) -> None:
     predict = commands.add_parser("predict", help="roll an operator out from an initial state")
     predict.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
-    predict.add_argument("--initial", required=True, metavar="FILE", help="trajectory file with the initial state")
-    predict.add_argument("--trajectory", type=number, default=0, help="which trajectory of it, from 0 (default 0)")
+    predict.add_argument(
+        "--initial", required=True, metavar="FILE", help="initial state: a trajectory file, .npy, .npz, or .nc (NetCDF)"
+    )
+    predict.add_argument(
+        "--trajectory",
+        nargs="+",
+        default=["0"],
+        metavar="I",
+        help="which trajectories of it, from 0, or all (default 0)",
+    )
     predict.add_argument("--frame", type=number, default=0, help="which frame of it, from 0 (default 0)")
     predict.add_argument("--steps", type=number, required=True, help="number of steps Δt")
     predict.add_argument("--every", type=number, default=1, help="keep every so many steps (default 1)")
     predict.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation"
+        "--realizations", nargs="+", default=["all"], metavar="WHICH",
+        help="all, best, mean (with the standard deviation as NAME_sd), or numbers from 0 (default all)",
+    )  # fmt: skip
+    predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ in place of those of the file")
+    predict.add_argument(
+        "--points",
+        type=number,
+        nargs="+",
+        help="of the grid of an array of NumPy, where they are not those of the training",
+    )
+    predict.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation and state"
     )
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
+    predict.add_argument("--animate", metavar="FILE", help="film of the frames, .gif or .mp4")
     predict.set_defaults(run=_run_predict)
 
 
 def _run_predict(options: argparse.Namespace) -> None:
     from morlight import forecast
-    from morlight.prediction import load
+    from morlight.prediction import Extrapolation, load
     from morlight.store import resolve
 
-    forecast.write(
-        load(resolve(options.checkpoint)),
-        forecast.Start(options.initial, options.trajectory, options.frame),
-        options.steps,
-        every=options.every,
-        output=options.output,
-        plot=options.plot,
+    start = forecast.Start(
+        options.initial,
+        None if options.trajectory == ["all"] else numbers("--trajectory", options.trajectory, "all"),
+        options.frame,
+        options.points,
+        pairs("--gamma", options.gamma, float),
     )
+    words = options.realizations
+    named = words[0] if len(words) == 1 and words[0] in ("all", "best", "mean") else None
+    chosen = named or numbers("--realizations", words, "all, best, mean")
+    outputs = forecast.Outputs(options.output, options.plot, options.animate)
+    with told(Extrapolation):
+        model = load(resolve(options.checkpoint))
+        forecast.write(model, start, options.steps, outputs, every=options.every, realizations=chosen)
 
 
 def _evaluate(commands: Any) -> None:

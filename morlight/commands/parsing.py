@@ -2,7 +2,10 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -35,6 +38,33 @@ def pairs(flag: str, words: Sequence[str] | None, read: Any) -> dict[str, Any]:
         except ValueError as error:
             raise BadInput(f"{flag} has '{word}', expected NAME=VALUE") from error
     return found
+
+
+def numbers(flag: str, words: Sequence[str], others: str) -> list[int]:
+    """Whole numbers, where words that mean something else were no answer."""
+    try:
+        return [number(word) for word in words]
+    except ValueError as error:
+        raise BadInput(f"{flag} is '{' '.join(words)}', expected numbers from 0, or one of: {others}") from error
+
+
+@contextmanager
+def told(category: type[Warning]) -> Iterator[None]:
+    """Warnings of a kind as sentences on standard error, once each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", category)
+        others = warnings.showwarning
+        said: set[str] = set()
+
+        def show(message: Any, kind: Any, *where: Any, **more: Any) -> None:
+            if not issubclass(kind, category):
+                others(message, kind, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"morlight: warning: {message}", file=sys.stderr)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def plain(value: Any) -> Any:

@@ -101,10 +101,13 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         size = math.prod(shape) * torch.finfo(torch.get_default_dtype()).bits // 8
         self.streamed = not self.targets and size > self.hparams.memory * 2**30
         if self.streamed and self.hparams.ensemble == "mean":
-            raise ValueError(f"{self.file.path}: data.ensemble is mean, which needs the fields in memory; see data.memory")
+            raise ValueError(
+                f"{self.file.path}: data.ensemble is mean, which needs the fields in memory; see data.memory"
+            )
         if self.streamed:
             self._parts = {
-                part: FileWindows(self._frames, shape, chosen, gamma, lengths.get(part)) for part, chosen in rows.items()
+                part: FileWindows(self._frames, shape, chosen, gamma, lengths.get(part))
+                for part, chosen in rows.items()
             }
             training = tqdm(rows["train"].tolist(), "looking through", delay=2, leave=False, unit="trajectory")
             seen: Iterable[Tensor] = (self._frames(row, 0, self._length()) for row in training)
@@ -404,15 +407,21 @@ def _fitting(shape: tuple[int, ...]) -> int:
 
 
 def describe_parameters(names: Sequence[str], gamma: Float[Tensor, "S P"]) -> dict[str, Any]:
-    """Names of the parameters, a typical value of each, and the spread of its logarithm where it spans a decade."""
+    """Names, typical values and ranges of the parameters, and the spread of the logarithm where it spans a decade."""
     if not names:
-        return {"parameters": [], "gamma_scale": []}
+        return {"parameters": [], "gamma_scale": [], "gamma_low": [], "gamma_high": []}
     tiny = torch.finfo(torch.float32).tiny
     wide = (gamma > 0).all(0) & (gamma.amax(0) >= DECADE * gamma.amin(0).clamp_min(tiny))
     logs = gamma.clamp_min(tiny).log()
     size = torch.where(wide, logs.mean(0).exp(), gamma.square().mean(0).sqrt().clamp_min(tiny))
     spread = torch.where(wide, logs.std(0, correction=0), 0.0)
-    return {"parameters": list(names), "gamma_scale": size.tolist(), "gamma_spread": spread.tolist()}
+    return {
+        "parameters": list(names),
+        "gamma_scale": size.tolist(),
+        "gamma_spread": spread.tolist(),
+        "gamma_low": gamma.amin(0).tolist(),
+        "gamma_high": gamma.amax(0).tolist(),
+    }
 
 
 def field_powers(ratio: Float[Tensor, "S P"], squares: Float[Tensor, "S C"]) -> Float[Tensor, "C P"]:

@@ -3,10 +3,11 @@
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
+from morlight.operators.grids import finer, on_grid
 from morlight.operators.growth import radius, symbol_growth
 from morlight.operators.implicit import implicit_step
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
-from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
+from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol, selected
 from morlight.operators.polynomials import Legendre
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
@@ -35,14 +36,17 @@ __all__ = [
     "advance",
     "bending",
     "check_steps",
+    "finer",
     "fix",
     "generator",
     "implicit_step",
     "mean_square",
     "nearest_power",
+    "on_grid",
     "radius",
     "relative_error",
     "rollout",
+    "selected",
     "shells",
     "slopes",
     "states",

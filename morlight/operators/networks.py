@@ -5,10 +5,12 @@ the last axis, so that one batched matrix product serves all realisations: y_r =
 serves the networks of several fields and terms (Eq. 27): (R · copies, out, in).
 """
 
+import copy
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Inexact
@@ -22,6 +24,18 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": functional.softplus,
     "tanh": torch.tanh,
 }
+
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+def selected(module: Kind, realizations: int, chosen: Sequence[int]) -> Kind:
+    """A copy of a module of R realisations with some of them only: every parameter has them along its first axis."""
+    found = copy.deepcopy(module)
+    for parameter in found.parameters():
+        each = parameter.data.unflatten(0, (realizations, -1))
+        parameter.data = each[list(chosen)].flatten(0, 1)
+    return found
 
 
 class Perceptrons(nn.Module):

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from morlight.layouts import LAYOUT
 from morlight.operators import Operator, SpectralOperator, build, linear, losses, radius, symbol_growth
 from morlight.operators.anchor import Anchored
 from morlight.operators.closed_form import by_modulus, rate_errors
@@ -19,7 +20,6 @@ from morlight.operators.regression import regress
 from morlight.operators.stepping import stepper
 from morlight.training import curriculum
 
-LAYOUT = 1  # of what a checkpoint says under "morlight"; raised when older ones need translation
 NODES = 257  # at which the curvature of h is measured
 CERTIFIED = 8  # training states at which a system is linearised
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
@@ -414,7 +414,17 @@ class OperatorModule(lightning.LightningModule):
         """Plain values only, so that the file opens with weights_only=True."""
         checkpoint["hyper_parameters"].pop("_instantiator", None)
         checkpoint["hyper_parameters"]["data"] = self.hparams.data
-        checkpoint["morlight"] = {"layout": LAYOUT, "run": self.run_id, "growth": self.certificate()}
+        marks = {"layout": LAYOUT, "run": self.run_id, "growth": self.certificate(), "losses": self._realizations()}
+        checkpoint["morlight"] = marks
+
+    def _realizations(self) -> dict[str, Any] | None:
+        """Loss of each realisation on the trajectories held back, or else on those of the training."""
+        known = self.trainer.callback_metrics
+        for name in ("val_loss", "train_loss"):
+            each = [f"{name}/{r:02d}" for r in range(self.hparams.realizations)]
+            if all(key in known for key in each):
+                return {"name": name, "per_realization": [float(known[key]) for key in each]}
+        return None
 
     def certificate(self) -> dict[str, Any] | None:
         """Largest growth of a small disturbance in one explicit step; None where there are none.

@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_run(lj, tmp_path):
 @pytest.mark.parametrize("cores", ["--ranks 2", "--threads 2"])
 def test_several_cores_run_the_same_fluid(tmp_path, monkeypatch, cores):
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # threads that spin wait for each other on a busy machine
-    held, u = simulated(tmp_path, f"lj --density 0.5 --width 12 --force 0.2 {cores}")
+    _, u = simulated(tmp_path, f"lj --density 0.5 --width 12 --force 0.2 {cores}")
     log = next(tmp_path.glob("out.runs/*/log.lammps")).read_text()
     assert re.search(r"on 2 procs for" if "ranks" in cores else r"2 OpenMP threads", log)
     assert np.ptp(u["density"].mean(2)) < 1e-6

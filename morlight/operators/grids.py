@@ -1,0 +1,35 @@
+"""The same operator on another grid of the same domain: symbols are functions of κ, nonlinearities of u alone."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from morlight.operators.bases import Basis, Derivative, TensorProduct
+from morlight.operators.spectral import Operator, SpectralOperator
+
+Kind = TypeVar("Kind", bound=Operator)
+
+
+def on_grid(operator: Kind, points: Sequence[int]) -> Kind:
+    """A copy of an operator with as many points along each axis; weights and units stay."""
+    moved = copy.deepcopy(operator)
+    for part in moved.modules():
+        if isinstance(part, SpectralOperator):
+            part.basis = finer(part.basis, points).to(part.scale)
+    return moved
+
+
+def finer(basis: Basis, points: Sequence[int]) -> Basis:
+    """The same functions on the same domain, as many as there are points."""
+    if isinstance(basis, Derivative):
+        return Derivative(finer(basis.source, points), basis.axis)
+    if isinstance(basis, TensorProduct):
+        left, factors = list(points), []
+        for factor in basis.factors:
+            count = len(factor.points)
+            factors.append(finer(factor, left[:count]))
+            del left[:count]
+        return TensorProduct(*factors)
+    kind: Any = type(basis)
+    single = len(points) == 1  # the only form that polynomials take
+    return kind(points[0] if single else tuple(points), basis.length[0] if single else basis.length)

@@ -1,0 +1,112 @@
+"""`morlight predict`: what goes in, what comes out, and what is refused."""
+
+import shlex
+
+import numpy as np
+import pytest
+import xarray
+from PIL import Image
+
+from morlight import cli, films, prediction
+from morlight.data import trajectories
+from tests.test_cli import folder, refused  # noqa: F401 - a fixture
+from tests.test_prediction import save, wave
+
+
+def predict(words):
+    cli.main(["predict", "model.ckpt", *shlex.split(words)])
+
+
+@pytest.fixture
+def here(folder):  # noqa: F811
+    losses = {"name": "val_loss", "per_realization": [2.0, 1.0]}
+    save(folder / "model.ckpt", morlight={"layout": 2, "losses": losses, "run": "abc"})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["u.npy", "u.npz", "u.nc"])
+def test_a_state_is_the_same_whatever_file_it_comes_in(here, name):
+    x = (np.arange(16) + 0.5) * 2 * np.pi / 16
+    if name == "u.npy":
+        np.save(name, wave())
+    elif name == "u.npz":
+        np.savez(name, density=wave())
+    else:
+        xarray.Dataset({"density": ("x", wave())}, {"x": x}).to_netcdf(name)
+    predict(f"--initial {name} --steps 10 -o out.h5")
+    expected = prediction.load("model.ckpt").predict(wave(), 10)
+    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_batches_realizations_and_their_mean_are_told_apart_in_the_file(here):
+    np.save("u.npy", np.stack([wave(1), 2 * wave(1)]))
+    predict("--initial u.npy --trajectory 1 0 --steps 4 -o all.h5")
+    told = trajectories.describe("all.h5")
+    assert told.parameters["realization"].tolist() == [0, 0, 1, 1]
+    assert told.parameters["initial"].tolist() == [1, 0, 1, 0]
+    everything = trajectories.read("all.h5").reshape(2, 2, 5, 16)
+    predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations best -o best.h5")
+    assert trajectories.describe("best.h5").parameters["realization"].tolist() == [1, 1]
+    assert trajectories.read("best.h5")[:, :, 0] == pytest.approx(everything[1], abs=1e-6)
+    predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations mean -o mean.h5")
+    mean = trajectories.read("mean.h5", ["density", "density_sd"])
+    assert mean[:, :, 0] == pytest.approx(everything.mean(0), abs=1e-6)
+    assert mean[:, :, 1] == pytest.approx(everything.std(0, ddof=1), abs=1e-6)
+
+
+def test_the_file_says_where_it_comes_from(here):
+    predict("--initial heat.h5 --frame 2 --steps 4 --every 2 -o out.h5")
+    told = trajectories.describe("out.h5").attributes
+    assert told["generator"] == "morlight predict"
+    assert told["checkpoint_digest"] == trajectories.digest("model.ckpt")
+    assert told["initial_digest"] == trajectories.digest("heat.h5")
+    assert (told["run"], told["steps"], told["initial"]) == ("abc", 4, "heat.h5, trajectory 0, frame 2")
+
+
+def test_another_grid_is_used_and_told(here, capsys):
+    np.save("fine.npy", 1 + 0.1 * np.sin((np.arange(32) + 0.5) * np.pi / 16))
+    assert "--points" in refused("predict model.ckpt --initial fine.npy --steps 1 -o out.h5", capsys)
+    predict("--initial fine.npy --points 32 --steps 1 -o out.h5")
+    assert trajectories.describe("out.h5").grid.points == (32,)
+    told = capsys.readouterr().err
+    assert told.startswith("morlight: warning: model.ckpt: on [32] points, trained on [16]")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_films_have_the_frames_that_were_kept(here, ending):
+    predict(f"--initial heat.h5 --steps 12 --every 3 -o out.h5 --animate out.{ending}")
+    if ending == "gif":
+        with Image.open("out.gif") as film:
+            assert film.n_frames == 5
+    else:
+        import imageio_ffmpeg
+
+        assert imageio_ffmpeg.count_frames_and_secs("out.mp4")[0] == 5
+    assert not list(here.glob(".out*"))
+
+
+def test_without_ffmpeg_mp4_is_refused_in_a_sentence(here, monkeypatch, capsys):
+    monkeypatch.setattr(films, "ffmpeg", lambda: None)
+    words = "predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --animate out.mp4"
+    assert "there is no ffmpeg" in refused(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--initial heat.h5 --trajectory one", "--trajectory is 'one'"),
+        ("--initial heat.h5 --realizations worst", "--realizations is 'worst'"),
+        ("--initial heat.h5 --realizations 7", "expected all, best, mean, or numbers from 0 to 1"),
+        ("--initial heat.h5 --gamma rho=1", "--gamma names rho, expected parameters of model.ckpt: it has none"),
+        ("--initial heat.h5 --gamma rho", "expected NAME=VALUE"),
+        ("--initial heat.h5 --points 0", "points are [0]"),
+        ("--initial heat.h5 --points 8", "has [16] points, --points says [8]"),
+        ("--initial heat.h5 --animate out.png", "is no film"),
+        ("--initial heat.h5 --animate nowhere/out.gif", "nowhere"),
+    ],
+)
+def test_bad_words_leave_nothing_behind(here, capsys, words, sentence):
+    before = sorted(here.iterdir())
+    assert sentence in refused(f"predict model.ckpt {words} --steps 1 -o out.h5", capsys)
+    assert sorted(here.iterdir()) == before
