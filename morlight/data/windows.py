@@ -44,7 +44,9 @@ class Windows:
 
 
 def batches(windows: int, batch: int, world: int) -> list[int]:
-    """Number of windows of each step of an epoch, all processes together; none of them without a window in any step.
+    """Number of windows of each step of an epoch, all processes together.
+
+    A last batch with fewer windows than there are processes joins the one before, so that none is idle.
 
     Raises:
         ValueError: where a batch has fewer windows than there are processes.
@@ -65,7 +67,7 @@ def share(size: int, rank: int, world: int) -> slice:
 
 @dataclass(frozen=True)
 class WindowLoader:
-    """Batches of one epoch. Each batch is split among the processes, so their number does not change the steps.
+    """Batches of one epoch. Each is split among the processes, so their number changes no step (but see `batches`).
 
     Args:
         windows: what is read from.
