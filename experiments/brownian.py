@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments.study import Study
-from morlight import evaluation, plots, prediction
+from morlight import evaluation, inspection, plots, prediction
 from morlight.data import trajectories
 from morlight.operators import fix, generator
 
@@ -160,6 +160,10 @@ def networks(models: Mapping[str, prediction.Model], wave: Wave, path: Path) -> 
         )  # fmt: skip
         for r, g in enumerate(evaluation.gauged_symbol(model)[:, seen].real / model.dt):
             bottom.plot(kappa[seen], g, color=plots.LEARNED, lw=1, label=None if r else "learned")
+        (reading,) = inspection.readings(model)
+        if reading.band:
+            low, high = reading.band
+            bottom.axvspan(low, min(high, SHOWN), color=plots.START, alpha=0.06, lw=0, label="told by the data")
         bottom.set(xlabel="wavenumber κ (1/length)", ylim=(-1 / model.dt, 0.2 / model.dt))
     rows[0, 0].set_ylabel("h(u), h(0) = 0 and slope 1")
     rows[1, 0].set_ylabel("Re g(κ)/Δt (1/time)")

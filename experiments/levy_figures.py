@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from experiments.study import error_bars
-from morlight import evaluation, plots, prediction
+from morlight import evaluation, inspection, plots, prediction
 from morlight.data import trajectories
 from morlight.operators import generator
 
@@ -145,6 +145,10 @@ def deposits(models: Mapping[str, prediction.Model], alpha: float, path: Path) -
         for r, values in enumerate(-rate / kappa**alpha):
             axes.plot(kappa, values, color=colors[deposit], lw=1, label=None if r else f"{deposit} deposit")
     axes.axhline(1, color=plots.START, ls="--", lw=1, label="exact")
-    axes.set(xlabel="|κ| (1/length)", ylabel="learned rate / |κ|^α", ylim=(0.5, 4), xscale="log")
+    (reading,) = inspection.readings(model)  # of the last deposit
+    if reading.band:
+        low, high = reading.band
+        axes.axvspan(low, min(high, 24), color=plots.START, alpha=0.06, lw=0, label=f"told by the {deposit} data")
+    axes.set(xlabel="|κ| (1/length)", ylabel="learned rate / |κ|^α", ylim=(0.5, 2.5), xscale="log")
     axes.legend(frameon=False)
     plots.save(figure, path)

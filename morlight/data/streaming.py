@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data.windows import Windows
+from morlight.data.windows import Windows, batches, share
 
 Read = Callable[[int, int, int], Tensor]  # trajectory, first frame, last frame + 1 ↦ (T, C, *X)
 
@@ -92,16 +92,20 @@ class PoolLoader:
     rank: int = 0
     world: int = 1
 
+    @property
+    def sizes(self) -> list[int]:
+        """Windows of each step, all processes together."""
+        return batches(self.windows.count(self.offsets[-1]), self.batch, self.world)
+
     def __len__(self) -> int:
-        full, rest = divmod(self.windows.count(self.offsets[-1]), self.batch)
-        return full + (rest >= self.world)
+        return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "F B C *X"], Float[Tensor, "B P"]]]:
         generator = torch.Generator().manual_seed(self.seed)
+        sizes = iter(self.sizes)
+        missing = next(sizes, 0)
         parts: list[tuple[Tensor, Tensor]] = []  # of the next batch
-        missing = self.batch
-        steps = 0
-        for pool in self._pools(generator):
+        for pool in self._pools(generator) if missing else []:
             order = torch.randperm(len(pool.first), generator=generator)
             while len(order):
                 taken, order = order[:missing], order[missing:]
@@ -110,15 +114,12 @@ class PoolLoader:
                 missing -= len(taken)
                 if missing == 0:
                     yield self._share(parts)
-                    parts, missing, steps = [], self.batch, steps + 1
-        if steps < len(self):
-            yield self._share(parts)
+                    parts, missing = [], next(sizes, 0)
 
     def _share(self, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """What this process has of a batch."""
         whole = parts[0] if len(parts) == 1 else (torch.cat([u for u, _ in parts], 1), torch.cat([g for _, g in parts]))
-        share = whole[0].shape[1] // self.world
-        mine = slice(self.rank * share, (self.rank + 1) * share)
+        mine = share(whole[0].shape[1], self.rank, self.world)
         return whole[0][:, mine], whole[1][mine]
 
     def _pools(self, generator: torch.Generator) -> Iterator[Pool]:

@@ -49,9 +49,31 @@ class Windows:
         return self.gamma[self.rows[index.div(self.length - horizon, rounding_mode="floor")]]
 
 
+def batches(windows: int, batch: int, world: int) -> list[int]:
+    """Number of windows of each step of an epoch, all processes together.
+
+    A last batch with fewer windows than there are processes joins the one before, so that none is idle.
+
+    Raises:
+        ValueError: where a batch has fewer windows than there are processes.
+    """
+    if batch < world:
+        raise ValueError(f"data.batch is {batch}, expected at least {world}, a window for each process")
+    full, rest = divmod(windows, batch)
+    sizes = [batch] * full
+    if rest >= world:
+        return [*sizes, rest]
+    return [*sizes[:-1], sizes[-1] + rest] if sizes else []
+
+
+def share(size: int, rank: int, world: int) -> slice:
+    """What a process has of a batch; the parts differ by one window at most."""
+    return slice(rank * size // world, (rank + 1) * size // world)
+
+
 @dataclass(frozen=True)
 class WindowLoader:
-    """Batches of one epoch. Each batch is split among the processes, so their number does not change the steps.
+    """Batches of one epoch. Each is split among the processes, so their number changes no step (but see `batches`).
 
     Args:
         windows: what is read from.
@@ -69,13 +91,15 @@ class WindowLoader:
     rank: int = 0
     world: int = 1
 
+    @property
+    def sizes(self) -> list[int]:
+        """Windows of each step, all processes together."""
+        return batches(len(self.order), self.batch, self.world)
+
     def __len__(self) -> int:
-        full, rest = divmod(len(self.order), self.batch)
-        return full + (rest >= self.world)
+        return len(self.sizes)
 
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "F B C *X"], Float[Tensor, "B P"]]]:
-        for step in range(len(self)):
-            index = self.order[step * self.batch : (step + 1) * self.batch]
-            share = len(index) // self.world
-            mine = index[self.rank * share : (self.rank + 1) * share]
+        for index in self.order.split(self.sizes) if self.sizes else []:
+            mine = index[share(len(index), self.rank, self.world)]
             yield self.windows.at(mine, self.offsets), self.windows.parameters(mine, self.offsets[-1])

@@ -317,7 +317,13 @@ class OperatorModule(lightning.LightningModule):
             self.log("loss", values.detach().median(), prog_bar=True)
         # falls with the learning rate: leads at the start, and lets the data decide at the end
         share = self.trainer.optimizers[0].param_groups[0]["lr"] / self.hparams.lr
-        return (values + self.hparams.smoothness * share * values.detach().clamp_max(1.0) * self._bending()).sum()
+        smooth = self.hparams.smoothness * share * values.detach().clamp_max(1.0) * self._bending()
+        return (values + smooth).sum() * self._weight(batch, index)
+
+    def _weight(self, batch: Batch, index: int) -> float:
+        """Of this process, so that the mean over the processes is the mean over the windows of the batch."""
+        world = self.trainer.world_size
+        return 1.0 if world == 1 else batch[0].shape[1] * world / self.trainer.train_dataloader.sizes[index]
 
     def _gather(self, batch: Batch, index: int) -> Tensor | None:
         """Count a batch in, and fit to the sums after the last one."""

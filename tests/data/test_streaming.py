@@ -73,13 +73,15 @@ def test_the_seed_decides_the_order():
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_processes_share_every_batch(world):
+@pytest.mark.parametrize(("batch", "world"), [(6, 2), (6, 3), (7, 2), (97, 2)])  # of 195 windows: the last may join
+def test_processes_share_every_batch_and_see_each_window_once(batch, world):
     windows, _ = streamed(counted(), torch.arange(5))
-    shares = [list(PoolLoader(windows, (0, 1), 6, 10_000, 1, rank, world)) for rank in range(world)]
-    whole = list(PoolLoader(windows, (0, 1), 6, 10_000, 1))
-    for step, (batch, _) in enumerate(whole[:-1]):
-        assert torch.equal(torch.cat([share[step][0] for share in shares], 1), batch)
+    shares = [list(PoolLoader(windows, (0, 1), batch, 10_000, 1, rank, world)) for rank in range(world)]
+    whole = torch.cat([u for u, _ in PoolLoader(windows, (0, 1), batch, 10_000, 1)], 1)
+    together = torch.cat([share[step][0] for step in range(len(shares[0])) for share in shares], 1)
+    assert {len(share) for share in shares} == {len(PoolLoader(windows, (0, 1), batch, 10_000, 1, 0, world))}
+    assert torch.equal(together, whole)
+    assert len(whole[0, :, 0, 0].unique()) == 5 * 39
 
 
 @pytest.mark.parametrize(("words", "tolerance"), [("moments", 1e-6), ("adam", 0.02)])

@@ -46,6 +46,27 @@ def test_processes_share_every_batch_and_see_each_window_once(world):
     assert len(starts.unique()) == 30
 
 
+@pytest.mark.parametrize(("batch", "world", "sizes"), [(7, 2, [7] * 4 + [2]), (4, 3, [4] * 6 + [6]), (29, 2, [30])])
+def test_processes_see_each_window_once_where_batches_cannot_be_divided(batch, world, sizes):
+    windows, order = Windows(counted(), torch.arange(5)), torch.randperm(30)
+    loaders = [WindowLoader(windows, order, (0, 3), batch, rank, world) for rank in range(world)]
+    assert [loader.sizes for loader in loaders] == [sizes] * world
+    assert [len(loader) for loader in loaders] == [len(sizes)] * world
+    shares = [[u for u, _ in loader] for loader in loaders]
+    for step, size in enumerate(sizes):
+        parts = [share[step].shape[1] for share in shares]
+        assert sum(parts) == size
+        assert max(parts) - min(parts) <= 1 <= min(parts)
+    starts = torch.cat([u[0, :, 0, 0] for share in shares for u in share])
+    assert len(starts.unique()) == len(starts) == 30
+
+
+def test_batches_smaller_than_the_number_of_processes_are_refused():
+    loader = WindowLoader(Windows(counted(), torch.arange(5)), torch.randperm(30), (0, 3), 2, 0, 3)
+    with pytest.raises(ValueError, match=r"data.batch is 2, expected at least 3"):
+        len(loader)
+
+
 def test_each_window_comes_with_the_parameters_of_its_trajectory():
     gamma = torch.arange(5.0)[:, None] * torch.tensor([1.0, 10.0])
     windows = Windows(counted(), torch.tensor([4, 1, 3]), gamma)

@@ -152,8 +152,11 @@ def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
                 assert torch.allclose(weights(together)[key][r], value[0], rtol=0, atol=1e-6), key
 
 
-def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_file):
-    words = ["fit", "--config", "short.yaml", "--data.path", str(heat_file), "--trainer.precision", "64-true"]
+@pytest.mark.parametrize(
+    "more", [[], ["--data.batch", "11", "--data.memory", "1e-5"]], ids=["even", "uneven, streamed"]
+)
+def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_file, more):
+    words = ["fit", "--config", "short.yaml", "--data.path", str(heat_file), "--trainer.precision", "64-true", *more]
     for devices in ("1", "2"):
         command = [sys.executable, "-m", "morlight", *words, "--trainer.devices", devices, "--name", f"by{devices}"]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
