@@ -131,7 +131,7 @@ def test_what_diverges_is_marked_and_the_sweep_goes_on(folder, capsys):
 
 
 def test_values_that_do_not_go_together_are_marked_and_told_where_nothing_else_comes(folder, capsys):
-    change = {"model.horizons": [1, 2]}
+    change = {"model.horizons": [1, 2], "trainer.max_epochs": 2}
     sweep(set=change, space={"trainer.max_epochs": [2, 3]}, sampler="grid")  # 3 epochs are not two equal stages
     good, refused = study().trials
     assert math.isfinite(good.values[0])
