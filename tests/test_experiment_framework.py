@@ -200,16 +200,7 @@ def test_the_script_for_slurm_works_with_tasks_as_local_processes(folder):
 
 def test_torchrun_fits_in_two_processes_as_one_does(folder):
     precise = ["--trainer.precision=64-true", "--trainer.max_epochs=2", "--trainer.enable_progress_bar=false"]
-    launched = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "-m",
-        "morlight",
-    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = ["fit", "--config", "base.yaml", *precise]
     pair = [*torchrun, "-m", "morlight", *words, "--trainer.devices", "2", "--name", "two"]
     done = subprocess.run(pair, capture_output=True, text=True, timeout=300)

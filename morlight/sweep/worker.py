@@ -135,7 +135,7 @@ class Worker:
             known = ", ".join(sorted(name for name in metrics if "/" in name))
             raise Hopeless(f"watch is {self.plan.watch}, expected a metric of each epoch: {known}")
         trial.report(float(metrics[self.plan.watch]), epoch)
-        self._pruned = trial.should_prune()
+        self._pruned = bool(trial.should_prune())
         return self._pruned
 
     def _objective(self, name: str, metrics: Mapping[str, float], trial: optuna.Trial) -> float:
