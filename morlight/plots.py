@@ -170,13 +170,15 @@ def rollout(path: str | Path, grid: Grid, fields: Sequence[str], times: np.ndarr
         learned: every realisation (R, T, C, *X).
         truth: data (T, C, *X).
     """
-    shown = sorted({0, len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
+    shown = sorted({len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
     columns = len(shown) if len(grid.points) == 1 else 2
     figure = Figure(figsize=(3.2 * (columns + 1), 2.6 * len(fields)), layout="constrained")
     for c, row in enumerate(figure.subplots(len(fields), columns + 1, squeeze=False)):
         if len(grid.points) == 1:
             for axes, t in zip(row, shown, strict=False):
                 profiles(axes, grid.coordinates[0], start=truth[0, c], learned=learned[:, t, c], truth=truth[t, c])
+                margin = 0.2 * np.ptp(truth[:, c])  # what grows without end is cut off
+                axes.set(ylim=(truth[:, c].min() - margin, truth[:, c].max() + margin))
                 axes.set(title=f"t = {times[t]:.3g}", xlabel="x (length)", ylabel=fields[c])
             row[0].legend(frameon=False, fontsize=7)
         elif len(grid.points) == 2:

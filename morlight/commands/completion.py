@@ -23,7 +23,7 @@ def _run_completion(shell: str, whole: argparse.ArgumentParser, tasks: Iterable[
     words = keys()  # of the configuration: the parser of these commands is Lightning's
     for task in tasks:
         for word, text in words.items():
-            commands.choices[task].add_argument(word, help=text)
+            commands.choices[task].add_argument(word, help=text.replace("%", "%%"))
     for each in _parsers(whole):
         for action in each._actions:
             _complete(action)

@@ -1,6 +1,7 @@
 """Figures of a study as Optuna draws them: history, importances, slices, or the Pareto front."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ def figures(study: optuna.Study, folder: Path) -> list[Path]:
     known = _finite(study)
     if len(known.trials) < 2:
         return []
-    if len(study.directions) > 1:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of matplotlib, about axes on which all trials have one value
+        return _drawn(known, folder)
+
+
+def _drawn(known: optuna.Study, folder: Path) -> list[Path]:
+    if len(known.directions) > 1:
         axes: dict[str, Any] = {"pareto": drawing.plot_pareto_front(known)}
     else:
         axes = {"history": drawing.plot_optimization_history(known), "slices": drawing.plot_slice(known)}

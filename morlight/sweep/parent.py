@@ -72,10 +72,10 @@ class Parent:
         done = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         running = any(t.state == TrialState.RUNNING for t in trials)
         counts = {
-            "trials/finished": len(done),
-            "trials/pruned": sum(t.state == TrialState.PRUNED for t in trials),
-            "trials/diverged": sum("diverged" in t.user_attrs for t in done),
-            "trials/refused": sum("refused" in t.user_attrs for t in done),
+            "trials/finished": float(len(done)),
+            "trials/pruned": float(sum(t.state == TrialState.PRUNED for t in trials)),
+            "trials/diverged": float(sum("diverged" in t.user_attrs for t in done)),
+            "trials/refused": float(sum("refused" in t.user_attrs for t in done)),
         }
         best: dict[str, str] = {}
         if len(self.plan.objective) == 1 and any(t.state == TrialState.COMPLETE for t in trials):

@@ -57,10 +57,10 @@ class Dimension:
     """
 
     key: str
-    low: float | None = None
-    high: float | None = None
+    low: float | int | None = None  # whole numbers stay whole
+    high: float | int | None = None
     log: bool = False
-    step: float | None = None
+    step: float | int | None = None
     points: int | None = None
     choices: tuple[Any, ...] = ()
     when: Mapping[str, Any] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def run(plan: Plan) -> optuna.Study:
     with _silent():
         base = check(plan)
         study, new = studies.open_study(plan)
-        study.pruner = studies.pruner(plan)
+        study.sampler, study.pruner = studies.Seeded(plan), studies.pruner(plan)
         parent = Parent(plan, study, base)
         parent.begin(new=new)
         if new:
@@ -55,7 +55,7 @@ def run(plan: Plan) -> optuna.Study:
             studies.fill(study, plan)
         try:
             if plan.workers == 1:
-                Worker(plan, study, parent, base, int(os.environ.get(INDEX, 0))).work()
+                Worker(plan, study, parent, base).work()
             else:
                 _many(plan)
         except Hopeless as error:
@@ -113,7 +113,7 @@ def _many(plan: Plan) -> None:
         file = Path(folder) / "sweep.yaml"
         file.write_text(plan.text())
         command = [sys.executable, "-m", "morlight", "sweep", "--config", str(file), "--workers", "1"]
-        workers = {i: subprocess.Popen(command, env=_surroundings(i, plan.workers)) for i in range(plan.workers)}
+        workers = {i: subprocess.Popen(command, env=surroundings(i, plan.workers)) for i in range(plan.workers)}
         deaths = 0
         try:
             while workers:
@@ -128,7 +128,7 @@ def _many(plan: Plan) -> None:
                     if status != 0 and deaths < RESTARTS:
                         deaths += 1
                         print(f"{plan.name}: worker {i} died with status {status}; another starts", file=sys.stderr)
-                        workers[i] = subprocess.Popen(command, env=_surroundings(i, plan.workers))
+                        workers[i] = subprocess.Popen(command, env=surroundings(i, plan.workers))
         finally:
             for process in workers.values():
                 process.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ def _many(plan: Plan) -> None:
                 process.wait()
 
 
-def _surroundings(index: int, workers: int) -> dict[str, str]:
+def surroundings(index: int, workers: int) -> dict[str, str]:
     """Environment of a worker: one GPU of those visible where there are any, its share of the cores."""
     words = dict(os.environ) | {INDEX: str(index)}
     words.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

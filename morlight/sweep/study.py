@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 from morlight.sweep.plan import Dimension, Plan
 from morlight.sweep.storage import open_storage
@@ -91,15 +92,45 @@ def requeue(study: optuna.Study, number: int, retries: int) -> bool:
     return len(study.get_trials(deepcopy=False)) > waiting
 
 
-def sampler(plan: Plan, study: optuna.Study, worker: int) -> optuna.samplers.BaseSampler:
-    """A sampler for the next trial: its random numbers depend on seed, worker and the trials there are."""
-    begun = sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
-    seed = int(np.random.SeedSequence((plan.seed, worker, begun)).generate_state(1)[0])
-    if plan.sampler == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
-    if plan.sampler == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return optuna.samplers.RandomSampler(seed=seed)  # a grid has its values in the queue
+class Seeded(optuna.samplers.BaseSampler):
+    """A sampler whose random numbers belong to the place of a trial in the queue, whichever worker takes it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.inner: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler()
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Begin anew with the numbers of this trial."""
+        seed = int(np.random.SeedSequence((self.plan.seed, trial.user_attrs["slot"])).generate_state(1)[0])
+        if self.plan.sampler == "gp":
+            self.inner = optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
+        elif self.plan.sampler == "tpe":
+            self.inner = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        else:  # a grid has its values in the queue
+            self.inner = optuna.samplers.RandomSampler(seed=seed)
+        self.inner.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """That of the inner one."""
+        return self.inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """By the inner one."""
+        return self.inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """By the inner one."""
+        return self.inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """By the inner one."""
+        self.inner.after_trial(study, trial, state, values)
 
 
 def pruner(plan: Plan) -> optuna.pruners.BasePruner:

@@ -45,21 +45,18 @@ class Worker:
         study: Optuna's.
         parent: run of the sweep.
         base: whole base configuration, keys joined by dots.
-        index: of the worker, for its random numbers.
     """
 
     plan: Plan
     study: optuna.Study
     parent: Parent
     base: Mapping[str, Any]
-    index: int = 0
     _pruned: bool = field(default=False, init=False)
 
     def work(self) -> None:
         """Until the queue is empty and no trial runs elsewhere that could come back."""
         while True:
             optuna.storages.fail_stale_trials(self.study)
-            self.study.sampler = studies.sampler(self.plan, self.study, self.index)
             try:
                 trial = self.study.ask()
             except QueueEmpty:
@@ -138,7 +135,7 @@ class Worker:
             known = ", ".join(sorted(name for name in metrics if "/" in name))
             raise Hopeless(f"watch is {self.plan.watch}, expected a metric of each epoch: {known}")
         trial.report(float(metrics[self.plan.watch]), epoch)
-        self._pruned = trial.should_prune()
+        self._pruned = bool(trial.should_prune())
         return self._pruned
 
     def _objective(self, name: str, metrics: Mapping[str, float], trial: optuna.Trial) -> float:
