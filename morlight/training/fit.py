@@ -17,6 +17,7 @@ from morlight.data.datamodule import TrajectoryDataModule
 from morlight.store import resolve
 from morlight.tracking import Tracker
 from morlight.training import curriculum
+from morlight.training.allocation import keep_freed_memory
 from morlight.training.guard import DivergenceGuard
 from morlight.training.module import OperatorModule
 from morlight.training.progress import Bar
@@ -78,6 +79,7 @@ def main(task: str, arguments: Sequence[str]) -> None:
     """
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not the user's
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    keep_freed_memory()
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message)
