@@ -1,4 +1,8 @@
-"""Cost of a training step of the 1-D Brownian case (256 points, batch 100, width 4, depth 4)."""
+"""Cost of a training step, forward, backward and Adam: cases A, B and C (see `cases`) against the plain form.
+
+Beside the ratios to it stand those to one forward and one inverse FFT of the same fields in the same run, since any
+operator of this kind needs two of these pairs a composed step, one of them for the gradient.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,65 +10,81 @@ from typing import Any
 
 import torch
 
-from morlight.operators import advance, build, mean_square
-
-DATA = {"fields": ["u"], "points": [256], "length": [6.283185307179586], "boundaries": ["PERIODIC"], "scale": [1.0]}
-MODEL = {
-    "biases": ["conservation", "reflection"],
-    "symbol": "plain",
-    "width": 4,
-    "depth": 4,
-    "activation": "elu",
-    "seed": 0,
-    "literal": False,
-}
+from benchmarks import plain
+from benchmarks.cases import CASES, Case
+from morlight.operators import advance, mean_square
+from morlight.training.allocation import keep_freed_memory
 
 
 def best(work: Callable[[], object], seconds: float = 1.0) -> float:
-    """Fastest of the repetitions that fit into some seconds, in ms."""
+    """Fastest of the repetitions that fit into some seconds, in ms.
+
+    With one thread the clock is that of the processor, which other work on the machine does not stretch.
+    """
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     work()
     times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
+    end = clock() + seconds
+    while clock() < end or len(times) < 3:
+        start = clock()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return 1e3 * min(times)
 
 
-def case(realizations: int, horizon: int, bounds: tuple[float, float] | None, dtype: torch.dtype) -> float:
-    """Forward, backward and Adam, in ms."""
-    operator = build.operator(MODEL | {"realizations": realizations}, DATA).to(dtype)
+def stepping(case: Case, realizations: int, horizon: int, dtype: torch.dtype) -> Callable[[], None]:
+    """A step of R realisations side by side."""
+    operator = case.operator(realizations, dtype)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target = torch.rand(2, 1, 100, 1, 256, dtype=dtype).unbind()
+    u, target, gamma = case.batch(dtype)
 
     def step() -> None:
         optimizer.zero_grad()
-        mean_square(advance(operator.prepared(bounds), u, horizon), target).sum().backward()
+        mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum().backward()
         optimizer.step()
 
-    return best(step)
+    return step
 
 
-def transforms(u: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """One forward and one inverse transform of a field."""
-    return lambda: torch.fft.irfft(torch.fft.rfft(u), n=u.shape[-1])
+def plainly(case: Case, horizon: int, dtype: torch.dtype) -> Callable[[], None]:
+    """A step of one realisation in the plain form."""
+    operator = case.operator(1, dtype)
+    optimizer = torch.optim.Adam(operator.parameters(), foreach=False)
+    u, target, gamma = case.batch(dtype)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        plain.loss(case, operator, u[0], target[0], horizon, gamma).backward()
+        optimizer.step()
+
+    return step
+
+
+def pair(case: Case, dtype: torch.dtype) -> Callable[[], object]:
+    """One forward and one inverse transform of the fields of a realisation."""
+    u = case.batch(dtype)[0]
+    last = tuple(range(-len(case.data["points"]), 0))
+    return lambda: torch.fft.irfftn(torch.fft.rfftn(u, dim=last), s=case.data["points"], dim=last)
 
 
 def measure() -> Iterator[dict[str, Any]]:
-    """With h from a table, against the network at every point, and against the transforms alone."""
-    for dtype, precision in ((torch.float32, 32), (torch.float64, 64)):
-        pair = best(transforms(torch.rand(1, 100, 1, 256, dtype=dtype)))
-        for realizations in (1, 5, 20):
+    """For R = 1 and 20, m = 1, 2 and 4, in both precisions."""
+    keep_freed_memory()
+    for name, case in CASES.items():
+        for dtype, precision in ((torch.float64, 64), (torch.float32, 32)):
+            transforms = best(pair(case, dtype))
             for horizon in (1, 2, 4):
-                value, plain = (case(realizations, horizon, bounds, dtype) for bounds in ((-2.0, 2.0), None))
-                yield {
-                    "case": "B",
-                    "value": value / realizations,
-                    "unit": "ms a step a realisation",
-                    "realizations": realizations,
-                    "horizon": horizon,
-                    "precision": precision,
-                    "fft_pairs": value / realizations / pair,
-                    "speedup": plain / value,
-                }
+                reference = best(plainly(case, horizon, dtype))
+                for realizations in (1, 20):
+                    value = best(stepping(case, realizations, horizon, dtype)) / realizations
+                    yield {
+                        "case": name,
+                        "value": value,
+                        "unit": "ms a step a realisation",
+                        "realizations": realizations,
+                        "horizon": horizon,
+                        "precision": precision,
+                        "fft_pairs": value / transforms,
+                        "speedup": reference / value,
+                        "threads": torch.get_num_threads(),
+                    }

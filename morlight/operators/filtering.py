@@ -79,7 +79,7 @@ def _summed(c: Complex[Tensor, "R B H *K"], fields: int) -> Complex[Tensor, "R B
     return c if c.shape[2] == fields else c.unflatten(2, (fields, -1)).sum(3)
 
 
-def _to_shape(gradient: Inexact[Tensor, "R B H *K"], shape: tuple[int, ...]) -> Inexact[Tensor, "r b H *K"]:
+def _to_shape(gradient: Inexact[Tensor, "R B H *K"], shape: tuple[int, ...]) -> Inexact[Tensor, "r b h *K"]:
     """Summed over the leading axes along which a factor was repeated."""
     over = [axis for axis in range(len(shape)) if shape[axis] == 1 < gradient.shape[axis]]
     return gradient.sum(over, keepdim=True) if over else gradient

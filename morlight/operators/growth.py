@@ -51,25 +51,28 @@ def radius(
         u: states, in the units of the data.
         gamma: parameters of each state.
     """
-    count = operator.realizations
     found = []
     with torch.no_grad():
         for b in range(len(u)):
-            increment = operator.prepared(gamma=None if gamma is None else gamma[b : b + 1])
-            state = u[None, b : b + 1].expand(count, *[-1] * u.ndim).contiguous()
+            at = None if gamma is None else gamma[b : b + 1]
+            state = u[None, b : b + 1].expand(operator.realizations, *[-1] * u.ndim).contiguous()
+            if state[0].numel() <= DENSE:
+                found.append(_dense(operator, state, at))
+                continue
+            increment = operator.prepared(gamma=at)
 
             def step(direction: Tensor, state: Tensor = state, increment: Linear = increment) -> Tensor:
                 return direction + torch.func.jvp(increment, (state,), (direction,))[1]
 
-            found.append(_dense(step, state) if state[0].numel() <= DENSE else _powers(step, state))
+            found.append(_powers(step, state))
     return torch.stack(found).amax(0)
 
 
-def _dense(step: Linear, state: Tensor) -> Float[Tensor, " R"]:
+def _dense(operator: Operator, state: Tensor, gamma: Tensor | None) -> Float[Tensor, " R"]:
     n = state[0].numel()
-    directions = torch.eye(n, dtype=state.dtype, device=state.device).view(n, 1, *state.shape[1:])
-    columns: Tensor = torch.func.vmap(step)(directions.expand(n, *state.shape))
-    return torch.linalg.eigvals(columns.flatten(2).movedim(0, 2)).abs().amax(1)
+    unit = torch.eye(n, dtype=state.dtype, device=state.device).view(1, n, *state.shape[2:])
+    columns = unit + operator.linearised(state, gamma)(unit)
+    return torch.linalg.eigvals(columns.flatten(2).mT).abs().amax(1)
 
 
 def _powers(step: Linear, state: Tensor) -> Float[Tensor, " R"]:

@@ -37,6 +37,10 @@ class Operator(nn.Module, ABC):
             gamma: parameters of each field of the batch.
         """
 
+    @abstractmethod
+    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+        """v ↦ L′(u) v for many directions v (r, B, C, *X) at one state; h is differentiated once for all of them."""
+
     def forward(
         self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "R B T *X"]:
@@ -126,6 +130,18 @@ class SpectralOperator(Operator):
 
         return lambda u: self.basis.filtered(h(u), symbol, fields)
 
+    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+        symbol, fields = self.symbol(gamma), len(self.unit)
+        h = partial(self.nonlinearity, gamma=gamma)
+        each = torch.eye(u.shape[2], dtype=u.dtype, device=u.device).view(-1, 1, 1, u.shape[2], *[1] * (u.ndim - 3))
+        slopes = [torch.func.jvp(h, (u,), (direction.expand_as(u),))[1] for direction in each]
+
+        def change(v: Tensor) -> Tensor:
+            of_h = sum((slope * v[:, :, c, None] for c, slope in enumerate(slopes)), torch.zeros_like(v[:, :, :1]))
+            return self.basis.filtered(of_h, symbol, fields)
+
+        return change
+
     def _table(self, bounds: tuple[float, float]) -> Increment:
         return tabulate(self.nonlinearity, *bounds, like=self.scale, odd=isinstance(self.h, Odd))
 
@@ -155,8 +171,12 @@ class System(Operator):
     def prepared(
         self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
     ) -> Increment:
-        increments = [operator.prepared(gamma=gamma) for operator in self.operators]
+        return self._sum([operator.prepared(gamma=gamma) for operator in self.operators])
 
+    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+        return self._sum([operator.linearised(u, gamma) for operator in self.operators])
+
+    def _sum(self, increments: Sequence[Increment]) -> Increment:
         def increment(u: Tensor) -> Tensor:
             parts: dict[int, Tensor] = {}
             for change, places in zip(increments, self.targets, strict=True):
@@ -189,8 +209,12 @@ class SecondOrder(Operator):
     def prepared(
         self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
     ) -> Increment:
-        push = self.operator.prepared(gamma=gamma)
+        return self._both(self.operator.prepared(gamma=gamma))
 
+    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+        return self._both(self.operator.linearised(u, gamma))
+
+    def _both(self, push: Increment) -> Increment:
         def increment(pair: Tensor) -> Tensor:
             change = push(pair)
             rate = pair.chunk(2, 2)[1] + change

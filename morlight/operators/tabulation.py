@@ -50,7 +50,7 @@ class Interpolate(torch.autograd.Function):
         return of_points if len(node) == len(grad) else of_points.sum(0, keepdim=True), of_table, None, None
 
 
-def tabulate(  # noqa: PLR0913 - where from, to, how finely
+def tabulate(
     h: Callable[[Tensor], Tensor], low: float, high: float, *, like: Tensor, nodes: int = NODES, odd: bool = False
 ) -> Callable[[Float[Tensor, "r B 1 *X"]], Float[Tensor, "R B 1 *X"]]:
     """h as a table over [low, high], continued by its outermost slopes; gradients reach the network through the nodes.

@@ -22,6 +22,7 @@ from morlight.leaderboard import JUDGED_BY
 from morlight.store import resolve
 from morlight.tracking import Tracker
 from morlight.training import curriculum, judge
+from morlight.training.allocation import keep_freed_memory
 from morlight.training.guard import DivergenceGuard
 from morlight.training.module import OperatorModule
 from morlight.training.progress import Bar
@@ -106,6 +107,7 @@ def main(task: str, arguments: Sequence[str], part: Part | None = None) -> dict[
     Raises:
         ValueError: one sentence for anything that the user gave and that cannot be.
     """
+    keep_freed_memory()
     with _quiet():
         cli = _command_line(task, arguments, part or Part())
         cli.datamodule.setup()
