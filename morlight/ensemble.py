@@ -89,8 +89,7 @@ def evaluate(model: Model, described: trajectories.Trajectories, rows: Sequence[
     found: dict[str, Any] = {"errors": {name: _over_gamma(values).tolist() for name, values in errors.items()}}
     baselines = {word: dict(_errors(model, ensemble, u[None])) for word, u in models.items()}
     found["baselines"] = {
-        word: {name: float(_over_gamma(values)[0]) for name, values in each.items()}
-        for word, each in baselines.items()
+        word: {name: float(_over_gamma(values)[0]) for name, values in each.items()} for word, each in baselines.items()
     }
     noise = None
     if ensemble.noise is not None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from morlight.commands.parsing import number, pairs, plain
 
-
 OTHERS = {
     "noise": "of the data, the scatter between halves of the runs",
     "linear": "of a linear model of each mode by itself",

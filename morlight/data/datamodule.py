@@ -94,10 +94,13 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         size = math.prod(shape) * torch.finfo(torch.get_default_dtype()).bits // 8
         self.streamed = not self.targets and size > self.hparams.memory * 2**30
         if self.streamed and self.hparams.ensemble == "mean":
-            raise ValueError(f"{self.file.path}: data.ensemble is mean, which needs the fields in memory; see data.memory")
+            raise ValueError(
+                f"{self.file.path}: data.ensemble is mean, which needs the fields in memory; see data.memory"
+            )
         if self.streamed:
             self._parts = {
-                part: FileWindows(self._frames, shape, chosen, gamma, lengths.get(part)) for part, chosen in rows.items()
+                part: FileWindows(self._frames, shape, chosen, gamma, lengths.get(part))
+                for part, chosen in rows.items()
             }
             training = tqdm(rows["train"].tolist(), "looking through", delay=2, leave=False, unit="trajectory")
             seen: Iterable[Tensor] = (self._frames(row, 0, self._length()) for row in training)
