@@ -117,8 +117,8 @@ def search(word: str, data: str, trials: int, study: Study) -> str:
     folder = study.folder / f"search_{word}"
     folder.mkdir(exist_ok=True)
     path = Path("configs", "sweeps", f"{word}.yaml")
-    plan = Plan.read(path, name=f"{word} {study.scale}", trials=trials)
-    plan.set["data.path"] = data
+    changed = dict(Plan.read(path).set) | {"data.path": data}
+    plan = Plan.read(path, name=f"{word}_{study.scale}", trials=trials, set=changed)
     made = run(plan)
     figures(made, folder)
     told = {"value": made.best_value, "trials": len(made.trials), "params": made.best_params}
@@ -157,9 +157,10 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         count = len(told["errors"]["t=1"])
         lines.append(f"| {word} | {label} | {cells} | {told['bounded']} of {count} |")
     for word in SYSTEMS:
-        if (told := found.get(f"{word}/searched")) is None:
+        best = found.get(f"{word}/searched")
+        if best is None:
             continue
-        for title, values in (*told["baselines"].items(), ("noise ceiling", told["noise"])):
+        for title, values in (*best["baselines"].items(), ("noise ceiling", best["noise"])):
             cells = " | ".join(
                 f"{values[name]:.2g}" if name in values else "–" for name in ("t=0.025", "t=1", "steady")
             )

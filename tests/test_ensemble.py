@@ -118,7 +118,7 @@ def test_command_tells_one_density_and_refuses_those_that_are_not_there(fluid, f
 
 def test_parameters_below_zero_have_no_logarithm_and_are_refused(fitted):
     model = prediction.load(fitted)
-    with pytest.raises(ValueError, match="parameter density is -0.1, expected values above 0"):
+    with pytest.raises(ValueError, match=r"parameter density is -0\.1, expected values above 0"):
         model.predict(np.zeros((2, 20)), 1, gamma=np.array([[-0.1]]))
 
 
