@@ -51,7 +51,7 @@ def read(model: Model, described: trajectories.Trajectories, rows: Sequence[int]
         half = len(runs) // 2
         if half:
             noises.append((runs[:half].mean(0) - runs[half:].mean(0)) / 2)
-    gammas = [dict(zip(names, key, strict=True)) for key in groups]
+    gammas = [{name: float(described.parameters[name][members[0]]) for name in names} for members in groups.values()]
     noise = np.stack(noises) if len(noises) == len(means) else None
     return Ensemble(gammas, described.times - described.times[0], np.stack(means), noise)
 

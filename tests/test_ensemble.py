@@ -99,6 +99,17 @@ def test_a_density_never_seen_is_predicted_to_a_few_times_the_noise(fluid, fitte
     assert max(max(found["mass_drift"]["density"]), 0) < 1e-12
 
 
+def test_trajectories_without_a_seed_are_no_runs_of_one_system(fitted, fluid, tmp_path):
+    held, u = trajectories.describe(fluid), trajectories.read(fluid)
+    fields = {name: u[:4, :, c] for c, name in enumerate(held.fields)}
+    densities = {"density": held.parameters["density"][:4]}
+    told = {"grid": held.grid, "times": held.times, "parameters": densities, "provenance": {}}
+    trajectories.write(tmp_path / "free.h5", name="free", fields=fields, **told)
+    found = evaluation.evaluate(prediction.load(fitted), tmp_path / "free.h5")
+    assert len(found["by_parameters"]) == 4
+    assert found["noise_ceiling"] is None
+
+
 def test_one_run_of_each_density_has_no_noise_ceiling(fitted, tmp_path):
     path = channel.write(tmp_path / "one.h5", seeds=1)
     assert evaluation.evaluate(prediction.load(fitted), path)["noise_ceiling"] is None
