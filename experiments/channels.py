@@ -104,10 +104,9 @@ def by_cutoff(
 ) -> dict[str, dict[str, Any]]:
     """Fits of every model for every cutoff time, on all γ (Fig. 12, 13); keys MODEL/t_c."""
     small = SMALL if options.scale == "small" else ""
+    start = f"{base} --data.path {options.data} --data.held_out null"
     words = {
-        f"{label}/{cutoff}": " ".join(
-            f"{base} --data.path {options.data} --data.held_out null {fields.words} --data.cutoff {cutoff} {small}".split()
-        )
+        f"{label}/{cutoff}": " ".join(f"{start} {fields.words} --data.cutoff {cutoff} {small}".split())
         for label, fields in models.items()
         for cutoff in CUTOFFS[options.scale]
     }
@@ -152,7 +151,7 @@ def curves(
     plots.save(figure, path)
 
 
-def profiles(  # noqa: PLR0913 - one grid of panels
+def profiles(
     models: Mapping[str, prediction.Model],
     columns: Mapping[str, tuple[str | None, str]],
     data: str,
@@ -172,9 +171,7 @@ def profiles(  # noqa: PLR0913 - one grid of panels
     walks = {label: _walk(model, held, only, data) for label, model in models.items()}
     for column, (title, (label, name)) in zip(panels.T, columns.items(), strict=True):
         truth = _field(held, name, rows(data, only), any_model)
-        (x,) = trajectories.Grid(
-            tuple(any_model.data["points"]), held.grid.length, held.grid.boundaries
-        ).coordinates
+        (x,) = trajectories.Grid(tuple(any_model.data["points"]), held.grid.length, held.grid.boundaries).coordinates
         for axes, time in zip(column, times, strict=True):
             frame = round(time / held.dt)
             if frame < len(truth):
@@ -201,9 +198,7 @@ def _walk(model: prediction.Model, held: trajectories.Trajectories, only: Mappin
     return found
 
 
-def _field(
-    held: trajectories.Trajectories, name: str, members: Sequence[int], model: prediction.Model
-) -> np.ndarray:
+def _field(held: trajectories.Trajectories, name: str, members: Sequence[int], model: prediction.Model) -> np.ndarray:
     """A field of the data, mean over the runs of one γ, on the grid of a model."""
     u = np.stack([trajectories.read(held.path, [name], slice(row, row + 1))[0, :, 0] for row in members]).mean(0)
     return trajectories.coarse(u, u.shape[-1] // model.data["points"][0], 1)

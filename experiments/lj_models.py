@@ -48,9 +48,8 @@ def errors(found: Mapping[str, Mapping[str, Any]], models: Mapping[str, Fields],
     lines = [f"| model | {' | '.join(f't_c = {t:g}' for t in cutoffs)} |", "|---|" + "---|" * len(cutoffs)]
     for label, fields in models.items():
         mine = [found[f"{label}/{t}"] for t in cutoffs]
-        lines.append(
-            f"| {label} | {' | '.join(f'{median(r, name(fields)):.2g} / {least(r, name(fields)):.2g}' for r in mine)} |"
-        )
+        cells = (f"{median(r, name(fields)):.2g} / {least(r, name(fields)):.2g}" for r in mine)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     fields = models[label]
     for word, told in (("linear model of each mode", "linear"), ("persistence", "persistence")):
         values = [found[f"{label}/{t}"]["baselines"][told][name(fields)] for t in cutoffs]
@@ -70,7 +69,7 @@ def claims(found: Mapping[str, Mapping[str, Any]]) -> list[results.Claim]:
 
     last = {label: over_time(label)[-1] for label in MODELS}
     return [
-        results.plateau("accuracy improves quickly with more data, then levels off (2 fields)", cutoffs, over_time(two)),
+        results.plateau("accuracy improves quickly with data, then levels off (2 fields)", cutoffs, over_time(two)),
         results.Claim(
             "the one-field model performs poorly (twice the error of the others at least)",
             f"{last['1 field']:.2g}, 2 fields {last[two]:.2g}, 3 fields {last[three]:.2g}",

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held = trajectories.describe(options.data)
     runs = channels.rows(options.data, ONLY)
     if runs != list(range(held.trajectories)):
-        raise SystemExit(f"{options.data}: expected runs of ρ* = {ONLY['density']} alone, see `morlight simulate lj --density`")
+        raise SystemExit(
+            f"{options.data}: expected runs of ρ* = {ONLY['density']} alone, see `morlight simulate lj --density`"
+        )
     bins = held.grid.points[0]
     words = {}
     for cells, share in SPLIT.items():

@@ -71,7 +71,7 @@ def page() -> str:
     for name in STUDIES:
         path = FOLDER / f"{name}.json"
         module = importlib.import_module(f"experiments.{name}")
-        title, *rest = (module.__doc__ or "").strip().split("\n\n")
+        title = (module.__doc__ or "").strip().split("\n\n")[0]
         parts.append(f"## {title.replace(chr(10), ' ')}")
         parts.append(f"```sh\npython -m experiments.{name} --scale paper\n```")
         if not path.exists():
@@ -92,10 +92,10 @@ INTRODUCTION = """# Section 6: continuum models from molecules
 
 This page is made by `python -m experiments.results` from the results beside it, and every study writes it anew. The
 models are learned from our own runs of LAMMPS (`morlight simulate lj`, `morlight simulate colloid`); errors are
-‖a − b‖/‖b‖ over x, of several fields the root of the mean of their squares, *steady* of the mean of the last five frames
-(t = 0.9 … 1) and else of one frame. Cells read *median / minimum* of the realisations. The noise ceiling is the error
-that the exact equation would have: half the difference between halves of the runs with the same γ. Beside it stand
-persistence, u(t) = u(0), and the linear (affine) model of each mode by itself, both of the same data."""
+‖a − b‖/‖b‖ over x, of several fields the root of the mean of their squares; *steady* is that of the mean of the last
+five frames (t = 0.9 … 1), the others of one frame. Cells read *median / minimum* of the realisations. The noise ceiling
+is the error that the exact equation would have: half the difference between halves of the runs with the same γ. Beside
+it stand persistence, u(t) = u(0), and the linear (affine) model of each mode by itself, both of the same data."""
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """What the studies share: fits as one would type them, results kept as they come, figures and tables tracked."""
 
+import contextlib
+import io
 import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 
 from morlight import cli, prediction
@@ -79,40 +81,26 @@ class Study:
         measure: Callable[[str, prediction.Model], Mapping[str, Any]],
         processes: int = 1,
     ) -> dict[str, dict[str, Any]]:
-        """Results of many fits by their keys, several made at once, each in a process of one thread."""
-        with ThreadPoolExecutor(processes) as pool:
-            tasks = {}
+        """Results of many fits by their keys, several made at once, each in one thread of a process of its own."""
+        tasks = {}
+        with ProcessPoolExecutor(processes, get_context("spawn"), _single_thread) as pool:
             for key, told in words.items():
                 known = self.results.get(key)
                 if known is None or known["words"] != told or not Path(known["checkpoint"]).exists():
-                    tasks[pool.submit(self._alone, key, told)] = key
+                    label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
+                    command = f"morlight fit {told} --experiment {self.name} --name {label}"
+                    tasks[pool.submit(_quietly, command, label)] = key
             try:
                 for task in as_completed(tasks):
-                    key = tasks[task]
-                    found = task.result()
-                    self.results[key] = found | dict(measure(key, prediction.load(found["checkpoint"])))
+                    key, (checkpoint, seconds) = tasks[task], task.result()
+                    print(f"{key}: {seconds} s", flush=True)
+                    found = {"words": words[key], "checkpoint": checkpoint, "seconds": seconds}
+                    self.results[key] = found | dict(measure(key, prediction.load(checkpoint)))
                     _write(self.file, self.results)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
         return {key: self.results[key] for key in words}
-
-    def _alone(self, key: str, words: str) -> dict[str, Any]:
-        """One fit in a process of its own."""
-        label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
-        command = f"morlight fit {words} --experiment {self.name} --name {label}"
-        print(f"$ {command}", flush=True)
-        begun = time.perf_counter()
-        given = [*shlex.split(command)[1:], "--trainer.enable_progress_bar", "false"]
-        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-        ended = subprocess.run(
-            [sys.executable, "-m", "morlight", *given], env=one_thread, stderr=subprocess.PIPE, text=True
-        )
-        if ended.returncode:
-            said = ended.stderr.strip().splitlines()
-            raise ValueError(f"{command}: {said[-1] if said else f'ended with status {ended.returncode}'}")
-        seconds = round(time.perf_counter() - begun, 1)
-        return {"words": words, "checkpoint": str(newest_checkpoint(label)), "seconds": seconds}
 
     def publish(self, table: str, *figures: Path) -> None:
         """Print the table, and keep it and the figures in a run of the experiment."""
@@ -123,6 +111,24 @@ class Study:
             tracker.log_artifact(path)
         tracker.finalize("success")
         print(f"\n{table}\n\nFigures: {', '.join(map(str, figures))}; results of every fit: {self.file}")
+
+
+def _single_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _quietly(command: str, label: str) -> tuple[str, float]:
+    """One fit, with the last line that it says where it fails; its checkpoint and seconds."""
+    print(f"$ {command}", flush=True)
+    begun = time.perf_counter()
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            cli.main([*shlex.split(command)[1:], "--trainer.enable_progress_bar", "false"])
+    except SystemExit as error:
+        lines = said.getvalue().strip().splitlines()
+        raise ValueError(f"{command}: {lines[-1] if lines else error}") from error
+    return str(newest_checkpoint(label)), round(time.perf_counter() - begun, 1)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def read(model: Model, described: trajectories.Trajectories, rows: Sequence[int]
         half = len(runs) // 2
         if half:
             noises.append((runs[:half].mean(0) - runs[half:].mean(0)) / 2)
-    gammas = [dict(zip(names, key, strict=True)) for key in groups]
+    gammas = [{name: float(described.parameters[name][members[0]]) for name in names} for members in groups.values()]
     noise = np.stack(noises) if len(noises) == len(means) else None
     return Ensemble(gammas, described.times - described.times[0], np.stack(means), noise)
 
@@ -89,8 +89,7 @@ def evaluate(model: Model, described: trajectories.Trajectories, rows: Sequence[
     found: dict[str, Any] = {"errors": {name: _over_gamma(values).tolist() for name, values in errors.items()}}
     baselines = {word: dict(_errors(model, ensemble, u[None])) for word, u in models.items()}
     found["baselines"] = {
-        word: {name: float(_over_gamma(values)[0]) for name, values in each.items()}
-        for word, each in baselines.items()
+        word: {name: float(_over_gamma(values)[0]) for name, values in each.items()} for word, each in baselines.items()
     }
     noise = None
     if ensemble.noise is not None:

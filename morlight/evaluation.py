@@ -100,7 +100,7 @@ def evaluate(model: Model, path: str | Path, rows: Sequence[int] | None = None) 
     check_time(model, described)
     if "WALL" in described.grid.boundaries:
         return _channel(model, described, rows, path)
-    ends = trajectories.read(described.path, fields, times=slice(None, None, len(described.times) - 1))
+    ends = ensemble.frames(model, described, times=slice(None, None, len(described.times) - 1))
     ends = ends if rows is None else ends[list(rows)]
     gamma = parameters(model, described, rows)
     steps = round((described.times[-1] - described.times[0]) / model.dt)
@@ -192,7 +192,11 @@ def over_linear(
     ratios = []
     for part in factors:
         off = part.basis.forward((found - last)[:, :, part.places]).abs().square()
-        known = part.basis.forward(part.advance(first[:, part.places], horizon, factored) - last[:, part.places]).abs().square()
+        known = (
+            part.basis.forward(part.advance(first[:, part.places], horizon, factored) - last[:, part.places])
+            .abs()
+            .square()
+        )
         unit = known.mean(0)
         unit = unit.clamp_min(NoiseWeighted.FLOOR * unit.flatten(1).amax(1).view(-1, *[1] * (unit.ndim - 1)))
         ratios.append(((off - known) / unit).flatten(2).mean(2))

@@ -15,7 +15,7 @@ def viscosity(density):
     return 0.3 / np.sqrt(density)
 
 
-def write(path, *, seeds=2, noise=0.02, bins=20, frames=40, densities=DENSITIES, species=("",)) -> Path:
+def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("",), frames=40) -> Path:  # noqa: PLR0913
     """∂ₜp = ν ∂ₓₓp + ρ f, solved mode by mode; ρ has layers at the walls and keeps its mean; T = 2.
 
     Noise of every value is a share of its field's size.
@@ -38,7 +38,21 @@ def write(path, *, seeds=2, noise=0.02, bins=20, frames=40, densities=DENSITIES,
         "density": np.array([density for density, _ in pairs]),
         "seed": np.array([float(seed) for _, seed in pairs]),
     }
-    trajectories.write(path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={})
+    trajectories.write(
+        path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={}
+    )
+    return Path(path)
+
+
+def write_pairs(path) -> Path:
+    """Two species in two concentrations and two radii, which tell the fluid of `write` apart by their product."""
+    write(path, seeds=1, densities=(0.15 * 2.5, 0.15 * 3, 0.2 * 2.5, 0.2 * 3), species=("large", "small"), frames=12)
+    held, u = trajectories.describe(path), trajectories.read(path)
+    fields = {name: u[:, :, c] for c, name in enumerate(held.fields)}
+    pairs = {"concentration": np.array([0.15, 0.15, 0.2, 0.2]), "radius": np.array([2.5, 3.0, 2.5, 3.0])}
+    parameters = pairs | {"seed": np.ones(4)}
+    told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": {}}
+    trajectories.write(path, name="pairs", fields=fields, **told)
     return Path(path)
 
 

@@ -148,11 +148,12 @@ SEED = "seed"  # the scalar that tells runs of the same γ apart
 
 
 def ensembles(held: Trajectories, rows: Iterable[int]) -> dict[tuple[float, ...], list[int]]:
-    """Trajectories by their γ, all scalars but the seed, in the order of the file."""
+    """Trajectories by their γ, all scalars but the seed, in the order of the file; each by itself without a seed."""
     names = [name for name in held.parameters if name != SEED]
     found: dict[tuple[float, ...], list[int]] = {}
     for row in rows:
-        found.setdefault(tuple(float(held.parameters[name][row]) for name in names), []).append(row)
+        alone = () if SEED in held.parameters else (float(row),)
+        found.setdefault((*(float(held.parameters[name][row]) for name in names), *alone), []).append(row)
     return found
 
 

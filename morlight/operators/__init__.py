@@ -1,5 +1,6 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
+from morlight.operators.anchor import Anchored, Bounded
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
@@ -9,11 +10,14 @@ from morlight.operators.implicit import implicit_step
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol, selected
 from morlight.operators.polynomials import Legendre
+from morlight.operators.scaling import Parameters
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
 
 __all__ = [
+    "Anchored",
     "Basis",
+    "Bounded",
     "Conservative",
     "Cosine",
     "Derivative",
@@ -26,6 +30,7 @@ __all__ = [
     "Nonlinearity",
     "Odd",
     "Operator",
+    "Parameters",
     "Perceptrons",
     "SecondOrder",
     "Sine",

@@ -173,9 +173,13 @@ class _Words:
             max(abs(low), abs(high)) / scale
             for low, high, scale in zip(self.data["low"], self.data["high"], self.data["scale"], strict=True)
         ]
-        return Bounded(h, [1.25 * r * a / b for r, a, b in zip(told, self.data["scale"], self.scale, strict=True)], kept)
+        return Bounded(
+            h, [1.25 * r * a / b for r, a, b in zip(told, self.data["scale"], self.scale, strict=True)], kept
+        )
 
-    def _assembled(self, space: Basis, g: nn.Module, h: nn.Module, unit: list[float], places: Sequence[int]) -> SpectralOperator:
+    def _assembled(
+        self, space: Basis, g: nn.Module, h: nn.Module, unit: list[float], places: Sequence[int]
+    ) -> SpectralOperator:
         targets = [len(self.fields) - len(self.changed) + place for place in places]
         return SpectralOperator(space, g, h, self.scale, unit, self._parameters(), targets)
 

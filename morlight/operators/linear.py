@@ -4,8 +4,8 @@
 circulant DMD). Nothing is assumed of λ over κ, and nothing that is not linear can be told; an operator that does not
 beat it on held-out data has not earned its networks.
 
-With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ, both linear in z, γ as the
-networks see it: a driven fluid does not come to rest, and none of the systems is another.
+With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ,
+both linear in z, γ as the networks see it: a driven fluid does not come to rest.
 """
 
 import copy
@@ -162,7 +162,14 @@ def plain(factors: Sequence[Factors | Affine]) -> list[dict[str, Any]]:
     for part in factors:
         told = part.coefficients if isinstance(part, Affine) else part.factor
         factor = told.flatten().to(torch.complex128)
-        found.append({"fields": part.places, "affine": isinstance(part, Affine), "real": factor.real.tolist(), "imag": factor.imag.tolist()})
+        found.append(
+            {
+                "fields": part.places,
+                "affine": isinstance(part, Affine),
+                "real": factor.real.tolist(),
+                "imag": factor.imag.tolist(),
+            }
+        )
     return found
 
 

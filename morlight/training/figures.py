@@ -1,11 +1,12 @@
 """Figures of a finished fit, beside what `morlight inspect` draws."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 
-from morlight import evaluation, plots
+from morlight import ensemble, evaluation, plots
 from morlight.data import trajectories
 from morlight.prediction import Model
 
@@ -19,9 +20,10 @@ def rollout(model: Model, data: trajectories.Trajectories, row: int, path: Path)
         return False
     every = next(k for k in range(math.ceil(steps / FRAMES), steps + 1) if steps % k == 0)
     fields = model.data["fields"]
-    truth = trajectories.read(data.path, fields, slice(row, row + 1), slice(None, None, every))[0].astype(np.float64)
+    truth = ensemble.frames(model, data, slice(row, row + 1), slice(None, None, every))[0].astype(np.float64)
     gamma = evaluation.parameters(model, data, [row])
     walk = model.predict(truth[0], steps, every=every, finite=False, gamma=gamma)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is not drawn
-        plots.rollout(path, data.grid, fields, data.times[::every], learned=walk, truth=truth)
+        grid = dataclasses.replace(data.grid, points=tuple(model.data["points"]))
+        plots.rollout(path, grid, fields, data.times[::every], learned=walk, truth=truth)
     return True

@@ -283,7 +283,7 @@ def test_waves_keep_their_energy_over_many_periods_where_explicit_euler_grows():
     [
         ({"bases": {"momentum": "sine"}, "biases": ["conservation"]}, "conservation of momentum in a basis of sines"),
         ({"biases": {"density": ["isotropy"]}}, "isotropy for some of density, momentum"),
-        ({"biases": ["stability"], "symbol": "dissipative"}, "stability holds for one field"),
+        ({"biases": {"density": ["stability"]}}, "stability of coupled fields holds for all of them or none"),
         ({"biases": ["calm"]}, "model.biases is .'calm'., expected any of conservation"),
         ({"biases": {"speed": ["conservation"]}}, "model.biases names speed, expected fields of density, momentum"),
         ({"bases": {"density": "wavelet"}}, "model.bases has 'wavelet' for density, expected one of cosine"),
