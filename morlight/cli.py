@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.commands import deposit, models, simulate, store
+from morlight.commands import deposit, export, models, simulate, store
 from morlight.commands.parsing import BadInput, Parser
 
 TASKS = {
@@ -25,6 +25,7 @@ def parser() -> Parser:
     for task, text in TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     models.add(commands)
+    export.add(commands)
     store.add(commands)
     return top
 
