@@ -6,16 +6,16 @@ than three standard deviations from zero, and where its own roll-outs stay as ne
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators import build
+from morlight.operators import build, generator
 from morlight.operators.closed_form import PowerLaw
 from morlight.operators.twin import Symbolic, polynomial, powers, written
 from morlight.prediction import Model
@@ -189,55 +189,72 @@ def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
     )
 
 
-def of_powers(  # noqa: PLR0913 - what was learned and what is known of it
+def of_powers(
     model: Model,
     kappa: Float[Tensor, "D K"],
-    generator: Complex[Tensor, "R K"],
+    symbol: Inexact[Tensor, "R K"],
     errors: Float[Tensor, " K"],
     u: Float[Tensor, " P"],
     h: Float[Tensor, "R P"],
 ) -> Form | None:
-    """The shortest sum of whole powers of ∇ and of u that is justified; None where none is."""
+    """The shortest sum of whole powers of ∇ and of u that is justified; None where none is.
+
+    Args:
+        symbol: g, of the increment or of the operator without time.
+        errors: relative standard errors of the generator, infinite for modes to leave out.
+        h: at the values u.
+    """
     inside = _polynomial(model, u, h)
     if inside is None:
+        return None
+    polynomial_, factor = inside
+    g = symbol * factor[:, None] + 0j
+    continuum = g if model.steady else generator(g, model.dt)
+    if not bool(continuum[:, errors.isfinite()].abs().isfinite().all()):
         return None
     for words in SUMS:
         if "drift" in words and (len(kappa) != len(model.data["points"]) or "WALL" in model.data["boundaries"]):
             continue
-        found = powers(kappa, generator, errors, words)
+        found = powers(kappa, continuum, errors, words)
         if found is None or float(found.misfit.median()) > MISFIT:
             continue
-        columns = [*(found.drift.T if "drift" in words else []), found.laplacian, found.fourth]
-        kept = [column for column in columns if bool(column.any())]
+        columns = [*(found.drift.T if "drift" in words else [])]
+        columns += [getattr(found, word) for word in words if word != "drift"]
         # without time there is no noise that weights could tell of
-        noise = [0.0] * len(kept) if model.steady else found.error.tolist()
-        numbers = [(float(v.mean()), math.hypot(spread(v), e)) for v, e in zip(kept, noise, strict=True)]
+        noise = [0.0] * len(columns) if model.steady else found.error.tolist()
+        numbers = [(float(v.mean()), math.hypot(spread(v), e)) for v, e in zip(columns, noise, strict=True)]
         axes = len(kappa) if "drift" in words else 0
         sure = [abs(value) > SURE * sd for value, sd in numbers]
         if not (all(sure[axes:]) and (not axes or any(sure[:axes]))):
             continue
-        rest = dict(zip([word for word in words if word != "drift"], numbers[axes:], strict=True))
+        rest: dict[str, Any] = dict(zip([word for word in words if word != "drift"], numbers[axes:], strict=True))
         target = model.data["targets"][0] if model.steady else ""
-        return Form(model.data["fields"][0], model.steady, target, inside, drift=numbers[:axes], **rest)
+        return Form(model.data["fields"][0], model.steady, target, polynomial_, drift=numbers[:axes], **rest)
     return None
 
 
-def _polynomial(model: Model, u: Float[Tensor, " P"], h: Float[Tensor, "R P"]) -> dict[int, Number] | None:
+def _polynomial(
+    model: Model, u: Float[Tensor, " P"], h: Float[Tensor, "R P"]
+) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
+    """P with one coefficient 1, of u or without time of its highest power, and the factor that g has for it."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
     for exponents in tried:
         found, misfit = polynomial(u, h, exponents)
-        numbers = {n: (float(a.mean()), spread(a)) for n, a in zip(exponents, found.T, strict=True)}
+        unit = len(exponents) - 1 if model.steady else 0
+        factor = found[:, unit]
+        scaled = found / factor[:, None]
+        numbers = {n: (float(a.mean()), spread(a)) for n, a in zip(exponents, scaled.T, strict=True)}
+        numbers[exponents[unit]] = (1.0, 0.0)
         if float(misfit.median()) <= MISFIT and all(abs(value) > SURE * sd for value, sd in numbers.values()):
-            # a single power has its coefficient in G, by the gauge
-            return {exponents[0]: (1.0, 0.0)} if len(exponents) == 1 else numbers
+            return numbers, factor
     return None
 
 
 def twin(model: Model, form: Form) -> Model:
     """The form as a model of one realisation, which predicts, evaluates and exports like any other."""
-    basis = build.basis(
-        model.data["points"], model.data["length"], model.data["boundaries"], model.settings.get("bases", {}).get(form.field, "cosine")
-    )
+    data = model.data
+    wall = model.settings.get("bases", {}).get(form.field, "cosine")
+    basis = build.basis(data["points"], data["length"], data["boundaries"], wall)
     operator = written(form.symbolic(), basis, None if model.steady else model.dt)
     return dataclasses.replace(
         model, operator=operator, settings={**model.settings, "realizations": 1}, losses=None, growth=None
@@ -290,7 +307,10 @@ def told(form: Form, departed: float) -> dict[str, Any]:
     }
 
 
-def compared(networks: Mapping[str, Any], twins: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """Name, median error of the networks and error of the twin, of two results of `evaluate`."""
+def compared(networks: Mapping[str, Any], twins: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Median error of the networks and error of the twin, of two results of `evaluate`, and their ratio."""
+    found = {}
     for name, error in networks["errors"].items():
-        yield name, error["median"], twins["errors"][name]["median"]
+        one, other = error["median"], twins["errors"][name]["median"]
+        found[name] = {"networks": one, "twin": other, "ratio": other / one if one else math.inf}
+    return found
