@@ -1,6 +1,7 @@
 """The pyfunc flavour of MLflow: a folder with the checkpoint in it and no pickle, that `mlflow models serve` serves.
 
-Inputs are the fields by their names, each (B, *X), and the parameters γ, each (B,); outputs the fields, each
+Inputs are the fields by their names, each (B, *X), and the parameters γ, each (B,), gamma_NAME where a field has the
+same name; outputs the fields, each
 (B, R, T, *X), without R for `best`, and for `mean` without R and with NAME_sd beside each. Parameters of a request
 are `steps`, `every` and `realizations`, as of `morlight predict`.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from morlight import __version__, prediction
+from morlight.data.labelled import parameter_labels
 from morlight.forecast import SUFFIX
 from morlight.prediction import Model, Spread
 
@@ -31,12 +33,14 @@ class Served:
         """Roll-outs of the fields of a request; L u of an operator without time."""
         asked = {"steps": 1, "every": 1, "realizations": "all", **(params or {})}
         names, parameters = self.model.data["fields"], self.model.data.get("parameters", [])
-        missing = [name for name in (*names, *parameters) if name not in model_input]
+        labels = parameter_labels(names, parameters)
+        missing = [name for name in (*names, *labels) if name not in model_input]
         if missing:
-            raise ValueError(f"input '{missing[0]}' is missing, expected {', '.join((*names, *parameters))}")
+            raise ValueError(f"input '{missing[0]}' is missing, expected {', '.join((*names, *labels))}")
         D = len(self.model.data["points"])
         u = np.stack([np.asarray(model_input[name], np.float64) for name in names], 1)
-        gamma = {name: np.asarray(model_input[name], np.float64).reshape(-1) for name in parameters} or None
+        each = (np.asarray(model_input[label], np.float64).reshape(-1) for label in labels)
+        gamma = dict(zip(parameters, each, strict=True)) or None
         points = list(u.shape[2:])
         model = self.model if points == self.model.data["points"] else self.model.on(points)
         if self.model.steady:
@@ -99,7 +103,8 @@ def _example(model: Model) -> dict[str, np.ndarray]:
     }
     lows, highs = (data.get(key) or data.get("gamma_scale", []) for key in ("gamma_low", "gamma_high"))
     middle = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
-    return found | {name: np.array([value]) for name, value in zip(data.get("parameters", []), middle, strict=True)}
+    labels = parameter_labels(data["fields"], data.get("parameters", []))
+    return found | {label: np.array([value]) for label, value in zip(labels, middle, strict=True)}
 
 
 def _signature(model: Model) -> Any:
@@ -108,7 +113,7 @@ def _signature(model: Model) -> Any:
 
     double, data, D = np.dtype(np.float64), model.data, len(model.data["points"])
     inputs = [TensorSpec(double, (-1,) * (D + 1), name) for name in data["fields"]]
-    inputs += [TensorSpec(double, (-1,), name) for name in data.get("parameters", [])]
+    inputs += [TensorSpec(double, (-1,), n) for n in parameter_labels(data["fields"], data.get("parameters", []))]
     if model.steady:
         return ModelSignature(Schema(inputs), Schema([TensorSpec(double, (-1,) * (D + 2), n) for n in data["targets"]]))
     outputs = [TensorSpec(double, (-1,) * (D + 3), name) for name in data["fields"]]

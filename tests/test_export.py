@@ -27,7 +27,7 @@ def data(fields=("density",), points=(16,), boundaries=("PERIODIC",), **more):
     return DATA | sides | values | {"fields": list(fields)} | more
 
 
-RHO = {"parameters": ["rho", "size"], "gamma_scale": [0.2, 3.0], "gamma_low": [0.1, 2.0], "gamma_high": [0.3, 5.0]}
+RHO = {"parameters": ["density", "size"], "gamma_scale": [0.2, 3.0], "gamma_low": [0.1, 2.0], "gamma_high": [0.3, 5.0]}
 PAIR = ("density", "momentum")
 CHANNEL = {"bases": {"momentum": "sine"}, "terms": 2, "biases": {"density": ["conservation"]}}
 SYSTEMS = {

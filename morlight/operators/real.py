@@ -86,18 +86,12 @@ class RealStep(nn.Module):
 class RealTerm(nn.Module):
     """Σ_k Π⁻¹ g_k Π h_k in real arithmetic; without γ the symbols are constants."""
 
-    scale: Float[Tensor, " C"]
-    unit: Float[Tensor, " F"]
-    gamma_scale: Float[Tensor, " P"]
     real: Float[Tensor, "R b H *K"]
     imaginary: Float[Tensor, "..."]
 
     def __init__(self, operator: SpectralOperator, *, gamma: bool) -> None:
         super().__init__()
-        self.h, self.fields, self.known = operator.h, len(operator.unit), not gamma
-        self.register_buffer("scale", operator.scale)
-        self.register_buffer("unit", operator.unit)
-        self.register_buffer("gamma_scale", operator.gamma_scale)
+        self.operator, self.fields, self.known = operator, len(operator.unit), not gamma
         self.transform = RealTransform(operator.basis)
         kappa = operator.basis.wavenumbers
         if self.known:
@@ -112,16 +106,12 @@ class RealTerm(nn.Module):
     def forward(
         self, u: Float[Tensor, "R B C *X"], gamma: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "R B T *X"]:
-        inner = [1] * (u.ndim - 3)
-        v = u / self.scale.view(-1, *inner)
-        small = None if self.known or gamma is None else gamma / self.gamma_scale
-        h = self.h(v) if small is None else self.h(v, small)
+        h = self.operator.nonlinearity(u, None if self.known else gamma)
         terms = h.shape[2] // self.fields
-        h = h * self.unit.repeat_interleave(terms).view(-1, *inner)
-        if small is None:
+        if self.known or gamma is None:
             g: Parts = (self.real, self.imaginary if self.rotates else None)
         else:
-            g = self.symbol(small)
+            g = self.symbol(gamma / self.operator.gamma_scale)
         a, b = _product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)
