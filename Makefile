@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-all lint format clean
+.PHONY: install demo test test-all lint docs format clean
 
 # Installed anew when the requirements change; torch comes at the tested version through the constraints.
 .venv/installed: pyproject.toml constraints.txt
@@ -25,6 +25,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo build/site/index.html
 
 format: install
 	$(BIN)/ruff check --fix .

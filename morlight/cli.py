@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.commands import completion, data, deposit, models, simulate, store, sweep
+from morlight.commands import completion, data, deposit, export, models, simulate, store, sweep
 from morlight.commands.parsing import BadInput, Parser
 
 TASKS = {
@@ -27,6 +27,7 @@ def parser() -> Parser:
         commands.add_parser(task, help=text, add_help=False)
     models.add(commands)
     sweep.add(commands)
+    export.add(commands)
     store.add(commands)
     completion.add(commands, top, TASKS)
     return top

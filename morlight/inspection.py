@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
+from morlight import forms
 from morlight.operators import (
     Derivative,
     Isotropic,
@@ -28,7 +29,6 @@ from morlight.plots import Reading
 from morlight.prediction import Model
 
 POINTS = 201  # of u at which h is told
-MISFIT = 0.05  # relative deviation from a closed form up to which it is told
 
 
 class Term(NamedTuple):
@@ -253,43 +253,50 @@ def closed_form(model: Model, place: int, terms: list[Term]) -> PowerLaw | None:
     if term.kappa.shape[1] != len(errors):  # every mode by itself, and not only every |κ|
         errors = errors[index.flatten()] * index.flatten().bincount(minlength=moduli.shape[1])[index.flatten()].sqrt()
     found = power_law(term.kappa, continuum, errors)
-    if found is None or max(float(found.misfit.median()), float(bent.median())) > MISFIT:
+    if found is None or max(float(found.misfit.median()), float(bent.median())) > forms.MISFIT:
         return None
     return found if bool((found.exponent > 0).all()) else None
 
 
-def _closed_form(model: Model, place: int, terms: list[Term]) -> dict[str, Any] | None:
+def form(model: Model, place: int, terms: list[Term]) -> forms.Form | None:
+    """The closed form of what changes a field: a power law with drift, or else powers of ∇ and polynomials of u."""
     found = closed_form(model, place, terms)
+    if found is not None:
+        return forms.of_power_law(model, found, terms[0].symbol.is_complex())
+    if len(model.data["fields"]) > 1 or len(terms) != 1 or model.data.get("parameters") or terms[0].mixed:
+        return None
+    term, band = terms[0], model.band(place)
+    if band is None or model.settings.get("scheme", "explicit") != "explicit":
+        return None
+    modulus = term.kappa.square().sum(0).sqrt()
+    inside = (modulus >= 0.999 * band[0]) & (modulus <= 1.001 * band[1])
+    if model.steady:
+        errors = torch.ones_like(modulus)
+    else:
+        moduli, index = shells(_space(model).wavenumbers)
+        errors = torch.tensor(model.data["rate_errors"][place], dtype=torch.float64)
+        if term.kappa.shape[1] != len(errors):  # every mode by itself, and not only every |κ|
+            flat = index.flatten()
+            errors = errors[flat] * flat.bincount(minlength=moduli.shape[1])[flat].sqrt()
+    errors = torch.where(inside, errors, torch.inf)
+    return forms.of_powers(model, term.kappa, term.symbol, errors, term.u, term.nonlinearity)
+
+
+def twin(model: Model) -> Model | None:
+    """The closed form as a model that runs; None where there is none that is justified."""
+    if len(model.data["fields"]) > 1:
+        return None
+    found = form(model, 0, list(_terms(model, 0)))
+    other = None if found is None else forms.twin(model, found)
+    return other if other is not None and forms.departure(model, other) <= forms.MISFIT else None
+
+
+def _closed_form(model: Model, place: int, terms: list[Term]) -> dict[str, Any] | None:
+    found = form(model, place, terms)
     if found is None:
         return None
-    c, alpha = found.coefficient, found.exponent
-    c_sd = math.hypot(_spread(c), float(c.mean()) * found.coefficient_error)
-    alpha_sd = math.hypot(_spread(alpha), found.exponent_error)
-    name = model.data["fields"][place]
-    form = f"∂ₜ{name} = −{_number(float(c.mean()), c_sd)} (−Δ)^{_number(float(alpha.mean()) / 2, alpha_sd / 2)} {name}"
-    told: dict[str, Any] = {"coefficient": float(c.mean()), "coefficient_sd": c_sd}
-    told |= {"exponent": float(alpha.mean()), "exponent_sd": alpha_sd}
-    velocity = found.drift.mean(0)
-    sd = torch.stack([torch.tensor(_spread(v)) for v in found.drift.T]).hypot(found.drift_error)
-    if terms[0].symbol.is_complex() and bool((velocity.abs() > 3 * sd).any()):
-        numbers = [_number(float(v), float(s)) for v, s in zip(velocity, sd, strict=True)]
-        form += f" − ({', '.join(numbers)})·∇{name}"
-        told |= {"drift": velocity.tolist(), "drift_sd": sd.tolist()}
-    return {"equation": form, **told}
-
-
-def _spread(values: Float[Tensor, " R"]) -> float:
-    """Standard deviation over the realisations, 0 of a single one."""
-    return float(values.std()) if len(values) > 1 else 0.0
-
-
-def _number(value: float, sd: float) -> str:
-    """A value with the standard deviation of its last digits, 0.750(5)."""
-    if not sd > 0:
-        return f"{value:.6g}".replace("-", "−")
-    digits = max(0, 1 - math.floor(math.log10(sd)) - (sd / 10 ** math.floor(math.log10(sd)) >= 2))
-    last = round(sd * 10**digits)
-    return f"{value:.{digits}f}({last})".replace("-", "−")
+    departed = forms.departure(model, forms.twin(model, found))
+    return forms.told(found, departed) if departed <= forms.MISFIT else None
 
 
 def _list(kappa: Float[Tensor, "D K"]) -> list[Any]:
@@ -302,17 +309,24 @@ def summary(found: dict[str, Any]) -> str:
     for name, field in found["fields"].items():
         kept = ", its total conserved" if field["conserved"] else ""
         lines.append(f"{name}: {field['basis'] or 'changes by its rate alone'}{kept}, {len(field['terms'])} term(s)")
-        shown = field["generator"] or (field["terms"] and {
-            "kappa": field["terms"][0]["kappa"],
-            "real": field["terms"][0]["symbol_real"],
-            "imag": field["terms"][0]["symbol_imag"],
-        })  # fmt: skip
-        if shown:
-            shown = {**shown, "band": field["identifiable_band"]}
-            lines += _table(shown, "generator" if field["generator"] else "symbol g")
-        if field["closed_form"]:
-            low, high = field["identifiable_band"]
-            lines.append(f"  {field['closed_form']['equation']}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})")
+        band = field["identifiable_band"]
+        if band is not None:
+            lines.append(f"  the data tell of {band[0]:.4g} ≤ |κ| ≤ {band[1]:.4g}")
+        if field["generator"]:
+            lines += _table({**field["generator"], "band": band}, "generator")
+        if len(field["terms"]) > 1 or not field["generator"]:
+            for number, term in enumerate(field["terms"], 1):
+                symbol = {
+                    "kappa": term["kappa"],
+                    "real": term["symbol_real"],
+                    "imag": term["symbol_imag"],
+                    "band": band,
+                }
+                which = f"symbol g{number if len(field['terms']) > 1 else ''}"
+                lines += _table(symbol, which + (" of ∂ₓ" if "derivative_of" in term else ""))
+        for number, term in enumerate(field["terms"], 1):
+            lines += _values(name, term, str(number) if len(field["terms"]) > 1 else "")
+        lines += _form_lines(field)
     growth = found["growth"]
     if growth is not None:
         what = {
@@ -323,16 +337,47 @@ def summary(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _form_lines(field: dict[str, Any]) -> list[str]:
+    told = field["closed_form"]
+    if not told:
+        return []
+    low, high = field["identifiable_band"]
+    lines = [f"  {told['equation']}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})"]
+    lines.append(f"    LaTeX  {told['latex']}")
+    lines.append(f"    SymPy  G = {told['sympy']['symbol']}, P(u) = {told['sympy']['nonlinearity']}")
+    lines.append(
+        f"    alone it departs from the networks by {100 * told['departure']:.2g} % of the change"
+        f" over {forms.STEPS} steps"
+    )
+    for name, error in told.get("twin", {}).items():
+        lines.append(
+            f"    {name}: {error['twin']:.3g} for the equation, {error['networks']:.3g} for the networks"
+            f" ({error['ratio']:.3g} times)"
+        )
+    return lines
+
+
+def _values(name: str, term: dict[str, Any], number: str) -> list[str]:
+    """The nonlinearity at five values, in its gauge where there is one."""
+    u, h = (torch.tensor(term["nonlinearity"][key], dtype=torch.float64) for key in ("u", "h"))
+    gauge = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}[term["power"]]
+    lines = [f"  {name:>8}  {'h' + number:>16} {'± sd':>10}   (median{gauge})"]
+    for at in torch.linspace(0, len(u) - 1, 5).round().long().tolist():
+        lines.append(f"  {float(u[at]):>8.4g}  {_median(h[:, at]):>16.6g} {forms.spread(h[:, at]):>10.2g}")
+    return lines
+
+
 def _table(shown: dict[str, Any], title: str) -> list[str]:
     kappa = torch.tensor(shown["kappa"], dtype=torch.float64)
     modulus = kappa.abs() if kappa.ndim == 1 else kappa.square().sum(1).sqrt()
     real, imag = (torch.tensor(shown[key], dtype=torch.float64) for key in ("real", "imag"))
-    lines = [f"  {'|κ|':>8}  {'Re ' + title:>16} {'Im ' + title:>16}   (medians)"]
+    lines = [f"  {'|κ|':>8}  {'Re ' + title:>16} {'± sd':>10} {'Im ' + title:>16} {'± sd':>10}   (medians)"]
     smallest, last = shown.get("band") or (float(modulus[modulus > 0].min()), float(modulus.max()))
     count = max(1, math.floor(math.log2(last / smallest)) + 1)
     for step in range(count):
         at = int((modulus - smallest * 2**step).abs().argmin())
-        lines.append(f"  {float(modulus[at]):>8.4g}  {_median(real[:, at]):>16.6g} {_median(imag[:, at]):>16.6g}")
+        parts = (f"{_median(part[:, at]):>16.6g} {forms.spread(part[:, at]):>10.2g}" for part in (real, imag))
+        lines.append(f"  {float(modulus[at]):>8.4g}  {' '.join(parts)}")
     return lines
 
 

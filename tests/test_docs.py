@@ -1,7 +1,11 @@
 """The pages in docs: what they name is there."""
 
+import os
 import pkgutil
 import re
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +45,23 @@ def test_links_and_figures_of_a_page_are_there(page):
     path = ROOT / "docs" / page
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
         assert target.startswith("http") or path.parent.joinpath(target).exists(), target
+
+
+def test_every_command_of_the_parser_is_in_the_reference():
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    page = hooks["commands"]()
+    for words in ("predict", "export", "inspect", "deposit", "simulate lj", "simulate brownian", "ui", "fit", "test"):
+        assert f"## morlight {words}\n" in page
+    assert "--realizations WHICH" in page
+    assert "| `model.horizons` | `[1, 4, 16]` | m of each stage" in page
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(tmp_path):
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")]
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "morlight predict" in (tmp_path / "site" / "commands" / "index.html").read_text()
+    assert "Learns continuum models" in (tmp_path / "site" / "index.html").read_text()

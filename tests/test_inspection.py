@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_checking import described, redrawn, saved
 
-from morlight import cli, inspection, plots
+from morlight import cli, forms, inspection, plots
 
 
 def linear(operator, slope):
@@ -66,7 +66,7 @@ def test_a_power_law_is_read_off_with_its_uncertainty(capsys, tmp_path):
     assert form["coefficient"] == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
     assert "drift" not in form
     assert told["identifiable_band"] == pytest.approx([1, 8])
-    assert f"(−Δ)^{inspection._number(0.75, form['exponent_sd'] / 2)} density" in form["equation"]
+    assert f"(−Δ)^{forms.number(0.75, form['exponent_sd'] / 2)} density" in form["equation"]
     assert form["equation"] in inspection.summary(inspection.inspect(model))
     plots.learned(inspection.readings(model), tmp_path / "learned.png")
 
@@ -96,7 +96,7 @@ def test_a_closed_form_that_is_not_justified_is_not_told(fault):
     ],
 )
 def test_numbers_carry_the_uncertainty_of_their_last_digits(value, sd, text):
-    assert inspection._number(value, sd) == text
+    assert forms.number(value, sd) == text
 
 
 def test_conserved_is_what_the_operator_does_not_what_was_said():

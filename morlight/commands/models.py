@@ -126,11 +126,15 @@ def _inspect(commands: Any) -> None:
     inspect.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
     inspect.add_argument("--json", action="store_true", help="one JSON object on standard output")
     inspect.add_argument("--plot", metavar="FILE", help="figure of symbols and nonlinearities")
+    inspect.add_argument(
+        "--data", metavar="FILE", help="trajectory file on which the closed form is compared with the networks"
+    )
     inspect.set_defaults(run=_run_inspect)
 
 
 def _run_inspect(options: argparse.Namespace) -> None:
-    from morlight import inspection, plots
+    from morlight import forms, inspection, plots
+    from morlight.evaluation import evaluate
     from morlight.prediction import load
     from morlight.store import resolve
 
@@ -138,6 +142,12 @@ def _run_inspect(options: argparse.Namespace) -> None:
         plots.check(options.plot)
     model = load(resolve(options.checkpoint))
     found = inspection.inspect(model)
+    other = inspection.twin(model) if options.data else None
+    if options.data:
+        networks = evaluate(model, options.data)
+        if other is not None:
+            (field,) = found["fields"].values()
+            field["closed_form"]["twin"] = forms.compared(networks, evaluate(other, options.data))
     if options.plot:
         plots.learned(inspection.readings(model), options.plot)
     print(json.dumps(plain(found), allow_nan=False) if options.json else inspection.summary(found))

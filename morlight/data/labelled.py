@@ -43,6 +43,11 @@ class Labelled:
     length: tuple[float, ...] | None
 
 
+def parameter_labels(fields: Sequence[str], parameters: Sequence[str]) -> list[str]:
+    """Names under which parameters γ stand beside fields: gamma_NAME where a field has the name too."""
+    return [f"gamma_{name}" if name in fields else name for name in parameters]
+
+
 def read(path: str | Path, frame: int = 0) -> "xarray.Dataset":
     """The variables of a NetCDF file, at one frame where they have a dimension `time`.
 
@@ -82,7 +87,7 @@ def arrays(value: Any, fields: Sequence[str], parameters: Sequence[str], dimensi
         value: DataArray of the one field, or Dataset with a variable for each; dimensions x, y, z, or as many as the
             grid has, are the grid, all others are batches.
         fields: names, in the order of C.
-        parameters: γ, taken from coordinates and variables of these names.
+        parameters: γ, taken from coordinates and variables of these names (see `parameter_labels`).
         dimensions: of the grid.
 
     Raises:
@@ -112,9 +117,9 @@ def arrays(value: Any, fields: Sequence[str], parameters: Sequence[str], dimensi
     states = np.stack(ordered, len(batch)).reshape(-1, len(fields), *(first.sizes[axis] for axis in axes))
     coordinates = {dim: whole.coords[dim].values for dim in (*batch, *axes) if dim in whole.coords}
     gamma = {}
-    for name in parameters:
-        if name in whole.variables:
-            spread = whole[name].broadcast_like(first.isel(dict.fromkeys(axes, 0), drop=True))
+    for name, label in zip(parameters, parameter_labels(fields, parameters), strict=True):
+        if label in whole.variables:
+            spread = whole[label].broadcast_like(first.isel(dict.fromkeys(axes, 0), drop=True))
             spread = spread.squeeze("time") if "time" in spread.dims else spread
             gamma[name] = np.asarray(spread.transpose(*batch).values, np.float64).reshape(-1)
     return Labelled(states, gamma, axes, batch, coordinates, single, _length(whole, axes))

@@ -10,6 +10,7 @@ from morlight.operators.implicit import implicit_step
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol, selected
 from morlight.operators.polynomials import Legendre
+from morlight.operators.real import RealStep
 from morlight.operators.scaling import Parameters
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
@@ -32,6 +33,7 @@ __all__ = [
     "Operator",
     "Parameters",
     "Perceptrons",
+    "RealStep",
     "SecondOrder",
     "Sine",
     "SpectralOperator",

@@ -104,7 +104,7 @@ class Odd(nn.Module):
             return (self.nonlinearity(u, gamma) + _signs(self.channels, u).view(-1, *inner) * mirrored) / 2
         h = self.nonlinearity(u.abs(), gamma)
         if not self.literal:
-            h = h - self.nonlinearity(u.new_zeros(1, 1 if gamma is None else len(gamma), 1, *inner), gamma)
+            h = h - self.nonlinearity(u.new_zeros(1, 1 if gamma is None else gamma.shape[0], 1, *inner), gamma)
         return torch.sign(u) * h
 
 

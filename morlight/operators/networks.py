@@ -115,7 +115,7 @@ class Nonlinearity(nn.Module):
         """h(u; γ), realisation by realisation, γ one for all fields of the batch (b = 1) or one for each."""
         points = u.transpose(1, 2).flatten(2)
         if gamma is not None:
-            each = gamma.T.reshape(1, -1, len(gamma), 1).expand(len(u), -1, u.shape[1], u[0, 0, 0].numel())
+            each = gamma.T.reshape(1, -1, gamma.shape[0], 1).expand(len(u), -1, u.shape[1], u[0, 0, 0].numel())
             points = torch.cat([points, each.flatten(2)], 1)
         values = self.network(points)
         return values.unflatten(2, (u.shape[1], *u.shape[3:])).transpose(1, 2)
@@ -140,10 +140,21 @@ class Symbol(nn.Module):
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
-        parts = _everywhere(self.network, kappa.flatten(1) / self.scale, gamma)
+        return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
+
+    def parts(
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
+        """Re g and Im g, None where it is real."""
+        parts = _everywhere(self.network, kappa / self.scale, gamma)
         parts = parts.unflatten(1, (-1, self.network.outputs)) * self.unit
-        g = torch.complex(parts[:, :, 0], parts[:, :, 1]) if self.network.outputs == 2 else parts[:, :, 0]
-        return g.transpose(1, 2).unflatten(3, kappa.shape[1:])
+        return parts[:, :, 0], parts[:, :, 1] if self.network.outputs == 2 else None
+
+
+def _together(parts: tuple[Tensor, Tensor | None], shape: torch.Size) -> Inexact[Tensor, "R b H *K"]:
+    real, imaginary = parts
+    g = real if imaginary is None else torch.complex(real, imaginary)
+    return g.transpose(1, 2).unflatten(3, shape)
 
 
 def _everywhere(
@@ -152,7 +163,7 @@ def _everywhere(
     """Outputs of a network for all pairs of features of κ and parameters γ."""
     if gamma is None:
         return network(features[None]).unsqueeze(2)
-    b, K = len(gamma), features.shape[1]
+    b, K = gamma.shape[0], features.shape[1]  # len() would fix the batch of an exported program
     pairs = torch.cat([features[:, None].expand(-1, b, K), gamma.T[:, :, None].expand(-1, b, K)]).flatten(1)
     return network(pairs[None]).unflatten(2, (b, K))
 
@@ -210,18 +221,22 @@ class DissipativeSymbol(nn.Module):
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
-        k = kappa.flatten(1)
-        modulus = k.square().sum(0).sqrt()
+        return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
+
+    def parts(
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+    ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
+        """Re g and Im g, None where it is real."""
+        modulus = kappa.square().sum(0).sqrt()
         moving = modulus > 0
-        safe = torch.where(moving, k, self.scale)
+        safe = torch.where(moving, kappa, self.scale)
         n = self.correction(safe, gamma)
         log = torch.log(safe.square().sum(0).sqrt() / self.scale)
         a, b = (parameter.view(*n.shape[:2], 1, 1) for parameter in (self.exponent, self.log_rate))
         # exp(−e⁴) is 0 to float32's rounding; without the bound e^∞ · e^(−∞) makes the gradient NaN
         decay = torch.exp(-torch.exp((a * log + b + n[:, :, 0]).clamp_max(4.0)))
         if self.network.outputs == 1:
-            g = decay - 1
-        else:
-            theta = (n[:, :, 1:] * (k / self.scale)[:, None]).sum(2)
-            g = torch.complex(decay * torch.cos(theta) - 1, decay * torch.sin(theta))
-        return torch.where(moving, g, 0).transpose(1, 2).unflatten(3, kappa.shape[1:])
+            return torch.where(moving, decay - 1, 0), None
+        theta = (n[:, :, 1:] * (kappa / self.scale)[:, None]).sum(2)
+        real, imaginary = decay * torch.cos(theta) - 1, decay * torch.sin(theta)
+        return torch.where(moving, real, 0), torch.where(moving, imaginary, 0)

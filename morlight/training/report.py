@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 
-from morlight import evaluation, inspection, plots, prediction
+from morlight import evaluation, inspection, plots, prediction, serving
 from morlight.tracking import Tracker
 from morlight.training import figures
 
@@ -24,7 +24,7 @@ class FinalReport(lightning.Callback):
         self.tracker = tracker
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Metrics NAME/median, NAME/min and NAME/RR; a figure of symbol and nonlinearity; evaluation.json."""
+        """Metrics NAME/median, NAME/min and NAME/RR; a figure; evaluation.json; the model as MLflow serves it."""
         if not trainer.is_global_zero:
             return
         folder = Path(str(trainer.checkpoint_callback.dirpath))
@@ -52,6 +52,8 @@ class FinalReport(lightning.Callback):
             picture = Path(scratch) / "rollout.png"
             if figures.rollout(model, data, rows[0], picture):
                 self.tracker.log_artifact(picture, "figures")
+            serving.save(best, Path(scratch) / serving.FOLDER)
+            self.tracker.log_artifact(Path(scratch) / serving.FOLDER, serving.FOLDER)
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
 
     def _compared(self, model: prediction.Model, trainer: lightning.Trainer, horizon: int) -> dict[str, Any] | None:

@@ -54,6 +54,12 @@ def test_dimensions_may_come_in_any_order_and_parameters_along_a_batch():
     assert found.gamma["rho"].tolist() == [0.1, 0.2]
 
 
+def test_a_parameter_with_the_name_of_a_field_is_told_apart():
+    found = labelled.arrays(dataset(gamma_density=0.4), WANTED.fields, ["density"], 1)
+    assert found.gamma["density"].tolist() == [0.4]
+    assert labelled.arrays(dataset(), WANTED.fields, ["density"], 1).gamma == {}
+
+
 WANTED_NAMES = (WANTED.fields, WANTED.parameters, 1)
 
 

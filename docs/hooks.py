@@ -1,0 +1,88 @@
+"""Pages that are made when the site is built: the tour, which is the README, and the commands, from their parser."""
+
+import argparse
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def tour() -> str:
+    """The README with its links as they are from inside docs."""
+    text = (ROOT / "README.md").read_text()
+    text = re.sub(r"\]\(docs/", "](", text)
+    return re.sub(r"\]\(notebooks/[^)]*\)", "](notebooks.md)", text)
+
+
+def commands() -> str:
+    """Every command with its usage and options, from the parser itself."""
+    os.environ["COLUMNS"] = "100"
+    os.environ["NO_COLOR"] = "1"
+    from morlight.cli import TASKS, parser
+
+    lines = ["# Commands", "", "Made from the parser of `morlight`; `morlight COMMAND --help` prints the same.", ""]
+    lines += ["`CHECKPOINT` is a path, `runs:/ID`, or `models:/NAME@ALIAS`.", ""]
+    for task, text in TASKS.items():
+        lines += [f"## morlight {task}", "", f"{text[0].upper()}{text[1:]}.", ""]
+    lines += ["Their keys, from the classes that they belong to:", "", *_settings()]
+    for name, command, help_text in _walk(parser()):
+        lines += [f"## {name}", "", f"{help_text[:1].upper()}{help_text[1:]}.", "", "```text"]
+        lines += [command.format_help().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _walk(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
+    for action in top._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        said = {choice.dest: choice.help or "" for choice in action._choices_actions}
+        for name, command in action.choices.items():
+            if not command.add_help:  # fit, validate and test, which LightningCLI parses
+                continue
+            inner = list(_walk(command))
+            yield from inner or [(command.prog, command, said.get(name, ""))]
+
+
+def _settings() -> list[str]:
+    import inspect
+
+    from morlight.data.datamodule import TrajectoryDataModule
+    from morlight.training.module import OperatorModule
+
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for prefix, owner in (("data", TrajectoryDataModule), ("model", OperatorModule)):
+        told = _documented(inspect.getdoc(owner) or "")
+        for name, parameter in inspect.signature(owner.__init__).parameters.items():
+            if name == "self" or (prefix, name) == ("model", "data"):
+                continue
+            default = "" if parameter.default is inspect.Parameter.empty else f"`{parameter.default!r}`"
+            meaning = told.get(name, "").replace("|", "\\|")
+            lines.append(f"| `{prefix}.{name}` | {default} | {meaning} |")
+    return [*lines, ""]
+
+
+def _documented(text: str) -> dict[str, str]:
+    """Arguments of a docstring and what it says of each."""
+    block = text.partition("Args:\n")[2]
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        start = re.match(r" {4}(\w+): (.*)", line)
+        if start:
+            name, found[start[1]] = start[1], start[2]
+        elif line.startswith("        ") and found:
+            found[name] += " " + line.strip()
+        elif line.strip():
+            break
+    return found
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """For MkDocs: add the two pages."""
+    from mkdocs.structure.files import File
+
+    for name, text in (("index.md", tour()), ("commands.md", commands())):
+        files.append(File.generated(config, name, content=text))
+    return files
