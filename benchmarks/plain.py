@@ -41,7 +41,7 @@ def periodic(part: SpectralOperator, u: Tensor, isotropic: bool) -> Tensor:
 
 def channel(parts: System, u: Tensor, gamma: Tensor) -> Tensor:
     """Σ_k C⁻¹ g_k C h_k for the density and Σ_k S⁻¹ g_k S h_k for the momentum, fields (B, 2, N), γ (B, 1)."""
-    scaled = gamma / parts.operators[0].gamma_scale
+    scaled = parts.operators[0].gamma.seen(gamma)
     inputs = torch.cat([u.movedim(1, -1), scaled[:, None].expand(-1, u.shape[-1], 1)], -1)
     increments = []
     for part, (forward, inverse) in zip(parts.operators, ((dct, idct), (dst, idst)), strict=True):

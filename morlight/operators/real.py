@@ -111,7 +111,7 @@ class RealTerm(nn.Module):
         if self.known or gamma is None:
             g: Parts = (self.real, self.imaginary if self.rotates else None)
         else:
-            g = self.symbol(gamma / self.operator.gamma_scale)
+            g = self.symbol(self.operator.gamma.seen(gamma))
         a, b = _product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)

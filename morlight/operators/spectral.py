@@ -132,7 +132,7 @@ class SpectralOperator(Operator):
 
     def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
         symbol, fields = self.symbol(gamma), len(self.unit)
-        h = partial(self.nonlinearity, gamma=gamma)
+        h = self._pointwise(gamma)
         each = torch.eye(u.shape[2], dtype=u.dtype, device=u.device).view(-1, 1, 1, u.shape[2], *[1] * (u.ndim - 3))
         slopes = [torch.func.jvp(h, (u,), (direction.expand_as(u),))[1] for direction in each]
 
