@@ -41,6 +41,7 @@ __all__ = ["Tracker", "connect", "resolve", "runs", "tracking_uri", "ui"]
 METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
 NAME_LENGTH, PARAM_LENGTH, TAG_LENGTH, DIGEST_LENGTH = 250, 6000, 8000, 36
 
+UNSENT = "unsent_metrics.jsonl"
 INTERVAL = 5.0  # s between two sendings of a buffer that is not full
 PATIENCE = 30.0  # s that the end of a run waits for a server that is away
 
@@ -99,6 +100,8 @@ class Tracker(Logger):
         self._client: mlflow.MlflowClient | None = None
         self._pending: list[Measurement] = []
         self._latest: dict[str, float | Tensor] = {}
+        self._spool: Path | None = None
+        self._spooled = 0  # of those pending, how many the file has
         self._due = time.monotonic() + INTERVAL
         self._away = False
         self._status: str | None = None
@@ -172,7 +175,33 @@ class Tracker(Logger):
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
             self._pending.append(Measurement(_legal(name), number, now, step or 0))
             self._latest[name] = number
+        self._write_spool()
         self.save()
+
+    @rank_zero_only
+    def keep_in(self, folder: Path) -> None:
+        """Keep what is not sent in a file there, for the next process if this one is killed; send what is there."""
+        self._spool = folder / UNSENT
+        if self._spool.exists():
+            lines = [json.loads(line) for line in self._spool.read_text().splitlines() if line.endswith("}")]
+            ours = [line for line in lines if line.pop("run_id") == self.run_id]
+            self._pending = [Measurement(**line) for line in ours] + self._pending
+            self._spool.unlink()
+            self._spooled = 0
+            self.flush()
+
+    def _write_spool(self) -> None:
+        if self._spool is None or self._spooled == len(self._pending):
+            return
+        self._pending[self._spooled :] = _on_host(self._pending[self._spooled :])
+        try:
+            self._spool.parent.mkdir(parents=True, exist_ok=True)
+            with self._spool.open("a" if self._spooled else "w") as file:
+                for measurement in self._pending[self._spooled :]:
+                    file.write(json.dumps({"run_id": self._run_id, **measurement._asdict()}) + "\n")
+        except OSError:  # a full disk; the values are in memory still
+            return
+        self._spooled = len(self._pending)
 
     @property
     def latest(self) -> dict[str, float]:
@@ -210,6 +239,9 @@ class Tracker(Logger):
                 del pending[:METRICS_A_BATCH]
         finally:
             self._pending = pending + self._pending
+            self._spooled = 0
+            if self._spool is not None and not self._pending:
+                self._spool.unlink(missing_ok=True)
 
     def _reaches_store(self, action: Callable[[], object]) -> bool:
         """Whether `action` succeeded; the first failure of a row is told."""
@@ -338,9 +370,9 @@ class Tracker(Logger):
     def _write_unsent(self) -> None:
         """Metrics that no server took, a JSON object a line."""
         local = next(iter(self._checkpoints.values()), self._folder / self.name / str(self.version) / "unsent")
-        path = local.parent / "unsent_metrics.jsonl"
+        path = self._spool or local.parent / UNSENT
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
+        with path.open("w" if self._spool else "a") as file:  # the spool has part of them
             for measurement in _on_host(self._pending):
                 file.write(json.dumps({"run_id": self._run_id, **measurement._asdict()}) + "\n")
         rank_zero_warn(

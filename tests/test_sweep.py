@@ -19,6 +19,7 @@ from morlight.leaderboard import leaderboard
 from morlight.sweep.plan import Dimension, Plan
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 300  # s for a process on a machine that is busy otherwise
 BASE = {
     "model": {"biases": ["conservation", "reflection"], "realizations": 2, "width": 3, "depth": 3, "horizons": [1]},
     "data": {"batch": 40, "test": 0.2, "validation": 0.2},
@@ -130,6 +131,13 @@ def test_what_diverges_is_marked_and_the_sweep_goes_on(folder, capsys):
     assert leaderboard("morlight")["runs"][0]["run_id"] == good["run_id"]
 
 
+def test_an_objective_beyond_the_limit_counts_as_diverged(folder):
+    sweep(trials=1, limit=1e-9)
+    (trial,) = study().trials
+    assert trial.values == [math.inf]
+    assert "beyond 1e-09" in trial.user_attrs["diverged"]
+
+
 def test_values_that_do_not_go_together_are_marked_and_told_where_nothing_else_comes(folder, capsys):
     change = {"model.horizons": [1, 2], "trainer.max_epochs": 2}
     sweep(set=change, space={"trainer.max_epochs": [2, 3]}, sampler="grid")  # 3 epochs are not two equal stages
@@ -169,9 +177,9 @@ def command(*words, name="search", **plan):
     return [sys.executable, "-m", "morlight", "sweep", "--config", f"{name}.yaml", *map(str, words)]
 
 
-def killed_in_the_middle(process, name, deadline=120):
+def killed_in_the_middle(process, name):
     """Kill a worker once its second trial has a checkpoint; the path of it."""
-    end = time.monotonic() + deadline
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         found = list(Path(f"mlruns/fits/{name}-001").glob("*/last.ckpt"))
         if found and torch.load(found[0], weights_only=True)["epoch"] >= 1:
@@ -179,7 +187,8 @@ def killed_in_the_middle(process, name, deadline=120):
             process.wait()
             return found[0]
         time.sleep(0.02)
-    raise AssertionError(f"the worker ended by itself: {process.poll()}")
+    process.kill()
+    raise AssertionError(f"the worker was not seen in the middle: {process.wait()}")
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite:///studies.db"])
@@ -210,7 +219,7 @@ def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_trial_goes_on_fro
 
 
 def test_workers_on_one_journal_end_with_exactly_the_trials_asked_for(folder):
-    done = subprocess.run(command("--workers", "2", trials=5), capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command("--workers", "2", trials=5), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert len(study().trials) == len(finished(study().trials)) == 5
     parent, children = parent_and_children()
@@ -222,7 +231,7 @@ def test_a_trial_in_two_processes_is_that_of_one(folder):
     both = {"space": {"model.lr": [0.02, 0.01]}, "sampler": "grid", "pruner": "median"}
     precise = {"trainer.precision": "64-true", "trainer.max_epochs": 2}
     pair = command(name="pair", set=precise | {"trainer.devices": 2}, **both)
-    done = subprocess.run(pair, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(pair, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     sweep(name="single", set=precise, **both)
     assert len(store.runs("morlight")) == 6
@@ -240,7 +249,7 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):
     while not list(folder.glob("mlruns/fits/search-000/*/last.ckpt")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130, said
     parent, (child,) = parent_and_children()
     assert (parent["status"], child["status"]) == ("KILLED", "KILLED")
@@ -264,6 +273,7 @@ BAD = {
     "unknown sampler": ({"trials": 1, "sampler": "cmaes"}, [], "sampler is 'cmaes'"),
     "unknown pruner": ({"trials": 1}, ["--pruner", "axe"], "pruner is 'axe'"),
     "unknown word": ({"trials": 1, "tirals": 3}, [], "tirals"),
+    "limit of nothing": ({"trials": 1, "limit": 0}, [], "limit is 0"),
     "range upside down": ({"trials": 1, "space": {"model.lr": {"low": 1, "high": 0.1}}}, [], "space.model.lr"),
     "logarithm of zero": ({"trials": 1, "space": {"model.lr": {"low": 0, "high": 1, "log": True}}}, [], "0 < low"),
     "condition on nothing": ({"space": {"model.lr": {"low": 1, "high": 2, "when": {"model.depth": 1}}}}, [], "when"),

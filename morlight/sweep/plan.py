@@ -173,6 +173,7 @@ class Plan:
     sampler: str = "gp"
     pruner: str = "none"
     watch: str = "val_loss/median"
+    limit: float = 1e6
     trials: int | None = None
     workers: int = 1
     storage: str | None = None
@@ -224,6 +225,8 @@ class Plan:
         if len(words["direction"]) == 1:
             words["direction"] *= len(words["objective"])
         words["set"] = dict(given.get("set") or {})
+        words["limit"] = _number(given.get("limit", cls.limit))
+        words["limit"] = float(words["limit"]) if _is_number(words["limit"]) else words["limit"]
         plan = cls(**words)
         plan._check()
         return plan
@@ -238,6 +241,8 @@ class Plan:
                 raise ValueError(f"{key} is {value!r}, expected a whole number from {least}")
         if not self.name.strip() or "/" in self.name:
             raise ValueError(f"name is {self.name!r}, expected a word without a slash")
+        if not _is_number(self.limit) or self.limit <= 0:
+            raise ValueError(f"limit is {self.limit!r}, expected a number above 0")
         self._check_objective()
         self._check_trials()
 

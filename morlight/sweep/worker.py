@@ -94,8 +94,8 @@ class Worker:
             self._again(trial, f"{type(error).__name__}: {error}")
         else:
             seconds = time.monotonic() - started
-            if not all(map(math.isfinite, values)):
-                self._bad(trial, "diverged", "the objective is not finite")
+            if not all(abs(value) <= self.plan.limit for value in values):
+                self._bad(trial, "diverged", f"{self._named(values)}, beyond {self.plan.limit:g}")
                 return
             self.parent.tell(trial, values, pruned=self._pruned)
             if self._pruned:

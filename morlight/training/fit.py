@@ -224,6 +224,7 @@ def _fit(cli: FitCLI, path: str | None) -> None:
         _announce(cli)
     cli.model.run_id = cli.tracker.run_id
     folder = FOLDER / cli.run_name / str(cli.tracker.run_id)
+    cli.tracker.keep_in(folder)
     if cli.trainer.is_global_zero and cli.part.started is not None:
         cli.part.started(str(cli.tracker.run_id), folder)
     cli.trainer.callbacks += [FinalReport(cli.tracker), _checkpoints(folder, "last", None)]
