@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME`: measurements, one JSON object a line; `python -m benchmarks.page` makes a page of them."""
+"""`python -m benchmarks NAME`: measurements, one JSON object a line (`python -m benchmarks.page`: a page of them)."""
 
 import argparse
 import importlib

@@ -5,6 +5,7 @@ New lines take the place of all older ones of the same benchmark.
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 KEPT = DOCS / "benchmarks.jsonl"
 Lines = list[dict[str, Any]]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
+HEAD = """This page is made by `python -m benchmarks.page` from [benchmarks.jsonl](benchmarks.jsonl), the lines that
+`python -m benchmarks NAME` printed. Ratios are of one run on one machine; seconds are of that machine and no promise.
+With `OMP_NUM_THREADS=1`, as here, the clock is the processor's, which other work on the machine does not stretch. None
+of it is a test; what the tests hold is that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {"R": "realisations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
 
@@ -63,11 +68,16 @@ def step(lines: Lines) -> str:
         }
         rows.append(line | more)
     columns = [
-        ("case", key("case")), ("R", key("realizations")), ("m", key("horizon")), ("ms, float64", key("value")),
-        ("FFT pairs", key("fft_pairs")), ("FFT pairs a composed step", key("pairs_a_step")),
-        ("over plain eager", key("speedup")), ("ms, float32", key("single")),
+        ("case", key("case")),
+        ("R", key("realizations")),
+        ("m", key("horizon")),
+        ("ms, float64", key("value")),
+        ("FFT pairs", key("fft_pairs")),
+        ("FFT pairs a composed step", key("pairs_a_step")),
+        ("over plain eager", key("speedup")),
+        ("ms, float32", key("single")),
         ("float32 over float64", key("over_single")),
-    ]  # fmt: skip
+    ]
     return f"{table(rows, columns)}\n\n{against_original(rows)}"
 
 
@@ -88,20 +98,23 @@ def against_original(rows: Lines) -> str:
 
 
 def scaling(lines: Lines) -> str:
-    """Exponents, and the figure."""
-    figure = Figure(figsize=(12, 2.8), layout="constrained")
+    """The exponents, below the figure."""
+    listed = [{"case": LABELS[line["case"]], "value": line["value"]} for line in lines if line["unit"] == "exponent"]
+    columns = [("time grows with", key("case")), ("exponent", key("value"))]
+    return "![Time over size, log-log](benchmarks_scaling.png)\n\n" + table(listed, columns)
+
+
+def figure(lines: Lines, path: Path) -> None:
+    """Time over each of the sizes, log-log."""
     names = list(dict.fromkeys(line["case"] for line in lines))
     exponents = {line["case"]: line["value"] for line in lines if line["unit"] == "exponent"}
-    for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
+    drawn = Figure(figsize=(13, 2.8), layout="constrained")
+    for axes, name in zip(drawn.subplots(1, len(names)), names, strict=True):
         points = [(line["size"], line["value"]) for line in lines if line["case"] == name and "size" in line]
         axes.loglog(*zip(*points, strict=True), "o-", color=plots.LEARNED)
         axes.set(xlabel=LABELS[name], title=f"exponent {exponents[name]:.2f}")
         axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step")
-    plots.save(figure, DOCS / "benchmarks_scaling.png")
-    listed = [{"case": LABELS[name], "value": exponent} for name, exponent in exponents.items()]
-    return "![Time over size, log-log](benchmarks_scaling.png)\n\n" + table(
-        listed, [("time grows with", key("case")), ("exponent", key("value"))]
-    )
+    plots.save(drawn, path)
 
 
 CASE = ("", key("case"))
@@ -126,7 +139,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("precision", key("precision")),
                 ("s", key("value")),
                 ("framework's share", share("framework_share")),
-            ],  # fmt: skip
+            ],
         ),
         "Through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The share is all"
         " time outside forward, backward and optimiser.",
@@ -156,7 +169,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("ours over it", key("ours_over_it")),
                 ("break-even runs", key("break_even_runs")),
                 ("training, s", key("training_seconds")),
-            ],  # fmt: skip
+            ],
         ),
         "A model of a small Lennard-Jones channel (500 atoms, 500 steps a frame) against LAMMPS on the same core;"
         " *break-even runs*: how many runs pay for the data and the training. Then 200 steps of a field of 256 points,"
@@ -187,7 +200,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("s", key("value")),
                 ("over in memory", key("over_in_memory")),
                 ("resident, GiB", key("resident_gib")),
-            ],  # fmt: skip
+            ],
         ),
         "One pass of Adam over 100 sets of flights (1.6 GB of fields), from typing the command to its end.",
     ),
@@ -215,18 +228,26 @@ def read(path: Path) -> Lines:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def page(lines: Lines, folder: Path = DOCS) -> str:
+    """Markdown of all results; figures go to a folder."""
+    parts = ["# Benchmarks", HEAD]
+    for name, (title, form, text) in SECTIONS.items():
+        mine = [line for line in lines if line["benchmark"] == name]
+        if not mine:
+            continue
+        machines = sorted({str(line["machine"]) for line in mine})
+        parts += [f"## {title}: `python -m benchmarks {name}`", textwrap.fill(text, 120), form(mine)]
+        parts += [f"Measured on: {'; '.join(machines)}."]
+        if name == "scaling":
+            figure(mine, folder / "benchmarks_scaling.png")
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Merge, and write the page."""
     lines = merge([Path(word) for word in sys.argv[1:]])
     KEPT.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    parts = ["# Benchmarks", (DOCS / "benchmarks_head.txt").read_text(encoding="utf-8").strip()]
-    for name, (title, form, text) in SECTIONS.items():
-        mine = [line for line in lines if line["benchmark"] == name]
-        if mine:
-            machines = sorted({str(line.get("machine", "")) for line in mine} - {""})
-            parts += [f"## {title}: `python -m benchmarks {name}`", text, form(mine)]
-            parts += [f"Measured on: {'; '.join(machines)}."] if machines else []
-    (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(page(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

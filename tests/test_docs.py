@@ -2,6 +2,8 @@
 
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,17 @@ def test_links_and_figures_of_a_page_are_there(page):
     path = ROOT / "docs" / page
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
         assert target.startswith("http") or path.parent.joinpath(target).exists(), target
+
+
+def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):
+    from benchmarks import page
+
+    lines = page.read(page.KEPT)
+    assert page.page(lines, tmp_path) == (ROOT / "docs" / "benchmarks.md").read_text()
+    assert (tmp_path / "benchmarks_scaling.png").exists()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, morlight; print(sorted(set(sys.modules) & {'torch', 'numpy', 'mlflow', 'pytorch_lightning'}))"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"

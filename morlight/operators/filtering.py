@@ -62,9 +62,9 @@ class Filter(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, None]:
         dv, dg = tangents[:2]
         g, c, weight = ctx.saved_tensors
-        moved = 0
+        moved = torch.zeros_like(g * c)
         if dv is not None:
-            moved = g * torch.fft.rfftn(dv, dim=_axes(weight))
+            moved = moved + g * torch.fft.rfftn(dv, dim=_axes(weight))
         if dg is not None:
             moved = moved + dg * c
         return torch.fft.irfftn(_summed(moved, ctx.fields), s=ctx.points, dim=_axes(weight)), None
