@@ -1,10 +1,22 @@
-"""`python -m benchmarks NAME`: measurements, one JSON object a line."""
+"""`python -m benchmarks NAME`: measurements, one JSON object a line (`python -m benchmarks.page`: a page of them)."""
 
 import argparse
 import importlib
 import json
+import os
+from pathlib import Path
 
-NAMES = ("simulate", "step", "streaming", "tracking")
+NAMES = ("data", "fit", "memory", "rollout", "scaling", "simulate", "startup", "step", "streaming", "tracking")
+
+
+def machine() -> str:
+    """Processor, how many of it, and the version of torch."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return f"{model}, {torch.get_num_threads()} of {os.cpu_count()} cores, torch {torch.__version__}"
 
 
 def main() -> None:
@@ -13,8 +25,10 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("file", nargs="*", help="data to measure with, where the benchmark takes any")
     options = parser.parse_args()
+    where = machine()
     for result in importlib.import_module(f"benchmarks.{options.name}").measure(*options.file):
-        print(json.dumps({"benchmark": options.name, **result}), flush=True)
+        print(json.dumps({"benchmark": options.name, **result, "machine": where}, ensure_ascii=False), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

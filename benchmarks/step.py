@@ -16,12 +16,14 @@ from morlight.operators import advance, mean_square
 from morlight.training.allocation import keep_freed_memory
 
 
-def best(work: Callable[[], object], seconds: float = 1.0) -> float:
-    """Fastest of the repetitions that fit into some seconds, in ms.
+def timer() -> Callable[[], float]:
+    """The clock: with one thread that of the processor, which other work on the machine does not stretch."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
-    With one thread the clock is that of the processor, which other work on the machine does not stretch.
-    """
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+def best(work: Callable[[], object], seconds: float = 0.4) -> float:
+    """Fastest of the repetitions that fit into some seconds, in ms."""
+    clock = timer()
     work()
     times: list[float] = []
     end = clock() + seconds
@@ -67,10 +69,10 @@ def pair(case: Case, dtype: torch.dtype) -> Callable[[], object]:
     return lambda: torch.fft.irfftn(torch.fft.rfftn(u, dim=last), s=case.data["points"], dim=last)
 
 
-def measure() -> Iterator[dict[str, Any]]:
-    """For R = 1 and 20, m = 1, 2 and 4, in both precisions."""
+def measure(*names: str) -> Iterator[dict[str, Any]]:
+    """For R = 1 and 20, m = 1, 2 and 4, in both precisions; of some cases, or of all."""
     keep_freed_memory()
-    for name, case in CASES.items():
+    for name, case in ((name, CASES[name]) for name in names or CASES):
         for dtype, precision in ((torch.float64, 64), (torch.float32, 32)):
             transforms = best(pair(case, dtype))
             for horizon in (1, 2, 4):

@@ -18,19 +18,19 @@ CONFIG = Path(__file__).parents[1] / "configs" / "brownian.yaml"
 class Watch:
     """Seconds spent in the outermost of some methods."""
 
-    def __init__(self) -> None:
-        self.seconds, self.depth = 0.0, 0
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock, self.seconds, self.depth = clock, 0.0, 0
 
     def over(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """The method, timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            start, self.depth = time.perf_counter(), self.depth + 1
+            start, self.depth = self.clock(), self.depth + 1
             try:
                 return method(*args, **kwargs)
             finally:
                 self.depth -= 1
-                self.seconds += (time.perf_counter() - start) * (self.depth == 0)
+                self.seconds += (self.clock() - start) * (self.depth == 0)
 
         return timed
 

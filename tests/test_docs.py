@@ -65,3 +65,15 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "morlight predict" in (tmp_path / "site" / "commands" / "index.html").read_text()
     assert "Learns continuum models" in (tmp_path / "site" / "index.html").read_text()
+def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):
+    from benchmarks import page
+
+    lines = page.read(page.KEPT)
+    assert page.page(lines, tmp_path) == (ROOT / "docs" / "benchmarks.md").read_text()
+    assert (tmp_path / "benchmarks_scaling.png").exists()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, morlight; print(sorted(set(sys.modules) & {'torch', 'numpy', 'mlflow', 'pytorch_lightning'}))"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"

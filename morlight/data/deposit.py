@@ -82,13 +82,14 @@ def _cells(
     boundaries: tuple[str, ...] | None,
 ) -> Int[Tensor, "D particles"]:
     """The cell of each particle along each axis."""
-    if not positions.isfinite().all():
+    if positions.numel() and not torch.stack(positions.aminmax()).isfinite().all():  # NaN is both
         raise ValueError("a particle has a position that is not finite")
     cells = []
     for axis, (x, N, L) in enumerate(zip(positions, points, length, strict=True)):
         cell = (x * (N / L)).floor().long()
         if boundaries is None or boundaries[axis] == "PERIODIC":
-            cells.append(cell % N)
+            low, high = cell.aminmax() if len(cell) else (0, 0)
+            cells.append(cell if low >= 0 and high < N else cell % N)  # the remainder costs more than all the rest
             continue
         outside = int(((x < 0) | (x > L)).sum())
         if outside:

@@ -62,9 +62,11 @@ class Filter(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, None]:
         dv, dg = tangents[:2]
         g, c, weight = ctx.saved_tensors
-        moved = torch.zeros_like(c[:1, :1]) if dg is None else dg * c
+        moved = torch.zeros_like(g * c)
         if dv is not None:
             moved = moved + g * torch.fft.rfftn(dv, dim=_axes(weight))
+        if dg is not None:
+            moved = moved + dg * c
         return torch.fft.irfftn(_summed(moved, ctx.fields), s=ctx.points, dim=_axes(weight)), None
 
 

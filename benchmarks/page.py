@@ -1,0 +1,254 @@
+"""`python -m benchmarks.page [NEW.jsonl …]`: docs/benchmarks.md and its figures from docs/benchmarks.jsonl.
+
+New lines take the place of all older ones of the same benchmark.
+"""
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from morlight import plots
+
+DOCS = Path(__file__).parents[1] / "docs"
+KEPT = DOCS / "benchmarks.jsonl"
+Lines = list[dict[str, Any]]
+Column = tuple[str, Callable[[dict[str, Any]], str]]
+HEAD = """This page is made by `python -m benchmarks.page` from [benchmarks.jsonl](benchmarks.jsonl), the lines that
+`python -m benchmarks NAME` printed. Ratios are of one run on one machine; seconds are of that machine and no promise.
+With `OMP_NUM_THREADS=1`, as here, the clock is the processor's, which other work on the machine does not stretch. None
+of it is a test; what the tests hold is that every fast path equals the plain one to rounding."""
+ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
+LABELS = {"R": "realisations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
+
+
+def number(value: float) -> str:
+    """Three digits, and all before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def table(lines: Lines, columns: Sequence[Column]) -> str:
+    """Markdown."""
+    rows = [[title for title, _ in columns], ["---"] * len(columns)]
+    rows += [[cell(line) for _, cell in columns] for line in lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def key(name: str, missing: str = "–") -> Callable[[dict[str, Any]], str]:
+    """A cell: a word as it is, a number with three digits, whole numbers as they are."""
+
+    def cell(line: dict[str, Any]) -> str:
+        value = line.get(name)
+        if value is None:
+            return missing
+        return number(value) if isinstance(value, float) else str(value)
+
+    return cell
+
+
+def share(name: str) -> Callable[[dict[str, Any]], str]:
+    """A cell in percent."""
+    return lambda line: f"{100 * line[name]:.1f} %"
+
+
+def step(lines: Lines) -> str:
+    """Steps: one row for a case, a number of realisations and a horizon, double and single precision side by side."""
+    rows = []
+    for line in (line for line in lines if line["precision"] == 64):
+        same = ("case", "realizations", "horizon")
+        (single,) = [other for other in lines if other["precision"] == 32 and all(other[k] == line[k] for k in same)]
+        more = {
+            "single": single["value"],
+            "over_single": line["value"] / single["value"],
+            "pairs_a_step": line["fft_pairs"] / line["horizon"],
+        }
+        rows.append(line | more)
+    columns = [
+        ("case", key("case")),
+        ("R", key("realizations")),
+        ("m", key("horizon")),
+        ("ms, float64", key("value")),
+        ("FFT pairs", key("fft_pairs")),
+        ("FFT pairs a composed step", key("pairs_a_step")),
+        ("over plain eager", key("speedup")),
+        ("ms, float32", key("single")),
+        ("float32 over float64", key("over_single")),
+    ]
+    return f"{table(rows, columns)}\n\n{against_original(rows)}"
+
+
+def against_original(rows: Lines) -> str:
+    """The targets: what the original needs, in FFT pairs of its own measurement."""
+    said = []
+    for line in rows:
+        milliseconds, pair = ORIGINAL[line["case"]]
+        chosen = line["horizon"] == 1 and line["realizations"] == (1 if line["case"] == "A" else 20)
+        if not chosen:
+            continue
+        pairs = "" if pair is None else f", {number(milliseconds / pair)} FFT pairs of that run"
+        mine = f"{number(line['value'])} ms and {number(line['fft_pairs'])} FFT pairs here"
+        said.append(
+            f"- {line['case']}, R = {line['realizations']}, m = 1: the original's {milliseconds} ms{pairs}; {mine}."
+        )
+    return "\n".join(said)
+
+
+def scaling(lines: Lines) -> str:
+    """The exponents, below the figure."""
+    listed = [{"case": LABELS[line["case"]], "value": line["value"]} for line in lines if line["unit"] == "exponent"]
+    columns = [("time grows with", key("case")), ("exponent", key("value"))]
+    return "![Time over size, log-log](benchmarks_scaling.png)\n\n" + table(listed, columns)
+
+
+def figure(lines: Lines, path: Path) -> None:
+    """Time over each of the sizes, log-log."""
+    names = list(dict.fromkeys(line["case"] for line in lines))
+    exponents = {line["case"]: line["value"] for line in lines if line["unit"] == "exponent"}
+    drawn = Figure(figsize=(13, 2.8), layout="constrained")
+    for axes, name in zip(drawn.subplots(1, len(names)), names, strict=True):
+        points = [(line["size"], line["value"]) for line in lines if line["case"] == name and "size" in line]
+        axes.loglog(*zip(*points, strict=True), "o-", color=plots.LEARNED)
+        axes.set(xlabel=LABELS[name], title=f"exponent {exponents[name]:.2f}")
+        axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step")
+    plots.save(drawn, path)
+
+
+CASE = ("", key("case"))
+VALUE: Sequence[Column] = (CASE, ("", key("value")), ("", key("unit")))
+SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
+    "step": (
+        "Training steps",
+        step,
+        "Forward, backward and Adam, milliseconds a step and realisation, batches of 100 fields. A: heat in the plane,"
+        " 64 × 64 points, isotropic, width and depth 8. B: a line of 256 points. C: density and momentum of a"
+        " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
+        " fields of one realisation in the same run. *Plain eager* is `benchmarks/plain.py`, one realisation, to which"
+        " the tests hold the fast paths to rounding.",
+    ),
+    "fit": (
+        "Whole fits",
+        lambda lines: table(
+            lines,
+            [
+                CASE,
+                ("R", key("realizations")),
+                ("precision", key("precision")),
+                ("s", key("value")),
+                ("framework's share", share("framework_share")),
+            ],
+        ),
+        "Through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The share is all"
+        " time outside forward, backward and optimiser.",
+    ),
+    "data": (
+        "Data",
+        lambda lines: table(
+            lines, [CASE, ("", key("value")), ("", key("unit")), ("ours over it", key("ours_over_it"))]
+        ),
+        "A million particles into 256 cells; batches of 100 windows; a dump of 20 frames of 20 000 atoms.",
+    ),
+    "simulate": (
+        "Walkers",
+        lambda lines: table(lines, [CASE, ("million walker-steps/s", key("value")), ("speed-up", key("speedup"))]),
+        "Counting into the field of every frame and writing the file included. *plain torch* is the vectorised loop"
+        " that one would write, without a file.",
+    ),
+    "rollout": (
+        "Roll-outs",
+        lambda lines: table(
+            lines,
+            [
+                CASE,
+                ("", key("value")),
+                ("", key("unit")),
+                ("over LAMMPS", key("over_lammps")),
+                ("ours over it", key("ours_over_it")),
+                ("break-even runs", key("break_even_runs")),
+                ("training, s", key("training_seconds")),
+            ],
+        ),
+        "A model of a small Lennard-Jones channel (500 atoms, 500 steps a frame) against LAMMPS on the same core;"
+        " *break-even runs*: how many runs pay for the data and the training. Then 200 steps of a field of 256 points,"
+        " float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
+    ),
+    "scaling": (
+        "How cost grows",
+        scaling,
+        "One number varied at a time from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows: an epoch of"
+        " batches. The exponent is that of the larger half of the points.",
+    ),
+    "memory": (
+        "Memory",
+        lambda lines: table(
+            lines,
+            [CASE, ("R", key("realizations")), ("peak, GiB", key("value")), ("s", key("processor_seconds"))],
+        ),
+        "Largest resident memory and processor time of a process of its own, on the full Brownian set (103 MB of"
+        " fields). Twenty realisations share one copy of the data.",
+    ),
+    "startup": ("Start-up", lambda lines: table(lines, VALUE), "Processor time of a fresh process."),
+    "streaming": (
+        "Files larger than the memory",
+        lambda lines: table(
+            lines,
+            [
+                ("`--data.memory`", key("case")),
+                ("s", key("value")),
+                ("over in memory", key("over_in_memory")),
+                ("resident, GiB", key("resident_gib")),
+            ],
+        ),
+        "One pass of Adam over 100 sets of flights (1.6 GB of fields), from typing the command to its end.",
+    ),
+    "tracking": (
+        "Tracking",
+        lambda lines: table(lines, [CASE, ("share of the fit", share("value")), ("fit, s", key("fit_seconds"))]),
+        "Time in the tracker's methods.",
+    ),
+}
+
+
+def merge(new: Sequence[Path]) -> Lines:
+    """All results, those of new files in the place of older ones."""
+    kept = read(KEPT) if KEPT.exists() else []
+    for path in new:
+        lines = read(path)
+        named = {line["benchmark"] for line in lines}
+        kept = [line for line in kept if line["benchmark"] not in named] + lines
+    order = list(SECTIONS)
+    return sorted(kept, key=lambda line: order.index(line["benchmark"]))
+
+
+def read(path: Path) -> Lines:
+    """A JSON object a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def page(lines: Lines, folder: Path = DOCS) -> str:
+    """Markdown of all results; figures go to a folder."""
+    parts = ["# Benchmarks", HEAD]
+    for name, (title, form, text) in SECTIONS.items():
+        mine = [line for line in lines if line["benchmark"] == name]
+        if not mine:
+            continue
+        machines = sorted({str(line["machine"]) for line in mine})
+        parts += [f"## {title}: `python -m benchmarks {name}`", textwrap.fill(text, 120), form(mine)]
+        parts += [f"Measured on: {'; '.join(machines)}."]
+        if name == "scaling":
+            figure(mine, folder / "benchmarks_scaling.png")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Merge, and write the page."""
+    lines = merge([Path(word) for word in sys.argv[1:]])
+    KEPT.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(page(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
