@@ -147,7 +147,7 @@ def curves(
         axes.plot(times, linear, color=plots.START, lw=1, ls="-.", label="linear model of each mode")
         axes.set(xlabel="cutoff time $t_c$ of the training data", yscale="log", title=f"{word} of the realisations")
     panels[0].set_ylabel("relative error at steady state")
-    panels[0].legend(frameon=False, fontsize=7)
+    panels[0].legend(frameon=False, fontsize=7, handlelength=4)
     plots.save(figure, path)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from experiments import channels, results
 from experiments.channels import Fields, least, median
@@ -117,8 +118,11 @@ def search(word: str, data: str, trials: int, study: Study) -> str:
     folder = study.folder / f"search_{word}"
     folder.mkdir(exist_ok=True)
     path = Path("configs", "sweeps", f"{word}.yaml")
-    changed = dict(Plan.read(path).set) | {"data.path": data}
-    plan = Plan.read(path, name=f"{word}_{study.scale}", trials=trials, set=changed)
+    given = yaml.safe_load(path.read_text())
+    space = given["space"] | ({"trainer.max_epochs": {"low": 2, "high": 10}} if study.scale == "small" else {})
+    plan = Plan.read(
+        path, name=f"{word}_{study.scale}", trials=trials, set=given["set"] | {"data.path": data}, space=space
+    )
     made = run(plan)
     figures(made, folder)
     told = {"value": made.best_value, "trials": len(made.trials), "params": made.best_params}

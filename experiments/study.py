@@ -62,9 +62,8 @@ class Study:
 
     def fit(self, key: str, words: str, measure: Callable[[prediction.Model], Mapping[str, Any]]) -> dict[str, Any]:
         """Result of `morlight fit WORDS` under a key: what `measure` finds in its model, checkpoint and seconds."""
-        known = self.results.get(key)
-        if known is not None and known["words"] == words and Path(known["checkpoint"]).exists():
-            return known
+        if self._known(key, words):
+            return self.results[key]
         label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
         begun = time.perf_counter()
         run(f"morlight fit {words} --experiment {self.name} --name {label}")
@@ -82,25 +81,32 @@ class Study:
         processes: int = 1,
     ) -> dict[str, dict[str, Any]]:
         """Results of many fits by their keys, several made at once, each in one thread of a process of its own."""
-        tasks = {}
+        tasks: dict[Any, list[str]] = {}
         with ProcessPoolExecutor(processes, get_context("spawn"), _single_thread) as pool:
-            for key, told in words.items():
-                known = self.results.get(key)
-                if known is None or known["words"] != told or not Path(known["checkpoint"]).exists():
-                    label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
+            for told in dict.fromkeys(words.values()):  # keys of the same words share a fit
+                missing = [key for key in words if words[key] == told and not self._known(key, told)]
+                if missing:
+                    label = re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{missing[0]}")
                     command = f"morlight fit {told} --experiment {self.name} --name {label}"
-                    tasks[pool.submit(_quietly, command, label)] = key
+                    tasks[pool.submit(_quietly, command, label)] = missing
             try:
                 for task in as_completed(tasks):
-                    key, (checkpoint, seconds) = tasks[task], task.result()
-                    print(f"{key}: {seconds} s", flush=True)
-                    found = {"words": words[key], "checkpoint": checkpoint, "seconds": seconds}
-                    self.results[key] = found | dict(measure(key, prediction.load(checkpoint)))
-                    _write(self.file, self.results)
+                    checkpoint, seconds = task.result()
+                    print(f"{', '.join(tasks[task])}: {seconds} s", flush=True)
+                    for place, key in enumerate(tasks[task]):
+                        spent = 0.0 if place else seconds
+                        found = {"words": words[key], "checkpoint": checkpoint, "seconds": spent}
+                        self.results[key] = found | dict(measure(key, prediction.load(checkpoint)))
+                        _write(self.file, self.results)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
         return {key: self.results[key] for key in words}
+
+    def _known(self, key: str, words: str) -> bool:
+        """Whether the result of these words is there."""
+        known = self.results.get(key)
+        return known is not None and known["words"] == words and Path(known["checkpoint"]).exists()
 
     def publish(self, table: str, *figures: Path) -> None:
         """Print the table, and keep it and the figures in a run of the experiment."""
