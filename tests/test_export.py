@@ -5,13 +5,14 @@ import math
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from morlight import cli, prediction
+from morlight import cli, inspection, prediction
 from morlight.export import export
 from morlight.operators import RealStep, build
 from tests.test_cli import folder, refused  # noqa: F401 - a fixture
@@ -167,9 +168,22 @@ def test_the_command_takes_the_best_realization_and_another_grid(folder, tmp_pat
     assert np.abs(found - expected).max() <= PARITY
 
 
+def test_the_equation_leaves_without_its_networks(tmp_path):
+    """−1.009 |κ|^1.978, from a checkpoint of the first layout: a wave of κ = 2 decays by that in one step."""
+    model = prediction.load(Path(__file__).parent / "layouts" / "layout1.ckpt")
+    form = inspection.inspect(model)["fields"]["density"]["closed_form"]
+    export(inspection.twin(model), tmp_path / "model.onnx", realizations=[0])
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    wave = np.sin(2 * (np.arange(64) + 0.5) * np.pi / 32)
+    (found,) = session.run(None, {"u": 1 + wave.reshape(1, 1, 64)})
+    rate = form["coefficient"] * 2 ** form["exponent"]
+    assert np.allclose(found[0, 0], 1 + wave * np.exp(-rate * model.dt), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        ("model.ckpt --equation -o model.onnx", "no closed form is justified"),
         ("model.ckpt -o model.txt", ".txt is no program"),
         ("model.ckpt -o nowhere/model.onnx", "nowhere"),
         ("model.ckpt --points 4096 -o model.onnx", "at most 1024"),

@@ -1,6 +1,8 @@
 """`morlight predict`: what goes in, what comes out, and what is refused."""
 
+import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +112,29 @@ def test_bad_words_leave_nothing_behind(here, capsys, words, sentence):
     before = sorted(here.iterdir())
     assert sentence in refused(f"predict model.ckpt {words} --steps 1 -o out.h5", capsys)
     assert sorted(here.iterdir()) == before
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "using.md").read_text()
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [line for line in SHELL if line.startswith("morlight ") and "--equation" not in line]  # a random operator
+
+
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=pytest.mark.slow if "export" in line else []) for line in COMMANDS]
+)
+@pytest.mark.filterwarnings("ignore::morlight.prediction.Extrapolation")
+def test_the_commands_of_the_page_on_using_a_model_run(here, line):
+    words = shlex.split(line.replace("CHECKPOINT", "model.ckpt").replace("FILE", "heat.h5"), comments=True)
+    cli.main(words[1:])
+    outputs = [words[place + 1] for place, word in enumerate(words) if word in ("-o", "--plot", "--animate")]
+    assert all((here / name).stat().st_size for name in outputs)
+
+
+@pytest.mark.filterwarnings("ignore::morlight.prediction.Extrapolation")
+def test_the_example_in_python_of_the_page_on_using_a_model_runs(here):
+    example = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0].replace("runs:/ID", "model.ckpt")
+    u0 = np.ones(16)
+    names = {"u0": u0, "dataset": xarray.Dataset({"density": ("x", u0)})}
+    exec(example.replace("400", "20"), names)
+    assert names["later"].sizes["time"] == 3
+    assert names["fine"].data["points"] == [80]

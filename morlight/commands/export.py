@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
     these.add_argument(
         "--realizations", nargs="+", default=["all"], metavar="WHICH", help="all, best, or numbers from 0 (default all)"
     )
+    these.add_argument("--equation", action="store_true", help="the closed form alone, in place of the networks")
     these.set_defaults(run=_run_export)
 
 
@@ -31,10 +32,10 @@ def _run_export(options: argparse.Namespace) -> None:
     words = options.realizations
     chosen: Any = words[0] if words in (["all"], ["best"]) else numbers("--realizations", words, "all, best")
     if not Path(options.output).suffix:
-        if options.points or options.precision != 64 or words != ["all"]:
+        if options.points or options.precision != 64 or words != ["all"] or options.equation:
             raise BadInput(
                 f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
-                " --precision nor --realizations, which are asked for with each prediction"
+                " --precision nor --realizations nor --equation; realisations are asked for with each prediction"
             )
         from morlight.serving import save
 
@@ -44,5 +45,16 @@ def _run_export(options: argparse.Namespace) -> None:
 
     model = load(resolve(options.checkpoint))
     rows = model.chosen(chosen)
+    if options.equation:
+        model, rows = _equation(model), [0]
     model = model if options.points is None else model.on(options.points)
     export(model, options.output, precision=options.precision, realizations=rows)
+
+
+def _equation(model: Any) -> Any:
+    from morlight import inspection
+
+    found = inspection.twin(model)
+    if found is None:
+        raise BadInput(f"{model.path}: no closed form is justified, which --equation would export")
+    return found
