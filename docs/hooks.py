@@ -1,4 +1,4 @@
-"""Pages that are made when the site is built: the tour, which is the README, and the commands, from their parser."""
+"""Pages made when the site is built: the tour, which is the README, Section 6, and the commands, from their parser."""
 
 import argparse
 import os
@@ -13,8 +13,14 @@ ROOT = Path(__file__).parents[1]
 def tour() -> str:
     """The README with its links as they are from inside docs."""
     text = (ROOT / "README.md").read_text()
-    text = re.sub(r"\]\(docs/", "](", text)
+    text = re.sub(r"\]\(docs/", "](", text).replace("](experiments/README.md)", "](section6.md)")
     return re.sub(r"\]\(notebooks/[^)]*\)", "](notebooks.md)", text)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """For MkDocs: links out of docs lead to pages of the site, or stay words."""
+    text = markdown.replace("](../experiments/README.md)", "](section6.md)")
+    return re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"`\1`", text)
 
 
 def commands() -> str:
@@ -80,9 +86,13 @@ def _documented(text: str) -> dict[str, str]:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """For MkDocs: add the two pages."""
+    """For MkDocs: add the pages, and the figures of Section 6."""
     from mkdocs.structure.files import File
 
-    for name, text in (("index.md", tour()), ("commands.md", commands())):
+    studies = ROOT / "experiments"
+    pages = {"index.md": tour(), "commands.md": commands(), "section6.md": (studies / "README.md").read_text()}
+    for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
+    for figure in studies.glob("results/*.png"):
+        files.append(File.generated(config, f"results/{figure.name}", content=figure.read_bytes()))
     return files

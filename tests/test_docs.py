@@ -50,7 +50,18 @@ def test_links_and_figures_of_a_page_are_there(page):
 def test_every_command_of_the_parser_is_in_the_reference():
     hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
     page = hooks["commands"]()
-    for words in ("predict", "export", "inspect", "deposit", "simulate lj", "simulate brownian", "ui", "fit", "test"):
+    for words in (
+        "predict",
+        "export",
+        "inspect",
+        "deposit",
+        "simulate lj",
+        "simulate brownian",
+        "ui",
+        "fit",
+        "sweep",
+        "data",
+    ):
         assert f"## morlight {words}\n" in page
     assert "--realizations WHICH" in page
     assert "| `model.horizons` | `[1, 4, 16]` | m of each stage" in page
@@ -65,6 +76,8 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "morlight predict" in (tmp_path / "site" / "commands" / "index.html").read_text()
     assert "Learns continuum models" in (tmp_path / "site" / "index.html").read_text()
+
+
 def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):
     from benchmarks import page
 
