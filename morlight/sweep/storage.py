@@ -230,8 +230,8 @@ def _first(make: Callable[[], BaseStorage]) -> BaseStorage:
     for _ in range(MEETINGS):
         try:
             return make()
-        except DBAPIError as error:
-            if not any(word in str(error) for word in ("duplicate key", "already exists")):
+        except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            if not any(word in str(error.__cause__ or error) for word in ("duplicate key", "already exists")):
                 raise
             time.sleep(1.0)
     return make()
