@@ -30,6 +30,7 @@ FOLDER = Path("mlruns") / "sweeps"
 JOURNAL = "journal:///"
 PATIENCE = 600.0  # s that a worker waits for its storage
 RETRIES = 3  # of a trial whose worker died
+MEETINGS = 5  # of workers that make the same tables
 GRACE = 3  # heartbeats without a sign of life after which a worker counts as dead
 
 METHODS = (
@@ -216,11 +217,21 @@ def open_storage(url: str | None, name: str, heartbeat: int) -> BaseStorage:
         dialect = "postgresql+psycopg" if dialect in ("postgresql", "postgres") else dialect
         if dialect.startswith("sqlite") and rest.startswith("/"):
             Path(rest[1:]).parent.mkdir(parents=True, exist_ok=True)
-        return Database(
-            f"{dialect}://{rest}", heartbeat_interval=heartbeat, grace_period=GRACE * heartbeat,
-            heartbeat_stale_trial_callback=callback,
-        )  # fmt: skip
+        words = {"heartbeat_interval": heartbeat, "grace_period": GRACE * heartbeat}
+        return _first(lambda: Database(f"{dialect}://{rest}", heartbeat_stale_trial_callback=callback, **words))
     except Exception as error:  # the database's, its driver's or the operating system's
         shown = url.rpartition("@")[2] if "@" in url else url
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise ValueError(f"{shown}: the storage of the study cannot be reached ({reason})") from error
+
+
+def _first(make: Callable[[], BaseStorage]) -> BaseStorage:
+    """Make the tables, or find that another worker has made them at the same moment."""
+    for _ in range(MEETINGS):
+        try:
+            return make()
+        except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            if not any(word in str(error.__cause__ or error) for word in ("duplicate key", "already exists")):
+                raise
+            time.sleep(1.0)
+    return make()
