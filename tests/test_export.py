@@ -36,6 +36,10 @@ SYSTEMS = {
     "odd points": ({"biases": [], "symbol": "plain"}, data(points=(15,))),
     "stable": ({"biases": ["stability", "reflection"]}, data()),
     "channel": ({**CHANNEL, "activation": "elu"}, data(PAIR, boundaries=("WALL",), **RHO)),
+    "bounded": (
+        {**CHANNEL, "symbol": "plain", "biases": {"density": ["conservation", "stability"], "momentum": ["stability"]}},
+        data(PAIR, boundaries=("WALL",), **RHO),
+    ),
     "fluxes": ({**CHANNEL, "flux": True, "symbol": "plain"}, data(PAIR, boundaries=("WALL",))),
     "plane": (
         {"biases": ["conservation"], "activation": "softplus"},
@@ -103,7 +107,7 @@ def test_real_matrices_do_what_transforms_do(tmp_path, name):
         "fourier",
         "channel",
         "plane",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("fluxes", "isotropic", "stable", "pipe")),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("bounded", "fluxes", "isotropic", "stable", "pipe")),
     ],
 )
 def test_onnx_runtime_rolls_out_what_the_checkpoint_rolls_out(tmp_path, name):

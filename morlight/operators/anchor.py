@@ -35,9 +35,13 @@ class Anchored(nn.Module):
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers, the decaying term of each field before its others."""
-        rate = SLOWEST + torch.exp((self.decay(kappa, gamma) + START).clamp_max(4.0))
-        g, fields = self.symbol(kappa, gamma), rate.shape[2]
-        return torch.cat([torch.expm1(-rate).unsqueeze(3).to(g.dtype), g.unflatten(2, (fields, -1))], 3).flatten(2, 3)
+        first, g = decaying(self.decay(kappa, gamma)), self.symbol(kappa, gamma)
+        return torch.cat([first.unsqueeze(3).to(g.dtype), g.unflatten(2, (first.shape[2], -1))], 3).flatten(2, 3)
+
+
+def decaying(log_rate: Float[Tensor, "*g"]) -> Float[Tensor, "*g"]:
+    """g₀ = exp(−ρ) − 1 of the network's ln ρ, up to what it starts from."""
+    return torch.expm1(-SLOWEST - torch.exp((log_rate + START).clamp_max(4.0)))
 
 
 class Bounded(nn.Module):

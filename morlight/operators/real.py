@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from morlight.operators.anchor import Anchored, decaying
 from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, shells
 from morlight.operators.networks import DissipativeSymbol, Perceptrons, Symbol
@@ -251,7 +252,7 @@ def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "n m"], axis: int) -> F
     return (u.movedim(axis, -1) @ matrix).movedim(-1, axis)
 
 
-def real_symbol(g: nn.Module, kappa: Float[Tensor, "D *K"]) -> "RealSymbol":
+def real_symbol(g: nn.Module, kappa: Float[Tensor, "D *K"]) -> "RealSymbol | RealAnchored":
     """g(κ; γ) as a function of γ alone that gives real and imaginary parts."""
     kept, shell, keep_imaginary = None, None, True
     if isinstance(g, Conservative):
@@ -260,11 +261,38 @@ def real_symbol(g: nn.Module, kappa: Float[Tensor, "D *K"]) -> "RealSymbol":
             free = ~torch.tensor(g.channels).view(-1, *[1] * kept.ndim)
             kept = kept | free
         g = g.symbol
+    if isinstance(g, Anchored):
+        return RealAnchored(real_symbol(g.decay, kappa), real_symbol(g.symbol, kappa), kept)
     if isinstance(g, Isotropic):
         moduli, shell = shells(kappa)
         keep_imaginary, kappa, g = g.complex_symbol, moduli, g.symbol
     assert isinstance(g, Symbol | DissipativeSymbol)
     return RealSymbol(g, kappa, kept, shell, keep_imaginary)
+
+
+class RealAnchored(nn.Module):
+    """Symbols of an anchored field: that of its decaying term, and those of the others."""
+
+    kept: Bool[Tensor, "..."] | None
+
+    def __init__(self, decay: nn.Module, symbol: nn.Module, kept: Tensor | None) -> None:
+        super().__init__()
+        self.decay, self.symbol = decay, symbol
+        self.register_buffer("kept", kept)
+
+    def forward(self, gamma: Float[Tensor, "b P"]) -> Parts:
+        log_rate, _ = self.decay(gamma)
+        anchor = decaying(log_rate)
+        found: list[Tensor | None] = []
+        for part, first in zip(self.symbol(gamma), (anchor, torch.zeros_like(anchor)), strict=True):
+            if part is None:
+                found.append(None)
+                continue
+            g = torch.cat([first.unsqueeze(3), part.unflatten(2, (first.shape[2], -1))], 3).flatten(2, 3)
+            found.append(g if self.kept is None else torch.where(self.kept, g, 0.0))
+        a, b = found
+        assert a is not None
+        return a, b
 
 
 class RealSymbol(nn.Module):
