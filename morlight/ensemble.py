@@ -86,15 +86,16 @@ def evaluate(model: Model, described: trajectories.Trajectories, rows: Sequence[
     if factors:
         models["linear"] = _linear(factors, start, gamma, steps, every)
     errors = dict(_errors(model, ensemble, walk))
-    found: dict[str, Any] = {"errors": {name: _over_gamma(values).tolist() for name, values in errors.items()}}
+    found: dict[str, Any] = {"errors": {name: _over_gamma(name, values).tolist() for name, values in errors.items()}}
     baselines = {word: dict(_errors(model, ensemble, u[None])) for word, u in models.items()}
     found["baselines"] = {
-        word: {name: float(_over_gamma(values)[0]) for name, values in each.items()} for word, each in baselines.items()
+        word: {name: float(_over_gamma(name, values)[0]) for name, values in each.items()}
+        for word, each in baselines.items()
     }
     noise = None
     if ensemble.noise is not None:
         noise = dict(_errors(model, ensemble, (ensemble.mean + ensemble.noise)[None]))
-    found["noise_ceiling"] = None if noise is None else {n: float(_over_gamma(v)[0]) for n, v in noise.items()}
+    found["noise_ceiling"] = None if noise is None else {n: float(_over_gamma(n, v)[0]) for n, v in noise.items()}
     found["by_parameters"] = [
         {
             "parameters": ensemble.gammas[place],
@@ -170,6 +171,6 @@ def _squares(found: Float[np.ndarray, "R G C *X"], truth: Float[np.ndarray, "G C
     return np.nan_to_num(off, nan=np.inf, posinf=np.inf)
 
 
-def _over_gamma(values: Float[np.ndarray, "R G"]) -> Float[np.ndarray, " R"]:
-    """Root mean square over γ."""
-    return np.sqrt(np.square(values).mean(1))
+def _over_gamma(name: str, values: Float[np.ndarray, "R G"]) -> Float[np.ndarray, " R"]:
+    """Root mean square over γ; the mean of Eq. 35, which is a square already."""
+    return values.mean(1) if name == "eq35" else np.sqrt(np.square(values).mean(1))

@@ -99,6 +99,15 @@ def test_a_density_never_seen_is_predicted_to_a_few_times_the_noise(fluid, fitte
     assert max(max(found["mass_drift"]["density"]), 0) < 1e-12
 
 
+def test_eq35_over_all_densities_is_still_the_sum_of_the_squares(fluid, fitted):
+    found = evaluation.evaluate(prediction.load(fitted), fluid)
+    errors = found["errors"]
+    first, last = (np.square(errors[name]["per_realization"]) for name in ("t=0.025", "t=1"))
+    assert errors["eq35"]["per_realization"] == pytest.approx(first + last)
+    noise = found["noise_ceiling"]
+    assert noise["eq35"] == pytest.approx(noise["t=0.025"] ** 2 + noise["t=1"] ** 2)
+
+
 def test_trajectories_without_a_seed_are_no_runs_of_one_system(fitted, fluid, tmp_path):
     held, u = trajectories.describe(fluid), trajectories.read(fluid)
     fields = {name: u[:4, :, c] for c, name in enumerate(held.fields)}

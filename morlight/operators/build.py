@@ -117,7 +117,7 @@ class _Words:
         self.anchored = self.has("stability") and not self.monotone
         if self.anchored and (scalar or second or self.has("isotropy")):
             raise ValueError(
-                "model.biases: stability of one field with one term needs model.symbol dissipative, and that of coupled"
+                "model.biases: stability of one field with one term goes with model.symbol dissipative, that of coupled"
                 " fields neither isotropy nor model.order 2"
             )
         if self.anchored and not all(self.has("stability", name) for name in self.fields):
