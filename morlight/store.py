@@ -72,7 +72,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowCli
 
     try:
         with _quiet(), hasty():
-            client = MlflowClient(uri)
+            client = MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
             client.search_experiments(max_results=1)
     except Exception as error:  # MLflow's, the database's or the operating system's
         raise StoreAway(f"{uri}: the tracking store does not answer ({short(error)})") from error

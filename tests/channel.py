@@ -1,5 +1,6 @@
 """Channels of a made-up fluid, driven from rest, whose equation is known: data for tests that want no molecules."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +45,13 @@ def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("
     return Path(path)
 
 
-def write_pairs(path) -> Path:
+def write_pairs(path, concentrations=(0.15, 0.2), radii=(2.5, 3.0)) -> Path:
     """Two species in two concentrations and two radii, which tell the fluid of `write` apart by their product."""
-    write(path, seeds=1, densities=(0.15 * 2.5, 0.15 * 3, 0.2 * 2.5, 0.2 * 3), species=("large", "small"), frames=12)
+    c, d = (np.array(values) for values in zip(*itertools.product(concentrations, radii), strict=True))
+    write(path, seeds=1, densities=tuple(c * d), species=("large", "small"), frames=12)
     held, u = trajectories.describe(path), trajectories.read(path)
     fields = {name: u[:, :, c] for c, name in enumerate(held.fields)}
-    pairs = {"concentration": np.array([0.15, 0.15, 0.2, 0.2]), "radius": np.array([2.5, 3.0, 2.5, 3.0])}
-    parameters = pairs | {"seed": np.ones(4)}
+    parameters = {"concentration": c, "radius": d, "seed": np.ones(4)}
     told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": {}}
     trajectories.write(path, name="pairs", fields=fields, **told)
     return Path(path)

@@ -38,7 +38,8 @@ def run(folder, heat_file):  # noqa: F811
 
 
 def surroundings():
-    return os.environ | {"MLFLOW_TRACKING_URI": store.tracking_uri(), "PYTHONWARNINGS": "ignore"}
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # MLflow starts uvicorn by its name
+    return os.environ | {"MLFLOW_TRACKING_URI": store.tracking_uri(), "PYTHONWARNINGS": "ignore", "PATH": path}
 
 
 def ask(port, question):
@@ -92,9 +93,8 @@ def test_the_model_of_a_run_is_served_over_http_and_by_the_command_line(run, tmp
     assert np.allclose(answer["predictions"]["density"], expected, rtol=0, atol=1e-12)
 
 
-def test_a_registered_model_is_found_by_its_alias(run):
-    mlflow.set_tracking_uri(store.tracking_uri())
-    mlflow.set_registry_uri(store.tracking_uri())
+def test_a_registered_model_is_found_by_its_alias(run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri())
     client = store.connect()
     client.create_registered_model("heat")
     source = f"{client.get_run(run).info.artifact_uri}/model"

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import channel
 import optuna
 import pytest
 import torch
@@ -260,11 +261,11 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):
 
 
 BAD = {
-    "unknown parameter": ({"space": {"model.wdth": [1, 2]}}, [], "space.model.wdth is no key of `morlight fit`"),
-    "value not taken": ({"space": {"model.width": ["wide"]}}, [], "model.width"),
-    "value out of place": ({"space": {"model.activation": ["elu", "sine"]}}, [], "activation is 'sine'"),
-    "base that does not fit": ({"set": {"model.symbol": "round"}}, [], "base.yaml, the base configuration: "),
-    "data not there": ({"set": {"data.path": "absent.h5"}}, [], "absent.h5"),
+    "unknown parameter": ({"trials": 1, "space": {"model.wdth": [1]}}, [], "model.wdth is no key of `morlight fit`"),
+    "value not taken": ({"trials": 1, "space": {"model.width": ["wide"]}}, [], "model.width"),
+    "value out of place": ({"trials": 1, "space": {"model.activation": ["elu", "sine"]}}, [], "is 'sine'"),
+    "base that does not fit": ({"trials": 1, "set": {"model.symbol": "round"}}, [], "the base configuration: "),
+    "data not there": ({"trials": 1, "set": {"data.path": "absent.h5"}}, [], "absent.h5"),
     "base not there": ({"config": "absent.yaml"}, [], "config is absent.yaml"),
     "no trials": ({"trials": 0}, [], "trials is 0"),
     "no trials asked for": ({"trials": 3}, ["--trials", "0"], "trials is 0"),
@@ -333,6 +334,7 @@ def test_every_sweep_that_is_shipped_is_a_plan_whose_space_the_base_takes(folder
     from morlight.sweep.run import check
 
     plan = Plan.read(path)
+    channel.write_pairs(folder / "colloid", (0.1, 0.15))
     cli.main(["simulate", "brownian", "--sets", "10", "--walkers", "500", "--steps", "20", "--bins", "24", "-o",
               plan.set.get("data.path", "brownian.h5")])  # fmt: skip
     assert set(check(plan)) >= {dimension.key for dimension in plan.space}

@@ -135,6 +135,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
     def _length(self) -> int:
         """Frames of each training trajectory."""
         cutoff, times = self.hparams.cutoff, self.file.times
+        if self.targets:
+            return 2  # the fields and their targets
         if cutoff is None:
             return len(times)
         count = int((times <= times[0] + cutoff + 1e-6 * self.file.dt).sum())
