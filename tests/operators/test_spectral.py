@@ -301,5 +301,5 @@ def test_words_that_cannot_be_are_refused_by_name(words, named):
 def test_pair_states_need_an_even_number_of_fields_and_stability_a_dissipative_symbol():
     with pytest.raises(ValueError, match="each u and then each ∂ₜu"):
         made(described(("u",)), order=2)
-    with pytest.raises(ValueError, match=r"needs model\.symbol dissipative"):
+    with pytest.raises(ValueError, match=r"goes with model\.symbol dissipative"):
         made(described(("u",)), biases=["stability"])
