@@ -27,6 +27,7 @@ from morlight.prediction import Model
 
 ROUNDING = 1e-10  # of L u, which may be a thousandth of u, in transforms of thousands of points
 GROWTH = 1e-12  # over 1, from rounding
+MEANINGS = {"reflection": ": u → −u", "parity": ": x → −x"}
 Found = tuple[str, bool, Tensor, float]  # name, promised, violation of each realisation, tolerance
 
 
@@ -59,7 +60,8 @@ def summary(found: Mapping[str, Any]) -> str:
     for name, told in found["properties"].items():
         words = [("yes" if told[key] else "no") for key in ("promised", "holds")]
         largest = float(torch.tensor(told["per_realization"], dtype=torch.float64).amax())  # NaN where one is
-        lines.append(f"{name:<28} {words[0]:<9} {words[1]:<6} {largest:.1e}")
+        meaning = next((text for word, text in MEANINGS.items() if name.startswith(word)), "")
+        lines.append(f"{name + meaning:<28} {words[0]:<9} {words[1]:<6} {largest:.1e}")
     return "\n".join(lines)
 
 

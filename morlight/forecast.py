@@ -13,6 +13,7 @@ from morlight.data import initial, trajectories
 from morlight.operators import check_steps
 from morlight.prediction import Choice, Model, Spread
 
+ENDINGS = (".h5", ".hdf5")
 SUFFIX = "_sd"  # of the spread of a field over the realisations
 
 
@@ -98,6 +99,7 @@ def write(
         FloatingPointError: where the roll-out is not finite.
     """
     check_steps(steps, every)
+    _check_name(outputs.file, start.path)
     numbers = model.chosen(realizations)
     if outputs.plot is not None:
         plots.check(outputs.plot)
@@ -117,6 +119,13 @@ def write(
     for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
         if path is not None:
             draw(frames[:, 0][:, :, shown], times, path, fields=model.data["fields"], grid=_grid(model))
+
+
+def _check_name(output: str | Path, source: str | Path) -> None:
+    if Path(output).suffix not in ENDINGS:
+        raise ValueError(f"{output}: expected a name ending in {' or '.join(ENDINGS)}, for a trajectory file (HDF5)")
+    if Path(output).resolve() == Path(source).resolve():
+        raise ValueError(f"{output}: is the file of the initial states as well, expected another name")
 
 
 def _file(  # noqa: PLR0913 - the parts of write

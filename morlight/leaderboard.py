@@ -5,7 +5,7 @@ from typing import Any
 
 from morlight.store import runs
 
-# what runs are judged by where nobody says: the first of these that any of them has
+# what runs are judged by where nobody says: the first of these that all of them have, or else that any has
 JUDGED_BY = (
     "objective", "eq35/median", "square_wave_t1/median", "operator/median", "rollout_end/median", "val_loss/median",
     "train_loss/median",
@@ -27,7 +27,8 @@ def leaderboard(experiment: str, by: str | None = None, *, largest: bool = False
     found = [run for run in runs(experiment) if run["tags"].get("kind") != "sweep"]
     logged = {name for run in found for name in run["metrics"]}
     if by is None:
-        metric = next((name for name in JUDGED_BY if name in logged), None)
+        everywhere = logged.intersection(*(run["metrics"] for run in found if run["status"] == "FINISHED"))
+        metric = next((name for names in (everywhere, logged) for name in JUDGED_BY if name in names), None)
     else:
         legal = by.replace("=", "_")
         metric = next((name for name in (by, f"{by}/median", legal, f"{legal}/median") if name in logged), None)

@@ -58,6 +58,14 @@ class Model:
     growth: dict[str, Any] | None = None
     losses: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        data = self.data
+        grid = " × ".join(map(str, data["points"]))
+        step = "" if self.steady else f", Δt = {self.dt:g}"
+        return (
+            f"Model({self.path}: {', '.join(data['fields'])} on {grid} points{step}, {self.realizations} realisations)"
+        )
+
     @property
     def realizations(self) -> int:
         """R."""
@@ -138,6 +146,8 @@ class Model:
             )
         if labelled.is_labelled(initial):
             return self._labelled(initial, steps, every, finite, gamma, realizations)
+        if np.iscomplexobj(initial):
+            raise ValueError("initial state is complex, expected real numbers")
         u = torch.from_numpy(np.array(initial, dtype=np.float64))
         lead = u.ndim
         u = self._batched(u)

@@ -75,6 +75,13 @@ def test_initial_states_of_another_shape_are_refused(model, shape):
         model.predict(np.ones(shape), 1)
 
 
+def test_complex_initial_states_are_refused_and_a_model_tells_what_it_is_in_a_line(model):
+    with pytest.raises(ValueError, match="is complex, expected real numbers"):
+        model.predict(np.ones(model.data["points"]) * 1j, 1)
+    assert repr(model).startswith(f"Model({model.path}: ")
+    assert len(repr(model)) < len(str(model.path)) + 100
+
+
 def test_initial_states_with_nan_are_refused(model):
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.predict(np.full(16, np.nan), 1)

@@ -237,6 +237,9 @@ def _fit(cli: FitCLI, path: str | None) -> None:
             f"interrupted; the same command with --name {cli.run_name} --ckpt_path last"
             " continues after the last whole epoch"
         ) from error
+    if cli.trainer.is_global_zero and cli.part.started is None:
+        kept = next(folder / f"{word}.ckpt" for word in ("best", "last") if (folder / f"{word}.ckpt").exists())
+        print(f"morlight: runs:/{cli.tracker.run_id}, {kept}", file=sys.stderr)
     if (model := cli.config["register"]) is not None and cli.trainer.is_global_zero:
         judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
         version, best = register(model, str(cli.tracker.run_id), judged)

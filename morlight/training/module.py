@@ -346,7 +346,9 @@ class OperatorModule(lightning.LightningModule):
         moments = dict(zip(steps, self._gatherer.moments(weights, counted), strict=True))
         optimizer = self.optimizers()
         optimizer.optimizer.search = regress(self.spectral, moments, self.hparams.iterations, self.hparams.smoothness)
-        bar = tqdm(range(self.hparams.iterations), "least squares", delay=2, leave=False, unit="step")
+        bar = tqdm(
+            range(self.hparams.iterations), "least squares", delay=2, leave=False, unit="step", disable=None
+        )  # not into files
         for _ in bar:
             errors = optimizer.step()
             if errors is None:

@@ -75,5 +75,6 @@ def beaten(compared: dict[str, Any]) -> str | None:
         return None
     return (
         "a linear model of each mode by itself is better on the held-out trajectories: over"
-        f" {compared['horizon']} step(s) the mean square error of the networks is {compared['median']:.4g} times its"
+        f" {compared['horizon']} step(s) the mean square error of the networks is {compared['median']:.4g} times that"
+        " of the linear model"
     )

@@ -296,6 +296,7 @@ def test_fit_says_so_where_the_linear_model_is_better(folder, heat_file, capfd):
     said = capfd.readouterr().err
     assert "a linear model of each mode by itself is better on the held-out trajectories: over 4 step(s)" in said
     (run,) = store.runs("morlight")
+    assert f"morlight: runs:/{run['run_id']}, mlruns/fits/" in said
     assert run["metrics"]["over_linear/median"] > 1 + 2 * run["metrics"]["over_linear/standard_error"]
 
 
