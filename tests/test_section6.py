@@ -85,8 +85,9 @@ def test_studies_run_at_their_small_scale_and_are_kept(tmp_path, monkeypatch, ca
     generalization.main(["--data", str(fluid), "--system", "lj", "--search", "2"])
     assert {run["status"] for name in ("lj_models", "lj_refinement") for run in store.runs(name)} == {"FINISHED"}
     for name in ("lj_models", "lj_refinement", "generalization"):
-        (picture,) = Path(f"mlruns/studies/{name}/small").glob(f"{name}*.png")
-        assert picture.stat().st_size > 20_000
+        pictures = list(Path(f"mlruns/studies/{name}/small").glob(f"{name}*.png"))
+        assert pictures
+        assert min(picture.stat().st_size for picture in pictures) > 20_000
     assert list(Path("mlruns/studies/generalization/small/search_lj").glob("*.png"))
     assert "| claim | numbers | verdict |" in capsys.readouterr().out
     lj_models.main(["--data", str(fluid)])
