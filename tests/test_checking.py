@@ -211,7 +211,7 @@ def test_the_table_says_nan_where_one_realisation_is(tmp_path, capsys):
         cli.main(["check", path])
     assert ended.value.code == 1
     captured = capsys.readouterr()
-    assert ["reflection", "yes", "no", "nan"] in [line.split() for line in captured.out.splitlines()]
+    assert ["reflection:", "u", "→", "−u", "yes", "no", "nan"] in [line.split() for line in captured.out.splitlines()]
     with pytest.raises(SystemExit):
         cli.main(["check", path, "--json"])
     first, second = json.loads(capsys.readouterr().out)["properties"]["reflection"]["per_realization"]
