@@ -19,7 +19,7 @@ def tour() -> str:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """For MkDocs: links out of docs lead to pages of the site, or stay words."""
-    text = markdown.replace("](../experiments/README.md)", "](section6.md)")
+    text = markdown.replace("](../experiments/README.md)", "](section6.md)").replace("](../docs/", "](")
     return re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"`\1`", text)
 
 
@@ -86,13 +86,11 @@ def _documented(text: str) -> dict[str, str]:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """For MkDocs: add the pages, and the figures of Section 6."""
+    """For MkDocs: add the pages."""
     from mkdocs.structure.files import File
 
     studies = ROOT / "experiments"
     pages = {"index.md": tour(), "commands.md": commands(), "section6.md": (studies / "README.md").read_text()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
-    for figure in studies.glob("results/*.png"):
-        files.append(File.generated(config, f"results/{figure.name}", content=figure.read_bytes()))
     return files
