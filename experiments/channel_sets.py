@@ -120,8 +120,8 @@ class System:
 
 def _coarse(u: Float[np.ndarray, "S T N"], *, errors: bool = False) -> Float[np.ndarray, "S T n"]:
     """Means over neighbouring bins, `BINS` of them; of standard errors, that of the mean."""
-    wide = u.reshape(*u.shape[:2], BINS, -1)
-    return np.sqrt((wide**2).mean(3) / wide.shape[3]) if errors else wide.mean(3)
+    factor = u.shape[2] // BINS
+    return np.sqrt(trajectories.coarse(u**2, factor, 1) / factor) if errors else trajectories.coarse(u, factor, 1)
 
 
 def systems(held: trajectories.Trajectories) -> list[System]:

@@ -20,7 +20,7 @@ def names() -> list[str]:
 def located(path: str | Path) -> Path:
     """The file at a path; where there is none and the path is the name of a set, the file of that set."""
     path = Path(path)
-    return FOLDER / f"{path}.h5" if str(path) in names() and not path.exists() else path
+    return path if path.exists() or str(path) not in names() else FOLDER / f"{path}.h5"
 
 
 def card(name: str) -> str:
