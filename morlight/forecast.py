@@ -61,9 +61,8 @@ class Start:
                 f" --gamma {missing[0]}=VALUE"
             )
         factor = data.get("coarsen", 1)
-        if factor > 1 and found.states.shape[2:] == tuple(
-            factor * N for N in points
-        ):  # cells of the file, as in training
+        finer = tuple(factor * N for N in points)  # cells of the file, as in training
+        if factor > 1 and found.states.shape[2:] == finer:
             found = found._replace(states=trajectories.coarse(found.states, factor, len(points)))
         held = list(found.states.shape[2:])
         if self.points is not None and held != points:

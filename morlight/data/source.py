@@ -3,12 +3,15 @@
 import glob
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from morlight.data import sets
+
+KEPT = re.compile(r"\.[0-9a-f]{8}\.h5$")  # of names made here, which a pattern may match as well
 
 
 def located(path: str, deposit: Mapping[str, Any] | None = None) -> Path:
@@ -24,7 +27,7 @@ def located(path: str, deposit: Mapping[str, Any] | None = None) -> Path:
     """
     if deposit is None:
         return sets.located(path)
-    files = sorted(Path(name) for name in glob.glob(path)) or [Path(path)]
+    files = sorted(Path(name) for name in glob.glob(path) if not KEPT.search(name)) or [Path(path)]
     kept = _kept(files, deposit)
     if not kept.exists():
         _make(files, deposit, kept)

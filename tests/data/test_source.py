@@ -31,6 +31,14 @@ def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     assert data.file.path.parent == tmp_path
 
 
+def test_a_pattern_does_not_take_what_was_kept_for_particles(tmp_path):
+    for name in ("dump.1", "dump.2"):
+        dump(tmp_path, name)
+    kept = source.located(str(tmp_path / "dump.*"), HOW)
+    assert source.located(str(tmp_path / "dump.*"), HOW) == kept
+    assert len(trajectories.read(kept)) == 2
+
+
 def test_fields_are_kept_until_file_or_settings_change(tmp_path):
     path = dump(tmp_path)
     kept = source.located(str(path), HOW)
