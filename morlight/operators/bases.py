@@ -305,7 +305,10 @@ class AlongAxes(Exact):
         for place in self.last:
             u = u.movedim(place, -1)
             matrix = getattr(self, f"matrix_{u.shape[-1]}", None)
-            u = self.transform(u) if matrix is None or matrix.dtype != u.dtype else u @ matrix
+            if matrix is None or matrix.dtype != u.dtype:
+                u = self.transform(u)
+            else:  # one product of matrices, where `u @ matrix` makes one for each row of a u that is not contiguous
+                u = (u.reshape(-1, u.shape[-1]) @ matrix).view(u.shape)
             u = u.movedim(-1, place)
         return u
 
