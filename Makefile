@@ -15,7 +15,7 @@ demo: install
 	$(BIN)/python -m experiments.demo
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-all: install
 	$(BIN)/python -m pytest

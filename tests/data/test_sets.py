@@ -1,5 +1,6 @@
 """The sets that come with the package: physics that must hold in them, whatever the seeds."""
 
+import itertools
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from morlight import cli
 from morlight.data import sets, trajectories
 from morlight.simulate import channels
 
-NAMES = ("lj",)
+NAMES = ("colloid", "lj", "lj_refinement")
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +20,25 @@ def found():
     return {name: systems(morlight.data.open(name)) for name in NAMES}
 
 
-def test_every_system_of_the_paper_is_there_with_an_ensemble():
-    held = morlight.data.open("lj")
-    densities = held.parameters["density"].tolist()
-    assert set(densities) == set(channels.DENSITIES)
-    assert min(densities.count(density) for density in channels.DENSITIES) >= 2  # halves, for the noise ceiling
+SYSTEMS = {
+    "lj": [(density,) for density in channels.DENSITIES],
+    "lj_refinement": [(0.01,)],
+    "colloid": list(itertools.product(channels.CONCENTRATIONS, channels.RADII)),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_system_of_the_paper_is_there_with_an_ensemble(name):
+    held = morlight.data.open(name)
+    names = [parameter for parameter in held.parameters if parameter != "seed"]
+    gammas = list(zip(*(held.parameters[parameter].tolist() for parameter in names), strict=True))
+    assert sorted(set(gammas)) == sorted(SYSTEMS[name])
+    assert min(gammas.count(gamma) for gamma in SYSTEMS[name]) >= 2  # halves, for the noise ceiling
     assert (len(held.times), held.dt, held.grid.points) == (41, pytest.approx(1 / 40), (80,))
+
+
+def test_the_sets_together_are_small():
+    assert sum(path.stat().st_size for path in sets.FOLDER.iterdir()) < 20 * 2**20
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,9 +58,12 @@ def test_flow_starts_at_rest_and_becomes_steady(found, name):
 
 
 def test_temperature_across_the_flow_is_held(found):
-    for one in found["lj"]:
-        temperature = one.heat.sum(2) / one.density.sum(2)
-        assert temperature.mean() == pytest.approx(2.0, abs=0.03)
+    for one in [*found["lj"], *found["lj_refinement"]]:
+        assert one.warmth() == pytest.approx(2.0, abs=0.03)
+    for large, small in zip(found["colloid"][::2], found["colloid"][1::2], strict=True):
+        assert (large.label, large.species, small.species) == (small.label, "large", "small")
+        heat, density = (getattr(large, name).sum(2) + getattr(small, name).sum(2) for name in ("heat", "density"))
+        assert (heat / density).mean() == pytest.approx(2.0, abs=0.03)
 
 
 def test_dense_fluid_sticks_to_the_walls_and_thin_gas_slips(found):
@@ -86,7 +103,7 @@ def test_an_unknown_name_is_one_sentence(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["data", "argon"])
     assert end.value.code == 2
-    assert "there is no set and no file 'argon', expected a path or one of lj" in capsys.readouterr().err
+    assert "there is no set and no file 'argon', expected a path or one of colloid, lj, lj_refinement" in capsys.readouterr().err
 
 
 def test_provenance_tells_how_to_make_a_set_again():
