@@ -299,9 +299,9 @@ def main(words: Sequence[str] | None = None) -> None:
     shutil.copyfile(held.path, sets.FOLDER / f"{options.name}.h5")
     if found[0].species:
         for species in dict.fromkeys(one.species for one in found):
-            maps([one for one in found if one.species == species], DOCS / f"{options.name}_{species}.png")
+            maps([one for one in found if one.species == species], DOCS / f"channel_{options.name}_{species}.png")
     else:
-        profiles(found, DOCS / f"{options.name}.png")
+        profiles(found, DOCS / f"channel_{options.name}.png")
     print(table(found))
 
 

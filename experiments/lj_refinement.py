@@ -85,7 +85,8 @@ def draw(models: Mapping[int, prediction.Model], found: Mapping[str, Any], data:
             truth = mean.mean[0, -ensemble.LAST :, place].mean(0)
             size = truth.max()
             channels.settled(axes, x, truth / size + shift, walk[best, -ensemble.LAST :, place].mean(0) / size + shift)
-            axes.text(0.5, 0.35 + shift, f"N = {cells}", ha="center", fontsize=8)
+            middle = (0.5, truth[cells // 2] / size + shift)
+            axes.annotate(f"N = {cells}", middle, (0, 12), textcoords="offset points", ha="center", fontsize=8)
         axes.set(xlabel="x (channel width)", title=f"{name} at steady state", ylabel="over its largest value, shifted")
     plots.save(figure, path)
 

@@ -103,7 +103,10 @@ def test_an_unknown_name_is_one_sentence(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["data", "argon"])
     assert end.value.code == 2
-    assert "there is no set and no file 'argon', expected a path or one of colloid, lj, lj_refinement" in capsys.readouterr().err
+    assert (
+        "there is no set and no file 'argon', expected a path or one of colloid, lj, lj_refinement"
+        in capsys.readouterr().err
+    )
 
 
 def test_provenance_tells_how_to_make_a_set_again():
