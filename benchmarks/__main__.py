@@ -6,7 +6,19 @@ import json
 import os
 from pathlib import Path
 
-NAMES = ("data", "fit", "memory", "rollout", "scaling", "simulate", "startup", "step", "streaming", "tracking")
+NAMES = (
+    "compile",
+    "data",
+    "fit",
+    "memory",
+    "rollout",
+    "scaling",
+    "simulate",
+    "startup",
+    "step",
+    "streaming",
+    "tracking",
+)
 
 
 def machine() -> str:

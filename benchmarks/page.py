@@ -21,11 +21,8 @@ Column = tuple[str, Callable[[dict[str, Any]], str]]
 HEAD = """\
 This page is made by `python -m benchmarks.page` from [benchmarks.jsonl](benchmarks.jsonl), lines that `python -m
 benchmarks NAME` prints; where numbers were copied from an earlier page, the section says so. Ratios are of one run on
-one machine; seconds are of that machine and no promise. With one thread the clock is the processor's. The machine was
-heavily loaded with other work meanwhile, which that clock leaves out, but not its claim on caches and memory: case A
-with R = 20, m = 1 took 41.3 ms (17.3 FFT pairs) in one run and 32.9 ms (11.4) in the next. Case A is not complete:
-runs were cut off by a time limit. None of it is a test; what the tests hold is that every fast path equals the plain
-one to rounding."""
+one machine; seconds are of that machine and no promise. With one thread the clock is the processor's, with two that of
+the wall. None of it is a test; what the tests hold is that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {"R": "realisations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
 
@@ -57,6 +54,12 @@ def key(name: str, missing: str = "–") -> Callable[[dict[str, Any]], str]:
 def share(name: str) -> Callable[[dict[str, Any]], str]:
     """A cell in percent."""
     return lambda line: f"{100 * line[name]:.1f} %"
+
+
+def paid_back(line: dict[str, Any]) -> str:
+    """A cell: after how many steps the first one is paid for."""
+    steps = line.get("break_even")
+    return "–" if steps is None else number(steps) if steps > 0 else "never"
 
 
 def step(lines: Lines) -> str:
@@ -131,6 +134,22 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
         " fields of one realisation in the same run. *Plain eager* is `benchmarks/plain.py`, one realisation, to which"
         " the tests hold the fast paths to rounding.",
+    ),
+    "compile": (
+        "Compiled steps",
+        lambda lines: table(
+            lines,
+            [
+                CASE,
+                ("precision", key("precision")),
+                ("ms a step a realisation", key("value")),
+                ("over as it is", key("speedup")),
+                ("first step, s", key("first_step")),
+                ("pays back after, steps", paid_back),
+            ],
+        ),
+        "Case C with R = 20 and m = 1, roll-out and loss through torch.compile. Fits here take some thousand steps, for"
+        " several horizons and shapes of batch, each of which would be compiled: it is not used.",
     ),
     "fit": (
         "Whole fits",
