@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import socket
@@ -401,7 +402,7 @@ def test_runs_know_where_they_come_from(folder):
     assert tags["mlflow.source.git.dirty"] == str(bool(git(checkout, "status", "-s", "-uno"))).lower()
     for package in ("torch", "pytorch-lightning", "mlflow", "numpy", "morlight"):
         assert tags[f"version.{package}"] == importlib.metadata.version(package)
-    assert "pytest" in tags["command"]
+    assert tags["command"] == shlex.join(sys.orig_argv)[: tracking.TAG_LENGTH]
     assert tags["study"] == "levy"
     assert tags["mlflow.user"]
 

@@ -378,8 +378,14 @@ class OperatorModule(lightning.LightningModule):
         return self._losses[-1]
 
     def on_train_epoch_end(self) -> None:
-        """Mean loss of the epoch for each realisation, their median and their minimum."""
-        self._log("train_loss", self._losses)
+        """Mean loss of the epoch for each realisation, their median and their minimum.
+
+        They are with the logger before the checkpoint is written, which comes next: a process that is killed after it
+        goes on at the epoch that follows, and would leave a gap.
+        """
+        metrics = self._log("train_loss", self._losses, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.global_step - 1)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss of the longest horizon on trajectories held back."""
@@ -400,12 +406,15 @@ class OperatorModule(lightning.LightningModule):
         """As for validation, on trajectories that chose nothing."""
         self._log("test_loss", self._losses_held)
 
-    def _log(self, name: str, values: list[Tensor]) -> None:
+    def _log(self, name: str, values: list[Tensor], *, logger: bool = True) -> dict[str, Tensor]:
         mean = torch.stack(values).mean(0)
+        if self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
         values.clear()
         metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean)}
         metrics |= {f"{name}/median": mean.median(), f"{name}/min": mean.min()}
-        self.log_dict(metrics, sync_dist=self.trainer.world_size > 1)
+        self.log_dict(metrics, logger=logger, sync_dist=self.trainer.world_size > 1)
+        return metrics
 
     def configure_optimizers(self) -> Any:
         """Adam over all realisations at once, whose parameters do not mix, or the search on the moments."""
