@@ -97,9 +97,9 @@ def against_original(rows: Lines) -> str:
         pairs = "" if pair is None else f", {number(milliseconds / pair)} FFT pairs of that run"
         mine = f"{number(line['value'])} ms and {number(line['fft_pairs'])} FFT pairs here"
         mine += "" if pair is None else f", {number(milliseconds / pair / line['fft_pairs'])} times fewer"
-        said.append(
-            f"- {line['case']}, R = {line['realizations']}, m = 1: the original's {milliseconds} ms{pairs}; {mine}."
-        )
+        single = f" In float32, the default of fits, {number(line['single'])} ms." if "single" in line else ""
+        of = f"{line['case']}, R = {line['realizations']}, m = 1"
+        said.append(f"- {of}: the original's {milliseconds} ms{pairs}; {mine}.{single}")
     return "\n".join(said)
 
 
@@ -210,7 +210,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             [CASE, ("R", key("realizations")), ("peak, GiB", key("value")), ("s", key("processor_seconds"))],
         ),
         "Largest resident memory and processor time of a process of its own, on the full Brownian set (103 MB of"
-        " fields). Twenty realisations share one copy of the data.",
+        " fields); other work ran meanwhile, which stretches the seconds.",
     ),
     "startup": ("Start-up", lambda lines: table(lines, VALUE), "Processor time of a fresh process."),
     "streaming": (

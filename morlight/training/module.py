@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from tqdm import tqdm
 
@@ -134,6 +135,7 @@ class OperatorModule(lightning.LightningModule):
             raise ValueError(f"model.lr is {lr} and model.smoothness {smoothness}, expected lr > 0 and smoothness ≥ 0")
         self.run_id: str | None = None
         self._losses: list[Tensor] = []
+        self._means: dict[str, Tensor] = {}
         self._loss: dict[int, Any] = {}
         self._growth: tuple[int, dict[str, Any]] | None = None
 
@@ -378,14 +380,8 @@ class OperatorModule(lightning.LightningModule):
         return self._losses[-1]
 
     def on_train_epoch_end(self) -> None:
-        """Mean loss of the epoch for each realisation, their median and their minimum.
-
-        They are with the logger before the checkpoint is written, which comes next: a process that is killed after it
-        goes on at the epoch that follows, and would leave a gap.
-        """
-        metrics = self._log("train_loss", self._losses, logger=False)
-        for logger in self.loggers:
-            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.global_step - 1)
+        """Mean loss of the epoch for each realisation, their median and their minimum."""
+        self._log("train_loss", self._losses)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss of the longest horizon on trajectories held back."""
@@ -406,15 +402,28 @@ class OperatorModule(lightning.LightningModule):
         """As for validation, on trajectories that chose nothing."""
         self._log("test_loss", self._losses_held)
 
-    def _log(self, name: str, values: list[Tensor], *, logger: bool = True) -> dict[str, Tensor]:
+    def _log(self, name: str, values: list[Tensor]) -> None:
+        """The mean of some batches; of a fit, with the logger at once.
+
+        Lightning would hand it over after the checkpoint of the epoch is written: a process killed in between goes on
+        at the epoch that follows and leaves a gap. And it takes a millisecond for each number, of which the callbacks
+        need two.
+        """
         mean = torch.stack(values).mean(0)
+        values.clear()
+        if self.trainer.sanity_checking:
+            return
         if self.trainer.world_size > 1:
             mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
-        values.clear()
-        metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean)}
-        metrics |= {f"{name}/median": mean.median(), f"{name}/min": mean.min()}
-        self.log_dict(metrics, logger=logger, sync_dist=self.trainer.world_size > 1)
-        return metrics
+        self._means[name] = mean
+        few = {f"{name}/median": mean.median(), f"{name}/min": mean.min()}
+        metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean)} | few
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        for logger in self.loggers if fitting else []:
+            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.global_step - 1)
+        self.log_dict(
+            few if fitting else metrics, logger=False if fitting else None, sync_dist=self.trainer.world_size > 1
+        )
 
     def configure_optimizers(self) -> Any:
         """Adam over all realisations at once, whose parameters do not mix, or the search on the moments."""
@@ -436,11 +445,9 @@ class OperatorModule(lightning.LightningModule):
 
     def _realizations(self) -> dict[str, Any] | None:
         """Loss of each realisation on the trajectories held back, or else on those of the training."""
-        known = self.trainer.callback_metrics
         for name in ("val_loss", "train_loss"):
-            each = [f"{name}/{r:02d}" for r in range(self.hparams.realizations)]
-            if all(key in known for key in each):
-                return {"name": name, "per_realization": [float(known[key]) for key in each]}
+            if name in self._means:
+                return {"name": name, "per_realization": self._means[name].tolist()}
         return None
 
     def certificate(self) -> dict[str, Any] | None:
