@@ -4,49 +4,27 @@ The whole of roll-out and loss is compiled, for one shape of batch; every other 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.cases import CASES
-from benchmarks.step import best
-from morlight.operators import advance, mean_square
+from benchmarks.step import best, stepping
 from morlight.training.allocation import keep_freed_memory
 
 REALIZATIONS = 20
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def stepping(dtype: torch.dtype, wrap: Callable[[Loss], Loss]) -> Callable[[], None]:
-    """A step whose loss is wrapped."""
-    case = CASES["C"]
-    operator = case.operator(REALIZATIONS, dtype)
-    optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target, gamma = case.batch(dtype)
-
-    def plain(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
-        return mean_square(advance(operator.prepared(case.bounds, gamma), u, 1), target).sum()
-
-    loss = wrap(plain)
-
-    def step() -> None:
-        assert gamma is not None
-        optimizer.zero_grad()
-        loss(u, target, gamma).backward()
-        optimizer.step()
-
-    return step
 
 
 def measure() -> Iterator[dict[str, Any]]:
     """In both precisions."""
     keep_freed_memory()
+    case_c = CASES["C"]
     for dtype, precision in ((torch.float64, 64), (torch.float32, 32)):
-        eager = best(stepping(dtype, lambda loss: loss), 2.0)
+        eager = best(stepping(case_c, REALIZATIONS, 1, dtype), 2.0)
         torch._dynamo.reset()
-        step = stepping(dtype, lambda loss: torch.compile(loss, dynamic=False))
+        step = stepping(case_c, REALIZATIONS, 1, dtype, partial(torch.compile, dynamic=False))
         start = time.perf_counter()
         step()
         first = time.perf_counter() - start

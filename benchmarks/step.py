@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks import plain
 from benchmarks.cases import CASES, Case
@@ -34,15 +35,25 @@ def best(work: Callable[[], object], seconds: float = 0.4) -> float:
     return 1e3 * min(times)
 
 
-def stepping(case: Case, realizations: int, horizon: int, dtype: torch.dtype) -> Callable[[], None]:
-    """A step of R realisations side by side."""
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def stepping(
+    case: Case, realizations: int, horizon: int, dtype: torch.dtype, wrap: Callable[[Loss], Loss] | None = None
+) -> Callable[[], None]:
+    """A step of R realisations side by side, roll-out and loss wrapped where one likes."""
     operator = case.operator(realizations, dtype)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
     u, target, gamma = case.batch(dtype)
 
+    def plain_loss(u: Tensor, target: Tensor, gamma: Tensor | None) -> Tensor:
+        return mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum()
+
+    loss = plain_loss if wrap is None else wrap(plain_loss)
+
     def step() -> None:
         optimizer.zero_grad()
-        mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum().backward()
+        loss(u, target, gamma).backward()
         optimizer.step()
 
     return step
