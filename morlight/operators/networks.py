@@ -17,6 +17,8 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 from torch.nn import functional
 
+from morlight.operators import fused
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": partial(functional.elu, inplace=True),  # its slope follows from its value, without another exponential
     "gelu": functional.gelu,
@@ -89,13 +91,23 @@ class Perceptrons(nn.Module):
 
     def forward(self, x: Float[Tensor, "r inputs points"]) -> Float[Tensor, "R outputs points"]:
         """Networks at points shared by all realisations (r = 1) or given for each (r = R); copies follow each other."""
+        parameters = [*self.weights, *self.offsets]
+        if self.activation is ACTIVATIONS["elu"] and fused.serves(x, *parameters):
+            return fused.Layers.apply(self.plain, self.copies, x, *parameters)
+        return self.plain(x, parameters)
+
+    def plain(
+        self, x: Float[Tensor, "r inputs points"], parameters: Sequence[Tensor]
+    ) -> Float[Tensor, "R outputs points"]:
+        """The same layer by layer, with given weights and offsets."""
         R, points = self.realizations, x.shape[-1]
+        weights, offsets = parameters[: len(self.weights)], parameters[len(self.weights) :]
         x = x.expand(R, -1, -1)
-        for layer, (weight, offset) in enumerate(zip(self.weights, self.offsets, strict=True)):
+        for layer, (weight, offset) in enumerate(zip(weights, offsets, strict=True)):
             if layer == 0:  # copies share their input: one product for all
                 weight, offset = weight.view(R, -1, weight.shape[-1]), offset.view(R, -1, 1)
             x = torch.baddbmm(offset, weight, x)
-            if layer + 1 < len(self.weights):
+            if layer + 1 < len(weights):
                 x = self.activation(x)
             if layer == 0:
                 x = x.view(R * self.copies, -1, points)

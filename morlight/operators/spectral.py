@@ -226,9 +226,9 @@ class SecondOrder(Operator):
 def distinct_rows(gamma: Float[Tensor, "b P"]) -> tuple[Float[Tensor, "d P"], Int[Tensor, " b"]]:
     """The distinct rows, and for each row the place of its own among them; torch.unique(dim=0) takes a millisecond."""
     which = torch.zeros(len(gamma), dtype=torch.long, device=gamma.device)
-    for column in gamma.unbind(1):
+    for number, column in enumerate(gamma.unbind(1)):
         values, place = torch.unique(column, return_inverse=True)
-        _, which = torch.unique(which * len(values) + place, return_inverse=True)
+        which = torch.unique(which * len(values) + place, return_inverse=True)[1] if number else place
     first = torch.full((int(which.max()) + 1,), len(gamma), device=gamma.device)
     first = first.scatter_reduce(0, which, torch.arange(len(gamma), device=gamma.device), "amin")
     return gamma[first], which

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from morlight.operators import fused
+
 NODES = 4096  # (W/n)²/8 = 2e-7 for W = 5, the rounding of float32; a quarter of a batch's points or less
 
 
@@ -69,7 +71,9 @@ def tabulate(
     table = torch.cat([-upper[:, nodes % 2 :].flip(1), upper], 1) if mirrored else upper
 
     def interpolated(u: Tensor) -> Tensor:
-        values: Tensor = Interpolate.apply(u.reshape(len(u), -1), table, low, (high - low) / (nodes - 1))
+        points = u.reshape(len(u), -1)
+        form = fused.Interpolate if fused.serves(points, table) else Interpolate
+        values: Tensor = form.apply(points, table, low, (high - low) / (nodes - 1))
         return values.view(len(table), *u.shape[1:])
 
     return interpolated
