@@ -42,9 +42,9 @@ LJ = System(
     {"density": 0.1},
     Fields(("density",), ("momentum",)),
     {
-        "ρ, 2 fields": ("searched", "density"),
-        "p, 2 fields": ("searched", "momentum"),
-        "ρT, 3 fields": ("3 fields", "density_temperature"),  # the paper has it of two fields, which do not hold it
+        "ρ (1/σ³), 2 fields": ("searched", "density"),
+        "p (m/σ²τ), 2 fields": ("searched", "momentum"),
+        "ρT (ε/σ³), 3 fields": ("3 fields", "density_temperature"),  # the paper has it of two fields, which do not hold it
     },
     Fields(("density",), ("momentum",), ("density_temperature",)),
 )
@@ -52,10 +52,10 @@ COLLOID = System(
     {"concentration": 0.15, "radius": 2.5},
     Fields(("density_large", "density_small"), ("momentum_large", "momentum_small")),
     {
-        "small ρ": ("searched", "density_small"),
-        "small p": ("searched", "momentum_small"),
-        "large ρ": ("searched", "density_large"),
-        "large p": ("searched", "momentum_large"),
+        "small ρ (1/σ³)": ("searched", "density_small"),
+        "small p (m/σ²τ)": ("searched", "momentum_small"),
+        "large ρ (1/σ³)": ("searched", "density_large"),
+        "large p (m/σ²τ)": ("searched", "momentum_large"),
     },
 )
 SYSTEMS = {"lj": LJ, "colloid": COLLOID}

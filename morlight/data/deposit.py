@@ -82,22 +82,24 @@ def _cells(
     boundaries: tuple[str, ...] | None,
 ) -> Int[Tensor, "D particles"]:
     """The cell of each particle along each axis."""
-    if positions.numel() and not torch.stack(positions.aminmax()).isfinite().all():  # NaN is both
-        raise ValueError("a particle has a position that is not finite")
     cells = []
     for axis, (x, N, L) in enumerate(zip(positions, points, length, strict=True)):
-        cell = (x * (N / L)).floor().long()
-        if boundaries is None or boundaries[axis] == "PERIODIC":
-            low, high = cell.aminmax() if len(cell) else (0, 0)
-            cells.append(cell if low >= 0 and high < N else cell % N)  # the remainder costs more than all the rest
-            continue
-        outside = int(((x < 0) | (x > L)).sum())
-        if outside:
+        ends = torch.stack(x.aminmax() if len(x) else (x.new_zeros(()),) * 2)
+        low, high = ends.tolist()
+        if not math.isfinite(low) or not math.isfinite(high):  # NaN is both
+            raise ValueError("a particle has a position that is not finite")
+        periodic = boundaries is None or boundaries[axis] == "PERIODIC"
+        if not periodic and (low < 0 or high > L):
+            outside = int(((x < 0) | (x > L)).sum())
             raise ValueError(
                 f"{outside} of {len(x)} particles are behind the walls of axis {'xyz'[axis]}, from"
-                f" {float(x.min()):.6g} to {float(x.max()):.6g}, expected all within 0 to {L:.6g}"
+                f" {low:.6g} to {high:.6g}, expected all within 0 to {L:.6g}"
             )
-        cells.append(cell.clamp(0, N - 1))
+        cell = x * (N / L)
+        if low >= 0 and float(ends[1] * (N / L)) < N:  # what follows costs more than all the rest
+            cells.append(cell.long())
+        else:
+            cells.append(cell.floor().long() % N if periodic else cell.long().clamp(0, N - 1))
     return torch.stack(cells)
 
 

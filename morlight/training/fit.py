@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from morlight import prediction
@@ -21,7 +20,7 @@ from morlight.family import register
 from morlight.leaderboard import JUDGED_BY
 from morlight.store import resolve
 from morlight.tracking import Tracker
-from morlight.training import curriculum, judge
+from morlight.training import checkpoints, curriculum, judge
 from morlight.training.allocation import keep_freed_memory
 from morlight.training.guard import DivergenceGuard
 from morlight.training.module import OperatorModule
@@ -227,9 +226,12 @@ def _fit(cli: FitCLI, path: str | None) -> None:
     cli.tracker.keep_in(folder)
     if cli.trainer.is_global_zero and cli.part.started is not None:
         cli.part.started(str(cli.tracker.run_id), folder)
-    cli.trainer.callbacks += [FinalReport(cli.tracker), _checkpoints(folder, "last", None)]
-    if cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons)):
-        cli.trainer.callbacks.append(_checkpoints(folder, "best", "val_loss/median"))
+    held = cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons))
+    cli.trainer.callbacks += [
+        FinalReport(cli.tracker),
+        *checkpoints.callbacks(folder, "val_loss/median" if held else None),
+    ]
+    cli.trainer.strategy.checkpoint_io = checkpoints.Once()
     try:
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
     except SystemExit as error:  # Lightning's answer to Ctrl-C
@@ -244,13 +246,6 @@ def _fit(cli: FitCLI, path: str | None) -> None:
         judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
         version, best = register(model, str(cli.tracker.run_id), judged)
         print(f"models:/{model}/{version}{f', models:/{model}@best' if best else ''}", file=sys.stderr)
-
-
-def _checkpoints(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
-    """One file, written anew at the end of every epoch, or of those with the lowest value yet."""
-    return ModelCheckpoint(
-        dirpath=folder, filename=name, monitor=monitor, enable_version_counter=False, save_on_train_epoch_end=True
-    )
 
 
 def _announce(cli: FitCLI) -> None:

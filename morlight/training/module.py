@@ -416,8 +416,8 @@ class OperatorModule(lightning.LightningModule):
         if self.trainer.world_size > 1:
             mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
         self._means[name] = mean
-        few = {f"{name}/median": mean.median(), f"{name}/min": mean.min()}
-        metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean)} | few
+        few = {f"{name}/median": float(mean.median()), f"{name}/min": float(mean.min())}
+        metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean.tolist())} | few
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         for logger in self.loggers if fitting else []:
             logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.global_step - 1)

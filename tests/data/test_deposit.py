@@ -151,3 +151,15 @@ def test_cells_without_particles_have_no_density():
     u = histogram(torch.full((2, 5), 0.1), (4, 4), (1.0, 1.0))
     assert u[0, 0] == 16
     assert u.sum() == 16
+
+
+@pytest.mark.parametrize("boundary", ["PERIODIC", "WALL"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_particles_a_rounding_below_the_end_are_counted(boundary, dtype):
+    for points in range(2, 400):  # x N/L rounds up to N for some
+        end = torch.nextafter(torch.tensor(2.1, dtype=dtype), torch.zeros((), dtype=dtype))
+        counts = histogram(torch.stack([end, end / 2])[None], (points,), (2.1,), (boundary,)) * 2 / points
+        assert counts.shape == (points,)
+        assert counts.sum() == pytest.approx(2)
+        if boundary == "WALL":
+            assert counts[-1] == pytest.approx(1 if points > 1 else 2)
