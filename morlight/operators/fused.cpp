@@ -11,33 +11,40 @@
 // one place; the caller adds the chunks up.
 
 #include <cstdint>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
+#include <utility>
 
 namespace {
 
 constexpr long BLOCK = 64;  // points at a time
 constexpr long LANES = 16;  // partial sums of a gradient, added up at the end
 
-template <typename T> struct Float;
-template <> struct Float<double> {
+template <typename T>
+struct Float;
+template <>
+struct Float<double> {
     using Bits = int64_t;
-    static constexpr double magic = 6755399441055744.0, high = 6.93147180369123816490e-01, low = 1.90821492927058770002e-10;
+    static constexpr double magic = 6755399441055744.0, high = 6.93147180369123816490e-01,
+                            low = 1.90821492927058770002e-10;
     static constexpr double smallest = -708.0;
     static constexpr int bias = 1023, mantissa = 52, terms = 13;
 };
-template <> struct Float<float> {
+template <>
+struct Float<float> {
     using Bits = int32_t;
     static constexpr float magic = 12582912.0f, high = 0.693359375f, low = -2.12194440e-4f, smallest = -87.0f;
     static constexpr int bias = 127, mantissa = 23, terms = 7;
 };
 
 // 1/k!, k = 1 ... 13
-constexpr double INVERSE[] = {1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
-                              1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+constexpr double INVERSE[] = {
+    1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,       1.0 / 5040,
+    1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
 
 // elu(y) = y where y > 0 and eʸ - 1 elsewhere; eʸ - 1 = 2ⁿ (eʳ - 1) + (2ⁿ - 1) with y = n ln 2 + r.
-template <typename T> inline T elu(T y) {
+template <typename T>
+inline T elu(T y) {
     using F = Float<T>;
     T t = y < F::smallest ? F::smallest : y;
     t = t > T(0) ? T(0) : t;
@@ -58,13 +65,16 @@ template <typename T> inline T elu(T y) {
 
 // out(p) = offset + Σ_i weights[i · stride] · rows_i(p)
 template <typename T>
-inline void combine(T* __restrict__ out, T offset, const T* __restrict__ rows, const T* __restrict__ weights, long stride, long count) {
+inline void combine(T* __restrict__ out, T offset, const T* __restrict__ rows, const T* __restrict__ weights,
+                    long stride, long count) {
     for (long p = 0; p < BLOCK; ++p) out[p] = offset;
     long i = 0;
     for (; i + 4 <= count; i += 4) {
-        const T a = weights[i * stride], b = weights[(i + 1) * stride], c = weights[(i + 2) * stride], d = weights[(i + 3) * stride];
+        const T a = weights[i * stride], b = weights[(i + 1) * stride], c = weights[(i + 2) * stride],
+                d = weights[(i + 3) * stride];
         const T* __restrict__ r = rows + i * BLOCK;
-        for (long p = 0; p < BLOCK; ++p) out[p] += (a * r[p] + b * r[p + BLOCK]) + (c * r[p + 2 * BLOCK] + d * r[p + 3 * BLOCK]);
+        for (long p = 0; p < BLOCK; ++p)
+            out[p] += (a * r[p] + b * r[p + BLOCK]) + (c * r[p + 2 * BLOCK] + d * r[p + 3 * BLOCK]);
     }
     for (; i < count; ++i) {
         const T a = weights[i * stride];
@@ -74,14 +84,16 @@ inline void combine(T* __restrict__ out, T offset, const T* __restrict__ rows, c
 }
 
 // sums[lane] += Σ over the points of a lane of a · b
-template <typename T> inline void accumulate(T* __restrict__ sums, const T* __restrict__ a, const T* __restrict__ b) {
+template <typename T>
+inline void accumulate(T* __restrict__ sums, const T* __restrict__ a, const T* __restrict__ b) {
     T s[LANES];
     for (long q = 0; q < LANES; ++q) s[q] = sums[q];
     for (long p = 0; p < BLOCK; p += LANES)
         for (long q = 0; q < LANES; ++q) s[q] += a[p + q] * b[p + q];
     for (long q = 0; q < LANES; ++q) sums[q] = s[q];
 }
-template <typename T> inline void accumulate(T* __restrict__ sums, const T* __restrict__ a) {
+template <typename T>
+inline void accumulate(T* __restrict__ sums, const T* __restrict__ a) {
     T s[LANES];
     for (long q = 0; q < LANES; ++q) s[q] = sums[q];
     for (long p = 0; p < BLOCK; p += LANES)
@@ -95,20 +107,23 @@ struct Shape {
     int64_t sizes[];                           // inputs, widths, outputs: depth + 1
 };
 
-template <typename T> void load(T* rows, const T* from, long count, long stride, long start, long filled) {
+template <typename T>
+void load(T* rows, const T* from, long count, long stride, long start, long filled) {
     for (long i = 0; i < count; ++i) {
         std::memcpy(rows + i * BLOCK, from + i * stride + start, filled * sizeof(T));
         std::memset(rows + i * BLOCK + filled, 0, (BLOCK - filled) * sizeof(T));
     }
 }
 
-// Layers 1 ... depth of one network at a block of points; those between lie behind one another in `layers`.
+// Layers of one network at a block of points: inputs and hidden ones behind one another in `layers`; the last one goes
+// to `outputs`, or is left out where there are none.
 template <typename T>
 void evaluate(const Shape& s, long network, const T* const* weights, const T* const* offsets, T* layers, T* outputs) {
     T* from = layers;
     for (long l = 0; l < s.depth; ++l) {
         const long in = s.sizes[l], out = s.sizes[l + 1];
         const bool last = l + 1 == s.depth;
+        if (last && !outputs) return;
         T* to = last ? outputs : from + in * BLOCK;
         const T *w = weights[l] + network * out * in, *b = offsets[l] + network * out;
         for (long j = 0; j < out; ++j) {
@@ -131,7 +146,10 @@ long widest(const Shape& s) {
     for (long l = 0; l <= s.depth; ++l) rows = s.sizes[l] > rows ? s.sizes[l] : rows;
     return rows;
 }
-template <typename T> T* rows(long count) { return static_cast<T*>(std::aligned_alloc(64, count * BLOCK * sizeof(T))); }
+template <typename T>
+T* rows(long count) {
+    return static_cast<T*>(std::aligned_alloc(64, count * BLOCK * sizeof(T)));
+}
 
 template <typename T>
 void forward(const Shape& s, const T* x, const T* const* weights, const T* const* offsets, T* y) {
@@ -149,12 +167,57 @@ void forward(const Shape& s, const T* x, const T* const* weights, const T* const
                     const long network = r * s.copies + copy;
                     evaluate(s, network, weights, offsets, layers, out);
                     for (long j = 0; j < outputs; ++j)
-                        std::memcpy(y + (network * outputs + j) * s.points + start, out + j * BLOCK, filled * sizeof(T));
+                        std::memcpy(y + (network * outputs + j) * s.points + start, out + j * BLOCK,
+                                    filled * sizeof(T));
                 }
             }
         }
         std::free(layers);
         std::free(out);
+    }
+}
+
+// One network at a block of points, from the gradient g of its outputs to that of its inputs, added to `of_inputs`
+// where it is asked for; products for the gradients of weights and offsets are added to `sums`, layer by layer, row by
+// row.
+template <typename T>
+void pull(const Shape& s, long network, const T* const* weights, const T* layers, T* g, T* next, T* sums,
+          T* of_inputs) {
+    const T* a = layers + total(s) * BLOCK;
+    for (long l = s.depth - 1; l >= 0; --l) {
+        const long in = s.sizes[l], out = s.sizes[l + 1];
+        const T* w = weights[l] + network * out * in;
+        a -= in * BLOCK;
+        sums -= out * (in + 1) * LANES;
+        for (long j = 0; j < out; ++j) {
+            T* sum = sums + j * (in + 1) * LANES;
+            for (long i = 0; i < in; ++i) accumulate(sum + i * LANES, g + j * BLOCK, a + i * BLOCK);
+            accumulate(sum + in * LANES, g + j * BLOCK);
+        }
+        if (l == 0 && !of_inputs) return;
+        for (long i = 0; i < in; ++i) {
+            T* row = next + i * BLOCK;
+            combine(row, T(0), g, w + i, in, out);
+            if (l == 0)
+                for (long p = 0; p < BLOCK; ++p) of_inputs[i * BLOCK + p] += row[p];
+            else  // elu' = 1 above 0 and elu + 1 below
+                for (long p = 0; p < BLOCK; ++p) row[p] *= (a[i * BLOCK + p] > T(0) ? T(0) : a[i * BLOCK + p]) + T(1);
+        }
+        std::swap(g, next);
+    }
+}
+
+// The sums of one network, each over its lanes, to their places in the gradients.
+template <typename T>
+void collect(const Shape& s, long network, const T* sums, T* const* of_weights, T* const* of_offsets) {
+    for (long l = 0; l < s.depth; ++l) {
+        const long in = s.sizes[l], out = s.sizes[l + 1];
+        for (long row = network * out; row < (network + 1) * out; ++row)
+            for (long i = 0; i <= in; ++i, sums += LANES) {
+                T whole = 0;
+                for (long q = 0; q < LANES; ++q) whole += sums[q];
+                (i < in ? of_weights[l][row * in + i] : of_offsets[l][row]) = whole;
+            }
     }
 }
 
@@ -164,77 +227,36 @@ void backward(const Shape& s, const T* x, const T* const* weights, const T* cons
               T* const* of_weights, T* const* of_offsets, T* of_x) {
     const long inputs = s.sizes[0], outputs = s.sizes[s.depth], blocks = (s.points + BLOCK - 1) / BLOCK;
     const long tasks = s.realizations * s.chunks, networks = s.realizations * s.copies;
-    long numbers = 0;
+    long numbers = 0;  // of a network
     for (long l = 0; l < s.depth; ++l) numbers += s.sizes[l + 1] * (s.sizes[l] + 1);
-    const long sums_size = s.copies * numbers * LANES;
 #pragma omp parallel num_threads(s.threads) if (s.threads > 1)
     {
-        T *layers = rows<T>(total(s)), *one = rows<T>(widest(s)), *other = rows<T>(widest(s)), *shared = rows<T>(inputs);
-        T* sums = static_cast<T*>(std::aligned_alloc(64, sums_size * sizeof(T)));
+        T *layers = rows<T>(total(s)), *g = rows<T>(widest(s)), *next = rows<T>(widest(s)),
+          *of_inputs = rows<T>(inputs);
+        T* sums = static_cast<T*>(std::aligned_alloc(64, s.copies * numbers * LANES * sizeof(T)));
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < tasks; ++task) {
             const long r = task / s.chunks, chunk = task % s.chunks;
-            std::memset(sums, 0, sums_size * sizeof(T));
+            std::memset(sums, 0, s.copies * numbers * LANES * sizeof(T));
             for (long block = chunk * blocks / s.chunks; block < (chunk + 1) * blocks / s.chunks; ++block) {
                 const long start = block * BLOCK, filled = start + BLOCK > s.points ? s.points - start : BLOCK;
                 load(layers, x + r * s.stride_realization, inputs, s.stride_input, start, filled);
-                if (of_x) std::memset(shared, 0, inputs * BLOCK * sizeof(T));
+                std::memset(of_inputs, 0, inputs * BLOCK * sizeof(T));
                 for (long copy = 0; copy < s.copies; ++copy) {
                     const long network = r * s.copies + copy;
-                    T *g = one, *next = other, *sum = sums + (copy + 1) * numbers * LANES;
-                    evaluate(s, network, weights, offsets, layers, g);
+                    evaluate<T>(s, network, weights, offsets, layers, nullptr);
                     load(g, gradient + network * outputs * s.points, outputs, s.points, start, filled);
-                    const T* a = layers + total(s) * BLOCK;
-                    for (long l = s.depth - 1; l >= 0; --l) {
-                        const long in = s.sizes[l], out = s.sizes[l + 1];
-                        a -= in * BLOCK;
-                        sum -= out * (in + 1) * LANES;
-                        for (long j = 0; j < out; ++j) {
-                            for (long i = 0; i < in; ++i) accumulate(sum + (j * (in + 1) + i) * LANES, g + j * BLOCK, a + i * BLOCK);
-                            accumulate(sum + (j * (in + 1) + in) * LANES, g + j * BLOCK);
-                        }
-                        const T* w = weights[l] + network * out * in;
-                        if (l > 0) {
-                            for (long i = 0; i < in; ++i) {
-                                T* row = next + i * BLOCK;
-                                const T* value = a + i * BLOCK;
-                                combine(row, T(0), g, w + i, in, out);
-                                for (long p = 0; p < BLOCK; ++p) row[p] *= (value[p] > T(0) ? T(0) : value[p]) + T(1);
-                            }
-                            T* swap = g;
-                            g = next;
-                            next = swap;
-                        } else if (of_x) {
-                            for (long i = 0; i < in; ++i) {
-                                combine(next, T(0), g, w + i, in, out);
-                                for (long p = 0; p < BLOCK; ++p) shared[i * BLOCK + p] += next[p];
-                            }
-                        }
-                    }
+                    pull(s, network, weights, layers, g, next, sums + (copy + 1) * numbers * LANES,
+                         of_x ? of_inputs : nullptr);
                 }
-                if (of_x)
-                    for (long i = 0; i < inputs; ++i)
-                        std::memcpy(of_x + (r * inputs + i) * s.points + start, shared + i * BLOCK, filled * sizeof(T));
+                for (long i = 0; of_x && i < inputs; ++i)
+                    std::memcpy(of_x + (r * inputs + i) * s.points + start, of_inputs + i * BLOCK, filled * sizeof(T));
             }
-            for (long copy = 0; copy < s.copies; ++copy) {
-                const T* sum = sums + copy * numbers * LANES;
-                for (long l = 0; l < s.depth; ++l) {
-                    const long in = s.sizes[l], out = s.sizes[l + 1], place = (chunk * networks + r * s.copies + copy) * out;
-                    for (long j = 0; j < out; ++j)
-                        for (long i = 0; i <= in; ++i, sum += LANES) {
-                            T whole = 0;
-                            for (long q = 0; q < LANES; ++q) whole += sum[q];
-                            if (i < in) of_weights[l][(place + j) * in + i] = whole;
-                            else of_offsets[l][place + j] = whole;
-                        }
-                }
-            }
+            for (long copy = 0; copy < s.copies; ++copy)
+                collect(s, chunk * networks + r * s.copies + copy, sums + copy * numbers * LANES, of_weights,
+                        of_offsets);
         }
-        std::free(layers);
-        std::free(one);
-        std::free(other);
-        std::free(shared);
-        std::free(sums);
+        for (T* held : {layers, g, next, of_inputs, sums}) std::free(held);
     }
 }
 
@@ -244,7 +266,8 @@ struct Table {
 };
 
 // Interval of a point and its place within; beyond the ends those of the outermost interval, NaN stays NaN.
-template <typename T> inline long interval(T position, long nodes, T& weight) {
+template <typename T>
+inline long interval(T position, long nodes, T& weight) {
     T start = __builtin_floor(position);
     start = start > T(0) ? start : T(0);
     start = start < T(nodes - 2) ? start : T(nodes - 2);
@@ -252,7 +275,8 @@ template <typename T> inline long interval(T position, long nodes, T& weight) {
     return static_cast<long>(start);
 }
 
-template <typename T> void interpolate(const Table& s, const T* points, const T* table, T low, T spacing, T* y) {
+template <typename T>
+void interpolate(const Table& s, const T* points, const T* table, T low, T spacing, T* y) {
     const long tasks = s.realizations * s.chunks;
     const T slope = T(1) / spacing, offset = -low / spacing;
 #pragma omp parallel for schedule(dynamic) num_threads(s.threads) if (s.threads > 1)
@@ -271,8 +295,8 @@ template <typename T> void interpolate(const Table& s, const T* points, const T*
 
 // Gradients of the tables, one for each chunk, and of the points where they are asked for.
 template <typename T>
-void interpolate_back(const Table& s, const T* points, const T* table, T low, T spacing, const T* gradient,
-                      T* of_table, T* of_points) {
+void interpolate_back(const Table& s, const T* points, const T* table, T low, T spacing, const T* gradient, T* of_table,
+                      T* of_points) {
     const long tasks = s.realizations * s.chunks;
     const T slope = T(1) / spacing, offset = -low / spacing;
 #pragma omp parallel for schedule(dynamic) num_threads(s.threads) if (s.threads > 1)
@@ -296,20 +320,20 @@ void interpolate_back(const Table& s, const T* points, const T* table, T low, T 
 
 }  // namespace
 
-#define EXPORTED(T)                                                                                                   \
-    void forward_##T(const Shape* s, const T* x, const T* const* weights, const T* const* offsets, T* y) {           \
-        forward(*s, x, weights, offsets, y);                                                                         \
-    }                                                                                                                \
-    void backward_##T(const Shape* s, const T* x, const T* const* weights, const T* const* offsets,                  \
-                      const T* gradient, T* const* of_weights, T* const* of_offsets, T* of_x) {                      \
-        backward(*s, x, weights, offsets, gradient, of_weights, of_offsets, of_x);                                   \
-    }                                                                                                                \
-    void interpolate_##T(const Table* s, const T* points, const T* table, T low, T spacing, T* y) {                  \
-        interpolate(*s, points, table, low, spacing, y);                                                             \
-    }                                                                                                                \
-    void interpolate_back_##T(const Table* s, const T* points, const T* table, T low, T spacing, const T* gradient,  \
-                              T* of_table, T* of_points) {                                                           \
-        interpolate_back(*s, points, table, low, spacing, gradient, of_table, of_points);                            \
+#define EXPORTED(T)                                                                                                    \
+    void forward_##T(const Shape* s, const T* x, const T* const* weights, const T* const* offsets, T* y) {             \
+        forward(*s, x, weights, offsets, y);                                                                           \
+    }                                                                                                                  \
+    void backward_##T(const Shape* s, const T* x, const T* const* weights, const T* const* offsets, const T* gradient, \
+                      T* const* of_weights, T* const* of_offsets, T* of_x) {                                           \
+        backward(*s, x, weights, offsets, gradient, of_weights, of_offsets, of_x);                                     \
+    }                                                                                                                  \
+    void interpolate_##T(const Table* s, const T* points, const T* table, T low, T spacing, T* y) {                    \
+        interpolate(*s, points, table, low, spacing, y);                                                               \
+    }                                                                                                                  \
+    void interpolate_back_##T(const Table* s, const T* points, const T* table, T low, T spacing, const T* gradient,    \
+                              T* of_table, T* of_points) {                                                             \
+        interpolate_back(*s, points, table, low, spacing, gradient, of_table, of_points);                              \
     }
 
 extern "C" {

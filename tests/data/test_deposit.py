@@ -162,4 +162,4 @@ def test_particles_a_rounding_below_the_end_are_counted(boundary, dtype):
         assert counts.shape == (points,)
         assert counts.sum() == pytest.approx(2)
         if boundary == "WALL":
-            assert counts[-1] == pytest.approx(1 if points > 1 else 2)
+            assert counts[-1] == pytest.approx(1)
