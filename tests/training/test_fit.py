@@ -40,6 +40,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+# the last offset of h(u) = sign(u) (ĥ(|u|) − ĥ(0)): no model depends on it, and all of its gradient is rounding
+CANCELS = "operator.h.nonlinearity.network.offsets.2"
+
+
 def fit(data, *more, config="short.yaml"):
     cli.main(["fit", "--config", str(config), "--data.path", str(data), *more])
 
@@ -149,7 +153,7 @@ def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
         (single,) = checkpoints(folder, f"single{r}")
         for key, value in weights(single).items():
             # rounding alone, but Adam takes a gradient that is nothing but rounding for a step of lr·1e-16/ε and more
-            if key != "operator.scale":
+            if key not in ("operator.scale", CANCELS):
                 assert torch.allclose(weights(together)[key][r], value[0], rtol=0, atol=1e-6), key
 
 
@@ -168,7 +172,8 @@ def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_
     (one,), (two,) = (checkpoints(folder, name) for name in ("by1", "by2"))
     for key, value in weights(one).items():
         # means of halves round differently, and Adam takes a gradient of rounding alone for a step
-        assert torch.allclose(weights(two)[key], value, rtol=0, atol=1e-6), key
+        if key != CANCELS:
+            assert torch.allclose(weights(two)[key], value, rtol=0, atol=1e-6), key
 
 
 def test_divergence_ends_the_fit_with_a_sentence_and_a_failed_run(folder, heat_file, capsys):
