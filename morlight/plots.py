@@ -1,10 +1,12 @@
 """Everything that knows matplotlib: the figures that people look at first."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
@@ -69,10 +71,16 @@ def save(figure: Figure, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def styled() -> AbstractContextManager[None]:
+    """Where others draw: the styles that they set end with it."""
+    return rc_context()
+
+
 def keep(figure: Figure, path: str | Path) -> None:
-    """Write a figure that pyplot holds, and let it go."""
+    """Write a figure that pyplot holds, with room for its labels, and let it go."""
     from matplotlib import pyplot
 
+    figure.set_layout_engine("constrained")
     save(figure, path)
     pyplot.close(figure)
 

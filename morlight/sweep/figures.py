@@ -18,7 +18,7 @@ def figures(study: optuna.Study, folder: Path) -> list[Path]:
     known = _finite(study)
     if len(known.trials) < 2:
         return []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), plots.styled():
         warnings.simplefilter("ignore")  # of matplotlib, about axes on which all trials have one value
         return _drawn(known, folder)
 
@@ -33,6 +33,9 @@ def _drawn(known: optuna.Study, folder: Path) -> list[Path]:
     paths = []
     for name, drawn in axes.items():
         first = np.ravel(np.asarray(drawn, dtype=object))[0]
+        values = [trial.values[0] for trial in known.trials]
+        if name == "history" and min(values) > 0 and max(values) > 100 * min(values):
+            first.set_yscale("log")  # else some that diverged hide all others
         paths.append(folder / f"{name}.png")
         plots.keep(first.figure, paths[-1])
     return paths
