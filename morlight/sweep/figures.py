@@ -34,7 +34,7 @@ def _drawn(known: optuna.Study, folder: Path) -> list[Path]:
     for name, drawn in axes.items():
         first = np.ravel(np.asarray(drawn, dtype=object))[0]
         values = [trial.values[0] for trial in known.trials]
-        if name == "history" and min(values) > 0 and max(values) > 100 * min(values):
+        if name in ("history", "slices") and min(values) > 0 and max(values) > 100 * min(values):
             first.set_yscale("log")  # else some that diverged hide all others
         paths.append(folder / f"{name}.png")
         plots.keep(first.figure, paths[-1])
