@@ -44,7 +44,10 @@ LJ = System(
     {
         "ρ (1/σ³), 2 fields": ("searched", "density"),
         "p (m/σ²τ), 2 fields": ("searched", "momentum"),
-        "ρT (ε/σ³), 3 fields": ("3 fields", "density_temperature"),  # the paper has it of two fields, which do not hold it
+        "ρT (ε/σ³), 3 fields": (
+            "3 fields",
+            "density_temperature",
+        ),  # the paper has it of two fields, which do not hold it
     },
     Fields(("density",), ("momentum",), ("density_temperature",)),
 )
