@@ -44,10 +44,8 @@ LJ = System(
     {
         "ρ (1/σ³), 2 fields": ("searched", "density"),
         "p (m/σ²τ), 2 fields": ("searched", "momentum"),
-        "ρT (ε/σ³), 3 fields": (
-            "3 fields",
-            "density_temperature",
-        ),  # the paper has it of two fields, which do not hold it
+        # the paper has it of two fields, which do not hold it
+        "ρT (ε/σ³), 3 fields": ("3 fields", "density_temperature"),
     },
     Fields(("density",), ("momentum",), ("density_temperature",)),
 )
