@@ -60,12 +60,12 @@ def check(path: str | Path) -> Path:
     return path
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure, whole or not at all."""
+def save(figure: Figure, path: str | Path, extent: str | None = None) -> None:
+    """Write a figure, whole or not at all; `tight` makes it as large as what is drawn."""
     path = check(path)
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=150, bbox_inches=extent)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -80,8 +80,7 @@ def keep(figure: Figure, path: str | Path) -> None:
     """Write a figure that pyplot holds, with room for its labels, and let it go."""
     from matplotlib import pyplot
 
-    figure.set_layout_engine("constrained")
-    save(figure, path)
+    save(figure, path, "tight")
     pyplot.close(figure)
 
 
