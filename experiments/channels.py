@@ -185,7 +185,7 @@ def profiles(
         column[-1].set_xlabel("x (channel width)")
     for axes, time in zip(panels[:, 0], times, strict=True):
         axes.set_ylabel(f"t = {time:g}")
-    figure.supylabel("t in units of 2000 τ, the length of the data", fontsize=9)
+    figure.supylabel("t in units of the length of the data, 2000 τ in the sets lj and colloid", fontsize=9)
     panels[0, 0].legend(frameon=False, fontsize=7)
     plots.save(figure, path)
 

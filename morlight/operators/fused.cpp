@@ -275,39 +275,44 @@ inline long interval(T position, long nodes, T& weight) {
     return static_cast<long>(start);
 }
 
-template <typename T>
-void interpolate(const Table& s, const T* points, const T* table, T low, T spacing, T* y) {
+// All points, chunk by chunk on the threads: work(realisation, chunk, its first point, the one after its last).
+template <typename Work>
+void each_chunk(const Table& s, const Work& work) {
     const long tasks = s.realizations * s.chunks;
-    const T slope = T(1) / spacing, offset = -low / spacing;
 #pragma omp parallel for schedule(dynamic) num_threads(s.threads) if (s.threads > 1)
     for (long task = 0; task < tasks; ++task) {
-        const long r = task / s.chunks, chunk = task % s.chunks;
+        const long chunk = task % s.chunks;
+        work(task / s.chunks, chunk, chunk * s.points / s.chunks, (chunk + 1) * s.points / s.chunks);
+    }
+}
+
+template <typename T>
+void interpolate(const Table& s, const T* points, const T* table, T low, T spacing, T* y) {
+    const T slope = T(1) / spacing, offset = -low / spacing;
+    each_chunk(s, [=, &s](long r, long, long first, long end) {
         const T* __restrict__ x = points + r * s.stride_points;
         const T* __restrict__ t = table + r * s.nodes;
         T* __restrict__ out = y + r * s.points;
-        for (long p = chunk * s.points / s.chunks; p < (chunk + 1) * s.points / s.chunks; ++p) {
+        for (long p = first; p < end; ++p) {
             T weight;
             const long i = interval(x[p] * slope + offset, s.nodes, weight);
             out[p] = t[i] + weight * (t[i + 1] - t[i]);
         }
-    }
+    });
 }
 
 // Gradients of the tables, one for each chunk, and of the points where they are asked for.
 template <typename T>
 void interpolate_back(const Table& s, const T* points, const T* table, T low, T spacing, const T* gradient, T* of_table,
                       T* of_points) {
-    const long tasks = s.realizations * s.chunks;
     const T slope = T(1) / spacing, offset = -low / spacing;
-#pragma omp parallel for schedule(dynamic) num_threads(s.threads) if (s.threads > 1)
-    for (long task = 0; task < tasks; ++task) {
-        const long r = task / s.chunks, chunk = task % s.chunks;
+    each_chunk(s, [=, &s](long r, long chunk, long first, long end) {
         const T* __restrict__ x = points + r * s.stride_points;
         const T* __restrict__ t = table + r * s.nodes;
         const T* __restrict__ g = gradient + r * s.points;
         T* __restrict__ sums = of_table + (chunk * s.realizations + r) * s.nodes;
         std::memset(sums, 0, s.nodes * sizeof(T));
-        for (long p = chunk * s.points / s.chunks; p < (chunk + 1) * s.points / s.chunks; ++p) {
+        for (long p = first; p < end; ++p) {
             T weight;
             const long i = interval(x[p] * slope + offset, s.nodes, weight);
             const T upper = weight * g[p];
@@ -315,7 +320,7 @@ void interpolate_back(const Table& s, const T* points, const T* table, T low, T 
             sums[i + 1] += upper;
             if (of_points) of_points[r * s.points + p] = g[p] * slope * (t[i + 1] - t[i]);
         }
-    }
+    });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import hashlib
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared"]
-SERIAL = 2048  # points of all networks together for which a second thread does not pay
+SERIAL = 2048  # points of all networks together up to which one thread does all
 CHUNK = 512  # points of one task, at least
 NAMES = {torch.float64: "double", torch.float32: "float"}
 
@@ -118,8 +119,14 @@ def _places(tensors: Sequence[Tensor]) -> Any:
 def _tasks(realizations: int, points: int, networks: int) -> tuple[int, int]:
     """Chunks of points and threads."""
     threads = torch.get_num_threads() if points * networks > SERIAL else 1
-    wanted = -(-4 * threads // realizations) if threads > 1 and realizations % threads else -(-threads // realizations)
-    return max(1, min(wanted, points // CHUNK)), threads
+    if realizations % threads == 0:  # a share of them for each
+        return 1, threads
+    return max(1, min(math.ceil(4 * threads / realizations), points // CHUNK)), threads
+
+
+def _added(chunks: Tensor) -> Tensor:
+    """The sum over the first axis."""
+    return chunks[0] if len(chunks) == 1 else chunks.sum(0)
 
 
 class Layers(torch.autograd.Function):
@@ -170,9 +177,7 @@ class Layers(torch.autograd.Function):
             _places(each[len(weights) :]),
             None if of_x is None else of_x.data_ptr(),
         )
-        if of_x is not None and len(x) < len(of_x):
-            of_x = of_x.sum(0, keepdim=True)
-        return None, None, of_x, *(one[0] if chunks == 1 else one.sum(0) for one in each)
+        return None, None, None if of_x is None else of_x.sum_to_size(x.shape), *map(_added, each)
 
 
 def _shape(x: Float[Tensor, "r inputs P"], copies: int, weights: Sequence[Tensor]) -> tuple[Any, int]:
@@ -220,9 +225,7 @@ class Interpolate(torch.autograd.Function):
             of_table.data_ptr(),
             None if of_points is None else of_points.data_ptr(),
         )
-        if of_points is not None and len(points) < len(of_points):
-            of_points = of_points.sum(0, keepdim=True)
-        return of_points, of_table[0] if chunks == 1 else of_table.sum(0), None, None
+        return None if of_points is None else of_points.sum_to_size(points.shape), _added(of_table), None, None
 
 
 def _table(points: Float[Tensor, "r P"], table: Float[Tensor, "R n"]) -> tuple[Any, int]:

@@ -9,7 +9,6 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 import torch
@@ -19,8 +18,14 @@ from torch.nn import functional
 
 from morlight.operators import fused
 
+
+def elu(x: Tensor) -> Tensor:
+    """In place: its slope follows from its value, without another exponential."""
+    return functional.elu(x, inplace=True)
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": partial(functional.elu, inplace=True),  # its slope follows from its value, without another exponential
+    "elu": elu,
     "gelu": functional.gelu,
     "silu": functional.silu,
     "softplus": functional.softplus,
@@ -92,7 +97,7 @@ class Perceptrons(nn.Module):
     def forward(self, x: Float[Tensor, "r inputs points"]) -> Float[Tensor, "R outputs points"]:
         """Networks at points shared by all realisations (r = 1) or given for each (r = R); copies follow each other."""
         parameters = [*self.weights, *self.offsets]
-        if self.activation is ACTIVATIONS["elu"] and fused.serves(x, *parameters):
+        if self.activation is elu and fused.serves(x, *parameters):
             return fused.Layers.apply(self.plain, self.copies, x, *parameters)
         return self.plain(x, parameters)
 

@@ -30,10 +30,10 @@ def _drawn(known: optuna.Study, folder: Path) -> list[Path]:
         axes = {"history": drawing.plot_optimization_history(known), "slices": drawing.plot_slice(known)}
         if any(len({trial.params.get(key) for trial in known.trials}) > 1 for key in known.trials[0].params):
             axes["importances"] = drawing.plot_param_importances(known)
+    values = [trial.values[0] for trial in known.trials]
     paths = []
     for name, drawn in axes.items():
         first = np.ravel(np.asarray(drawn, dtype=object))[0]
-        values = [trial.values[0] for trial in known.trials]
         if name in ("history", "slices") and min(values) > 0 and max(values) > 100 * min(values):
             first.set_yscale("log")  # else some that diverged hide all others
         paths.append(folder / f"{name}.png")

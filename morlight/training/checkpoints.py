@@ -20,7 +20,7 @@ def callbacks(folder: Path, monitor: str | None) -> list[ModelCheckpoint]:
 
 
 class Once(TorchCheckpointIO):
-    """Writes the state after a step once: a second file of it is a copy, which costs a tenth."""
+    """Writes the state after a step once: a second file of it is a copy."""
 
     def __init__(self) -> None:
         super().__init__()

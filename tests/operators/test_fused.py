@@ -1,5 +1,6 @@
 """One pass over the points against layer by layer; a C++ compiler is there wherever the tests run."""
 
+import copy
 import itertools
 import os
 import subprocess
@@ -36,7 +37,8 @@ def close(one, other, dtype):
 def test_the_source_compiles_and_is_what_networks_use():
     net, x = network(), points(1, 2, 5)
     assert fused.serves(x, *net.parameters())
-    assert net(x).grad_fn.name().startswith("Layers")
+    for one in (net, copy.deepcopy(net)):
+        assert one(x).grad_fn.name().startswith("Layers")
 
 
 @pytest.mark.parametrize("dtype", EPSILON)
