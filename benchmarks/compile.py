@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.cases import CASES
 from benchmarks.step import best, stepping
-from morlight.operators import fused
+from morlight.operators.kernels import fused
 from morlight.training.allocation import keep_freed_memory
 
 REALIZATIONS = 20

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from benchmarks.step import best
-from morlight.data import particles, trajectories
-from morlight.data.deposit import histogram
+from morlight.data import trajectory_file as trajectories
+from morlight.data.particles import frames as particles
+from morlight.data.particles.kernels import histogram
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows
 

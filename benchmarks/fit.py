@@ -18,10 +18,10 @@ import torch
 from benchmarks.cases import CASES
 from benchmarks.step import timer
 from benchmarks.tracking import Watch
-from morlight import cli
-from morlight.data import trajectories
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
 from morlight.simulate.walkers import Walkers, brownian
-from morlight.training.module import OperatorModule
+from morlight.training.gradient_module import OperatorModule
 
 WORK = ((OperatorModule, "_windows_loss"), (OperatorModule, "_bending"), (torch.Tensor, "backward"))
 CONFIGS = {

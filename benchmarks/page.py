@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from morlight import plots
+from morlight.analysis import plots
 
 DOCS = Path(__file__).parents[1] / "docs"
 KEPT = DOCS / "benchmarks.jsonl"

@@ -18,8 +18,9 @@ import torch
 
 from benchmarks.data import installed
 from benchmarks.step import best
-from morlight import cli, prediction
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
 from morlight.simulate.walkers import Walkers, brownian
 
 RUNS, FRAMES, EVERY, ATOMS = 4, 20, 500, 500

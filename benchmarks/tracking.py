@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from morlight import cli
+from morlight.cli import main as cli
 from morlight.simulate.walkers import Walkers, brownian
-from morlight.tracking import Tracker
+from morlight.tracking.logger import Tracker
 
 METHODS = ("log_metrics", "log_hyperparams", "log_dataset", "log_artifact", "log_text", "save", "finalize")
 CONFIG = Path(__file__).parents[1] / "configs" / "brownian.yaml"

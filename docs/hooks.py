@@ -27,7 +27,7 @@ def commands() -> str:
     """Every command with its usage and options, from the parser itself."""
     os.environ["COLUMNS"] = "100"
     os.environ["NO_COLOR"] = "1"
-    from morlight.cli import TASKS, parser
+    from morlight.cli.main import TASKS, parser
 
     lines = ["# Commands", "", "Made from the parser of `morlight`; `morlight COMMAND --help` prints the same.", ""]
     lines += ["`CHECKPOINT` is a path, `runs:/ID`, or `models:/NAME@ALIAS`.", ""]
@@ -56,7 +56,7 @@ def _settings() -> list[str]:
     import inspect
 
     from morlight.data.datamodule import TrajectoryDataModule
-    from morlight.training.module import OperatorModule
+    from morlight.training.gradient_module import OperatorModule
 
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for prefix, owner in (("data", TrajectoryDataModule), ("model", OperatorModule)):

@@ -10,8 +10,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments.study import Study
-from morlight import evaluation, inspection, plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import inspection, plots
+from morlight.analysis import model as prediction
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 from morlight.operators import fix, generator
 
 SIZES = {"small": "--sets 20 --walkers 20_000", "paper": "--sets 100 --walkers 51_200"}  # Sec. 5.2.1

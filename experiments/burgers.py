@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from experiments import regression
 from experiments.regression import Recipe
 from experiments.study import error_bars
-from morlight import plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.analysis import plots
+from morlight.data import trajectory_file as trajectories
 from morlight.operators import fix
 
 LITERAL = "--config configs/burgers_paper.yaml"

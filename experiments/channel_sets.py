@@ -20,7 +20,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from morlight.data import sets, trajectories
+from morlight.data import shipped as sets
+from morlight.data import trajectory_file as trajectories
 
 DOCS = Path("docs")
 BINS = 20  # of the table: the paper's

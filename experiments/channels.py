@@ -11,8 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.study import Study
-from morlight import ensemble, evaluation, plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.analysis import plots
+from morlight.analysis.evaluation import channels as ensemble
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 
 CUTOFFS = {"small": (0.2, 1.0), "paper": (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)}  # t_c; M = 4 needs 0.1
 SMALL = "--model.realizations 4 --trainer.max_epochs 20"  # a try in minutes

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.study import newest_checkpoint, run
-from morlight import evaluation, plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.analysis import plots
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 
 FOLDER = Path("mlruns") / "demo"
 

@@ -16,7 +16,7 @@ import yaml
 from experiments import channels, results
 from experiments.channels import Fields, least, median
 from experiments.study import FOLDER, Study
-from morlight import prediction
+from morlight.analysis import model as prediction
 
 TIMES = (0.0, 0.025, 0.1, 0.25, 1.0, 10.0)  # rows of the figures; the last one far beyond the data
 NAMES = ("t=0.025", "t=1", "eq35", "steady")

@@ -10,8 +10,10 @@ import torch
 
 from experiments import levy_figures as figures
 from experiments.study import Study
-from morlight import evaluation, inspection, prediction
-from morlight.data import trajectories
+from morlight.analysis import inspection
+from morlight.analysis import model as prediction
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 
 SCALES = {
     "small": ("--walkers 100_000 --steps 100 --bins 32", (1, 2, 4)),

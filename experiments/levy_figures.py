@@ -12,8 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from experiments.study import error_bars
-from morlight import evaluation, inspection, plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import inspection, plots
+from morlight.analysis import model as prediction
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 from morlight.operators import generator
 
 if TYPE_CHECKING:

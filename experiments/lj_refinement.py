@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 from experiments import channels, results
 from experiments.channels import Fields, least, median, rounded
 from experiments.study import Study
-from morlight import ensemble, evaluation, plots, prediction
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.analysis import plots
+from morlight.analysis.evaluation import channels as ensemble
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.data import trajectory_file as trajectories
 
 FIELDS = Fields(("density",), ("momentum",))
 ONLY = {"density": 0.01}

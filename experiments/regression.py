@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from experiments.study import Study
-from morlight import evaluation, prediction
+from morlight.analysis import model as prediction
+from morlight.analysis.evaluation import walkers as evaluation
 
 SIZES = {"small": (50, 100, 200), "paper": (800, 1600, 3200, 6400, 12800)}  # Table 1
 HELD = {"small": 50, "paper": 1000}  # samples that no fit sees, the same for all sizes

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from morlight import cli, prediction
-from morlight.tracking import Tracker
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
+from morlight.tracking.logger import Tracker
 
 FOLDER = Path("mlruns") / "studies"
 

@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from morlight.prediction import Model
+    from morlight.analysis.model import Model
 
 __version__ = "0.1.0"
 
 
 def load(checkpoint: str) -> "Model":
-    """The model in a checkpoint: a path, `runs:/ID`, or `models:/NAME@ALIAS` (see `morlight.prediction.Model`).
+    """The model in a checkpoint: a path, `runs:/ID`, or `models:/NAME@ALIAS` (see `morlight.analysis.model.Model`).
 
     Raises:
         ValueError: one sentence, where there is no such checkpoint or it cannot be used.
     """
-    from morlight import prediction, store
+    from morlight.analysis import model as prediction
+    from morlight.tracking import store
 
     return prediction.load(store.resolve(checkpoint))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.fft import idst
 
-from morlight.data import trajectories
+from morlight.data import trajectory_file as trajectories
 
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 

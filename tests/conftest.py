@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data import trajectories
+from morlight.data import trajectory_file as trajectories
 from morlight.operators import SpectralOperator, build
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, start without Ctrl-C

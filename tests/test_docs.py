@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from morlight.data.datamodule import TrajectoryDataModule
-from morlight.training.module import OperatorModule
+from morlight.training.gradient_module import OperatorModule
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "paper_to_code.md").read_text()

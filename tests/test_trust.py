@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from morlight import cli, store
 from tests.test_cli import folder, refused  # noqa: F401 - a fixture
-from tests.test_prediction import DATA, SETTINGS
-from tests.test_tracking import fresh_database  # noqa: F401 - a fixture
+
+from morlight.cli import main as cli
+from morlight.tracking import store
+from tests.analysis.test_model import DATA, SETTINGS
+from tests.tracking.test_logger import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
 

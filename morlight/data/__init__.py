@@ -1,5 +1,5 @@
 """Fields on disk and in batches; `morlight.data.open("lj")` opens a set that comes with the package."""
 
-from morlight.data.sets import card, names, open
+from morlight.data.shipped import card, names, open
 
 __all__ = ["card", "names", "open"]

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data import source, trajectories
-from morlight.data.deposit import FINER
+from morlight.data import location as source
+from morlight.data import trajectory_file as trajectories
+from morlight.data.particles.kernels import FINER
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows
 from morlight.operators import build

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from morlight.data import labelled, trajectories
+from morlight.data import labelled
+from morlight.data import trajectory_file as trajectories
 
 NUMPY = (".npy", ".npz")
 

@@ -1,19 +1,19 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
-from morlight.operators.anchor import Anchored, Bounded
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
 from morlight.operators.grids import finer, on_grid
 from morlight.operators.growth import radius, symbol_growth
 from morlight.operators.implicit import implicit_step
+from morlight.operators.legendre import Legendre
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
-from morlight.operators.networks import DissipativeSymbol, Nonlinearity, Perceptrons, Symbol, selected
-from morlight.operators.polynomials import Legendre
-from morlight.operators.real import RealStep
-from morlight.operators.scaling import Parameters
+from morlight.operators.networks import Nonlinearity, Perceptrons, selected
+from morlight.operators.rollout import advance, check_steps, rollout, states, stepper
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
-from morlight.operators.stepping import advance, check_steps, rollout, states, stepper
+from morlight.operators.stability import Anchored, Bounded
+from morlight.operators.symbols import DissipativeSymbol, Symbol
+from morlight.operators.units import Parameters
 
 __all__ = [
     "Anchored",
@@ -33,7 +33,6 @@ __all__ = [
     "Operator",
     "Parameters",
     "Perceptrons",
-    "RealStep",
     "SecondOrder",
     "Sine",
     "SpectralOperator",

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Complex, Float, Float64, Inexact
 from torch import Tensor, nn
 
-from morlight.operators.filtering import Filter
+from morlight.operators.kernels.filter import Filter
 
 Points = int | Sequence[int]
 Length = float | int | Sequence[float | int]  # int too, since beartype takes float by its word

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from morlight.operators.anchor import Anchored, Bounded
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
 from morlight.operators.gauge import slopes
-from morlight.operators.networks import ACTIVATIONS, DissipativeSymbol, Nonlinearity, Perceptrons, Symbol
-from morlight.operators.polynomials import Legendre
-from morlight.operators.scaling import Parameters
+from morlight.operators.legendre import Legendre
+from morlight.operators.networks import ACTIVATIONS, Nonlinearity, Perceptrons
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
+from morlight.operators.stability import Anchored, Bounded
+from morlight.operators.symbols import DissipativeSymbol, Symbol
+from morlight.operators.units import Parameters
 
 BIASES = ("conservation", "isotropy", "reflection", "stability")
 SCHEMES = ("explicit", "implicit")

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
 from morlight.operators.biases import Odd
+from morlight.operators.kernels.table import tabulate
 from morlight.operators.networks import Perceptrons
-from morlight.operators.scaling import Parameters
-from morlight.operators.tabulation import tabulate
+from morlight.operators.units import Parameters
 
 Increment = Callable[[Tensor], Tensor]
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight import __version__
-from morlight.data import deposit
-from morlight.data.trajectories import Grid, Parts, Trajectories
+from morlight.data.particles import kernels as deposit
+from morlight.data.trajectory_file import Grid, Parts, Trajectories
 from morlight.simulate.stable import TURN, Steps
 
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
@@ -38,7 +38,7 @@ class Walkers:
         steps: time steps; every one becomes a frame, after the initial one.
         bins: cells of [0, 2π) along each axis.
         dt: Δt of a step.
-        deposit: histogram, fourier or linear (see `morlight.data.deposit`).
+        deposit: histogram, fourier or linear (see `morlight.data.particles.kernels`).
         alpha: α of the increments, E exp(ikX) = exp(−Δt|k|^α); 2 for Brownian motion.
         drift: mean velocity along each axis.
         anisotropy: β of the initial densities in the plane, 0 alike along both axes, 1 uniform along x.

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as drawing
 
-from morlight import plots
+from morlight.analysis import plots
 
 
 def figures(study: optuna.Study, folder: Path) -> list[Path]:

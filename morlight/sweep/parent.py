@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from morlight.family import SweepRun
 from morlight.sweep.plan import Plan
-from morlight.tracking import provenance
+from morlight.tracking.logger import provenance
+from morlight.tracking.sweep_run import SweepRun
 
 PATIENCE = 30.0  # s that a worker waits for the one that makes the run
 

@@ -16,13 +16,13 @@ import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from morlight.family import register
 from morlight.sweep import study as studies
 from morlight.sweep.figures import figures
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
+from morlight.tracking.sweep_run import register
 from morlight.training import fit
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is

@@ -17,15 +17,15 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import TrialState
 
-from morlight import prediction
-from morlight.store import StoreAway
+from morlight.analysis import model as prediction
 from morlight.sweep import study as studies
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.storage import RETRIES, QueueEmpty
+from morlight.tracking.store import StoreAway
 from morlight.training import fit
-from morlight.training.guard import Diverged
-from morlight.training.judge import JUDGED, Judge
+from morlight.training.callbacks.guard import Diverged
+from morlight.training.callbacks.pruning import JUDGED, Judge
 
 REFUSED = (ArgumentError, MisconfigurationException, ValueError)
 ALL_REFUSED = 3  # trials after which a sweep ends where no trial could be fitted

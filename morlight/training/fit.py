@@ -14,18 +14,20 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from morlight import prediction
+from morlight.analysis import model as prediction
 from morlight.data.datamodule import TrajectoryDataModule
-from morlight.family import register
-from morlight.leaderboard import JUDGED_BY
-from morlight.store import resolve
-from morlight.tracking import Tracker
-from morlight.training import checkpoints, curriculum, judge
+from morlight.tracking.leaderboard import JUDGED_BY
+from morlight.tracking.logger import Tracker
+from morlight.tracking.store import resolve
+from morlight.tracking.sweep_run import register
+from morlight.training import curriculum
 from morlight.training.allocation import keep_freed_memory
-from morlight.training.guard import DivergenceGuard
-from morlight.training.module import OperatorModule
-from morlight.training.progress import Bar
-from morlight.training.report import FinalReport
+from morlight.training.callbacks import checkpoints
+from morlight.training.callbacks import pruning as judge
+from morlight.training.callbacks.guard import DivergenceGuard
+from morlight.training.callbacks.progress import Bar
+from morlight.training.callbacks.report import FinalReport
+from morlight.training.gradient_module import OperatorModule
 
 FOLDER = Path("mlruns") / "fits"
 

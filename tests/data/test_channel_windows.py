@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data import trajectories
+from morlight.data import trajectory_file as trajectories
 from morlight.data.datamodule import TrajectoryDataModule
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from morlight import cli, prediction, store
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import Windows
+from morlight.tracking import store
 
 
 def counted(trajectories=5, frames=40):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from morlight.operators import Perceptrons, build, on_grid
-from tests.test_export import SYSTEMS, made, start
+from tests.analysis.export.test_program import SYSTEMS, made, start
 
 # fields of sines and cosines that feed each other are left out: a cosine is no finite sum of sines on any grid
 FINER = {"fourier": [40], "odd points": [32], "plane": [20, 16], "pipe": [15, 20], "polynomials": [40],

@@ -11,7 +11,7 @@ from morlight.operators import (
     Perceptrons,
     SpectralOperator,
 )
-from morlight.operators.tabulation import tabulate
+from morlight.operators.kernels.table import tabulate
 
 
 def test_realizations_side_by_side_are_the_single_networks():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from morlight.data.trajectories import Parts, describe, digest, read
+from morlight.data.trajectory_file import Parts, describe, digest, read
 from morlight.simulate.walkers import Walkers, brownian, fixed_point, levy, mixture, plane
 
 SMALL = Walkers(sets=3, walkers=500, steps=4, bins=16)

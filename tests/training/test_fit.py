@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from morlight import cli, inspection, prediction, store
-from morlight.data import trajectories
+from morlight.analysis import inspection
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
+from morlight.tracking import store
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 SHORT = """

@@ -6,7 +6,7 @@ import torch
 
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.operators import rollout
-from morlight.training.module import OperatorModule
+from morlight.training.gradient_module import OperatorModule
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from morlight import cli, evaluation, prediction, store
-from morlight.data import trajectories
+from morlight.analysis import model as prediction
+from morlight.analysis.evaluation import walkers as evaluation
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
+from morlight.tracking import store
 
 REGRESSION = """
 model:

@@ -1,0 +1,316 @@
+"""The closed form of what was learned, where one is justified: as text, LaTeX and SymPy, and as an operator that runs.
+
+A form is justified where it misses generator and nonlinearity by less than `MISFIT`, where every coefficient is more
+than three standard deviations from zero, and where its own roll-outs stay as near to those of the networks.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from morlight.analysis.equations.power_law import PowerLaw
+from morlight.analysis.equations.terms import Symbolic, polynomial, powers, written
+from morlight.analysis.model import Model
+from morlight.operators import build, generator
+
+MISFIT = 0.05  # relative deviation up to which a form is told
+SURE = 3.0  # standard deviations from zero
+STEPS = 100  # of the roll-outs that are compared
+STATES = 8
+SUMS: tuple[tuple[str, ...], ...] = (
+    ("drift",), ("laplacian",), ("fourth",), ("drift", "laplacian"), ("drift", "fourth"), ("laplacian", "fourth"),
+    ("drift", "laplacian", "fourth"),
+)  # fmt: skip
+Number = tuple[float, float]  # a value and its standard deviation
+
+
+@dataclass(frozen=True)
+class Form:
+    """∂ₜu = G P(u), each coefficient with its standard deviation.
+
+    Attributes:
+        field: its name.
+        steady: whether it is f = G P(u).
+        target: name of f.
+        power: c and α.
+        drift: V by axis.
+        laplacian: D.
+        fourth: K.
+        polynomial: coefficients of P by the power of u.
+    """
+
+    field: str
+    steady: bool
+    target: str
+    polynomial: Mapping[int, Number]
+    power: tuple[Number, Number] | None = None
+    drift: Sequence[Number] = ()
+    laplacian: Number | None = None
+    fourth: Number | None = None
+
+    def symbolic(self) -> Symbolic:
+        """The numbers alone."""
+        return Symbolic(
+            None if self.power is None else (self.power[0][0], self.power[1][0]),
+            [value for value, _ in self.drift],
+            self.laplacian[0] if self.laplacian else 0.0,
+            self.fourth[0] if self.fourth else 0.0,
+            {n: value for n, (value, _) in self.polynomial.items()},
+        )
+
+    @property
+    def exponent(self) -> Number:
+        """α of the leading power of |κ|; without error where it is a whole one."""
+        if self.power is not None:
+            return self.power[1]
+        return (4.0 if self.fourth else 2.0 if self.laplacian else 1.0), 0.0
+
+    @property
+    def coefficient(self) -> Number:
+        """That of the leading power."""
+        if self.power is not None:
+            return self.power[0]
+        return self.fourth or self.laplacian or self.drift[0]
+
+    def text(self) -> str:
+        """In a line of Unicode."""
+        left = self.target if self.steady else f"∂ₜ{self.field}"
+        inside = self._argument(UNICODE)
+        terms = [] if self.power is None else [
+            f"−{number(*self.power[0])} (−Δ)^{number(self.power[1][0] / 2, self.power[1][1] / 2)} {inside}"
+        ]  # fmt: skip
+        terms += [f"{_signed(self.laplacian)} Δ{inside}"] if self.laplacian else []
+        terms += [f"{_signed((-self.fourth[0], self.fourth[1]))} Δ²{inside}"] if self.fourth else []
+        if len(self.drift) == 1:
+            terms.append(f"{_signed((-self.drift[0][0], self.drift[0][1]))} ∂ₓ{inside}")
+        elif self.drift:
+            terms.append(f"−({', '.join(number(*v) for v in self.drift)})·∇{inside}")
+        return f"{left} = {_joined(terms)}"
+
+    def latex(self) -> str:
+        """For a paper."""
+        left = rf"\mathrm{{{_safe(self.target if self.steady else self.field)}}}"
+        left = left if self.steady else rf"\partial_t {left}"
+        inside = self._argument(LATEX)
+        terms = []
+        if self.power is not None:
+            half = number(self.power[1][0] / 2, self.power[1][1] / 2).replace("−", "-")
+            terms.append(rf"-{number(*self.power[0])}\,(-\Delta)^{{{half}}} {inside}")
+        terms += [rf"{_signed(self.laplacian)}\,\Delta {inside}"] if self.laplacian else []
+        terms += [rf"{_signed((-self.fourth[0], self.fourth[1]))}\,\Delta^2 {inside}"] if self.fourth else []
+        if len(self.drift) == 1:
+            terms.append(rf"{_signed((-self.drift[0][0], self.drift[0][1]))}\,\partial_x {inside}")
+        elif self.drift:
+            terms.append(rf"-({', '.join(number(*v) for v in self.drift)})\cdot\nabla {inside}")
+        return f"{left} = {_joined(terms)}".replace("−", "-")
+
+    def sympy(self) -> dict[str, Any]:
+        """G as an expression of kx, ky, … and P as one of u."""
+        import sympy
+
+        form = self.symbolic()
+        u = sympy.Symbol("u", real=True)
+        k = sympy.symbols("kx ky kz", real=True)[: max(1, len(form.drift))]
+        modulus = sympy.Symbol("k", nonnegative=True)  # |κ|
+        symbol = sympy.Integer(0)
+        for velocity, component in zip(form.drift, k, strict=False):
+            symbol -= sympy.I * velocity * component
+        if form.power is not None:
+            symbol -= form.power[0] * modulus ** form.power[1]
+        symbol -= form.laplacian * modulus**2 + form.fourth * modulus**4
+        return {"symbol": symbol, "nonlinearity": sum(a * u**n for n, a in form.polynomial.items())}
+
+    def _argument(self, writing: Mapping[str, str]) -> str:
+        name = self.field if writing is UNICODE else rf"\mathrm{{{_safe(self.field)}}}"
+        if dict(self.polynomial) == {1: (1.0, 0.0)}:
+            return name
+        terms = [
+            f"{'+' if n == 1 or value > 0 else ''}{'' if (value, sd) == (1.0, 0.0) else number(value, sd) + ' '}{name}"
+            f"{'' if n == 1 else writing[str(n)]}"
+            for n, (value, sd) in self.polynomial.items()
+        ]
+        return f"({_joined(terms)})"
+
+
+UNICODE = {"2": "²", "3": "³"}
+LATEX = {"2": "^2", "3": "^3"}
+
+
+def number(value: float, sd: float) -> str:
+    """A value with the standard deviation of its last digits, 0.750(5)."""
+    if not sd > 0:
+        return f"{value:.6g}".replace("-", "−")
+    digits = max(0, 1 - math.floor(math.log10(sd)) - (sd / 10 ** math.floor(math.log10(sd)) >= 2))
+    last = round(sd * 10**digits)
+    return f"{value:.{digits}f}({last})".replace("-", "−")
+
+
+def _signed(value: Number) -> str:
+    return ("" if value[0] < 0 else "+") + number(*value)
+
+
+def _joined(terms: Sequence[str]) -> str:
+    """A sum, with spaces around its signs."""
+    first, *others = [term.lstrip("+") for term in terms[:1]] + list(terms[1:])
+    spaced = [f" − {term[1:]}" if term[0] in "−-" else f" + {term.lstrip('+')}" for term in others]
+    return "".join([first, *spaced])
+
+
+def _safe(name: str) -> str:
+    return name.replace("_", r"\_")
+
+
+def spread(values: Float[Tensor, " R"]) -> float:
+    """Standard deviation over the realisations, 0 of a single one."""
+    return float(values.std()) if len(values) > 1 else 0.0
+
+
+def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
+    """The form of a fractional diffusion, with the drift where it is not zero."""
+    c, alpha = found.coefficient, found.exponent
+    sd = math.hypot(spread(c), float(c.mean()) * found.coefficient_error)
+    velocity = found.drift.mean(0)
+    errors = [math.hypot(spread(v), float(e)) for v, e in zip(found.drift.T, found.drift_error, strict=True)]
+    moves = turns and any(abs(float(v)) > SURE * e for v, e in zip(velocity, errors, strict=True))
+    return Form(
+        model.data["fields"][0],
+        False,
+        "",
+        {1: (1.0, 0.0)},
+        power=((float(c.mean()), sd), (float(alpha.mean()), math.hypot(spread(alpha), found.exponent_error))),
+        drift=list(zip(velocity.tolist(), errors, strict=True)) if moves else (),
+    )
+
+
+def of_powers(
+    model: Model,
+    kappa: Float[Tensor, "D K"],
+    symbol: Inexact[Tensor, "R K"],
+    errors: Float[Tensor, " K"],
+    u: Float[Tensor, " P"],
+    h: Float[Tensor, "R P"],
+) -> Form | None:
+    """The shortest sum of whole powers of ∇ and of u that is justified; None where none is.
+
+    Args:
+        symbol: g, of the increment or of the operator without time.
+        errors: relative standard errors of the generator, infinite for modes to leave out.
+        h: at the values u.
+    """
+    inside = _polynomial(model, u, h)
+    if inside is None:
+        return None
+    polynomial_, factor = inside
+    g = symbol * factor[:, None] + 0j
+    continuum = g if model.steady else generator(g, model.dt)
+    if not bool(continuum[:, errors.isfinite()].abs().isfinite().all()):
+        return None
+    for words in SUMS:
+        if "drift" in words and (len(kappa) != len(model.data["points"]) or "WALL" in model.data["boundaries"]):
+            continue
+        found = powers(kappa, continuum, errors, words)
+        if found is None or float(found.misfit.median()) > MISFIT:
+            continue
+        columns = [*(found.drift.T if "drift" in words else [])]
+        columns += [getattr(found, word) for word in words if word != "drift"]
+        # without time there is no noise that weights could tell of
+        noise = [0.0] * len(columns) if model.steady else found.error.tolist()
+        numbers = [(float(v.mean()), math.hypot(spread(v), e)) for v, e in zip(columns, noise, strict=True)]
+        axes = len(kappa) if "drift" in words else 0
+        sure = [abs(value) > SURE * sd for value, sd in numbers]
+        if not (all(sure[axes:]) and (not axes or any(sure[:axes]))):
+            continue
+        rest: dict[str, Any] = dict(zip([word for word in words if word != "drift"], numbers[axes:], strict=True))
+        target = model.data["targets"][0] if model.steady else ""
+        return Form(model.data["fields"][0], model.steady, target, polynomial_, drift=numbers[:axes], **rest)
+    return None
+
+
+def _polynomial(
+    model: Model, u: Float[Tensor, " P"], h: Float[Tensor, "R P"]
+) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
+    """P with one coefficient 1, of u or without time of its highest power, and the factor that g has for it."""
+    tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
+    for exponents in tried:
+        found, misfit = polynomial(u, h, exponents)
+        unit = len(exponents) - 1 if model.steady else 0
+        factor = found[:, unit]
+        scaled = found / factor[:, None]
+        numbers = {n: (float(a.mean()), spread(a)) for n, a in zip(exponents, scaled.T, strict=True)}
+        numbers[exponents[unit]] = (1.0, 0.0)
+        if float(misfit.median()) <= MISFIT and all(abs(value) > SURE * sd for value, sd in numbers.values()):
+            return numbers, factor
+    return None
+
+
+def twin(model: Model, form: Form) -> Model:
+    """The form as a model of one realisation, which predicts, evaluates and exports like any other."""
+    data = model.data
+    wall = model.settings.get("bases", {}).get(form.field, "cosine")
+    basis = build.basis(data["points"], data["length"], data["boundaries"], wall)
+    operator = written(form.symbolic(), basis, None if model.steady else model.dt)
+    return dataclasses.replace(
+        model, operator=operator, settings={**model.settings, "realizations": 1}, losses=None, growth=None
+    )
+
+
+def departure(model: Model, other: Model) -> float:
+    """How far the roll-outs of the twin are from those of the networks, as a share of the change; median of R.
+
+    From smooth random states between the smallest and largest training value, over `STEPS` steps.
+    """
+    u = _smooth(model)
+    if model.steady:
+        networks, twins = model.apply(u), other.apply(u)
+    else:
+        networks, twins = (m.predict(u, STEPS, every=STEPS, finite=False)[:, :, -1] - u for m in (model, other))
+    axes = tuple(range(1, networks.ndim))
+    share = np.sqrt(((networks - twins) ** 2).mean(axes) / (networks**2).mean(axes))
+    return float(np.median(np.where(np.isfinite(share), share, np.inf)))
+
+
+def _smooth(model: Model) -> np.ndarray:
+    """Sums of the identified waves with amplitudes 1/|κ| and random phases."""
+    data = model.data
+    space = build.basis(data["points"], data["length"], data["boundaries"]).double()
+    modulus = space.wavenumbers.square().sum(0).sqrt()
+    low, high = model.band(0) or (0.0, math.inf)
+    inside = (modulus > 0) & (modulus >= 0.999 * low) & (modulus <= 1.001 * high)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(STATES, 1, *data["points"], generator=generator, dtype=torch.float64)
+    u = space.inverse(torch.where(inside, space.forward(noise) / modulus.clamp_min(1e-300), 0))
+    least, most = data["low"][0], data["high"][0]
+    size = u.flatten(1).abs().amax(1).view(-1, *[1] * (u.ndim - 1))
+    found: np.ndarray = ((least + most) / 2 + (most - least) / 2 * u / size).numpy()
+    return found
+
+
+def told(form: Form, departed: float) -> dict[str, Any]:
+    """In the layout of `morlight inspect --json`."""
+    found: dict[str, Any] = {"equation": form.text()}
+    found |= dict(zip(("coefficient", "coefficient_sd"), form.coefficient, strict=True))
+    found |= dict(zip(("exponent", "exponent_sd"), form.exponent, strict=True))
+    if form.drift:
+        found |= {"drift": [v for v, _ in form.drift], "drift_sd": [sd for _, sd in form.drift]}
+    found["polynomial"] = {str(n): list(value) for n, value in form.polynomial.items()}
+    return found | {
+        "latex": form.latex(),
+        "sympy": {key: str(value) for key, value in form.sympy().items()},
+        "departure": departed,
+    }
+
+
+def compared(networks: Mapping[str, Any], twins: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Median error of the networks and error of the twin, of two results of `evaluate`, and their ratio."""
+    found = {}
+    for name, error in networks["errors"].items():
+        one, other = error["median"], twins["errors"][name]["median"]
+        found[name] = {"networks": one, "twin": other, "ratio": other / one if one else math.inf}
+    return found

@@ -1,0 +1,156 @@
+"""One step of a checkpoint as a program that runs without morlight: ONNX, `torch.export`, or a folder for MLflow."""
+
+import io
+import json
+import logging
+import math
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morlight import __version__
+from morlight.analysis.export.real_arithmetic import RealStep
+from morlight.analysis.model import Model
+from morlight.data import trajectory_file as trajectories
+
+LARGEST = 1024  # points along an axis: its matrices have as many columns as rows
+ENDINGS = (".onnx", ".pt2")
+
+
+class Step(nn.Module):
+    """`RealStep` with the axes that the exported program shows: without R where there is one realisation."""
+
+    def __init__(self, step: RealStep, single: bool) -> None:
+        super().__init__()
+        self.step, self.single = step, single
+
+    def forward(self, u: Tensor, gamma: Tensor | None = None) -> Tensor:
+        found: Tensor = self.step(u[None] if self.single else u, gamma)
+        return found[0] if self.single else found
+
+
+def export(model: Model, path: str | Path, *, precision: int = 64, realizations: Sequence[int] | None = None) -> None:
+    """Write the program of one step, in the format that the ending names.
+
+    Its input `u` is (B, C, *X), or (R, B, C, *X) of several realisations, any B, and its output the same after one
+    step Δt, or L u of an operator without time; operators with parameters have a second input `gamma` (B, P).
+
+    Args:
+        model: the operator, on the grid that the program is to have.
+        path: .onnx or .pt2 (torch.export).
+        precision: 64 or 32.
+        realizations: which; all where None.
+
+    Raises:
+        ValueError: where the program cannot be written; nothing is written then.
+    """
+    path = _checked(model, Path(path), precision)
+    chosen = list(range(model.realizations)) if realizations is None else list(realizations)
+    program = _step(model, chosen, torch.float64 if precision == 64 else torch.float32)
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        _write(program, _example(model, len(chosen), precision), temporary, about(model, chosen))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
+    """What a host program needs to know, as words."""
+    data = model.data
+    return {
+        "fields": json.dumps(data["fields"]),
+        "parameters": json.dumps(data.get("parameters", [])),
+        "points": json.dumps(data["points"]),
+        "length": json.dumps(data["length"]),
+        "boundaries": json.dumps(data["boundaries"]),
+        "dt": "" if model.steady else repr(model.dt),
+        "output": "L u" if model.steady else "u + L u",
+        "realizations": json.dumps(list(chosen)),
+        "checkpoint": str(model.path),
+        "checkpoint_digest": trajectories.digest(model.path),
+        "generator": f"morlight export {__version__}",
+    }
+
+
+def _checked(model: Model, path: Path, precision: int) -> Path:
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{path}: {path.suffix or 'no ending'} is no program, expected {' or '.join(ENDINGS)}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, expected the name of a file to write")
+    if model.settings.get("scheme", "explicit") != "explicit":
+        raise ValueError(f"{model.path}: steps are implicit, which solves an equation; expected explicit steps")
+    if max(model.data["points"]) > LARGEST:
+        raise ValueError(
+            f"{model.path}: the grid has {model.data['points']} points, expected at most {LARGEST} along an axis, where"
+            " transforms are matrices; --points takes another grid"
+        )
+    if path.suffix.lower() == ".onnx":
+        if model.settings["activation"] == "gelu" and precision == 64:
+            raise ValueError(
+                f"{model.path}: the activation is gelu, which ONNX Runtime knows in single precision; expected"
+                " --precision 32, or .pt2"
+            )
+        try:
+            import onnx  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError as error:
+            raise ValueError(
+                f"{path}: the package {error.name} is missing, `pip install 'morlight[export]'`"
+            ) from error
+    return path
+
+
+def _step(model: Model, chosen: Sequence[int], dtype: torch.dtype) -> Step:
+    operator = model.only(chosen).operator
+    names = model.data.get("parameters", [])
+    activation = model.settings["activation"]
+    step = RealStep(operator, steady=model.steady, activation=activation, gamma=bool(names))
+    return Step(step, len(chosen) == 1).to(dtype).eval()
+
+
+def _example(model: Model, realizations: int, precision: int) -> dict[str, Tensor]:
+    """Two states of the size of the training data; two, so that no one takes the batch for a constant."""
+    data, dtype = model.data, torch.float64 if precision == 64 else torch.float32
+    shape = (2, len(data["fields"]), *data["points"])
+    wave = torch.linspace(0, 2 * math.pi, math.prod(shape), dtype=dtype).sin().view(shape)
+    middle = torch.tensor(data["scale"], dtype=dtype).view(-1, *[1] * len(data["points"]))
+    u = middle * (1 + 0.1 * wave)
+    found = {"u": u if realizations == 1 else u.expand(realizations, *shape).contiguous()}
+    if names := data.get("parameters", []):
+        found["gamma"] = torch.tensor(data["gamma_scale"], dtype=dtype).expand(2, len(names)).contiguous()
+    return found
+
+
+def _write(program: Step, example: dict[str, Tensor], path: Path, told: dict[str, str]) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    shapes = {name: {0 if name == "gamma" or program.single else 1: batch} for name in example}
+    shapes = shapes if "gamma" in example else {**shapes, "gamma": None}  # type: ignore[dict-item]
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    silent = io.StringIO()
+    with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(silent), redirect_stderr(silent):
+        warnings.simplefilter("ignore")  # of the exporter to its developers
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            arguments = (example["u"], example.get("gamma"))
+            exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
+            if path.suffix == ".pt2":
+                torch.export.save(exported, path, extra_files={"morlight.json": json.dumps(told)})
+                return
+            onnx_program: Any = torch.onnx.export(
+                exported, dynamo=True, input_names=list(example), output_names=["next"]
+            )
+            onnx_program.model.metadata_props.update(told)
+            onnx_program.save(str(path), external_data=False)
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,126 @@
+"""The pyfunc flavour of MLflow: a folder with the checkpoint in it and no pickle, that `mlflow models serve` serves.
+
+Inputs are the fields by their names, each (B, *X), and the parameters γ, each (B,), gamma_NAME where a field has the
+same name; outputs the fields, each
+(B, R, T, *X), without R for `best`, and for `mean` without R and with NAME_sd beside each. Parameters of a request
+are `steps`, `every` and `realizations`, as of `morlight predict`.
+"""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from morlight import __version__
+from morlight.analysis import model as prediction
+from morlight.analysis.model import Model, Spread
+from morlight.analysis.prediction import SUFFIX
+from morlight.data.labelled import parameter_labels
+
+FOLDER = "model"  # of a run's files
+
+
+class Served:
+    """What `mlflow.pyfunc.load_model` wraps."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def predict(self, model_input: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """Roll-outs of the fields of a request; L u of an operator without time."""
+        asked = {"steps": 1, "every": 1, "realizations": "all", **(params or {})}
+        names, parameters = self.model.data["fields"], self.model.data.get("parameters", [])
+        labels = parameter_labels(names, parameters)
+        missing = [name for name in (*names, *labels) if name not in model_input]
+        if missing:
+            raise ValueError(f"input '{missing[0]}' is missing, expected {', '.join((*names, *labels))}")
+        D = len(self.model.data["points"])
+        u = np.stack([np.asarray(model_input[name], np.float64) for name in names], 1)
+        each = (np.asarray(model_input[label], np.float64).reshape(-1) for label in labels)
+        gamma = dict(zip(parameters, each, strict=True)) or None
+        points = list(u.shape[2:])
+        model = self.model if points == self.model.data["points"] else self.model.on(points)
+        if self.model.steady:
+            told = None if gamma is None else np.stack(list(gamma.values()), 1)
+            return {name: model.apply(u, told)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data["targets"])}
+        word = str(asked["realizations"])
+        chosen = int(word) if word.isdigit() else word
+        found = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
+        if isinstance(found, Spread):
+            parts = {"": found.mean, SUFFIX: found.sd}
+        else:
+            parts = {"": found.swapaxes(0, 1) if found.ndim == D + 4 else found}
+        return {f"{name}{end}": v.take(c, -1 - D) for end, v in parts.items() for c, name in enumerate(names)}
+
+
+def _load_pyfunc(path: str) -> Served:
+    """For MLflow: the model in a checkpoint, opened without executing what is in it."""
+    file = Path(path)
+    return Served(prediction.load(next(iter(sorted(file.glob("*.ckpt"))), file) if file.is_dir() else file))
+
+
+def save(checkpoint: str | Path, folder: str | Path) -> None:
+    """Write the folder, with signature, example and the versions that it needs.
+
+    Raises:
+        ValueError: where the checkpoint is none, or the folder cannot be made.
+    """
+    checkpoint, folder = Path(checkpoint), Path(folder)
+    model = prediction.load(checkpoint)
+    if folder.exists():
+        raise ValueError(f"{folder}: is there already, expected the name of a folder to make")
+    if not folder.parent.is_dir():
+        raise ValueError(f"{folder}: the folder {folder.parent} does not exist")
+    import mlflow.pyfunc
+
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of MLflow to its developers
+        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+        draft = Path(scratch) / folder.name
+        mlflow.pyfunc.save_model(
+            draft,
+            loader_module=__name__,
+            data_path=str(checkpoint),
+            signature=_signature(model),
+            input_example=_example(model) if model.steady else (_example(model), {"steps": 1}),
+            pip_requirements=[f"morlight=={__version__}"],
+        )
+        shutil.move(draft, folder)
+
+
+def _example(model: Model) -> dict[str, np.ndarray]:
+    """The median of every field everywhere, and parameters in the middle of the training data."""
+    data, points = model.data, model.data["points"]
+    found = {
+        name: np.full((1, *points), values[len(values) // 2])
+        for name, values in zip(data["fields"], data["values"], strict=True)
+    }
+    lows, highs = (data.get(key) or data.get("gamma_scale", []) for key in ("gamma_low", "gamma_high"))
+    middle = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
+    labels = parameter_labels(data["fields"], data.get("parameters", []))
+    return found | {label: np.array([value]) for label, value in zip(labels, middle, strict=True)}
+
+
+def _signature(model: Model) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+    double, data, D = np.dtype(np.float64), model.data, len(model.data["points"])
+    inputs = [TensorSpec(double, (-1,) * (D + 1), name) for name in data["fields"]]
+    inputs += [TensorSpec(double, (-1,), n) for n in parameter_labels(data["fields"], data.get("parameters", []))]
+    if model.steady:
+        return ModelSignature(Schema(inputs), Schema([TensorSpec(double, (-1,) * (D + 2), n) for n in data["targets"]]))
+    outputs = [TensorSpec(double, (-1,) * (D + 3), name) for name in data["fields"]]
+    asked = [
+        ParamSpec("steps", DataType.long, 1),
+        ParamSpec("every", DataType.long, 1),
+        ParamSpec("realizations", DataType.string, "all"),
+    ]
+    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(asked))

@@ -1,0 +1,243 @@
+"""The linear model û(t + Δt) = λ(κ) û for each mode by itself: baseline of every operator, and a place to start.
+
+λ is the regression of one frame on another, mode by mode and field by field, û_{j+m} ≈ λ^m û_j (for Fourier modes the
+circulant DMD). Nothing is assumed of λ over κ, and nothing that is not linear can be told; an operator that does not
+beat it on held-out data has not earned its networks.
+
+With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ,
+both linear in z, γ as the networks see it: a driven fluid does not come to rest.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from morlight.operators.bases import Basis, Derivative
+from morlight.operators.losses import linear_fit
+from morlight.operators.networks import Perceptrons
+from morlight.operators.spectral import Operator, SpectralOperator, System
+from morlight.operators.units import Parameters
+
+STEPS = 2000  # of Adam that take networks to the linear model
+
+
+@dataclass(frozen=True)
+class Factors:
+    """λ of the fields that share a basis.
+
+    Attributes:
+        basis: Π, in double precision.
+        places: of the fields among all.
+        factor: λ(κ) (C, *K).
+    """
+
+    basis: Basis
+    places: list[int]
+    factor: Inexact[Tensor, "C *K"]
+
+    def advance(
+        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Float[Tensor, "B C *X"]:
+        """Π⁻¹ λ^steps Π u of these fields, the same for all γ."""
+        return self.basis.inverse(self.factor**steps * self.basis.forward(u))
+
+
+@dataclass(frozen=True)
+class Affine:
+    """λ and b of the fields that share a basis, linear in z.
+
+    Attributes:
+        basis: Π, in double precision.
+        places: of the fields among all.
+        gamma: how γ becomes z, and the units of the fields.
+        coefficients: of λ and of b, for 1 and each z.
+    """
+
+    basis: Basis
+    places: list[int]
+    gamma: Parameters
+    coefficients: Inexact[Tensor, "2 Q C *K"]
+
+    @property
+    def factor(self) -> Inexact[Tensor, "C *K"]:
+        """λ at a typical γ."""
+        return self.coefficients[0, 0]
+
+    def advance(
+        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+    ) -> Float[Tensor, "B C *X"]:
+        """These fields after some steps, none of which makes a mode grow."""
+        gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
+        unit = _unit(self.gamma, gamma, self.places, u)
+        z = _with_one(self.gamma, gamma).to(self.coefficients.dtype)
+        factor, offset = torch.einsum("bq,aqc...->abc...", z, self.coefficients)
+        factor = factor / factor.abs().clamp_min(1)
+        c = self.basis.forward(u / unit)
+        for _ in range(steps):
+            c = factor * c + offset
+        return self.basis.inverse(c) * unit
+
+
+def _with_one(parameters: Parameters, gamma: Float[Tensor, "B P"]) -> Float[Tensor, "B Q"]:
+    return torch.cat([gamma.new_ones(len(gamma), 1), parameters.seen(gamma)], 1)
+
+
+def _unit(parameters: Parameters, gamma: Tensor, places: Sequence[int], like: Tensor) -> Tensor:
+    follows = parameters.sizes(gamma)
+    inner = [1] * (like.ndim - 2)
+    return like.new_ones(1) if follows is None else follows[:, places].view(len(gamma), -1, *inner)
+
+
+def _affine(
+    basis: Basis, places: list[int], parameters: Parameters, frames: Float[Tensor, "2 n C *X"], gamma: Tensor
+) -> Affine:
+    """Least squares over one step, for each mode of each field by itself."""
+    parameters = copy.deepcopy(parameters).double()
+    unit = _unit(parameters, gamma, places, frames[0])
+    c, later = (basis.forward(u[:, places] / unit) for u in frames)
+    shape = c.shape[1:]
+    z = _with_one(parameters, gamma).to(c.dtype)
+    # (modes, windows, unknowns): z û and z
+    known = torch.cat([c.flatten(1).T[..., None] * z, z.expand(shape.numel(), -1, -1)], 2)
+    found = torch.linalg.lstsq(known, later.flatten(1).T[..., None], driver="gelsd").solution[..., 0]
+    return Affine(basis, places, parameters, found.T.reshape(2, z.shape[1], *shape))
+
+
+def spaces(operator: Operator) -> list[tuple[SpectralOperator, list[int]]]:
+    """The parts of an operator that act within a basis, and the places of the fields that each of them changes.
+
+    None for second order in time, where a mode of u needs ∂ₜu and is no factor.
+    """
+    if isinstance(operator, System):
+        pairs = zip(operator.operators, operator.targets, strict=True)
+        return [(part, places) for part, places in pairs if not isinstance(part.basis, Derivative)]
+    return [(operator, list(range(len(operator.unit))))] if isinstance(operator, SpectralOperator) else []
+
+
+def regress(
+    operator: Operator,
+    frames: Float[Tensor, "3 n C *X"],
+    horizon: int,
+    gamma: Float[Tensor, "n P"] | None = None,
+) -> list[Factors | Affine]:
+    """λ of all fields, in the bases of an operator.
+
+    Args:
+        operator: whose bases are used, not its networks.
+        frames: u_j, u_{j+1} and u_{j+m} of some windows.
+        horizon: m; with parameters one step is all that is looked at.
+        gamma: parameters of these windows.
+    """
+    found: list[Factors | Affine] = []
+    for part, places in spaces(operator):
+        basis = copy.deepcopy(part.basis).double()
+        if gamma is not None and (gamma.shape[1] or isinstance(operator, System)):
+            found.append(_affine(basis, places, part.gamma, frames[:2].double(), gamma.double()))
+            continue
+        c, one, many = (basis.forward(u[:, places].double()) for u in frames)
+        found.append(Factors(basis, places, root(linear_fit(c, many), linear_fit(c, one), horizon)))
+    return found
+
+
+def root(power: Inexact[Tensor, "*K"], near: Inexact[Tensor, "*K"], m: int) -> Inexact[Tensor, "*K"]:
+    """The m-th root of λ^m nearest to what one step tells of λ; 0 where a real λ has none."""
+    size = power.abs() ** (1 / m)
+    if power.is_complex():
+        turns = torch.round((m * near.angle() - power.angle()) / math.tau)
+        return torch.polar(size, (power.angle() + math.tau * turns) / m)
+    if m % 2:
+        return power.sign() * size
+    return torch.where(power < 0, 0.0, torch.where(near < 0, -1.0, 1.0) * size)  # nothing but noise has λ² < 0
+
+
+def plain(factors: Sequence[Factors | Affine]) -> list[dict[str, Any]]:
+    """λ as plain values for a checkpoint."""
+    found = []
+    for part in factors:
+        told = part.coefficients if isinstance(part, Affine) else part.factor
+        factor = told.flatten().to(torch.complex128)
+        found.append(
+            {
+                "fields": part.places,
+                "affine": isinstance(part, Affine),
+                "real": factor.real.tolist(),
+                "imag": factor.imag.tolist(),
+            }
+        )
+    return found
+
+
+def from_plain(operator: Operator, values: Sequence[dict[str, Any]]) -> list[Factors | Affine]:
+    """λ from what `plain` gave, in the bases of its operator; nothing of nothing."""
+    found: list[Factors | Affine] = []
+    for (part, places), told in zip(spaces(operator) if values else [], values, strict=True):
+        factor = torch.complex(*(torch.tensor(told[key], dtype=torch.float64) for key in ("real", "imag")))
+        factor = factor.real if part.basis.real else factor
+        modes = part.basis.wavenumbers.shape[1:]
+        if told.get("affine"):
+            found.append(Affine(part.basis, places, part.gamma, factor.view(2, -1, len(places), *modes)))
+        else:
+            found.append(Factors(part.basis, places, factor.view(len(places), *modes)))
+    return found
+
+
+def advance(
+    factors: Sequence[Factors | Affine],
+    u: Float[Tensor, "B C *X"],
+    steps: int,
+    gamma: Float[Tensor, "B P"] | None = None,
+) -> Float[Tensor, "B C *X"]:
+    """The linear model after some steps; fields that it does not know stay as they are."""
+    later = u.clone()
+    for part in factors:
+        later[:, part.places] = part.advance(u[:, part.places], steps, gamma)
+    return later
+
+
+def start(
+    operator: Operator, factors: Sequence[Factors | Affine], states: Float[Tensor, "n C *X"], *, seed: int = 0
+) -> Iterator[int]:
+    """Take the networks, in place, to the linear model: h(u) = u for the field itself, g = λ − 1, shared by K terms.
+
+    Both are fitted by Adam, g with each mode weighted by its energy and 1 / (1 − |λ|²), what the data know of it.
+    Operators with parameters γ start alike for all of them. Gives the steps one after the other, `STEPS` for each part.
+
+    Args:
+        operator: fresh from `build.operator`.
+        factors: λ of its fields.
+        states: some training data, at whose values h is told.
+        seed: of the order of the values.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for (part, places), known in zip(spaces(operator), factors, strict=True):
+        networks = [module for module in part.modules() if isinstance(module, Perceptrons)]
+        dtype = networks[0].weights[0].dtype
+        terms = networks[0].copies // len(places)
+        target = ((known.factor - 1) / terms).repeat_interleave(terms, 0)
+        energy = known.basis.forward(states[:, places].double()).abs().square().mean(0)
+        weight = energy / (1 - known.factor.abs().square()).clamp_min(1e-3)
+        weight = (weight / weight.sum()).repeat_interleave(terms, 0)
+        seen = states.transpose(0, 1).flatten(1)
+        seen = seen[:, torch.randperm(seen.shape[1], generator=generator)[:1000]]
+        u = seen[None, None].reshape(1, 1, len(seen), -1, *[1] * (len(part.basis.points) - 1)).to(dtype)
+        scale = part.gamma.scale
+        gamma = scale[None] if len(scale) else None
+        unit = part.scale[places].repeat_interleave(terms).view(-1, *[1] * len(part.basis.points))
+        optimizer = torch.optim.Adam(part.parameters(), 3e-2)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, 1e-4)
+        for step in range(STEPS):
+            optimizer.zero_grad()
+            g = part.symbol(gamma)[:, 0]
+            h = part.nonlinearity(u, gamma)
+            off = ((g - target).abs().square() * weight).sum() / (target.abs().square() * weight).sum()
+            bent = ((h - u[:, :, places].repeat_interleave(terms, 2)) / unit).square().flatten(1).mean(1).sum()
+            (off + bent).backward()
+            optimizer.step()
+            schedule.step()
+            yield step

@@ -1,0 +1,177 @@
+"""Predictions as trajectory files: one trajectory a realisation and initial state, their origin in its attributes."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from morlight import __version__
+from morlight.analysis import films, plots
+from morlight.analysis.model import Choice, Model, Spread
+from morlight.data import initial
+from morlight.data import trajectory_file as trajectories
+from morlight.operators import check_steps
+
+ENDINGS = (".h5", ".hdf5")
+SUFFIX = "_sd"  # of the spread of a field over the realisations
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where roll-outs begin: one frame of some trajectories of a file (see `morlight.data.initial`).
+
+    Attributes:
+        path: trajectory file, `.npy`, `.npz` or `.nc`.
+        trajectory: which of its trajectories or states; all where None.
+        frame: which frame of each.
+        points: of the grid, where the file cannot tell its domain; those of the model where left out.
+        gamma: parameters γ in place of those of the file.
+    """
+
+    path: str
+    trajectory: Sequence[int] | None = (0,)
+    frame: int = 0
+    points: Sequence[int] | None = None
+    gamma: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def read(self, model: Model) -> tuple[Model, initial.Initial]:
+        """The model on the grid of the initial states, and these with all parameters γ.
+
+        Raises:
+            ValueError: naming the file and what does not fit.
+        """
+        data = model.data
+        points = data["points"] if self.points is None else list(self.points)
+        model = model if points == data["points"] else model.on(points)
+        names = data.get("parameters", [])
+        unknown = set(self.gamma) - set(names)
+        if unknown:
+            raise ValueError(
+                f"--gamma names {', '.join(sorted(unknown))}, expected parameters of {model.path}:"
+                f" {', '.join(names) or 'it has none'}"
+            )
+        wanted = initial.Wanted(data["fields"], names, data["length"], data["boundaries"], points)
+        found = initial.read(self.path, wanted, self.trajectory, self.frame)
+        given = {name: np.full(len(found.rows), value) for name, value in self.gamma.items()}
+        missing = [name for name in names if name not in {**found.gamma, **given}]
+        if missing:
+            raise ValueError(
+                f"{self.path}: scalar {missing[0]} is missing, {model.path} depends on it; expected it there, or"
+                f" --gamma {missing[0]}=VALUE"
+            )
+        factor = data.get("coarsen", 1)
+        finer = tuple(factor * N for N in points)  # cells of the file, as in training
+        if factor > 1 and found.states.shape[2:] == finer:
+            found = found._replace(states=trajectories.coarse(found.states, factor, len(points)))
+        held = list(found.states.shape[2:])
+        if self.points is not None and held != points:
+            raise ValueError(f"{self.path}: has {held} points, --points says {points}")
+        model = model if held == points else model.on(held)
+        return model, found._replace(gamma={name: {**found.gamma, **given}[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forecast writes: the trajectory file, and where they are asked for a figure and a film."""
+
+    file: str | Path
+    plot: str | Path | None = None
+    film: str | Path | None = None
+
+
+def write(
+    model: Model, start: Start, steps: int, outputs: Outputs, *, every: int = 1, realizations: Choice = "all"
+) -> None:
+    """Roll out and write the file, the figure and the film.
+
+    Args:
+        model: the operator.
+        start: the initial states.
+        steps: number of steps Δt, at least 1.
+        outputs: where to.
+        every: steps between two frames of the file.
+        realizations: all, best, mean, or numbers (see `Model.predict`).
+
+    Raises:
+        ValueError: where something given does not fit; nothing is written then.
+        FloatingPointError: where the roll-out is not finite.
+    """
+    check_steps(steps, every)
+    _check_name(outputs.file, start.path)
+    numbers = model.chosen(realizations)
+    if outputs.plot is not None:
+        plots.check(outputs.plot)
+    if outputs.film is not None:
+        films.check(outputs.film)
+    model, begin = start.read(model)
+    frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
+    names = list(model.data["fields"])
+    if isinstance(frames, Spread):
+        frames, numbers = np.concatenate([frames.mean, frames.sd], -1 - len(model.data["points"]))[None], []
+        names += [name + SUFFIX for name in names]
+    elif frames.ndim == begin.states.ndim + 1:
+        frames = frames[None]
+    _file(model, start, begin, frames, names, numbers, every, outputs.file)
+    shown = slice(0, len(model.data["fields"]))  # the spread has no figure of its own
+    times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
+    for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
+        if path is not None:
+            draw(frames[:, 0][:, :, shown], times, path, fields=model.data["fields"], grid=_grid(model))
+
+
+def _check_name(output: str | Path, source: str | Path) -> None:
+    if Path(output).suffix not in ENDINGS:
+        raise ValueError(f"{output}: expected a name ending in {' or '.join(ENDINGS)}, for a trajectory file (HDF5)")
+    if Path(output).resolve() == Path(source).resolve():
+        raise ValueError(f"{output}: is the file of the initial states as well, expected another name")
+
+
+def _file(  # noqa: PLR0913 - the parts of write
+    model: Model,
+    start: Start,
+    begin: initial.Initial,
+    frames: np.ndarray,
+    names: Sequence[str],
+    numbers: Sequence[int],
+    every: int,
+    path: str | Path,
+) -> None:
+    R, B = frames.shape[:2]
+    flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
+    parameters = {"initial": np.tile(np.asarray(begin.rows, np.float64), R)}
+    if len(numbers) == R:
+        parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)
+    parameters |= {name: np.tile(values, R) for name, values in begin.gamma.items()}
+    trajectories.write(
+        path,
+        name=f"prediction of {model.data['name']}",
+        fields={name: flat[:, :, c] for c, name in enumerate(names)},
+        grid=_grid(model),
+        times=np.arange(frames.shape[2]) * every * model.dt,
+        parameters=parameters,
+        provenance=_provenance(model, start, begin, frames.shape[2], every) | {"realizations": numbers or "mean"},
+    )
+
+
+def _provenance(model: Model, start: Start, begin: initial.Initial, count: int, every: int) -> dict[str, Any]:
+    rows = ", ".join(str(row) for row in begin.rows)
+    return {
+        "generator": "morlight predict",
+        "version": __version__,
+        "checkpoint": str(model.path),
+        "checkpoint_digest": trajectories.digest(model.path),
+        "run": model.run or "",
+        "training_data": f"{model.data['name']} {model.data['digest']}",
+        "initial": f"{start.path}, trajectory {rows}, frame {start.frame}",
+        "initial_digest": trajectories.digest(start.path),
+        "steps": (count - 1) * every,
+        "dt": model.dt,
+        "trained_points": model.trained_points,
+    }
+
+
+def _grid(model: Model) -> trajectories.Grid:
+    return trajectories.Grid(*(tuple(model.data[key]) for key in ("points", "length", "boundaries")))

@@ -1,0 +1,124 @@
+"""`morlight simulate`: walkers, random fields, channels by LAMMPS."""
+
+import argparse
+import itertools
+from typing import Any
+
+from morlight.cli.parsing import BadInput, Parser, number
+
+
+def add(commands: Any) -> None:
+    """`morlight simulate`, a subcommand for each system."""
+    simulate = commands.add_parser("simulate", help="make a trajectory file").add_subparsers(
+        dest="system", required=True, metavar="SYSTEM", parser_class=Parser
+    )
+    for system, walkers, bins, text in (
+        ("brownian", 51_200, 256, "Brownian walkers on a periodic line (Sec. 5.2.1)"),
+        ("levy", 819_200, 64, "flights with α-stable steps in a periodic plane (Sec. 5.2.3)"),
+    ):
+        _walkers(simulate, system, walkers, bins, text)
+    _channels(simulate, "lj", "a Lennard-Jones fluid driven along a channel, by LAMMPS (Sec. 6)")
+    _channels(simulate, "colloid", "large and small particles driven along a channel, by LAMMPS (Sec. 6)")
+    for system, points, text in (
+        ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
+        ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
+    ):
+        fields = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        fields.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+        fields.add_argument("--seed", type=int, default=0, help="of the phases of the coefficients")
+        fields.add_argument("--samples", type=number, default=13_800, help="fields, each with its target")
+        fields.add_argument("--points", type=number, default=points, help="cells of [0, 2π) along each axis")
+        fields.add_argument("--band", type=number, default=10, help="largest wavenumber")
+        fields.set_defaults(run=_run_fields)
+
+
+def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> None:
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    these = simulate.add_parser(system, help=text, formatter_class=defaults)
+    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    these.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
+    these.add_argument("--sets", type=number, default=100, help="trajectories, each with an initial density of its own")
+    these.add_argument("--walkers", type=number, default=walkers, help="walkers a set")
+    these.add_argument("--steps", type=number, default=1000, help="time steps, one frame each")
+    these.add_argument("--dt", type=float, default=1e-3, help="time step; a wave k decays by exp(-dt |k|^alpha) in it")
+    these.add_argument("--bins", type=number, default=bins, help="cells of the density on [0, 2π) along each axis")
+    these.add_argument(
+        "--deposit", choices=("histogram", "fourier", "linear"), default="histogram",
+        help="plain bins as in the paper, fine bins cut off in Fourier space, or linear clouds",
+    )  # fmt: skip
+    these.add_argument("--device", default="cpu", help="cpu or cuda")
+    these.set_defaults(run=_run_walkers, alpha=2.0, dimensions=1, drift=None, anisotropy=0.0, shared_component=False)
+    if system == "levy":
+        these.add_argument("--alpha", type=float, default=1.5, help="α in (0, 2]; 2 is Brownian motion")
+        these.add_argument("--dimensions", type=int, choices=(1, 2), default=2, help="on a line, or in the plane")
+        these.add_argument("--drift", type=float, nargs="+", metavar="V", help="mean velocity along each axis")
+        these.add_argument(
+            "--anisotropy", type=float, default=0.0,
+            help="β of the initial densities in the plane: 0 alike along x and y, 1 uniform along x",
+        )  # fmt: skip
+        these.add_argument(
+            "--shared-component", action="store_true", help="draw x and y from the same component of the mixture"
+        )
+
+
+def _run_walkers(options: argparse.Namespace) -> None:
+    from morlight.simulate import walkers
+
+    drift = options.drift or [0.0] * options.dimensions
+    if len(drift) != options.dimensions:
+        raise BadInput(f"--drift has {len(drift)} velocities, expected {options.dimensions}, one for each axis")
+    words = ["sets", "walkers", "steps", "bins", "dt", "deposit", "alpha", "anisotropy", "shared_component"]
+    setting = walkers.Walkers(drift=tuple(drift), **{word: getattr(options, word) for word in words})
+    simulate = {"brownian": walkers.brownian, "levy": walkers.levy}[options.system]
+    simulate(options.output, setting, seed=options.seed, device=options.device)
+
+
+def _run_fields(options: argparse.Namespace) -> None:
+    from morlight.simulate.random_fields import Fields, burgers, laplacian
+
+    draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
+    draw(options.output, Fields(options.samples, options.points, options.band), seed=options.seed)
+
+
+def _channels(simulate: Any, system: str, text: str) -> None:
+    these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    if system == "lj":
+        these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
+    else:
+        these.add_argument("--concentration", type=float, nargs="+", default=[0.15], help="c, share of large ones")
+        these.add_argument("--radius", type=float, nargs="+", default=[2.5], help="d of the large ones")
+    these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
+    these.add_argument("--seeds", type=number, default=1, help="runs of each system, an ensemble")
+    these.add_argument("--seed", type=number, default=1, help="of the first of them")
+    for name, meaning in (
+        ("atoms", "of the fluid, roughly"),
+        *([("width", "of the channel")] if system == "lj" else [("cells", "of the lattice across the channel")]),
+        ("temperature", "of the thermostat"),
+        ("force", "on every atom, along the channel"),
+        ("every", "steps from frame to frame"),
+        ("average", "steps that a frame is the average of"),
+    ):
+        these.add_argument(f"--{name}", type=float, help=f"{meaning}; that of the deck where left out")
+    these.add_argument("--frames", type=number, default=40, help="frames after the first")
+    these.add_argument("--bins", type=number, default=80, help="across the channel")
+    these.add_argument("--jobs", type=number, default=1, help="runs at once")
+    these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
+    these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")
+    these.add_argument("--runs", metavar="FOLDER", help="where the runs are kept; beside the file where left out")
+    these.set_defaults(run=_run_channels)
+
+
+def _run_channels(options: argparse.Namespace) -> None:
+    from morlight.simulate import lammps as channels
+
+    system = {"lj": channels.LJ, "colloid": channels.COLLOID}[options.system]
+    given = [getattr(options, name) for name in system.parameters]
+    gammas = list(channels.grid(system)) if options.grid else list(itertools.product(*given))
+    names = ("atoms", "width", "cells", "temperature", "force", "every", "average")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    whole = {name: int(value) for name, value in settings.items() if name in ("atoms", "cells", "every", "average")}
+    sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
+    seeds = range(options.seed, options.seed + options.seeds)
+    ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)
+    channels.simulate(options.output, ensemble, options.runs)

@@ -1,0 +1,144 @@
+"""Runs that belong together: a sweep and its trials, and the model that one of them becomes."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from morlight.tracking.store import connect, experiment_id, hasty, short, told_as
+
+if TYPE_CHECKING:
+    import mlflow
+
+PATIENCE = 60.0  # s that a sweep waits for a store that is away before it goes on without an entry
+BEST = "best"
+
+
+class SweepRun:
+    """The run of a sweep, and what it says about the runs of its trials.
+
+    Args:
+        experiment: of all of them.
+        name: of the sweep.
+    """
+
+    def __init__(self, experiment: str, name: str) -> None:
+        self.experiment, self.name, self.run_id = experiment, name, ""
+
+    @property
+    def client(self) -> "mlflow.MlflowClient":
+        """MLflow's, anew each time: a sweep outlives servers."""
+        return connect()
+
+    def create(self, params: Mapping[str, str], texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        """A new run; its identity."""
+        client = self.client
+        where = experiment_id(client, self.experiment, create=True)
+        run = client.create_run(where, run_name=self.name, tags={"sweep": self.name, "kind": "sweep", **tags})
+        for key, value in params.items():
+            client.log_param(run.info.run_id, key, value)
+        for path, text in texts.items():
+            client.log_text(run.info.run_id, text, path)
+        return run.info.run_id
+
+    def open(self, run_id: str) -> None:
+        """Go on with a run."""
+        self.run_id = run_id
+        self._try(lambda client: client.update_run(run_id, status="RUNNING"))
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Last values of a run."""
+        return dict(self.client.get_run(run_id).data.metrics)
+
+    def tell(self, run_id: str, slot: int, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Values of a finished trial, in its run and, as a curve over the trials, in that of the sweep."""
+
+        def say(client: "mlflow.MlflowClient") -> None:
+            for name, value in values.items():
+                client.log_metric(run_id, name, value)
+                client.log_metric(self.run_id, name, value, step=slot)
+            for key, text in tags.items():
+                client.set_tag(run_id, key, text)
+
+        self._try(say)
+
+    def mark(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Tags of a trial that came to nothing; its run has failed."""
+
+        def say(client: "mlflow.MlflowClient") -> None:
+            for key, value in tags.items():
+                client.set_tag(run_id, key, value[:5000])
+            client.set_terminated(run_id, "FAILED")
+
+        self._try(say)
+
+    def end(self, numbers: Mapping[str, float], tags: Mapping[str, str], status: str) -> None:
+        """Numbers and tags of the whole sweep."""
+
+        def say(client: "mlflow.MlflowClient") -> None:
+            for name, value in numbers.items():
+                client.log_metric(self.run_id, name, value)
+            for key, text in tags.items():
+                client.set_tag(self.run_id, key, text)
+            if status == "RUNNING":
+                client.update_run(self.run_id, status=status)
+            else:
+                client.set_terminated(self.run_id, status)
+
+        self._try(say)
+
+    def keep(self, folder: Path) -> None:
+        """Files of a folder, as figures of the sweep."""
+        self._try(lambda client: client.log_artifacts(self.run_id, str(folder), "figures"))
+
+    def _try(self, action: Callable[["mlflow.MlflowClient"], object]) -> None:
+        """Do it, while the store is away again and again; go on without it after a while."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with hasty(retries=1, timeout=30):
+                    action(self.client)
+                return
+            except Exception as error:  # each kind of storage has errors of its own
+                if time.monotonic() > deadline:
+                    print(f"morlight: the run of sweep {self.name} lacks an entry ({short(error)})", file=sys.stderr)
+                    return
+                time.sleep(1.0)
+
+
+def register(name: str, run_id: str, metric: float | None = None) -> tuple[str, bool]:
+    """Make the checkpoints of a run a version of a registered model; the better of all has the alias `best`.
+
+    Args:
+        name: of the model, made if missing.
+        run_id: of the run.
+        metric: to judge by, smaller is better; without it the newest version is the best.
+
+    Returns:
+        The version, and whether it is the best.
+
+    Raises:
+        ValueError: the registry does not take it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(create=False)
+    with told_as(f"model '{name}' cannot be registered in {client.tracking_uri}"):
+        try:
+            client.create_registered_model(name)
+        except MlflowException:  # is there, or refused: the next call tells
+            client.get_registered_model(name)
+        known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
+        tags = {} if metric is None else {"metric": repr(metric)}
+        made = (
+            known[0] if known else client.create_model_version(name, f"runs:/{run_id}/checkpoints", run_id, tags=tags)
+        )
+        try:
+            held = client.get_model_version_by_alias(name, BEST).tags.get("metric")
+        except MlflowException:
+            held = None
+        better = metric is None or held is None or metric <= float(held)
+        if better:
+            client.set_registered_model_alias(name, BEST, made.version)
+    return str(made.version), better

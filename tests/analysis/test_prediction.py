@@ -1,0 +1,142 @@
+"""`morlight predict`: what goes in, what comes out, and what is refused."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from PIL import Image
+from tests.test_cli import folder, refused  # noqa: F401 - a fixture
+
+from morlight.analysis import films
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
+from tests.analysis.test_model import save, wave
+
+
+def predict(words):
+    cli.main(["predict", "model.ckpt", *shlex.split(words)])
+
+
+@pytest.fixture
+def here(folder):  # noqa: F811
+    losses = {"name": "val_loss", "per_realization": [2.0, 1.0]}
+    save(folder / "model.ckpt", morlight={"layout": 2, "losses": losses, "run": "abc"})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["u.npy", "u.npz", "u.nc"])
+def test_a_state_is_the_same_whatever_file_it_comes_in(here, name):
+    x = (np.arange(16) + 0.5) * 2 * np.pi / 16
+    if name == "u.npy":
+        np.save(name, wave())
+    elif name == "u.npz":
+        np.savez(name, density=wave())
+    else:
+        xarray.Dataset({"density": ("x", wave())}, {"x": x}).to_netcdf(name)
+    predict(f"--initial {name} --steps 10 -o out.h5")
+    expected = prediction.load("model.ckpt").predict(wave(), 10)
+    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_batches_realizations_and_their_mean_are_told_apart_in_the_file(here):
+    np.save("u.npy", np.stack([wave(1), 2 * wave(1)]))
+    predict("--initial u.npy --trajectory 1 0 --steps 4 -o all.h5")
+    told = trajectories.describe("all.h5")
+    assert told.parameters["realization"].tolist() == [0, 0, 1, 1]
+    assert told.parameters["initial"].tolist() == [1, 0, 1, 0]
+    everything = trajectories.read("all.h5").reshape(2, 2, 5, 16)
+    predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations best -o best.h5")
+    assert trajectories.describe("best.h5").parameters["realization"].tolist() == [1, 1]
+    assert trajectories.read("best.h5")[:, :, 0] == pytest.approx(everything[1], abs=1e-6)
+    predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations mean -o mean.h5")
+    mean = trajectories.read("mean.h5", ["density", "density_sd"])
+    assert mean[:, :, 0] == pytest.approx(everything.mean(0), abs=1e-6)
+    assert mean[:, :, 1] == pytest.approx(everything.std(0, ddof=1), abs=1e-6)
+
+
+def test_the_file_says_where_it_comes_from(here):
+    predict("--initial heat.h5 --frame 2 --steps 4 --every 2 -o out.h5")
+    told = trajectories.describe("out.h5").attributes
+    assert told["generator"] == "morlight predict"
+    assert told["checkpoint_digest"] == trajectories.digest("model.ckpt")
+    assert told["initial_digest"] == trajectories.digest("heat.h5")
+    assert (told["run"], told["steps"], told["initial"]) == ("abc", 4, "heat.h5, trajectory 0, frame 2")
+
+
+def test_another_grid_is_used_and_told(here, capsys):
+    np.save("fine.npy", 1 + 0.1 * np.sin((np.arange(32) + 0.5) * np.pi / 16))
+    assert "--points" in refused("predict model.ckpt --initial fine.npy --steps 1 -o out.h5", capsys)
+    predict("--initial fine.npy --points 32 --steps 1 -o out.h5")
+    assert trajectories.describe("out.h5").grid.points == (32,)
+    told = capsys.readouterr().err
+    assert told.startswith("morlight: warning: model.ckpt: on [32] points, trained on [16]")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_films_have_the_frames_that_were_kept(here, ending):
+    predict(f"--initial heat.h5 --steps 12 --every 3 -o out.h5 --animate out.{ending}")
+    if ending == "gif":
+        with Image.open("out.gif") as film:
+            assert film.n_frames == 5
+    else:
+        import imageio_ffmpeg
+
+        assert imageio_ffmpeg.count_frames_and_secs("out.mp4")[0] == 5
+    assert not list(here.glob(".out*"))
+
+
+def test_without_ffmpeg_mp4_is_refused_in_a_sentence(here, monkeypatch, capsys):
+    monkeypatch.setattr(films, "ffmpeg", lambda: None)
+    words = "predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --animate out.mp4"
+    assert "there is no ffmpeg" in refused(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--initial heat.h5 --trajectory one", "--trajectory is 'one'"),
+        ("--initial heat.h5 --realizations worst", "--realizations is 'worst'"),
+        ("--initial heat.h5 --realizations 7", "expected all, best, mean, or numbers from 0 to 1"),
+        ("--initial heat.h5 --gamma rho=1", "--gamma names rho, expected parameters of model.ckpt: it has none"),
+        ("--initial heat.h5 --gamma rho", "expected NAME=VALUE"),
+        ("--initial heat.h5 --points 0", "points are [0]"),
+        ("--initial heat.h5 --points 8", "has [16] points, --points says [8]"),
+        ("--initial heat.h5 --animate out.png", "is no film"),
+        ("--initial heat.h5 --animate nowhere/out.gif", "nowhere"),
+    ],
+)
+def test_bad_words_leave_nothing_behind(here, capsys, words, sentence):
+    before = sorted(here.iterdir())
+    assert sentence in refused(f"predict model.ckpt {words} --steps 1 -o out.h5", capsys)
+    assert sorted(here.iterdir()) == before
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "using.md").read_text()
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [line for line in SHELL if line.startswith("morlight ") and "--equation" not in line]  # a random operator
+
+
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=pytest.mark.slow if "export" in line else []) for line in COMMANDS]
+)
+@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
+def test_the_commands_of_the_page_on_using_a_model_run(here, line):
+    words = shlex.split(line.replace("CHECKPOINT", "model.ckpt").replace("FILE", "heat.h5"), comments=True)
+    cli.main(words[1:])
+    outputs = [words[place + 1] for place, word in enumerate(words) if word in ("-o", "--plot", "--animate")]
+    assert all((here / name).stat().st_size for name in outputs)
+
+
+@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
+def test_the_example_in_python_of_the_page_on_using_a_model_runs(here):
+    example = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0].replace("runs:/ID", "model.ckpt")
+    u0 = np.ones(16)
+    names = {"u0": u0, "dataset": xarray.Dataset({"density": ("x", u0)})}
+    exec(example.replace("400", "20"), names)
+    assert names["later"].sizes["time"] == 3
+    assert names["fine"].data["points"] == [80]

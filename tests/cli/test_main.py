@@ -1,0 +1,147 @@
+"""The command line as a person uses it: help, bad input, and every command of the README."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from morlight.analysis import model as prediction
+from morlight.cli import main as cli
+from morlight.data import trajectory_file as trajectories
+from morlight.tracking import store
+from tests.analysis.evaluation.test_walkers import heat
+from tests.analysis.test_model import save
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a checkpoint and a trajectory file that fit together."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    save(tmp_path / "model.ckpt")
+    heat(tmp_path)
+    return tmp_path
+
+
+def refused(words, capsys):
+    """The sentence on standard error of a command that must end with status 2."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(shlex.split(words))
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith("morlight: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from morlight import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'pytorch_lightning', 'mlflow', 'h5py', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(command in done.stdout for command in ("simulate", "fit", "predict", "evaluate", "ui"))
+
+
+@pytest.mark.parametrize("words", ["fit --help", "simulate brownian --help", "predict --help", "evaluate --help"])
+def test_every_command_has_help(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(shlex.split(words))
+    assert ended.value.code in (0, None)
+    assert "usage" in capsys.readouterr().out.lower()
+
+
+def test_simulated_file_is_what_was_asked_for(folder):
+    cli.main(shlex.split("simulate brownian --sets 2 --walkers 500 --steps 5 --bins 16 --seed 4 -o walkers.h5"))
+    with h5py.File("walkers.h5") as file:
+        assert file["t0_fields/density"].shape == (2, 6, 16)
+        assert np.asarray(file["t0_fields/density"]).mean(-1) == pytest.approx(1)
+        assert file.attrs["seed"] == 4
+
+
+def test_prediction_becomes_a_trajectory_a_realization_with_a_figure(folder):
+    cli.main(
+        shlex.split("predict model.ckpt --initial heat.h5 --frame 3 --steps 20 --every 5 -o out.h5 --plot out.png")
+    )
+    described = trajectories.describe("out.h5")
+    assert (described.trajectories, len(described.times), described.dt) == (2, 5, pytest.approx(0.05))
+    start = trajectories.read("heat.h5", times=slice(3, 4))[0, 0, 0]
+    expected = prediction.load("model.ckpt").predict(start, 20, every=5)
+    # written in single precision
+    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_prints_one_json_object_or_a_table(folder, capsys):
+    cli.main(shlex.split("evaluate model.ckpt --data heat.h5 --json"))
+    result = json.loads(capsys.readouterr().out)
+    keys = "checkpoint data realizations dt errors mass_drift noise_ceiling baselines"
+    assert set(result) == set(keys.split())
+    assert set(result["errors"]["rollout_end"]) == {"per_realization", "median", "min"}
+    cli.main(shlex.split("evaluate model.ckpt --data heat.h5"))
+    assert "rollout_end" in capsys.readouterr().out
+
+
+BAD = [
+    ("evaluate model.ckpt --data absent.h5", "absent.h5: no such file"),
+    ("evaluate model.ckpt --data model.ckpt", "model.ckpt: not an HDF5 file"),
+    ("evaluate absent.ckpt --data heat.h5", "absent.ckpt"),
+    ("evaluate heat.h5 --data heat.h5", "heat.h5: not a readable checkpoint"),
+    ("evaluate runs:/0123 --data heat.h5", "no tracking database"),
+    ("predict model.ckpt --initial heat.h5 --steps -3 -o out.h5", "steps is -3"),
+    ("predict model.ckpt --initial heat.h5 --steps 10 --every 3 -o out.h5", "every is 3"),
+    ("predict model.ckpt --initial heat.h5 --steps ten -o out.h5", "--steps"),
+    ("predict model.ckpt --initial heat.h5 --trajectory 7 --steps 1 -o out.h5", "trajectory 7 is not there"),
+    ("predict model.ckpt --initial heat.h5 --frame 1000 --steps 1 -o out.h5", "frame 1000 is not there"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o nowhere/out.h5", "nowhere"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "no image format"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.npy", "out.npy: expected a name ending in .h5 or .hdf5"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "is the file of the initial states as well"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot nowhere/out.png", "nowhere"),
+    ("simulate brownian --steps -1 -o out.h5", "steps is -1"),
+    ("simulate brownian --walkers 0 -o out.h5", "walkers is 0"),
+    ("simulate brownian --device tpu9 -o out.h5", "tpu9"),
+    ("simulate brownian --sets 1 --walkers 10 --steps 1 -o nowhere/out.h5", "nowhere"),
+    ("simulate comets -o out.h5", "comets"),
+    ("foretell", "foretell"),
+    ("ui --port 99999", "99999"),
+]
+
+
+@pytest.mark.parametrize(("words", "named"), BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing_behind(folder, capsys, words, named):
+    before = sorted(folder.iterdir())
+    assert named in refused(words, capsys)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
+    """The commands of the README's tour, on fewer walkers, and its example in Python."""
+    text = (ROOT / "README.md").read_text()
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    commands = [shlex.split(line, comments=True) for line in shell.splitlines() if line.startswith("morlight ")]
+    assert {words[1] for words in commands} >= {"simulate", "fit", "predict", "evaluate", "ui"}
+    (folder / "configs").symlink_to(ROOT / "configs")
+    for words in commands:
+        if words[1] == "simulate":
+            words += ["--sets", "10", "--walkers", "2000", "--steps", "60", "--bins", "32"]
+        if words[1] == "fit":
+            words += ["--trainer.enable_progress_bar", "false"]
+        words = [f"runs:/{store.runs('morlight')[0]['run_id']}" if word == "runs:/ID" else word for word in words]
+        if words[1] != "ui":  # started and asked in test_tracking.py
+            cli.main(words[1:])
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example.replace("steps=1000", "steps=60").replace("every=100", "every=20"), {})
+    assert capsys.readouterr().out

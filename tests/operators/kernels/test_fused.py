@@ -1,0 +1,164 @@
+"""One pass over the points against layer by layer; a C++ compiler is there wherever the tests run."""
+
+import copy
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from morlight.operators.kernels import fused
+from morlight.operators.kernels.table import Interpolate
+from morlight.operators.networks import Perceptrons
+
+EPSILON = {torch.float64: 1e-14, torch.float32: 1e-5}  # sums of some thousand terms in another order
+
+
+def network(inputs=2, outputs=1, *, realizations=3, copies=2, dtype=torch.float64, **sizes):
+    made = Perceptrons(inputs, outputs, seeds=tuple(range(realizations)), copies=copies, **sizes).to(dtype)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.uniform_(-1, 1, generator=generator)
+    return made
+
+
+def points(*shape, dtype=torch.float64):
+    return (3 * torch.randn(*shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)).to(dtype)
+
+
+def close(one, other, dtype):
+    return (one - other).abs().max() <= EPSILON[dtype] * other.abs().max()
+
+
+def test_the_source_compiles_and_is_what_networks_use():
+    net, x = network(), points(1, 2, 5)
+    assert fused.serves(x, *net.parameters())
+    for one in (net, copy.deepcopy(net)):
+        assert one(x).grad_fn.name().startswith("Layers")
+
+
+@pytest.mark.parametrize("dtype", EPSILON)
+@pytest.mark.parametrize("count", [1, 63, 64, 777, 4096])
+@pytest.mark.parametrize(("width", "depth"), [(4, 4), (1, 2), (7, 3), (5, 1), (8, 8)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_networks_and_their_gradients_are_those_layer_by_layer(dtype, count, width, depth, shared):
+    net = network(3, 2, width=width, depth=depth, dtype=dtype)
+    x = points(1 if shared else 3, 3, count, dtype=dtype).requires_grad_()
+    parameters = [*net.weights, *net.offsets]
+    y, due = net(x), net.plain(x, parameters)
+    assert close(y, due, dtype)
+    of_y = torch.randn(y.shape, generator=torch.Generator().manual_seed(3)).to(dtype)
+    for one, other in zip(*(torch.autograd.grad(value, [x, *parameters], of_y) for value in (y, due)), strict=True):
+        assert one.shape == other.shape
+        assert close(one, other, dtype)
+
+
+def test_derivatives_are_those_of_differences_twice():
+    net, x = network(width=3, depth=3), points(1, 2, 4).requires_grad_()
+    names = [name for name, _ in net.named_parameters()]
+
+    def value(x, *parameters):
+        return torch.func.functional_call(net, dict(zip(names, parameters, strict=True)), (x,))
+
+    inputs = (x, *[parameter.detach().requires_grad_() for parameter in net.parameters()])
+    assert value(*inputs).grad_fn.name().startswith("Layers")
+    assert gradcheck(value, inputs)
+    assert gradgradcheck(value, inputs)
+
+
+def test_exponentials_are_exact_wherever_they_are_taken():
+    """elu alone: one weight of 1 on each side, no offsets."""
+    net = network(1, 1, realizations=1, copies=1, width=1, depth=2)
+    with torch.no_grad():
+        for weight, offset in zip(net.weights, net.offsets, strict=True):
+            weight.fill_(1.0)
+            offset.zero_()
+    small = [-(10.0**power) for power in range(-300, 4)]
+    x = torch.tensor([*small, 0.0, 1e-300, 3.0, 1e300, -708.5, -1e300, float("inf"), -float("inf"), float("nan")])
+    x = torch.cat([x, torch.linspace(-40, 0, 2001)]).double().view(1, 1, -1)
+    found, due = net(x).flatten(), torch.where(x > 0, x, torch.expm1(x)).flatten()
+    assert torch.equal(found.isnan(), due.isnan())
+    assert torch.allclose(found[~due.isnan()], due[~due.isnan()], rtol=4e-16, atol=0)  # two units in the last place
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_and_the_chunks_they_make_change_nothing_but_rounding(threads):
+    net, x = network(realizations=2), points(2, 2, 5000)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        y = net(x)
+        found = torch.autograd.grad(y.sum(), list(net.parameters()))
+    finally:
+        torch.set_num_threads(before)
+    due = torch.autograd.grad(net.plain(x, [*net.weights, *net.offsets]).sum(), list(net.parameters()))
+    for one, other in zip(found, due, strict=True):
+        assert close(one, other, torch.float64)
+
+
+def test_points_may_lie_in_memory_in_any_order():
+    net = network()
+    for x in (points(1, 2, 9).expand(3, -1, -1), points(3, 9, 2).transpose(1, 2), points(3, 4, 9)[:, 1:3]):
+        assert close(net(x), net(x.contiguous()), torch.float64)
+
+
+@pytest.mark.parametrize("dtype", EPSILON)
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("count", [1, 500, 6000])
+def test_interpolation_is_that_of_torch(dtype, shared, count):
+    x = points(1 if shared else 4, count, dtype=dtype).requires_grad_()  # some beyond both ends
+    table = points(4, 33, dtype=dtype).requires_grad_()
+    y, due = (form.apply(x, table, -2.0, 4 / 32) for form in (fused.Interpolate, Interpolate))
+    assert close(y, due, dtype)
+    of_y = torch.randn(y.shape, generator=torch.Generator().manual_seed(3)).to(dtype)
+    both = [torch.autograd.grad(value, [x, table], of_y) for value in (y, due)]
+    for one, other in zip(*both, strict=True):
+        assert close(one, other, dtype)
+
+
+def test_transforms_of_functions_see_single_operations():
+    net, x = network(), points(3, 2, 5)
+    value, change = torch.func.jvp(net, (x,), (torch.ones_like(x),))
+    step = 1e-6
+    assert torch.allclose(change, (net(x + step) - net(x - step)) / (2 * step), atol=1e-8)
+    assert close(net(x), value, torch.float64)
+
+
+PROGRAM = """
+import torch
+from morlight.operators import fused
+from morlight.operators.networks import Perceptrons
+y = Perceptrons(1, 1)(torch.linspace(-1, 1, 100).view(1, 1, -1))
+print(fused.library() is not None, y.sum().item())
+"""
+
+
+def ran(tmp_path, **environment):
+    told = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_without_a_compiler_that_works_networks_are_evaluated_by_torch(tmp_path):
+    off, none, broken, whole = (
+        ran(tmp_path, **words).communicate()
+        for words in ({"MORLIGHT_FUSED": "0"}, {"PATH": str(tmp_path), "CXX": ""}, {"CXX": "false"}, {})
+    )
+    assert [one[0].split()[0] for one in (off, none, broken, whole)] == ["False", "False", "False", "True"]
+    for one, other in itertools.pairwise(float(told[0].split()[1]) for told in (off, none, broken, whole)):
+        assert one == pytest.approx(other, rel=1e-5)
+    assert "fused.cpp is not compiled" in broken[1]
+    assert not (off[1] + none[1] + whole[1])
+
+
+def test_processes_that_compile_at_once_find_one_whole_library(tmp_path):
+    running = [ran(tmp_path) for _ in range(3)]
+    told = [one.communicate() for one in running]
+    assert {out for out, _ in told} == {told[0][0]}
+    assert told[0][0].startswith("True")
+    assert [path.suffix for path in (tmp_path / "morlight").iterdir()] == [".so"]
