@@ -17,7 +17,7 @@ def add(commands: Any, top: argparse.ArgumentParser, tasks: Iterable[str]) -> No
 def _run_completion(shell: str, whole: argparse.ArgumentParser, tasks: Iterable[str]) -> None:
     import shtab
 
-    from morlight.training.fit import keys
+    from morlight.training.settings import keys
 
     (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
     words = keys()  # of the configuration: the parser of these commands is Lightning's

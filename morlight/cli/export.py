@@ -52,9 +52,9 @@ def _run_export(options: argparse.Namespace) -> None:
 
 
 def _equation(model: Any) -> Any:
-    from morlight.analysis import inspection
+    from morlight.analysis.equations.choice import twin
 
-    found = inspection.twin(model)
+    found = twin(model)
     if found is None:
         raise BadInput(f"{model.path}: no closed form is justified, which --equation would export")
     return found

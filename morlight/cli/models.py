@@ -59,7 +59,8 @@ def _predict(commands: Any) -> None:
 
 def _run_predict(options: argparse.Namespace) -> None:
     from morlight.analysis import prediction as forecast
-    from morlight.analysis.model import Extrapolation, load
+    from morlight.analysis.extrapolation import Extrapolation
+    from morlight.analysis.model import load
     from morlight.tracking.store import resolve
 
     start = forecast.Start(
@@ -92,16 +93,17 @@ def _evaluate(commands: Any) -> None:
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
-    from morlight.analysis.evaluation.walkers import evaluate
+    from morlight.analysis.evaluation.evaluate import evaluate
     from morlight.analysis.model import load
-    from morlight.data import trajectory_file as trajectories
+    from morlight.data.ensembles import where
+    from morlight.data.trajectory_file import TrajectoryFile
     from morlight.tracking.store import resolve
 
     rows = None
     if options.only:
-        chosen = trajectories.where(trajectories.describe(options.data), pairs("--only", options.only, float), "--only")
+        chosen = where(TrajectoryFile.open(options.data), pairs("--only", options.only, float), "--only")
         rows = chosen.nonzero()[0].tolist()
-    result = evaluate(load(resolve(options.checkpoint)), options.data, rows)
+    result = evaluate(load(resolve(options.checkpoint)), options.data, rows).to_json()
     if options.json:
         print(json.dumps(plain(result), allow_nan=False))
         return
@@ -133,25 +135,26 @@ def _inspect(commands: Any) -> None:
 
 
 def _run_inspect(options: argparse.Namespace) -> None:
-    from morlight.analysis import inspection, plots
+    from morlight.analysis import plots
     from morlight.analysis.equations import forms
-    from morlight.analysis.evaluation.walkers import evaluate
+    from morlight.analysis.equations.choice import twin
+    from morlight.analysis.evaluation.evaluate import evaluate
+    from morlight.analysis.inspection import inspect, readings
+    from morlight.analysis.inspection_text import summary
     from morlight.analysis.model import load
     from morlight.tracking.store import resolve
 
     if options.plot:
         plots.check(options.plot)
     model = load(resolve(options.checkpoint))
-    found = inspection.inspect(model)
-    other = inspection.twin(model) if options.data else None
+    inspection = inspect(model)
     if options.data:
-        networks = evaluate(model, options.data)
+        networks, other = evaluate(model, options.data), twin(model)
         if other is not None:
-            (field,) = found["fields"].values()
-            field["closed_form"]["twin"] = forms.compared(networks, evaluate(other, options.data))
+            inspection = inspection.with_twin(forms.compared(networks, evaluate(other, options.data)))
     if options.plot:
-        plots.learned(inspection.readings(model), options.plot)
-    print(json.dumps(plain(found), allow_nan=False) if options.json else inspection.summary(found))
+        plots.learned(readings(model), options.plot)
+    print(json.dumps(plain(inspection.to_json()), allow_nan=False) if options.json else summary(inspection))
 
 
 def _check(commands: Any) -> None:

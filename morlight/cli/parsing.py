@@ -71,6 +71,6 @@ def plain(value: Any) -> Any:
     """Infinite and undefined numbers as null: JSON knows neither."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

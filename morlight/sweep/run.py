@@ -13,8 +13,6 @@ from typing import Any
 
 import optuna
 import torch
-from jsonargparse import ArgumentError
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from morlight.sweep import study as studies
 from morlight.sweep.figures import figures
@@ -24,6 +22,7 @@ from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
 from morlight.tracking.sweep_run import register
 from morlight.training import fit
+from morlight.training.settings import from_mapping
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is
 RESTARTS = 10  # of workers that died, by one command
@@ -102,8 +101,12 @@ def check(plan: Plan) -> dict[str, Any]:
 
 def _checked(plan: Plan, settings: Mapping[str, Any], place: str, *, data: bool) -> dict[str, Any]:
     try:
-        return fit.check(plan.words(settings, plan.name), data=data)
-    except (ArgumentError, MisconfigurationException, ValueError) as error:
+        typed = from_mapping(plan.changes(settings, plan.name), plan.config)
+        if data:
+            served, module = fit.built(typed)
+            fit.check_lengths(module, served, typed)
+        return typed.to_flat()
+    except ValueError as error:
         raise ValueError(f"{plan.config}, {place}: {' '.join(str(error).split())}") from error
 
 

@@ -17,7 +17,9 @@ from tqdm import tqdm
 from morlight.data.particles import frames as particles
 from morlight.data.particles import kernels as deposit
 from morlight.data.particles import lammps_average as chunks
-from morlight.data.trajectory_file import Grid, Trajectories, Writer
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Writer
+from morlight.operators.description import Grid
 
 AXES = particles.AXES
 PARTICLES = ("density", "momentum", "momentum_x", "momentum_y", "momentum_z", "density_temperature")
@@ -212,7 +214,7 @@ def _write(  # noqa: PLR0913 - the parts of a file
     for name, given in parameters.items():
         if len(given) != len(values):
             raise ValueError(f"{name} has {len(given)} values, expected one for each of {len(values)} trajectories")
-    held = Trajectories(
+    held = Contents(
         output,
         paths[0].stem,
         tuple(names),
