@@ -56,7 +56,9 @@ class Fit:
         return np.array([self.metrics[f"{name}/{r:02d}"] for r in range(self.model.realizations)])
 
 
-def write(path, fields: Mapping[str, np.ndarray], *, dt=0.1, length=(1.0,), walls=False, parameters=None, provenance=None) -> Path:
+def write(  # noqa: PLR0913 - the parts of a file
+    path, fields: Mapping[str, np.ndarray], *, dt=0.1, length=(1.0,), walls=False, parameters=None, provenance=None
+) -> Path:
     """A trajectory file of fields (trajectory, time, *X)."""
     u = next(iter(fields.values()))
     kinds = ("WALL" if walls else "PERIODIC",) * (u.ndim - 2)

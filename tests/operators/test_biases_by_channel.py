@@ -1,7 +1,5 @@
 """Biases of some channels of several, of unequal sides and of different γ in one batch."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from morlight.operators import (
     Monotone,
     Nonlinearity,
     Odd,
-    Parameters,
     Perceptrons,
     SpectralOperator,
     Symbol,
@@ -126,11 +123,3 @@ def test_each_field_is_bounded_by_its_own_range():
     assert torch.allclose(first[..., 0], first[..., 1], rtol=0, atol=1e-12)
     limit = plain(torch.tensor([2.0, 0.5], dtype=torch.float64).view(1, 1, 2, 1))
     assert torch.allclose(first[..., :1], limit, rtol=0, atol=1e-12)
-
-
-def test_gamma_enters_in_units_of_its_mean_or_as_its_logarithm():
-    gamma = torch.tensor([[3.0, 0.1], [0.5, 100.0]], dtype=torch.float64)
-    told = Parameters([2.0, 10.0], [0.0, 4.0]).double()
-    expected = torch.tensor([[1.5, math.log(0.01) / 4], [0.25, math.log(10.0) / 4]], dtype=torch.float64)
-    assert torch.allclose(told.seen(gamma), expected, rtol=0, atol=1e-6)  # buffers of single precision
-    assert torch.allclose(Parameters([2.0, 10.0]).double().seen(gamma), gamma / torch.tensor([2.0, 10.0]))
