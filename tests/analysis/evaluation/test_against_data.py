@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import small_fits
+from matplotlib.axes import Axes
 
 FRAMES, DT = 9, 0.1
 
@@ -174,3 +175,26 @@ def test_the_mode_at_the_nyquist_wavenumber_cannot_drift_and_is_not_judged(tmp_p
     assert (inner < 0.99 * all_modes).any()
     told = small_fits.told("evaluate", found.checkpoint, "--data", path)["errors"]
     assert told["generator_kappa16"]["per_realization"] == pytest.approx(inner, rel=1e-6)
+
+
+def test_the_figure_of_a_long_roll_out_compares_frames_of_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    drawn = []
+    plot = Axes.plot
+
+    def look(self, *given, **named):
+        drawn.append(given)
+        return plot(self, *given, **named)
+
+    monkeypatch.setattr(Axes, "plot", look)
+    u = np.random.default_rng(0).normal(size=(2, 121, 8))  # of which every third frame is drawn
+    found = small_fits.fit(small_fits.write("u.h5", {"u": u}, dt=DT))
+    walk = found.model.predict(u[0, 0], 120, finite=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = np.linalg.norm(walk - u[0], axis=-1) / np.linalg.norm(u[0], axis=-1)
+    curves = [given for given in drawn if len(given) == 2 and len(given[0]) == 40]
+    assert len(curves) == 3
+    for (times, values), expected in zip(curves, errors, strict=True):
+        assert times == pytest.approx(np.arange(3, 121, 3) * DT)
+        assert values == pytest.approx(expected[3::3], rel=1e-6, nan_ok=True)
