@@ -1,7 +1,7 @@
 """Independent random walkers on a periodic box, counted at every step (Sec. 5.2).
 
 Positions are 32-bit integers with 2³² = 2π: the periodic wrap is the overflow of the addition, exact and free,
-and the cell is the high bits. The rounding, 1.5e-9, is far below any step.
+and cells are exact. The rounding, 1.5e-9, is far below any step.
 """
 
 import math
@@ -221,21 +221,10 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     """Counts in the cells for the histogram, a density of mean 1 for the other deposits, of integer positions."""
     d, N = setting.dimensions, setting.bins
     if setting.deposit == "linear":
-        return lambda x: deposit.cloud((x.double() / TURN + 0.5) * N, (N,) * d)
-    cells = N * deposit.FINER[d] if setting.deposit == "fourier" else N
-    bits = cells.bit_length() - 1
-
-    def flat(x: Tensor) -> Tensor:
-        place = torch.zeros((), dtype=torch.int32, device=x.device)
-        for line in x:
-            cell = (line >> (32 - bits)) + cells // 2 if cells == 2**bits else ((line.long() + 2**31) * cells) >> 32
-            place = place * cells + cell
-        return place
-
-    def count(x: Tensor) -> Tensor:
-        places = torch.cat([flat(block) for block in x.split(BLOCK, 1)]) if x.is_cpu else flat(x)
-        return torch.bincount(places, minlength=cells**d).view((cells,) * d)
-
+        return lambda x: deposit.cloud(x.double() + TURN / 2, (N,) * d, (TURN,) * d)
+    cells = (N * deposit.FINER[d] if setting.deposit == "fourier" else N,) * d
+    ranges = [(-TURN / 2, TURN / 2)] * d
     if setting.deposit == "histogram":
-        return count
-    return lambda x: deposit.truncate(count(x).double() * (cells**d / setting.walkers), (N,) * d)
+        return lambda x: deposit.binned(x, cells, ranges)
+    unit = math.prod(cells) / setting.walkers
+    return lambda x: deposit.truncate(deposit.binned(x, cells, ranges) * unit, (N,) * d)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data.particles.kernels import cloud, histogram, spectral, truncate
+from morlight.data.particles import kernels
+from morlight.data.particles.kernels import binned, binned_by_torch, cloud, histogram, spectral, sums, truncate
 
-GRIDS = [((12,), (2.0,)), ((16, 10), (1.0, 2 * math.pi))]
+GRIDS = [((12,), (2.0,)), ((16, 10), (1.0, 2 * math.pi)), ((4, 3, 5), (1.0, 2 * math.pi, 0.3))]
 
 
 def particles(length: tuple[float, ...], count: int = 2000) -> torch.Tensor:
@@ -25,7 +26,7 @@ def test_histogram_counts_as_numpy_does(points, length):
 
 
 @pytest.mark.parametrize("deposit", [histogram, spectral])
-@pytest.mark.parametrize(("points", "length"), GRIDS)
+@pytest.mark.parametrize(("points", "length"), GRIDS[:2])
 def test_the_mean_density_is_one(deposit, points, length):
     # rounding of sums of 2000 counts and of the transform
     torch.testing.assert_close(deposit(particles(length), points, length).mean().item(), 1.0, rtol=0, atol=1e-13)
@@ -83,7 +84,7 @@ def test_particles_of_a_known_density_give_it_at_the_centres_of_the_cells(axis):
 def test_a_linear_cloud_keeps_the_number_and_the_centre_of_its_particles(points):
     # away from the ends of the box, where the centre of mass of a periodic box has no meaning
     cells = 1 + particles(tuple(N - 2.0 for N in points), 100)
-    u = cloud(cells, points)
+    u = cloud(cells, points, tuple(map(float, points)))
     assert u.mean().item() == pytest.approx(1, abs=1e-14)
     for axis, N in enumerate(points):
         centres = (torch.arange(N, dtype=torch.float64) + 0.5).reshape(-1, *[1] * (len(points) - axis - 1))
@@ -92,9 +93,55 @@ def test_a_linear_cloud_keeps_the_number_and_the_centre_of_its_particles(points)
 
 def test_a_linear_cloud_goes_over_the_ends_of_the_box():
     torch.testing.assert_close(
-        cloud(torch.tensor([[0.25], [3.75]], dtype=torch.float64), (4, 4)) / 16,
+        cloud(torch.tensor([[0.25], [3.75]], dtype=torch.float64), (4, 4), (4.0, 4.0)) / 16,
         torch.tensor([0.75, 0, 0, 0.25]).double()[:, None] * torch.tensor([0.25, 0, 0, 0.75]).double(),
     )
+
+
+@pytest.mark.parametrize("boundary", ["PERIODIC", "WALL"])
+@pytest.mark.parametrize("points", [(8,), (6, 5)])
+@pytest.mark.parametrize("block", [7, 10_000])
+def test_linear_sums_are_those_of_the_triangle_between_centers(points, boundary, block, monkeypatch):
+    monkeypatch.setattr(kernels, "BLOCK", block)
+    length = (2.0, 0.7)[: len(points)]
+    x, h = particles(length, 30), [L / N for L, N in zip(length, points, strict=True)]
+    w = torch.randn(2, 30, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    shares = []
+    for row, N, side in zip(x, points, h, strict=True):
+        centers = (torch.arange(-1, N + 1, dtype=torch.float64) + 0.5) * side  # with the ones beyond both ends
+        share = (1 - (row[:, None] - centers).abs() / side).clamp(min=0)
+        inside = share[:, 1:-1].clone()
+        first, last = (0, -1) if boundary == "WALL" else (-1, 0)
+        inside[:, first] += share[:, 0]
+        inside[:, last] += share[:, -1]
+        shares.append(inside)
+    letters = "xy"[: len(points)]
+    exact = torch.einsum(f"fp,{','.join('p' + a for a in letters)}->f{letters}", w, *shares) / math.prod(h)
+    found = sums(x, w, points, length, (boundary,) * len(points), "linear")
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-12)
+    if boundary == "PERIODIC":
+        moved = x + torch.tensor([[-6 * L] for L in length], dtype=torch.float64)
+        torch.testing.assert_close(sums(moved, w, points, length, ("PERIODIC",) * len(points), "linear"), exact,
+                                   rtol=0, atol=1e-11)  # fmt: skip
+
+
+@pytest.mark.parametrize(("points", "length"), GRIDS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_torch_bins_on_other_devices_as_the_library_does(points, length, weighted):
+    x = 1.2 * particles(length)  # some outside
+    w = torch.arange(2000, dtype=torch.float64) if weighted else None
+    ranges = [(0.1 * L, L) for L in length]
+    assert torch.equal(binned_by_torch(x, points, ranges, w), binned(x, points, ranges, w))
+
+
+def test_integer_positions_fill_cells_of_equal_numbers_of_integers():
+    turn = 2.0**32
+    for cells in (256, 100):
+        edges = [math.ceil(k * 2**32 / cells) - 2**31 for k in range(cells)]  # the first integer of each cell
+        x = torch.tensor([[y - 1 for y in edges[1:]] + edges], dtype=torch.int32)
+        expected = torch.full((cells,), 2.0, dtype=torch.float64)
+        expected[-1] = 1
+        assert torch.equal(binned(x, (cells,), [(-turn / 2, turn / 2)]), expected)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -103,7 +150,7 @@ def test_a_particle_that_is_nowhere_is_refused(value):
         histogram(torch.tensor([[0.5, value]]), (8,), (1.0,))
 
 
-@pytest.mark.parametrize("deposit", [histogram, spectral, lambda x, points, length: cloud(x, points)])
+@pytest.mark.parametrize("deposit", [histogram, spectral, cloud])
 def test_without_any_particle_there_is_no_density_of_mean_one(deposit):
     with pytest.raises(ValueError, match="there is no particle, expected at least one"):
         deposit(torch.empty(2, 0), (8, 8), (1.0, 1.0))
@@ -163,3 +210,13 @@ def test_particles_a_rounding_below_the_end_are_counted(boundary, dtype):
         assert counts.sum() == pytest.approx(2)
         if boundary == "WALL":
             assert counts[-1] == pytest.approx(1)
+
+
+def test_no_position_below_the_end_is_counted_beyond_the_last_cell():
+    beyond = 0
+    for points in range(2, 2000):
+        below = math.nextafter(0.3, 0)
+        beyond += below * (points / 0.3) >= points  # by rounding; the library does not check
+        counts = binned(torch.tensor([[below, 0.3]], dtype=torch.float64), (points,), [(0.0, 0.3)])
+        assert counts[-1] == counts.sum() == 1
+    assert beyond
