@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data.particles import kernels as deposit
+from morlight.data.particles.binning import binned
 from morlight.data.trajectory_file import Grid, Parts, Trajectories
 from morlight.simulate.stable import TURN, Steps
 
@@ -225,6 +226,6 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     cells = (N * deposit.FINER[d] if setting.deposit == "fourier" else N,) * d
     ranges = [(-TURN / 2, TURN / 2)] * d
     if setting.deposit == "histogram":
-        return lambda x: deposit.binned(x, cells, ranges)
+        return lambda x: binned(x, cells, ranges)
     unit = math.prod(cells) / setting.walkers
-    return lambda x: deposit.truncate(deposit.binned(x, cells, ranges) * unit, (N,) * d)
+    return lambda x: deposit.truncate(binned(x, cells, ranges) * unit, (N,) * d)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from morlight.data.particles import kernels
-from morlight.data.particles.kernels import binned, binned_by_torch, cloud, histogram, spectral, sums, truncate
+from morlight.data.particles.kernels import cloud, histogram, spectral, sums, truncate
 
 GRIDS = [((12,), (2.0,)), ((16, 10), (1.0, 2 * math.pi)), ((4, 3, 5), (1.0, 2 * math.pi, 0.3))]
 
@@ -125,25 +125,6 @@ def test_linear_sums_are_those_of_the_triangle_between_centers(points, boundary,
                                    rtol=0, atol=1e-11)  # fmt: skip
 
 
-@pytest.mark.parametrize(("points", "length"), GRIDS)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_torch_bins_on_other_devices_as_the_library_does(points, length, weighted):
-    x = 1.2 * particles(length)  # some outside
-    w = torch.arange(2000, dtype=torch.float64) if weighted else None
-    ranges = [(0.1 * L, L) for L in length]
-    assert torch.equal(binned_by_torch(x, points, ranges, w), binned(x, points, ranges, w))
-
-
-def test_integer_positions_fill_cells_of_equal_numbers_of_integers():
-    turn = 2.0**32
-    for cells in (256, 100):
-        edges = [math.ceil(k * 2**32 / cells) - 2**31 for k in range(cells)]  # the first integer of each cell
-        x = torch.tensor([[y - 1 for y in edges[1:]] + edges], dtype=torch.int32)
-        expected = torch.full((cells,), 2.0, dtype=torch.float64)
-        expected[-1] = 1
-        assert torch.equal(binned(x, (cells,), [(-turn / 2, turn / 2)]), expected)
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_particle_that_is_nowhere_is_refused(value):
     with pytest.raises(ValueError, match="not finite"):
@@ -210,13 +191,3 @@ def test_particles_a_rounding_below_the_end_are_counted(boundary, dtype):
         assert counts.sum() == pytest.approx(2)
         if boundary == "WALL":
             assert counts[-1] == pytest.approx(1)
-
-
-def test_no_position_below_the_end_is_counted_beyond_the_last_cell():
-    beyond = 0
-    for points in range(2, 2000):
-        below = math.nextafter(0.3, 0)
-        beyond += below * (points / 0.3) >= points  # by rounding; the library does not check
-        counts = binned(torch.tensor([[below, 0.3]], dtype=torch.float64), (points,), [(0.0, 0.3)])
-        assert counts[-1] == counts.sum() == 1
-    assert beyond
