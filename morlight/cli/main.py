@@ -50,11 +50,12 @@ def _run_task(task: str, arguments: Sequence[str]) -> None:
 
 
 def _repeated(arguments: Sequence[str]) -> list[str]:
-    """The words with the configuration of a run in place of --config runs:/ID."""
+    """The words with files in place of --config runs:/ID and of packaged configurations, --config NAME."""
     from morlight.tracking.store import resolve
+    from morlight.training.configurations import located
 
     def file(word: str) -> str:
-        return str(resolve(f"{word}/config.yaml")) if word.startswith("runs:/") else word
+        return str(resolve(f"{word}/config.yaml") if word.startswith("runs:/") else located(word))
 
     words = list(arguments)
     for i, word in enumerate(words):
