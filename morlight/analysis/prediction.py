@@ -80,6 +80,7 @@ class Outputs:
     file: str | Path
     plot: str | Path | None = None
     film: str | Path | None = None
+    overwrite: bool = False  # of the trajectory file
 
 
 def write(
@@ -101,6 +102,7 @@ def write(
     """
     check_steps(steps, every)
     _check_name(outputs.file, start.path)
+    trajectories.check_output(outputs.file, outputs.overwrite)
     numbers = model.chosen(realizations)
     if outputs.plot is not None:
         plots.check(outputs.plot)
@@ -114,7 +116,7 @@ def write(
         names += [name + SUFFIX for name in names]
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
-    _file(model, start, begin, frames, names, numbers, every, outputs.file)
+    _file(model, start, begin, frames, names, numbers, every, outputs)
     shown = slice(0, len(model.data["fields"]))  # the spread has no figure of its own
     times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
     for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
@@ -137,7 +139,7 @@ def _file(  # noqa: PLR0913 - the parts of write
     names: Sequence[str],
     numbers: Sequence[int],
     every: int,
-    path: str | Path,
+    outputs: Outputs,
 ) -> None:
     R, B = frames.shape[:2]
     flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
@@ -146,7 +148,8 @@ def _file(  # noqa: PLR0913 - the parts of write
         parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)
     parameters |= {name: np.tile(values, R) for name, values in begin.gamma.items()}
     trajectories.write(
-        path,
+        outputs.file,
+        overwrite=outputs.overwrite,
         name=f"prediction of {model.data['name']}",
         fields={name: flat[:, :, c] for c, name in enumerate(names)},
         grid=_grid(model),

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data.particles import kernels as deposit
-from morlight.data.particles.binning import binned
+from morlight.data.particles.cell_sums import cell_sums
 from morlight.data.trajectory_file import Grid, Parts, Trajectories
 from morlight.simulate.stable import TURN, Steps
 
@@ -81,15 +81,19 @@ class Walkers:
 PLANE = Walkers(walkers=819_200, bins=64, alpha=1.5, drift=(0.0, 0.0))  # Sec. 5.2.3
 
 
-def brownian(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu") -> None:
+def brownian(
+    path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu", overwrite: bool = False
+) -> None:
     """Write the densities of Brownian walkers, dX = dZ with increments N(0, 2Δt), as a trajectory file (Eq. 19).
 
     Args and errors as for `levy`.
     """
-    _simulate("brownian", path, setting or Walkers(), seed, device)
+    _simulate("brownian", path, setting or Walkers(), seed=seed, device=device, overwrite=overwrite)
 
 
-def levy(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu") -> None:
+def levy(
+    path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu", overwrite: bool = False
+) -> None:
     """Write the densities of α-stable flights as a trajectory file (Eq. 19, Sec. 5.2.3).
 
     Each set has a stream of random numbers of its own, so that a file depends on the seed alone, not on the number
@@ -101,14 +105,15 @@ def levy(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, dev
         setting: what to simulate; the paper's 100 sets of 819 200 flights in the plane with α = 1.5 if left out.
         seed: of all streams.
         device: of torch.
+        overwrite: whether a file that is there already is replaced.
 
     Raises:
-        ValueError: where the file cannot be written or the device is not there.
+        ValueError: where the file cannot be written or is there already, or the device is not there.
     """
-    _simulate("levy", path, setting or PLANE, seed, device)
+    _simulate("levy", path, setting or PLANE, seed=seed, device=device, overwrite=overwrite)
 
 
-def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: str) -> None:
+def _simulate(name: str, path: str | Path, setting: Walkers, *, seed: int, device: str, overwrite: bool) -> None:
     _check_device(device)
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected at least 0")
@@ -137,7 +142,7 @@ def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: 
     workers = torch.get_num_threads() if device == "cpu" else 1
     stop = threading.Event()
     with (
-        Parts(held, dtype, None if dtype == "float32" else unit) as parts,
+        Parts(held, dtype, None if dtype == "float32" else unit, overwrite=overwrite) as parts,
         ThreadPoolExecutor(workers) as pool,
         tqdm(desc="simulating", total=setting.sets * setting.steps, unit="step", delay=1, smoothing=0.05) as bar,
     ):
@@ -226,6 +231,6 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     cells = (N * deposit.FINER[d] if setting.deposit == "fourier" else N,) * d
     ranges = [(-TURN / 2, TURN / 2)] * d
     if setting.deposit == "histogram":
-        return lambda x: binned(x, cells, ranges)
+        return lambda x: cell_sums(x, cells, ranges)
     unit = math.prod(cells) / setting.walkers
-    return lambda x: deposit.truncate(binned(x, cells, ranges) * unit, (N,) * d)
+    return lambda x: deposit.truncate(cell_sums(x, cells, ranges) * unit, (N,) * d)

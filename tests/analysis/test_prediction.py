@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray
 from PIL import Image
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
+from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
 
 from morlight.analysis import films
 from morlight.analysis import model as prediction

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from morlight.data.particles.binning import binned
+from morlight.data.particles.cell_sums import cell_sums
 from morlight.operators.bases import dct, dst, idct, idst
 
 KERNELS = ("histogram", "linear", "spectral")
@@ -42,9 +42,9 @@ def histogram(
         ValueError: if a particle is behind a wall or has a position that is not finite, or there is no particle.
     """
     _require_particles(positions)
-    counts = binned(positions, points, [(0.0, L) for L in length])
+    counts = cell_sums(positions, points, [(0.0, L) for L in length])
     if counts.sum() < positions.shape[1]:  # some are not within [0, L); to look for them first would cost a third more
-        counts = binned(*_inside(positions, points, length, boundaries))
+        counts = cell_sums(*_inside(positions, points, length, boundaries))
     return counts * (counts.numel() / positions.shape[1])
 
 
@@ -73,7 +73,7 @@ def sums(
         return _shared(x, weights, points, length, boundaries) / volume
     finer = tuple(N * OVERSAMPLING for N in points) if kernel == "spectral" else points
     inside = _inside(positions, finer, length, boundaries)
-    totals = torch.stack([binned(*inside, w) for w in weights])
+    totals = torch.stack([cell_sums(*inside, w) for w in weights])
     if kernel == "histogram":
         return totals / volume
     bases = tuple("fourier" if boundary == "PERIODIC" else "cosine" for boundary in boundaries)
@@ -196,7 +196,7 @@ def _shared(
                 w = None if weights is None else weights[field, block]
                 if share is not None:
                     w = share if w is None else w * share
-                moment[field] += binned(x, between, ranges, w)
+                moment[field] += cell_sums(x, between, ranges, w)
     total = moments.unflatten(0, (2,) * len(points))
     for axis, boundary in enumerate(boundaries):
         total = _centers(total[0], total[1], axis - len(points), boundary)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from morlight.data.particles.binning import binned, binned_by_torch
+from morlight.data.particles.cell_sums import cell_sums, cell_sums_by_torch
 
 GRIDS = [((12,), (2.0,)), ((16, 10), (1.0, 2 * math.pi)), ((4, 3, 5), (1.0, 2 * math.pi, 0.3))]
 
@@ -18,7 +18,7 @@ def test_torch_bins_on_other_devices_as_the_library_does(points, length, weighte
     x *= torch.tensor(length, dtype=torch.float64)[:, None]
     w = torch.arange(2000, dtype=torch.float64) if weighted else None
     ranges = [(0.1 * L, L) for L in length]
-    assert torch.equal(binned_by_torch(x, points, ranges, w), binned(x, points, ranges, w))
+    assert torch.equal(cell_sums_by_torch(x, points, ranges, w), cell_sums(x, points, ranges, w))
 
 
 def test_integer_positions_fill_cells_of_equal_numbers_of_integers():
@@ -28,7 +28,7 @@ def test_integer_positions_fill_cells_of_equal_numbers_of_integers():
         x = torch.tensor([[y - 1 for y in edges[1:]] + edges], dtype=torch.int32)
         expected = torch.full((cells,), 2.0, dtype=torch.float64)
         expected[-1] = 1
-        assert torch.equal(binned(x, (cells,), [(-turn / 2, turn / 2)]), expected)
+        assert torch.equal(cell_sums(x, (cells,), [(-turn / 2, turn / 2)]), expected)
 
 
 def test_no_position_below_the_end_is_counted_beyond_the_last_cell():
@@ -36,6 +36,6 @@ def test_no_position_below_the_end_is_counted_beyond_the_last_cell():
     for points in range(2, 2000):
         below = math.nextafter(0.3, 0)
         beyond += below * (points / 0.3) >= points  # by rounding; the library does not check
-        counts = binned(torch.tensor([[below, 0.3]], dtype=torch.float64), (points,), [(0.0, 0.3)])
+        counts = cell_sums(torch.tensor([[below, 0.3]], dtype=torch.float64), (points,), [(0.0, 0.3)])
         assert counts[-1] == counts.sum() == 1
     assert beyond

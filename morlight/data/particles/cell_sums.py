@@ -10,7 +10,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 
-def binned(
+def cell_sums(
     positions: Num[Tensor, "D particles"],
     points: Sequence[int],
     ranges: Sequence[tuple[float, float]],
@@ -21,7 +21,7 @@ def binned(
     Particles outside [low, high) of any axis are left out.
     """
     if not positions.is_cpu:
-        return binned_by_torch(positions, points, ranges, weights)
+        return cell_sums_by_torch(positions, points, ranges, weights)
     x = positions.detach().numpy()
     w = None if weights is None else weights.detach().numpy()
     if not _within_rounding(points, ranges, positions.is_floating_point()):
@@ -53,13 +53,13 @@ def _limited(
     return np.stack(rows)
 
 
-def binned_by_torch(
+def cell_sums_by_torch(
     positions: Num[Tensor, "D particles"],
     points: Sequence[int],
     ranges: Sequence[tuple[float, float]],
     weights: Float[Tensor, " particles"] | None = None,
 ) -> Float[Tensor, "*X"]:
-    """What `binned` does, on any device."""
+    """What `cell_sums` does, on any device."""
     cell = torch.zeros((), dtype=torch.long, device=positions.device)
     inside = torch.ones((), dtype=torch.bool, device=positions.device)
     for x, N, (low, high) in zip(positions, points, ranges, strict=True):
