@@ -52,6 +52,7 @@ def _predict(commands: Any) -> None:
     predict.add_argument(
         "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation and state"
     )
+    predict.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
     predict.add_argument("--animate", metavar="FILE", help="film of the frames, .gif or .mp4")
     predict.set_defaults(run=_run_predict)
@@ -73,7 +74,7 @@ def _run_predict(options: argparse.Namespace) -> None:
     words = options.realizations
     named = words[0] if len(words) == 1 and words[0] in ("all", "best", "mean") else None
     chosen = named or numbers("--realizations", words, "all, best, mean")
-    outputs = forecast.Outputs(options.output, options.plot, options.animate)
+    outputs = forecast.Outputs(options.output, options.plot, options.animate, options.overwrite)
     with told(Extrapolation):
         model = load(resolve(options.checkpoint))
         forecast.write(model, start, options.steps, outputs, every=options.every, realizations=chosen)

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
     ):
         fields = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        fields.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+        _output(fields)
         fields.add_argument("--seed", type=int, default=0, help="of the phases of the coefficients")
         fields.add_argument("--samples", type=number, default=13_800, help="fields, each with its target")
         fields.add_argument("--points", type=number, default=points, help="cells of [0, 2π) along each axis")
@@ -32,10 +32,15 @@ def add(commands: Any) -> None:
         fields.set_defaults(run=_run_fields)
 
 
+def _output(parser: Any) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
+
+
 def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> None:
     defaults = argparse.ArgumentDefaultsHelpFormatter
     these = simulate.add_parser(system, help=text, formatter_class=defaults)
-    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    _output(these)
     these.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
     these.add_argument("--sets", type=number, default=100, help="trajectories, each with an initial density of its own")
     these.add_argument("--walkers", type=number, default=walkers, help="walkers a set")
@@ -70,19 +75,20 @@ def _run_walkers(options: argparse.Namespace) -> None:
     words = ["sets", "walkers", "steps", "bins", "dt", "deposit", "alpha", "anisotropy", "shared_component"]
     setting = walkers.Walkers(drift=tuple(drift), **{word: getattr(options, word) for word in words})
     simulate = {"brownian": walkers.brownian, "levy": walkers.levy}[options.system]
-    simulate(options.output, setting, seed=options.seed, device=options.device)
+    simulate(options.output, setting, seed=options.seed, device=options.device, overwrite=options.overwrite)
 
 
 def _run_fields(options: argparse.Namespace) -> None:
     from morlight.simulate.random_fields import Fields, burgers, laplacian
 
     draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
-    draw(options.output, Fields(options.samples, options.points, options.band), seed=options.seed)
+    setting = Fields(options.samples, options.points, options.band)
+    draw(options.output, setting, seed=options.seed, overwrite=options.overwrite)
 
 
 def _channels(simulate: Any, system: str, text: str) -> None:
     these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    _output(these)
     if system == "lj":
         these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
     else:
@@ -121,4 +127,4 @@ def _run_channels(options: argparse.Namespace) -> None:
     sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
     seeds = range(options.seed, options.seed + options.seeds)
     ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)
-    channels.simulate(options.output, ensemble, options.runs)
+    channels.simulate(options.output, ensemble, options.runs, overwrite=options.overwrite)

@@ -18,7 +18,12 @@ def _sweep(commands: Any) -> None:
     sweep = commands.add_parser(
         "sweep", help="search hyper-parameters; the same command again joins or continues the study"
     )
-    sweep.add_argument("--config", required=True, metavar="FILE", help="YAML with base, space and objective")
+    sweep.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE_OR_NAME",
+        help="YAML with base, space and objective, or a packaged one such as sweeps/brownian",
+    )
     sweep.add_argument("--trials", type=number, help="trials to finish, all workers together")
     sweep.add_argument("--workers", type=number, help="processes on this machine (default 1)")
     sweep.add_argument(
@@ -35,9 +40,10 @@ def _sweep(commands: Any) -> None:
 
 def _run_sweep(options: argparse.Namespace) -> None:
     from morlight.sweep.plan import Plan
+    from morlight.training.configurations import located
 
     words = ("trials", "workers", "storage", "name", "sampler", "pruner", "register")
-    plan = Plan.read(options.config, **{word: getattr(options, word) for word in words})
+    plan = Plan.read(located(options.config), **{word: getattr(options, word) for word in words})
     from morlight.sweep.run import run
     from morlight.sweep.summary import lines, summary
 

@@ -267,9 +267,7 @@ def _times(path: Path, described: Description, frames: int) -> np.ndarray:
     return times
 
 
-def _length(
-    path: Path, described: Description, points: Sequence[int], boundaries: Sequence[str]
-) -> tuple[float, ...]:
+def _length(path: Path, described: Description, points: Sequence[int], boundaries: Sequence[str]) -> tuple[float, ...]:
     """L of each axis: as given, or from the coordinates of its points."""
     given = described.length
     if given is not None:
@@ -277,7 +275,9 @@ def _length(
         if len(lengths) != len(points) or not all(0 < L < math.inf for L in lengths):
             raise ValueError(f"{path}: length is {given!r}, expected a number above 0 for each of {len(points)} axes")
         return tuple(float(L) for L in lengths)
-    return tuple(_extent(path, axis, N, described, side) for axis, N, side in zip(SPACE, points, boundaries, strict=False))
+    return tuple(
+        _extent(path, axis, N, described, side) for axis, N, side in zip(SPACE, points, boundaries, strict=False)
+    )
 
 
 def _extent(path: Path, axis: str, N: int, described: Description, boundary: str) -> float:
