@@ -184,7 +184,7 @@ class Parts:
         self, contents: Contents, dtype: str = "float32", scale: float | None = None, *, overwrite: bool = False
     ) -> None:
         self.contents, self.dtype, self.scale, self.overwrite = contents, dtype, scale, overwrite
-        said = json.dumps(
+        identity = json.dumps(
             [
                 contents.name,
                 contents.trajectories,
