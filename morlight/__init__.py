@@ -15,6 +15,6 @@ def load(checkpoint: str) -> "Model":
         ValueError: one sentence, where there is no such checkpoint or it cannot be used.
     """
     from morlight.analysis import model as prediction
-    from morlight.tracking import store
+    from morlight.tracking.checkpoints import resolve
 
-    return prediction.load(store.resolve(checkpoint))
+    return prediction.load(resolve(checkpoint))

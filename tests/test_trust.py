@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
 
 from morlight.cli import main as cli
-from morlight.tracking import store
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.store import connect
 from tests.analysis.test_model import DATA, SETTINGS
-from tests.tracking.test_logger import fresh_database  # noqa: F401 - a fixture
+from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
+from tests.tracking.stores import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
 
@@ -84,8 +85,8 @@ def registered(folder, fresh_database):  # noqa: F811
     """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavours have."""
     (folder / "mlruns").mkdir()
     shutil.copy(fresh_database, folder / "mlruns" / "mlflow.db")
-    client = store.connect()
-    run = client.create_run(store.experiment_id(client, "evil", create=True)).info
+    client = connect()
+    run = client.create_run(experiment_id(client, "evil", create=True)).info
     (folder / "model" / "data").mkdir(parents=True)
     for name in ("python_model.pkl", "model.pkl", "data/best.ckpt", "data/pickle_module_info.txt"):
         as_plain_pickle(folder / "model" / name)

@@ -27,7 +27,7 @@ def _run_export(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from morlight.analysis.model import load
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     words = options.realizations
     chosen: Any = words[0] if words in (["all"], ["best"]) else numbers("--realizations", words, "all, best")

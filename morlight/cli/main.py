@@ -51,7 +51,7 @@ def _run_task(task: str, arguments: Sequence[str]) -> None:
 
 def _repeated(arguments: Sequence[str]) -> list[str]:
     """The words with the configuration of a run in place of --config runs:/ID."""
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     def file(word: str) -> str:
         return str(resolve(f"{word}/config.yaml")) if word.startswith("runs:/") else word

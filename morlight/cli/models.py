@@ -60,7 +60,7 @@ def _predict(commands: Any) -> None:
 def _run_predict(options: argparse.Namespace) -> None:
     from morlight.analysis import prediction as forecast
     from morlight.analysis.model import Extrapolation, load
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     start = forecast.Start(
         options.initial,
@@ -95,7 +95,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     from morlight.analysis.evaluation.walkers import evaluate
     from morlight.analysis.model import load
     from morlight.data import trajectory_file as trajectories
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     rows = None
     if options.only:
@@ -137,7 +137,7 @@ def _run_inspect(options: argparse.Namespace) -> None:
     from morlight.analysis.equations import forms
     from morlight.analysis.evaluation.walkers import evaluate
     from morlight.analysis.model import load
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     if options.plot:
         plots.check(options.plot)
@@ -164,7 +164,7 @@ def _check(commands: Any) -> None:
 def _run_check(options: argparse.Namespace) -> None:
     from morlight.analysis import symmetry as checking
     from morlight.analysis.model import load
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     found = checking.check(load(resolve(options.checkpoint)))
     print(json.dumps(plain(found), allow_nan=False) if options.json else checking.summary(found))

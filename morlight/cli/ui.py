@@ -13,6 +13,6 @@ def add(commands: Any) -> None:
 
 
 def _run_ui(options: argparse.Namespace) -> None:
-    from morlight.tracking.store import ui
+    from morlight.tracking.ui import serve
 
-    ui(options.host, options.port)
+    serve(options.host, options.port)

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from morlight.sweep.plan import Plan
-from morlight.tracking.logger import provenance
+from morlight.tracking.provenance import provenance
 from morlight.tracking.sweep_run import SweepRun
 
 PATIENCE = 30.0  # s that a worker waits for the one that makes the run

@@ -22,7 +22,7 @@ from morlight.sweep import study as studies
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.storage import RETRIES, QueueEmpty
-from morlight.tracking.store import StoreAway
+from morlight.tracking.store import StoreUnavailable
 from morlight.training import fit
 from morlight.training.callbacks.guard import Diverged
 from morlight.training.callbacks.pruning import JUDGED, Judge
@@ -82,7 +82,7 @@ class Worker:
         except Diverged as error:
             self._bad(trial, "diverged", error)
         except REFUSED as error:
-            if isinstance(error, StoreAway):
+            if isinstance(error, StoreUnavailable):
                 self._again(trial, str(error))
             else:
                 self._bad(trial, "refused", error)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from morlight.tracking.store import runs
+from morlight.tracking.runs import Run, read_runs
 
 # what runs are judged by where nobody says: the first of these that all of them have, or else that any has
 JUDGED_BY = (
@@ -24,10 +24,10 @@ def leaderboard(experiment: str, by: str | None = None, *, largest: bool = False
     Raises:
         ValueError: no such experiment, or no run with this metric.
     """
-    found = [run for run in runs(experiment) if run["tags"].get("kind") != "sweep"]
-    logged = {name for run in found for name in run["metrics"]}
+    found = [run for run in read_runs(experiment) if run.tags.get("kind") != "sweep"]
+    logged = {name for run in found for name in run.metrics}
     if by is None:
-        everywhere = logged.intersection(*(run["metrics"] for run in found if run["status"] == "FINISHED"))
+        everywhere = logged.intersection(*(set(run.metrics) for run in found if run.status == "FINISHED"))
         metric = next((name for names in (everywhere, logged) for name in JUDGED_BY if name in names), None)
     else:
         legal = by.replace("=", "_")
@@ -36,13 +36,13 @@ def leaderboard(experiment: str, by: str | None = None, *, largest: bool = False
             known = ", ".join(sorted(name.removesuffix("/median") for name in logged if name.endswith("/median")))
             raise ValueError(f"experiment '{experiment}' has no run with the metric {by}; there are: {known or 'none'}")
 
-    def rank(run: dict[str, Any]) -> tuple[bool, float]:
-        value = run["metrics"].get(metric, math.nan)
+    def rank(run: Run) -> tuple[bool, float]:
+        value = run.metrics.get(str(metric), math.nan)
         known = math.isfinite(value) and abs(value) < 1e300  # MLflow keeps infinity as the largest number
         return not known, (-value if largest else value) if known else 0.0
 
     keys = ("run_id", "name", "status", "metrics", "params")
-    ordered = [{key: run[key] for key in keys} for run in sorted(found, key=rank)]
+    ordered = [{key: getattr(run, key) for key in keys} for run in sorted(found, key=rank)]
     return {"experiment": experiment, "by": metric, "runs": ordered}
 
 

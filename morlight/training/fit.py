@@ -16,10 +16,10 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from morlight.analysis import model as prediction
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.tracking.checkpoints import resolve
 from morlight.tracking.leaderboard import JUDGED_BY
 from morlight.tracking.logger import Tracker
-from morlight.tracking.store import resolve
-from morlight.tracking.sweep_run import register
+from morlight.tracking.registry import register
 from morlight.training import curriculum
 from morlight.training.allocation import keep_freed_memory
 from morlight.training.callbacks import checkpoints

@@ -14,7 +14,7 @@ import pytest
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data import trajectory_file as trajectories
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 from tests.analysis.evaluation.test_walkers import heat
 from tests.analysis.test_model import save
 
@@ -45,7 +45,7 @@ def refused(words, capsys):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from morlight import cli\n"
+        "import sys; from morlight.cli import main as cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'pytorch_lightning', 'mlflow', 'h5py', 'matplotlib') if m in sys.modules])"
@@ -139,7 +139,7 @@ def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
             words += ["--sets", "10", "--walkers", "2000", "--steps", "60", "--bins", "32"]
         if words[1] == "fit":
             words += ["--trainer.enable_progress_bar", "false"]
-        words = [f"runs:/{store.runs('morlight')[0]['run_id']}" if word == "runs:/ID" else word for word in words]
+        words = [f"runs:/{read_runs('morlight')[0].run_id}" if word == "runs:/ID" else word for word in words]
         if words[1] != "ui":  # started and asked in test_tracking.py
             cli.main(words[1:])
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -8,7 +8,7 @@ from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import Windows
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 
 
 def counted(trajectories=5, frames=40):
@@ -97,7 +97,7 @@ def test_a_fit_does_not_depend_on_streaming(tmp_path, monkeypatch, words, tolera
     common += f" --model.optimizer {words} --model.iterations 5 --data.batch 20"
     for name, memory in (("memory", 4), ("stream", 1e-4)):
         cli.main(["fit", *common.split(), "--name", name, "--data.memory", str(memory)])
-    runs = {run["name"]: run["metrics"] for run in store.runs("morlight")}
+    runs = {run.name: run.metrics for run in read_runs("morlight")}
     assert runs["stream"]["train_loss/median"] == pytest.approx(runs["memory"]["train_loss/median"], rel=tolerance)
     models = [prediction.load(next((tmp_path / "mlruns/fits" / name).glob("*/best.ckpt"))) for name in runs]
     assert models[0].data["scale"] == pytest.approx(models[1].data["scale"], rel=1e-6)
