@@ -53,7 +53,7 @@ def test_runs_are_repeated_registered_and_compared(folder, capsys):
     cli.main(["compare", "--json"])
     board = json.loads(capsys.readouterr().out)
     assert board["experiment"] == "morlight"
-    assert [run["run_id"] for run in board["runs"]] == [first.run_id, worse.run_id]
+    assert [run.run_id for run in board["runs"]] == [first.run_id, worse.run_id]
     assert set(board["runs"][0]) == {"run_id", "name", "status", "metrics", "params"}
     cli.main(["compare", "--by", "rollout_end", "--largest"])
     head, top, _ = capsys.readouterr().out.splitlines()
@@ -210,8 +210,8 @@ def test_torchrun_fits_in_two_processes_as_one_does(folder):
     assert done.returncode == 0, done.stderr
     cli.main([*words, "--name", "one"])
     one, two = sorted(read_runs("morlight"), key=lambda run: run.name)
-    assert (one["name"], two["name"], two["status"]) == ("one", "two", "FINISHED")
+    assert (one.name, two.name, two.status) == ("one", "two", "FINISHED")
     checkpoints = [list(Path("mlruns/fits", name).glob("*/last.ckpt")) for name in ("one", "two")]
     assert [len(found) for found in checkpoints] == [1, 1]
     for key in ("train_loss/median", "val_loss/median", "rollout_end/median"):
-        assert two["metrics"][key] == pytest.approx(one["metrics"][key], rel=1e-6)  # Adam, on rounding alone
+        assert two.metrics[key] == pytest.approx(one.metrics[key], rel=1e-6)  # Adam, on rounding alone

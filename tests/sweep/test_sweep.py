@@ -240,11 +240,11 @@ def test_a_trial_in_two_processes_is_that_of_one(folder):
     sweep(name="single", set=precise, **both)
     assert len(read_runs("morlight")) == 6
     for two, one in zip(parent_and_children("pair")[1], parent_and_children("single")[1], strict=True):
-        assert two["status"] == "FINISHED"
-        assert two["params"]["trainer.devices"] == "2"
+        assert two.status == "FINISHED"
+        assert two.params["trainer.devices"] == "2"
         # Adam takes a gradient of rounding alone for a step
-        assert two["metrics"]["objective"] == pytest.approx(one["metrics"]["objective"], rel=1e-6)
-        assert two["metrics"]["val_loss/median"] == pytest.approx(one["metrics"]["val_loss/median"], rel=1e-6)
+        assert two.metrics["objective"] == pytest.approx(one.metrics["objective"], rel=1e-6)
+        assert two.metrics["val_loss/median"] == pytest.approx(one.metrics["val_loss/median"], rel=1e-6)
 
 
 def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):

@@ -372,4 +372,4 @@ def test_two_processes_make_one_run(folder):
     (run,) = read_runs("pair")
     assert (run.status, run.metrics) == ("FINISHED", {"seen": 1.0})
     assert len(metric_rows()) == 1
-    assert resolve(f"runs:/{run['run_id']}").name == "last.ckpt"
+    assert resolve(f"runs:/{run.run_id}").name == "last.ckpt"
