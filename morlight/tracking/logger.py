@@ -185,7 +185,12 @@ class Tracker(Logger):
         best, last = checkpoint_callback.best_model_path, checkpoint_callback.last_model_path
         if checkpoint_callback.monitor is None:  # then Lightning calls the latest the best
             best, last = "", last or best
-        self._checkpoints |= {name: Path(path) for name, path in (("best", best), ("last", last)) if path}
+        self.keep_checkpoints({name: Path(path) for name, path in (("best", best), ("last", last)) if path})
+
+    @rank_zero_only
+    def keep_checkpoints(self, files: Mapping[str, Path]) -> None:
+        """Note what to keep in the run at its end, as `checkpoints/NAME.ckpt`."""
+        self._checkpoints |= files
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

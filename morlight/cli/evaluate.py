@@ -1,0 +1,62 @@
+"""`morlight evaluate`: errors of an operator on a trajectory file."""
+
+import argparse
+from typing import Any
+
+from morlight.cli.output import print_json
+from morlight.cli.parsing import add_checkpoint, add_json, pairs
+
+REFERENCES = {
+    "noise": "noise of the data: difference between halves of the runs",
+    "linear": "linear model: one factor per mode",
+    "persistence": "persistence: the state does not change",
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    evaluate = commands.add_parser("evaluate", help="errors of an operator on a trajectory file")
+    add_checkpoint(evaluate)
+    evaluate.add_argument(
+        "--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data"
+    )
+    evaluate.add_argument(
+        "--only", action="append", metavar="NAME=VALUE", help="only trajectories with this scalar, such as density=0.1"
+    )
+    add_json(evaluate)
+    evaluate.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from morlight.analysis.evaluation.walkers import evaluate
+    from morlight.analysis.model import load
+    from morlight.data import trajectory_file
+    from morlight.tracking.checkpoints import resolve
+
+    rows = None
+    if options.only:
+        described = trajectory_file.describe(options.data)
+        rows = trajectory_file.where(described, pairs("--only", options.only, float), "--only").nonzero()[0].tolist()
+    result = evaluate(load(resolve(options.checkpoint)), options.data, rows)
+    if options.json:
+        print_json(result)
+    else:
+        _print_table(result)
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    count = result["realizations"]
+    print(f"{result['checkpoint']} on {result['data']}, {count} realizations")
+    print(f"{'error':<20} {'median':>10} {'min':>10}   of each realization")
+    for name, error in result["errors"].items():
+        each = " ".join(f"{value:.2g}" for value in error["per_realization"])
+        print(f"{name:<20} {error['median']:>10.3g} {error['min']:>10.3g}   {each}")
+    references = {"noise": result["noise_ceiling"] or {}, **result["baselines"]}
+    for reference, errors in references.items():
+        for name, error in errors.items():
+            print(f"{name:<20} {error:>10.3g} {'':>10}   {REFERENCES[reference]}")
+    if "bounded" in result:
+        bounded = result["bounded"]
+        print(f"bounded over {bounded['steps']} steps: {bounded['count']} of {count} realizations")
+    for field, drifts in result["mass_drift"].items():
+        print(f"drift of the total of {field}: at most {max(drifts):.1e}")
