@@ -42,7 +42,8 @@ class Parent:
         plan = self.plan
         space = {f"space.{d.key}": str(d.given()) for d in plan.space}
         return space | {
-            "objective": ", ".join(plan.objective), "sampler": plan.sampler, "pruner": plan.pruner,
+            "objective": ", ".join(plan.objective), "direction": ", ".join(plan.direction),
+            "sampler": plan.sampler, "pruner": plan.pruner,
             "config": plan.config.name, "seed": str(plan.seed),
         }  # fmt: skip
 

@@ -1,43 +1,29 @@
 """Runs of an experiment, as plain values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from morlight.tracking import run_tables
 from morlight.tracking.experiments import experiment_id
-from morlight.tracking.store import connect
+from morlight.tracking.run import Dataset, Run
+from morlight.tracking.store import connect, tracking_uri
 
 if TYPE_CHECKING:
     import mlflow
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of MLflow: a fit, a trial of a sweep, or a sweep.
-
-    Args:
-        run_id: identity in the store.
-        name: as shown in the UI.
-        status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
-        metrics: last value of each metric.
-        params: options of the fit as text.
-        tags: everything else that was noted, such as `sweep`, the name of the sweep that the run belongs to.
-    """
-
-    run_id: str
-    name: str
-    status: str
-    metrics: Mapping[str, float]
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
 def read_runs(experiment: str) -> list[Run]:
     """Every run of an experiment, the latest first.
+
+    The tables of a database are read directly, since MLflow takes 20 times as long; a server is asked through MLflow.
 
     Raises:
         ValueError: no store, no server, or no such experiment.
     """
+    runs = run_tables.read(tracking_uri(), experiment)
+    return _from_mlflow(experiment) if runs is None else runs
+
+
+def _from_mlflow(experiment: str) -> list[Run]:
     client = connect(create=False)
     where, token, runs = [experiment_id(client, experiment)], None, list[Run]()
     while True:
@@ -49,5 +35,7 @@ def read_runs(experiment: str) -> list[Run]:
 
 
 def _run(run: "mlflow.entities.Run") -> Run:
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    dataset = Dataset(inputs[0].dataset.name, inputs[0].dataset.digest) if inputs else None
     data = run.data
-    return Run(run.info.run_id, run.info.run_name, run.info.status, data.metrics, data.params, data.tags)
+    return Run(run.info.run_id, run.info.run_name, run.info.status, data.metrics, data.params, data.tags, dataset)

@@ -17,7 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from morlight.analysis import model as prediction
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.tracking.checkpoints import resolve
-from morlight.tracking.leaderboard import JUDGED_BY
+from morlight.tracking.leaderboard import RANKING_METRICS
 from morlight.tracking.logger import Tracker
 from morlight.tracking.registry import register
 from morlight.training import curriculum
@@ -245,7 +245,7 @@ def _fit(cli: FitCLI, path: str | None) -> None:
         kept = next(folder / f"{word}.ckpt" for word in ("best", "last") if (folder / f"{word}.ckpt").exists())
         print(f"morlight: runs:/{cli.tracker.run_id}, {kept}", file=sys.stderr)
     if (model := cli.config["register"]) is not None and cli.trainer.is_global_zero:
-        judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
+        judged = next((cli.tracker.latest[name] for name in RANKING_METRICS if name in cli.tracker.latest), None)
         version, best = register(model, str(cli.tracker.run_id), judged)
         print(f"models:/{model}/{version}{f', models:/{model}@best' if best else ''}", file=sys.stderr)
 

@@ -132,7 +132,7 @@ def test_what_diverges_is_marked_and_the_sweep_goes_on(folder, capsys):
     assert (parent.status, bad.status, good.status) == ("FINISHED", "FAILED", "FINISHED")
     assert "not finite" in bad.tags["diverged"]
     assert parent.metrics["trials/diverged"] == 1
-    assert leaderboard("morlight")["runs"][0]["run_id"] == good.run_id
+    assert leaderboard("morlight").rankings[0].runs[0].run_id == good.run_id
 
 
 def test_an_objective_beyond_the_limit_counts_as_diverged(folder):
