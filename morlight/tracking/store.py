@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from morlight.tracking import sqlite_store
 from morlight.tracking.mlflow_calls import first_line, short_timeout, silenced
+from morlight.tracking.relocation import relocate
 
 if TYPE_CHECKING:
     import mlflow
@@ -27,6 +28,8 @@ def tracking_uri() -> str:
 def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowClient":
     """Client of the store at `uri` (default: `tracking_uri()`), once the store has answered.
 
+    A SQLite store that was moved with its project is first brought up to date (`relocate`).
+
     Raises:
         ValueError: the server does not answer; the database cannot be opened, or is missing and `create`
             is False.
@@ -39,6 +42,8 @@ def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowCli
                 f"{file}: no tracking database; fit a model first, or name a server by MLFLOW_TRACKING_URI"
             )
         sqlite_store.create(file)
+    if file:
+        relocate(file)
     from mlflow import MlflowClient
 
     try:
