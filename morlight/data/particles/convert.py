@@ -105,9 +105,7 @@ def _trajectory(paths: Sequence[Path], how: Deposit, census: Census) -> tuple[ti
     if all(_is_average(path) for path in paths):
         part = _joined([profiles.profile(lammps_average.read(path, how.whole_frames), how) for path in paths], paths)
     else:
-        part = binned(
-            str(paths[0]), tqdm(_frames(paths, how), "reading", delay=2, leave=False, unit="frame"), how, census
-        )
+        part = binned(str(paths[0]), _frames(paths, how), how, census)
     when = times.times(str(paths[0]), part.clocks, how)
     places = times.kept(when, how.repeated)
     when = when.select(places)
@@ -117,8 +115,11 @@ def _trajectory(paths: Sequence[Path], how: Deposit, census: Census) -> tuple[ti
 
 def _frames(paths: Sequence[Path], how: Deposit) -> Iterator[Frame]:
     wanted = wanted_columns(how)
-    for path in paths:
-        yield from formats.frames(path, wanted, how.group, how.whole_frames)
+    with tqdm(desc="reading", delay=2, leave=False, unit="frame") as bar:
+        for path in paths:
+            for frame in formats.frames(path, wanted, how.group, how.whole_frames):
+                yield frame
+                bar.update()
 
 
 def _joined(parts: Sequence[Binned], paths: Sequence[Path]) -> Binned:

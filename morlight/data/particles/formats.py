@@ -91,14 +91,14 @@ FORMATS = (
 ADVICE = "expected a format that is read, such as dump style custom"
 REFUSED: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("LAMMPS dump style yaml", lambda first: first.startswith(b"---") and b"creator: LAMMPS" in first[:200]),
-    ("LAMMPS dump style local", _starts(b"ITEM: ENTRIES")),
-    ("LAMMPS dump style grid", lambda first: b"ITEM: GRID" in first or b"ITEM: DIMENSION" in first),
+    ("LAMMPS dump style local", lambda first: _is_text_dump(first) and b"\nITEM: NUMBER OF ENTRIES" in first),
+    ("LAMMPS dump style grid", lambda first: _is_text_dump(first) and b"\nITEM: GRID" in first),
     ("LAMMPS dump style cfg", _starts(b"Number of particles")),
-    ("LAMMPS dump style vtk", _starts(b"# vtk DataFile")),
+    ("LAMMPS dump style vtk", lambda first: first.startswith(b"# vtk DataFile") or b"<VTKFile" in first[:200]),
     ("the output of LAMMPS fix ave/time", _starts(b"# Time-averaged data", b"# TimeStep Number-of-rows")),
     ("the output of LAMMPS fix ave/histo", _starts(b"# Histogrammed data")),
     ("the output of LAMMPS fix ave/correlate", _starts(b"# Time-correlated data")),
-    ("a LAMMPS data file", lambda first: first.startswith(b"LAMMPS data file") or b"\nAtoms" in first),
+    ("a LAMMPS data file", lambda first: re.search(rb"^\s*\d+ +atoms\s*$", first[:1000], re.MULTILINE) is not None),
     ("a LAMMPS log file", _starts(b"LAMMPS (")),
     ("a LAMMPS restart file", _starts(b"LammpS RestartT")),
     ("extended XYZ", lambda first: _is_xyz(first) and (b"Lattice=" in first or b"Properties=" in first)),
@@ -127,17 +127,14 @@ def recognized(path: Path) -> Format:
     first = compressed.first_bytes(path)
     if not first:
         raise ValueError(f"{path}: is empty or cut short, expected a trajectory of particles")
-    dump_of_else = b"ITEM: GRID" in first or b"ITEM: ENTRIES" in first
-    for known in FORMATS if not dump_of_else else ():
+    for name, recognizes in REFUSED:
+        if recognizes(first):
+            raise ValueError(f"{path}: is {name}, which is not read, {ADVICE}")
+    for known in FORMATS:
         if known.recognizes(first):
             if compressed.is_compressed(path) and not known.packed:
                 raise ValueError(f"{path}: is compressed {known.name}, expected it decompressed")
             return known
-    if b"ITEM: ENTRIES" in first:
-        raise ValueError(f"{path}: is LAMMPS dump style local, which is not read, {ADVICE}")
-    for name, recognizes in REFUSED:
-        if recognizes(first):
-            raise ValueError(f"{path}: is {name}, which is not read, {ADVICE}")
     names = ", ".join(known.name.replace("`", "") for known in FORMATS)
     raise ValueError(f"{path}: line 1: '{lammps_dump.shown(first)}', the format is not recognized, expected {names}")
 

@@ -49,7 +49,7 @@ class Deposit:
     fields: Sequence[str] = ("density",)
     bins: Sequence[int] = DEFAULT_BINS
     axes: Sequence[str] = ("x",)
-    bounds: Sequence[tuple[float, float]] | None = None
+    bounds: Sequence[Sequence[float]] | None = None
     walls: Sequence[str] | None = None
     species: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
     masses: Mapping[int | str, float] = field(default_factory=dict)
@@ -147,8 +147,10 @@ def _check_axes(how: Deposit) -> None:
     count = len(how.axes)
     if not 0 < count == len(how.bins) <= 2:
         raise ValueError(f"axes are {', '.join(how.axes)} with bins {list(how.bins)}, expected one or two of each")
-    if how.bounds is not None and len(how.bounds) != count:
-        raise ValueError(f"bounds has {len(how.bounds)} pairs, expected one for each of {', '.join(how.axes)}")
+    if how.bounds is not None and (len(how.bounds) != count or {len(pair) for pair in how.bounds} != {2}):
+        raise ValueError(
+            f"bounds are {how.bounds}, expected a lower and an upper end for each of {', '.join(how.axes)}"
+        )
     for low, high in how.bounds or ():
         if not -math.inf < low < high < math.inf:
             raise ValueError(f"bounds: {low:g} to {high:g}, expected the lower end before the upper one")

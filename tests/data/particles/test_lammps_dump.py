@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from morlight.data.particles import frames as particles
+from morlight.data.particles import formats as particles
 from morlight.data.particles import lammps_dump as dumps
 
 FRAME = """ITEM: TIMESTEP
