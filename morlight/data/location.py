@@ -58,8 +58,39 @@ def _make(paired: Any, settings: Mapping[str, Any], kept: Path) -> None:
     if unknown := [key for key in settings if key not in known]:
         expected = ", ".join((*PAIRED, *known))
         raise ValueError(f"data.deposit has {', '.join(unknown)}, expected any of {expected}")
+    convert(paired, kept, Deposit(**_checked(settings, known)))
+
+
+WORDS = {bool: "true or false", int: "a whole number", str: "a word"}
+
+
+def _checked(settings: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as YAML has them, with whole numbers as numbers, each of the kind of its default.
+
+    Raises:
+        ValueError: naming a setting of another kind.
+    """
+    plain = dict(settings)
+    for key, value in settings.items():
+        kind = type(known[key].default)
+        if kind in WORDS and type(value) is not kind:
+            raise ValueError(f"data.deposit: {key} is {value!r}, expected {WORDS[kind]}")
     try:
-        how = Deposit(**settings)
-    except (TypeError, AttributeError) as error:
-        raise ValueError("data.deposit has a value of another kind than `morlight deposit --help` has") from error
-    convert(paired, kept, how)
+        for key, value in settings.items():
+            plain[key] = _number_like(key, value)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"data.deposit: {key} is {value!r}, expected numbers") from error
+    return plain
+
+
+def _number_like(key: str, value: Any) -> Any:
+    """Numbers of a setting as such."""
+    if value is None or value == "center":
+        return value
+    if key == "masses":
+        return {kind: float(mass) for kind, mass in value.items()}
+    if key == "bounds":
+        return [[float(end) for end in pair] for pair in value]
+    if key == "box_origin":
+        return [float(low) for low in value]
+    return float(value) if key in ("timestep", "frame_spacing") else value

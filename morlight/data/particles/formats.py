@@ -66,7 +66,7 @@ FORMATS = (
         "`--box-origin` or `--bounds`, `--group` of several, `--walls` without `boundary`, `--timestep` without `time`",
     ),
     Format(
-        "GSD (HOOMD-blue)", _starts(b"\x65\xdf\x65\xdf\x65\xdf\x65\xdf"),
+        "GSD (HOOMD-blue)", _starts(b"\xdf\x65" * 4),
         "positions, velocities, types, masses, step", "`--timestep`", hoomd_gsd.read,
     ),
     Format(

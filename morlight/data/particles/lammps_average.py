@@ -127,15 +127,11 @@ def _samples(path: Path, text: str) -> tuple[list[_Sample], CutShort | None]:
         if place == len(lines):
             named = [line for line in header if line.strip() and not line.startswith("#")]
             if samples and named:
-                raise ValueError(
-                    f"{path}: line {start + 1}: '{shown(named[0].encode())}', expected a step and a number of chunks"
-                )
+                raise _no_head(path, start, named[0])
             break
         if header := [line for line in header if line.strip()]:
             if samples and not all(line.startswith("#") for line in header):
-                raise ValueError(
-                    f"{path}: line {start + 1}: '{shown(header[0].encode())}', expected a step and a number of chunks"
-                )
+                raise _no_head(path, start, header[0])
             columns = tuple(header[-1].lstrip("#").split())
         step, size = (int(word) for word in lines[place].split()[:2])
         if size == 0:
@@ -151,6 +147,12 @@ def _samples(path: Path, text: str) -> tuple[list[_Sample], CutShort | None]:
             )
         samples.append(_Sample(columns, step, rows))
     return samples, None
+
+
+def _no_head(path: Path, place: int, line: str) -> ValueError:
+    return ValueError(
+        f"{path}: line {place + 1}: '{shown(line.strip().encode())}', expected a step and a number of chunks"
+    )
 
 
 def _is_head(line: str) -> bool:

@@ -1,6 +1,7 @@
 """Runs of LAMMPS that several tests read."""
 
 import pytest
+
 from tests.data.particles.simulation import LJ, REAL, simulate
 
 

@@ -27,7 +27,7 @@ dump plain all custom 5 plain.dump id type x y z vx vy vz
 dump_modify plain format float %.17g sort id
 dump element all custom 5 element.dump id element x y z vx vy vz
 dump_modify element element Ar Kr format float %.17g sort id
-dump binary all custom 5 binary.dump id type mass x y z vx vy vz
+dump binary all custom 5 dump.bin id type mass x y z vx vy vz
 dump_modify binary units yes time yes sort id
 dump scaled all atom 5 scaled.dump
 dump packed all custom/gz 5 packed.dump.gz id type mass x y z vx vy vz
