@@ -165,12 +165,12 @@ def _check(commands: Any) -> None:
 
 
 def _run_check(options: argparse.Namespace) -> None:
-    from morlight.analysis import symmetry as checking
+    from morlight.analysis import symmetry
     from morlight.analysis.model import load
     from morlight.tracking.store import resolve
 
-    found = checking.check(load(resolve(options.checkpoint)))
-    print(json.dumps(plain(found), allow_nan=False) if options.json else checking.summary(found))
-    if names := checking.broken(found):
-        print(f"morlight: {found['checkpoint']}: promised and broken: {', '.join(names)}", file=sys.stderr)
+    result = symmetry.check(load(resolve(options.checkpoint)))
+    print(json.dumps(plain(result.to_json()), allow_nan=False) if options.json else symmetry.summary(result))
+    if result.broken:
+        print(f"morlight: {result.checkpoint}: promised but violated: {', '.join(result.broken)}", file=sys.stderr)
         sys.exit(1)
