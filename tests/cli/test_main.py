@@ -13,7 +13,7 @@ import pytest
 
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.tracking import store
 from tests.analysis.evaluation.test_walkers import heat
 from tests.analysis.test_model import save
@@ -75,12 +75,12 @@ def test_prediction_becomes_a_trajectory_a_realization_with_a_figure(folder):
     cli.main(
         shlex.split("predict model.ckpt --initial heat.h5 --frame 3 --steps 20 --every 5 -o out.h5 --plot out.png")
     )
-    described = trajectories.describe("out.h5")
+    described = TrajectoryFile.open("out.h5")
     assert (described.trajectories, len(described.times), described.dt) == (2, 5, pytest.approx(0.05))
-    start = trajectories.read("heat.h5", times=slice(3, 4))[0, 0, 0]
+    start = TrajectoryFile.open("heat.h5").read(times=slice(3, 4))[0, 0, 0]
     expected = prediction.load("model.ckpt").predict(start, 20, every=5)
     # written in single precision
-    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+    assert TrajectoryFile.open("out.h5").read()[:, :, 0] == pytest.approx(expected, abs=1e-6)
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
 
 

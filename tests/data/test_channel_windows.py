@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.ensembles import coarse
+from morlight.data.trajectory_file import TrajectoryFile
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_training_sees_nothing_after_the_cutoff_and_the_test_everything(fluid, m
     assert data.windows("train").count(6) == 0
     assert data.windows("test").count(20) == 3
     last = data.windows("train").at(torch.arange(15), (0, 5))[1]
-    whole = trajectories.read(fluid, ["density", "momentum"])
+    whole = TrajectoryFile.open(fluid).read(["density", "momentum"])
     kept = [row for row in range(18) if row not in data.rows("test")]
     assert np.array_equal(last.numpy(), whole[kept][:, 5])
     # its units too are those of the early frames
@@ -50,7 +51,7 @@ def test_means_over_runs_are_those_of_their_fields(fluid):
     assert data.windows("train").count(20) == 5
     assert data.rows("test") == [6, 7, 8]
     first = data.windows("test").at(torch.arange(1), (0, 20))[0, 0]
-    expected = trajectories.read(fluid, ["density", "momentum"])[6:9, 0].mean(0)
+    expected = TrajectoryFile.open(fluid).read(["density", "momentum"])[6:9, 0].mean(0)
     assert np.allclose(first.numpy(), expected, rtol=1e-6)
     assert data.windows("test").parameters(torch.arange(1), 20)[0].tolist() == pytest.approx([0.1])
 
@@ -60,20 +61,20 @@ def test_coarse_cells_are_means_of_fine_ones(fluid, memory):
     data = module(fluid, coarsen=4, memory=memory)
     assert data.description["points"] == [10]
     found = data.windows("train").at(torch.arange(3), (0, 1))[0]
-    fine = trajectories.read(fluid, ["density", "momentum"])[0, :3]
+    fine = TrajectoryFile.open(fluid).read(["density", "momentum"])[0, :3]
     expected = np.stack([fine[..., 4 * j : 4 * j + 4].sum(-1) / 4 for j in range(10)], -1)
     assert np.allclose(found.numpy(), expected, rtol=1e-6)
 
 
 def test_coarse_planes_are_means_over_squares():
     u = np.arange(24.0).reshape(1, 4, 6)
-    assert trajectories.coarse(u, 2, 2)[0].tolist() == [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
+    assert coarse(u, 2, 2)[0].tolist() == [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
 
 
 def test_a_sum_of_fields_is_read_by_its_name(tmp_path):
     path = channel.write_pairs(tmp_path / "pairs.h5")
-    found = trajectories.read(path, ["density_large", "momentum_large+momentum_small"])
-    each = trajectories.read(path, ["density_large", "momentum_large", "momentum_small"])
+    found = TrajectoryFile.open(path).read(["density_large", "momentum_large+momentum_small"])
+    each = TrajectoryFile.open(path).read(["density_large", "momentum_large", "momentum_small"])
     assert np.array_equal(found[:, :, 0], each[:, :, 0])
     assert np.array_equal(found[:, :, 1], each[:, :, 1] + each[:, :, 2])
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from morlight.data import location as source
-from morlight.data import trajectory_file as trajectories
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.particles.convert import Deposit, convert
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.test_lammps_dump import FRAME, written
 
 HOW = {"fields": ["density", "momentum"], "bins": [2]}
@@ -27,7 +27,7 @@ def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     data.setup()
     paths = [tmp_path / "a.dump", tmp_path / "b.dump"]
     convert(paths, tmp_path / "c.h5", Deposit(**HOW), parameters={"rho": [1.0, 2.0]})
-    assert np.array_equal(trajectories.read(data.file.path), trajectories.read(tmp_path / "c.h5"))
+    assert np.array_equal(TrajectoryFile.open(data.file.path).read(), TrajectoryFile.open(tmp_path / "c.h5").read())
     assert data.file.parameters["rho"].tolist() == [1, 2]
     assert data.file.path.parent == tmp_path
 
@@ -37,7 +37,7 @@ def test_a_pattern_does_not_take_what_was_kept_for_particles(tmp_path):
         dump(tmp_path, name)
     kept = source.located(str(tmp_path / "dump.*"), HOW)
     assert source.located(str(tmp_path / "dump.*"), HOW) == kept
-    assert len(trajectories.read(kept)) == 2
+    assert len(TrajectoryFile.open(kept).read()) == 2
 
 
 def test_fields_are_kept_until_file_or_settings_change(tmp_path):

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.data.windows import WindowLoader, Windows
+from morlight.operators.description import Grid
 
 
 def counted(trajectories=5, frames=9):
@@ -83,10 +85,10 @@ def test_last_batch_takes_the_rest():
 
 @pytest.fixture
 def path(tmp_path):
-    grid = trajectories.Grid((8,), (1.0,), ("PERIODIC",))
+    grid = Grid((8,), (1.0,), ("PERIODIC",))
     u = np.random.default_rng(0).gamma(2, size=(20, 5, 8)).astype(np.float32)
     path = tmp_path / "u.h5"
-    trajectories.write(path, name="u", fields={"density": u}, grid=grid, times=np.arange(5) * 0.1, provenance={})
+    write_trajectories(path, name="u", fields={"density": u}, grid=grid, times=np.arange(5) * 0.1, provenance={})
     return path
 
 
@@ -107,7 +109,7 @@ def test_split_is_disjoint_complete_and_a_matter_of_the_seed(path):
 
 def test_description_is_that_of_the_training_trajectories(path):
     data = prepared(path)
-    u = trajectories.read(path)[data.split()["train"]].astype(np.float64)
+    u = TrajectoryFile.open(path).read()[data.split()["train"]].astype(np.float64)
     described = data.description
     assert described["scale"][0] == pytest.approx(np.sqrt((u**2).mean()), rel=1e-6)
     assert (described["low"][0], described["high"][0]) == (u.min(), u.max())

@@ -14,7 +14,9 @@ import torch
 from morlight.analysis import inspection
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write as write_trajectories
+from morlight.operators.description import Grid
 from morlight.tracking import store
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
@@ -130,21 +132,21 @@ def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(f
 
 
 def test_planes_are_learned_and_predicted_as_lines_are(folder):
-    grid = trajectories.Grid((16, 12), (2 * np.pi, 2 * np.pi), ("PERIODIC", "PERIODIC"))
+    grid = Grid((16, 12), (2 * np.pi, 2 * np.pi), ("PERIODIC", "PERIODIC"))
     rng, times = np.random.default_rng(0), np.arange(21) * 0.01
     kappa = np.meshgrid(np.fft.fftfreq(16, 1 / 16), np.arange(7), indexing="ij")
     modulus = np.hypot(*kappa)
     start = np.where(modulus <= 4, np.fft.rfft2(rng.normal(size=(6, 16, 12))), 0)
     start[:, 0, 0] = 16 * 12
     u = np.fft.irfft2(start[:, None] * np.exp(-(modulus**2) * times[:, None, None]), s=(16, 12))
-    trajectories.write("plane.h5", name="plane", fields={"density": u}, grid=grid, times=times, provenance={})
+    write_trajectories("plane.h5", name="plane", fields={"density": u}, grid=grid, times=times, provenance={})
     more = ["--trainer.max_epochs", "30", "--data.batch", "5", "--model.biases", "[conservation, isotropy, reflection]"]
     fit("plane.h5", *more, "--model.width", "8")
     (run,) = store.runs("morlight")
     assert run["metrics"]["rollout_end/min"] < 0.02  # of the whole field, whose mean is 1
     words = f"predict runs:/{run['run_id']} --initial plane.h5 --steps 10 -o later.h5 --plot later.png"
     cli.main(words.split())
-    assert trajectories.read("later.h5").shape == (2, 11, 1, 16, 12)
+    assert TrajectoryFile.open("later.h5").read().shape == (2, 11, 1, 16, 12)
 
 
 def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
@@ -281,9 +283,9 @@ WALLED = ["--model.bases", "{density: sine}", "--model.biases"]
     ],
 )
 def test_data_that_the_operator_cannot_take_are_refused_before_a_run_begins(folder, capsys, fields, more, named):
-    grid = trajectories.Grid((8,), (1.0,), ("WALL",))
+    grid = Grid((8,), (1.0,), ("WALL",))
     u = {name: np.random.default_rng(0).random((4, 9, 8)) for name in fields}
-    trajectories.write("other.h5", name="other", fields=u, grid=grid, times=np.arange(9) * 0.1, provenance={})
+    write_trajectories("other.h5", name="other", fields=u, grid=grid, times=np.arange(9) * 0.1, provenance={})
     with pytest.raises(SystemExit) as ended:
         fit("other.h5", *more)
     assert ended.value.code == 2
@@ -335,9 +337,9 @@ def test_linear_start_is_where_the_linear_model_is_and_resuming_does_not_start_a
 @pytest.mark.parametrize("optimizer", ["moments", "adam"])
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_field_that_never_varies_is_refused(folder, value, optimizer, capsys):
-    grid = trajectories.Grid((16,), (2 * np.pi,), ("PERIODIC",))
+    grid = Grid((16,), (2 * np.pi,), ("PERIODIC",))
     u = np.full((6, 31, 16), value)
-    trajectories.write(
+    write_trajectories(
         "flat.h5", name="flat", fields={"density": u}, grid=grid, times=np.arange(31) * 0.1, provenance={}
     )
     with pytest.raises(SystemExit) as end:
@@ -349,10 +351,10 @@ def test_a_field_that_never_varies_is_refused(folder, value, optimizer, capsys):
 
 @pytest.mark.parametrize("optimizer", ["moments", "adam"])
 def test_a_density_of_mean_zero_with_empty_trajectories_is_learned(folder, optimizer, heat_file):
-    held = trajectories.describe(heat_file)
-    u = trajectories.read(heat_file)[:, :, 0] - 1
+    held = TrajectoryFile.open(heat_file)
+    u = TrajectoryFile.open(heat_file).read()[:, :, 0] - 1
     u[2] = 0
-    trajectories.write("even.h5", name="even", fields={"density": u}, grid=held.grid, times=held.times, provenance={})
+    write_trajectories("even.h5", name="even", fields={"density": u}, grid=held.grid, times=held.times, provenance={})
     words = ["--model.optimizer", optimizer, "--model.horizons", "[4]", "--data.seed", "1"]
     fit("even.h5", *words, "--trainer.max_epochs", "1")
     (run,) = store.runs("morlight")

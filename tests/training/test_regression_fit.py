@@ -11,7 +11,9 @@ import pytest
 from morlight.analysis import model as prediction
 from morlight.analysis.evaluation import walkers as evaluation
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write as write_trajectories
+from morlight.operators.description import Grid
 from morlight.tracking import store
 
 REGRESSION = """
@@ -143,7 +145,7 @@ def decays(path, rates, names=("density",), walls=False):
     """Solutions of ∂ₜu = −γ κ² u for single modes, one trajectory for each rate, with γ as a scalar of the file."""
     x = (np.arange(24) + 0.5) / 24 * (1.0 if walls else 2 * np.pi)
     times = np.arange(9) * 0.05
-    grid = trajectories.Grid((24,), (x[-1] + x[0],), ("WALL" if walls else "PERIODIC",))
+    grid = Grid((24,), (x[-1] + x[0],), ("WALL" if walls else "PERIODIC",))
     rng = np.random.default_rng(0)
     fields = {}
     for name in names:
@@ -156,7 +158,7 @@ def decays(path, rates, names=("density",), walls=False):
             size = rng.uniform(0.1, 0.3, len(rates))[:, None, None]
             u = u + size * np.exp(-rates[:, None, None] * kappa**2 * times[:, None] / (10 if walls else 1)) * shape
         fields[name] = u - (1 if walls and name == "momentum" else 0)
-    trajectories.write(
+    write_trajectories(
         path, name="decays", fields=fields, grid=grid, times=times, provenance={}, parameters={"rate": rates}
     )
 
@@ -176,8 +178,8 @@ def test_parameters_are_learned_from_and_predicted_with(folder):
     for trajectory in ("0", "1"):
         words = ["--trajectory", trajectory, "--steps", "8", "-o", f"later{trajectory}.h5"]
         cli.main(["predict", str(known.path), "--initial", "slow.h5", *words])
-    u = trajectories.read("slow.h5")[:, 0, 0]
-    slow, fast = (trajectories.read(f"later{i}.h5")[:, -1, 0].std(-1) / u[i].std() for i in (0, 1))
+    u = TrajectoryFile.open("slow.h5").read()[:, 0, 0]
+    slow, fast = (TrajectoryFile.open(f"later{i}.h5").read()[:, -1, 0].std(-1) / u[i].std() for i in (0, 1))
     assert (slow > 1.3 * fast).all()
 
 
@@ -210,7 +212,7 @@ def test_a_system_between_walls_is_trained_certified_and_predicted(folder, schem
         assert model.growth["method"] == "radius"
         assert len(model.growth["per_realization"]) == 3
     cli.main(["predict", str(model.path), "--initial", "channel.h5", "--steps", "8", "-o", "later.h5"])
-    later, start = trajectories.read("later.h5"), trajectories.read("channel.h5")[0]
+    later, start = TrajectoryFile.open("later.h5").read(), TrajectoryFile.open("channel.h5").read()[0]
     assert np.abs(later[:, -1, 0].mean(-1) - start[0, 0].mean()).max() < 1e-5  # single precision of the file
     before, after = (np.abs(frame - start[-1]).mean() for frame in (start[0], later[:, -1]))
     assert after < 0.5 * before

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import lammps_average as chunks
 from morlight.data.particles.convert import Deposit, convert
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.operators.description import Grid
 from tests.data.particles.test_lammps_dump import FRAME, TEXT, lammps, written
 
 assert lammps  # a fixture
@@ -27,10 +28,10 @@ def test_deposit_of_a_dump_is_what_lammps_averages_itself(lammps, tmp_path):
     convert(
         [lammps / "profile.txt"], tmp_path / "theirs.h5", Deposit(fields=["density", "momentum"], axes=["z"], walls=[])
     )
-    ours, theirs = trajectories.read(tmp_path / "ours.h5"), trajectories.read(tmp_path / "theirs.h5")
+    ours, theirs = TrajectoryFile.open(tmp_path / "ours.h5").read(), TrajectoryFile.open(tmp_path / "theirs.h5").read()
     assert ours.shape == (1, 5, 2, bins)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)  # written in single precision
-    held = trajectories.describe(tmp_path / "theirs.h5")
+    held = TrajectoryFile.open(tmp_path / "theirs.h5")
     assert (held.grid.length[0], held.dt) == (pytest.approx(8), pytest.approx(5))
 
 
@@ -45,10 +46,10 @@ def test_fields_are_sums_over_the_particles(tmp_path):
     path = written(tmp_path / "a.dump", TEXT)
     how = Deposit(fields=ALL, bins=(2,), species={"light": [1], "heavy": [2]}, masses={2: 3.0}, timestep=0.1)
     convert([path], tmp_path / "a.h5", how)
-    held = trajectories.describe(tmp_path / "a.h5")
-    assert held.grid == trajectories.Grid((2,), (10.0,), ("WALL",))
+    held = TrajectoryFile.open(tmp_path / "a.h5")
+    assert held.grid == Grid((2,), (10.0,), ("WALL",))
     assert held.dt == pytest.approx(1.0)
-    u = dict(zip(held.fields, trajectories.read(tmp_path / "a.h5")[0, 0], strict=True))
+    u = dict(zip(held.fields, TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0], strict=True))
     volume = 5 * 4 * 2
     assert u["density_light"] == pytest.approx(np.array([1, 1]) / volume)
     assert u["density_heavy"] == pytest.approx(np.array([0, 1]) / volume)
@@ -63,17 +64,17 @@ def test_fields_are_sums_over_the_particles(tmp_path):
 def test_every_kernel_keeps_the_number_of_particles(tmp_path, kernel, axes):
     path = written(tmp_path / "a.dump", TEXT)
     convert([path], tmp_path / "a.h5", Deposit(bins=(8,) * len(axes), axes=axes, kernel=kernel))
-    mean = trajectories.read(tmp_path / "a.h5")[0, 0, 0].mean()
+    mean = TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0].mean()
     assert mean == pytest.approx(3 / (10 * 4 * 2), rel=1e-6)  # written in single precision
 
 
 def test_frames_are_averaged_with_the_error_of_their_mean(tmp_path):
     text = "".join(FRAME.format(step=k).replace(" 5.5", f" {5.5 - (k % 2)}") for k in range(6))
     convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(2,), average=2))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert held.fields == ("density", "density_error")
     assert (len(held.times), held.times[0]) == (3, 1)
-    density, error = trajectories.read(tmp_path / "a.h5")[0].transpose(1, 0, 2) * 40
+    density, error = TrajectoryFile.open(tmp_path / "a.h5").read()[0].transpose(1, 0, 2) * 40
     assert density[0] == pytest.approx([1.5, 1.5])  # one particle crosses the middle in every second frame
     assert error[0] == pytest.approx([0.5, 0.5])
 
@@ -82,20 +83,22 @@ def test_several_files_are_an_ensemble_a_mean_or_one_series(tmp_path):
     one = written(tmp_path / "a.dump", TEXT)
     two = written(tmp_path / "b.dump", TEXT.replace(" 5.5", " 4.5"))
     convert([one, two], tmp_path / "each.h5", Deposit(bins=(2,)), parameters={"density": [0.1, 0.2]})
-    held = trajectories.describe(tmp_path / "each.h5")
+    held = TrajectoryFile.open(tmp_path / "each.h5")
     assert held.trajectories == 2
     assert held.parameters["density"].tolist() == [0.1, 0.2]
     convert([one, two], tmp_path / "mean.h5", Deposit(bins=(2,)), mean=True)
-    assert trajectories.read(tmp_path / "mean.h5")[0, 0] * 40 == pytest.approx(np.array([[1.5, 1.5], [0.5, 0.5]]))
+    assert TrajectoryFile.open(tmp_path / "mean.h5").read()[0, 0] * 40 == pytest.approx(
+        np.array([[1.5, 1.5], [0.5, 0.5]])
+    )
     later = written(tmp_path / "c.dump", FRAME.format(step=20))
     convert([one, later], tmp_path / "series.h5", Deposit(bins=(2,)), series=True)
-    assert trajectories.describe(tmp_path / "series.h5").times.tolist() == [0, 10, 20]
+    assert TrajectoryFile.open(tmp_path / "series.h5").times.tolist() == [0, 10, 20]
 
 
 def test_length_and_time_may_be_scaled_to_one(tmp_path):
     path = written(tmp_path / "a.dump", TEXT + FRAME.format(step=20))
     convert([path], tmp_path / "a.h5", Deposit(bins=(2,), timestep=0.5, normalize=True))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.grid.length, held.times.tolist()) == ((1.0,), [0, 0.5, 1])
     assert (held.attributes["unit_length"], held.attributes["unit_time"]) == (10, 10)
 
@@ -105,7 +108,7 @@ def test_the_empty_first_sample_of_a_chunk_file_is_left_out(tmp_path):
     head += "# Chunk Coord1 Ncount density/number\n"
     path = written(tmp_path / "p.txt", head + "0 2 0\n 1 0.5 0 0\n 2 1.5 0 0\n10 2 4\n 1 0.5 3 0.3\n 2 1.5 1 0.1\n")
     convert([path], tmp_path / "p.h5", Deposit())
-    assert trajectories.read(tmp_path / "p.h5")[0, :, 0] == pytest.approx(np.array([[0.3, 0.1]]))
+    assert TrajectoryFile.open(tmp_path / "p.h5").read()[0, :, 0] == pytest.approx(np.array([[0.3, 0.1]]))
 
 
 HEAD = "# Chunk-averaged data\n# Timestep Number-of-chunks Total-count\n# Chunk Coord1 Ncount\n"
@@ -157,7 +160,7 @@ def test_particles_that_come_go_or_leave_are_taken_where_that_is_said(tmp_path, 
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "a.dump", BAD["atoms come and go"][0].replace("9.5", "10.5"))
     cli.main(["deposit", "a.dump", "-o", "a.h5", "--bins", "2", "--changing", "--drop-outside"])
-    counts = trajectories.read("a.h5")[0, :, 0].sum(1) * 40
+    counts = TrajectoryFile.open("a.h5").read()[0, :, 0].sum(1) * 40
     assert counts == pytest.approx([2, 2, 2])
 
 
@@ -179,9 +182,9 @@ def test_h5md_and_what_else_mdanalysis_reads(tmp_path):
             node = group.create_group(key)
             node["value"], node["step"], node["time"] = value, np.arange(3), np.arange(3) * 0.5
     convert([path], tmp_path / "a.h5", Deposit(fields=["density", "momentum_x"], bins=(5,)))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.grid.boundaries, held.dt) == (("PERIODIC",), pytest.approx(0.5))
-    u = trajectories.read(tmp_path / "a.h5")[0]
+    u = TrajectoryFile.open(tmp_path / "a.h5").read()[0]
     for frame in range(3):
         count, _ = np.histogram(x[frame, :, 0], 5, (0, 5))
         assert u[frame, 0] * 25 == pytest.approx(count)
