@@ -25,8 +25,8 @@ class Split:
 
     members: list[list[int]]
     train: Int[np.ndarray, " n"]
-    validation: Int[np.ndarray, " n"]
-    test: Int[np.ndarray, " n"]
+    validation: Int[np.ndarray, " v"]
+    test: Int[np.ndarray, " t"]
 
     def part(self, name: str) -> Int[np.ndarray, " n"]:
         """Samples of train, validation or test."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,7 @@ class Batch(NamedTuple):
     total: int
 
 
+@runtime_checkable
 class Frames(Protocol):
     """Frames of trajectories, in memory or in a file."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from morlight.analysis import model as prediction
-from morlight.analysis.evaluation import walkers as evaluation
+from morlight.analysis.evaluation.evaluate import evaluate
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write as write_trajectories
@@ -66,9 +66,9 @@ def fit(*more, config="regression.yaml"):
 def test_burgers_is_learned_from_samples_it_has_not_seen(samples, capsys):
     fit("--model.width", "6", "--model.activation", "tanh")
     model = prediction.load(last("regression"))
-    held = evaluation.evaluate(model, "burgers.h5", range(200, 240))["errors"]["operator"]
-    assert held["median"] < 0.01
-    assert held["per_realization"] != [held["median"]] * 3
+    error = evaluate(model, "burgers.h5", range(200, 240)).errors["operator"]
+    assert error.median < 0.01
+    assert error.per_realization != (error.median,) * 3
     capsys.readouterr()
     cli.main(["evaluate", str(model.path), "--data", "burgers.h5", "--json"])
     told = json.loads(capsys.readouterr().out)
@@ -87,8 +87,8 @@ def test_burgers_is_learned_from_samples_it_has_not_seen(samples, capsys):
 def test_one_pass_of_adam_learns_it_less_well(samples):
     fit("--model.optimizer", "adam", "--model.lr", "0.01")
     model = prediction.load(last("regression"))
-    held = evaluation.evaluate(model, "burgers.h5", range(200, 240))["errors"]["operator"]
-    assert 0.01 < held["median"] < 1.05  # eight steps
+    error = evaluate(model, "burgers.h5", range(200, 240)).errors["operator"]
+    assert 0.01 < error.median < 1.05  # eight steps
 
 
 def test_moments_of_two_processes_are_those_of_one(samples):
@@ -172,7 +172,7 @@ def test_parameters_are_learned_from_and_predicted_with(folder):
     fit(*more, "--data.parameters", "[rate]", "--name", "known")
     fit(*more, "--name", "unknown")
     known, unknown = (prediction.load(last(name)) for name in ("known", "unknown"))
-    errors = [evaluation.evaluate(model, "decays.h5")["errors"]["rollout_end"]["min"] for model in (known, unknown)]
+    errors = [evaluate(model, "decays.h5").errors["rollout_end"].min for model in (known, unknown)]
     assert errors[0] < 0.5 * errors[1], errors  # one rate for all cannot be right
     decays("slow.h5", np.array([0.5, 1.5]))
     for trajectory in ("0", "1"):
