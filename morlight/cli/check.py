@@ -23,9 +23,9 @@ def _run(options: argparse.Namespace) -> None:
 
     result = symmetry.check(load(resolve(options.checkpoint)))
     if options.json:
-        print_json(result)
+        print_json(result.to_json())
     else:
         print(symmetry.summary(result))
-    if names := symmetry.broken(result):
-        print(f"morlight: {result['checkpoint']}: promised but violated: {', '.join(names)}", file=sys.stderr)
+    if result.broken:
+        print(f"morlight: {result.checkpoint}: promised but violated: {', '.join(result.broken)}", file=sys.stderr)
         sys.exit(1)
