@@ -1,5 +1,6 @@
 """The lock of a journal, held by real processes that are killed."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_two_that_wait_for_the_lock_of_a_killed_worker_do_not_get_it_together(he
 
     with ThreadPoolExecutor(4) as pool:
         turns = sorted(pool.map(turn, range(4)))
-    assert all(ended <= began for (_, ended), (began, _) in zip(turns, turns[1:], strict=False))
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(turns))
 
 
 def test_a_link_that_leads_nowhere_is_a_lock_like_any_other(tmp_path, monkeypatch):

@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+
+from morlight.sweep import orphan
 
 WORKER = (
     "import time; from morlight.sweep.orphan import end_with_parent; end_with_parent()\n"
@@ -14,7 +17,8 @@ WORKER = (
 )
 PARENT = (
     "import os, subprocess, sys, time; from morlight.sweep import orphan\n"
-    "worker = subprocess.Popen([sys.executable, '-c', sys.argv[1]], env=os.environ | {orphan.PARENT: str(os.getpid())})\n"
+    "surroundings = os.environ | {orphan.PARENT: str(os.getpid())}\n"
+    "worker = subprocess.Popen([sys.executable, '-c', sys.argv[1]], env=surroundings)\n"
     "print(worker.pid, flush=True); worker.wait()"
 )
 
@@ -52,8 +56,6 @@ def test_a_worker_ends_within_seconds_of_the_death_of_its_parent(how, ignored):
 
 
 def test_a_process_that_nobody_started_as_a_worker_is_left_alone(monkeypatch):
-    from morlight.sweep import orphan
-
     monkeypatch.delenv(orphan.PARENT, raising=False)
     orphan.end_with_parent()
-    assert not any("parent" in thread.name for thread in __import__("threading").enumerate())
+    assert not any("parent" in thread.name for thread in threading.enumerate())
