@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.cli import completion, data, deposit, export, models, simulate, sweep
+from morlight.cli import completion, data, deposit, doctor, export, models, simulate, sweep
 from morlight.cli import ui as store
 from morlight.cli.parsing import BadInput, Parser
 
@@ -24,6 +24,7 @@ def parser() -> Parser:
     simulate.add(commands)
     deposit.add(commands)
     data.add(commands)
+    doctor.add(commands)
     for task, text in TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     models.add(commands)

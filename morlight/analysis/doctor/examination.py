@@ -1,10 +1,12 @@
 """An examination of a file before a fit: all checks that apply to it (`morlight doctor`)."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from morlight.analysis.doctor import boundaries, conservation, frames, memory, spectrum, temperature
 from morlight.analysis.doctor.fields import FieldSample, load
 from morlight.analysis.doctor.findings import Check, Finding, Report, carry_out, several
+from morlight.analysis.doctor.particle_file import examine_particles
 from morlight.data import shipped, trajectory_file
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -81,16 +83,18 @@ def examine(path: str | Path, cells: tuple[int, ...] = (64,)) -> Report:
             f"{path}: no such file, expected a trajectory file, a dump of particles or a set"
             f" ({', '.join(shipped.names())})"
         )
-    if _is_trajectory_file(file):
-        return examine_fields(file, str(path))
-    from morlight.analysis.doctor.particle_file import examine_particles
+    if not _is_hdf5(file):
+        return examine_particles(file, cells)
+    fields = examine_fields(file, str(path))
+    if fields.refused:
+        with suppress(ValueError):  # particles in HDF5 (H5MD), else what keeps it from being a trajectory file
+            return examine_particles(file, cells)
+    return fields
 
-    return examine_particles(file, cells)
 
-
-def _is_trajectory_file(file: Path) -> bool:
+def _is_hdf5(file: Path) -> bool:
     with file.open("rb") as opened:
-        return opened.read(len(HDF5)) == HDF5 and file.suffix != ".h5md"
+        return opened.read(len(HDF5)) == HDF5
 
 
 def examine_fields(file: Path, name: str) -> Report:

@@ -68,6 +68,11 @@ class Report:
     passed: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the file could not be read to its end."""
+        return any(finding.check == "file" for finding in self.findings)
+
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
         return asdict(self)
