@@ -61,7 +61,7 @@ FIELD_CHECKS = (
     ),
     Check(
         "noise",
-        "highest octave: λ(Δt)² − λ(2Δt) above 0.1, or one λ for all wavenumbers above 0.1",
+        "shortest waves: λ(Δt)² − λ(2Δt) above 0.1 at a t, or λ above 0.1 with −ln λ ~ k^α, α below 0.5 at a t",
         memory.noise,
     ),
 )

@@ -85,7 +85,8 @@ class Report:
             lines.append("nothing odd found")
         if self.passed:
             lines.append(f"passed: {', '.join(self.passed)}")
-        lines += [f"not checked: {name}: {reason}" for name, reason in self.skipped.items()]
+        if self.skipped:
+            lines.append("not checked: " + "; ".join(f"{name} ({reason})" for name, reason in self.skipped.items()))
         return "\n".join(lines)
 
 

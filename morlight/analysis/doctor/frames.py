@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from morlight.analysis.doctor.fields import FieldSample
 from morlight.analysis.doctor.findings import Finding, listed
-from morlight.analysis.doctor.statistics import normal_threshold, robust_z
+from morlight.analysis.doctor.statistics import robust_z
 
 FRAMES = 12
 SMOOTH, ROUGH = 0.8, 0.4  # correlation of successive increments above which a trajectory is smooth, below which noise
@@ -76,8 +77,13 @@ def _missing(v: Float[np.ndarray, "t cells"], size: float) -> tuple[int, float] 
     ratio = ratio / np.nanmedian(ratio)
     z = robust_z(np.log(np.where(ratio > 0, ratio, np.nan)))
     ratio, z = ratio[1:], z[1:]  # the first increment may start from another state
-    stands_out = (ratio > least) & (z > normal_threshold(size, len(ratio)) + 1)
+    stands_out = (ratio > least) & (z > _threshold(size, len(ratio)))
     if not stands_out.any():
         return None
     place = int(np.nanargmax(np.where(stands_out, ratio, np.nan)))
     return place + 2, float(ratio[place])
+
+
+def _threshold(size: float, number: int) -> float:
+    """z beyond chance: Student's, since the scale is a median deviation, which knows 0.37 as much as a variance."""
+    return float(stats.t.isf(size / number, 0.37 * number))

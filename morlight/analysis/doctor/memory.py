@@ -7,26 +7,39 @@ one factor, so that both are estimated with the frame before as instrument, whos
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from scipy import stats
 
 from morlight.analysis.doctor.fields import AXES, Field, FieldSample
 from morlight.analysis.doctor.findings import Finding, NotApplicable
-from morlight.analysis.doctor.statistics import jackknife, normal_threshold
+from morlight.analysis.doctor.statistics import jackknife
 from morlight.data.trajectory_file import SEED
 
 FRAMES = 10
 PARTS = 6  # independent trajectories, or stretches of time, for a standard error
 MODES = 4  # lowest modes along each axis that are tested
 MEMORY = 0.25  # relative difference of ln λ(2Δt) from 2 ln λ(Δt)
-NONLINEAR = 0.05  # of the residual that squares and cubes of the field explain
+NONLINEAR = 0.3  # of the residual that squares and cubes of the field explain
 CORRELATION = 0.1  # of noise between neighboring frames
 OVERLAP = 0.1  # λ(Δt)² − λ(2Δt) of the highest modes
-FLAT = 1.3  # ln λ of the highest modes over that of those of half their wavenumber; 4 for diffusion
+SLOW = 10  # over the number of frames: a random walk of as many has 1 − λ = 5.3 / T without its mean
+FLAT = 0.5  # exponent of −ln λ ~ k^α
+SAMPLES = 200  # values of a mode, over trajectories and frames, so that λ is known to 0.07
 NOISE = 1e-5  # of the field, root mean square; below lies rounding
-HIGH = 16  # modes in a band, for a standard error
+HIGH = 32  # cells along an axis, so that there are 12 modes in two octaves
+
+
+class Band(NamedTuple):
+    """Number, energy, λ(Δt) and λ(2Δt) of each of some modes, and how many of them are independent."""
+
+    k: Int[np.ndarray, " K"]
+    energy: Float[np.ndarray, " K"]
+    once: Float[np.ndarray, " K"]
+    twice: Float[np.ndarray, " K"]
+    independent: int
 
 
 def memory(sample: FieldSample, size: float) -> list[Finding]:
@@ -52,7 +65,7 @@ def memory(sample: FieldSample, size: float) -> list[Finding]:
     return findings
 
 
-def _modes(sample: FieldSample, u: Field, axis: int) -> Complex[np.ndarray, "S T K"] | None:
+def _modes(sample: FieldSample, u: Field, axis: int) -> Complex[np.ndarray, "parts T K"] | None:
     """Coefficients along an axis, without what lasts: between walls the difference of two runs of the same γ."""
     line = sample.along(u, axis)
     if sample.grid.boundaries[axis] == "PERIODIC":
@@ -138,66 +151,61 @@ def noise(sample: FieldSample, size: float) -> list[Finding]:
     findings, tested = [], False
     for name, u in sample.fields.items():
         for axis, N in enumerate(sample.grid.points):
-            bands = _bands(sample.along(u, axis))
-            if N < HIGH or bands is None:
+            band = _highest(sample.along(u, axis), sample.grid.boundaries[axis]) if N >= HIGH else None
+            if band is None:
                 continue
             tested = True
             share = size / (2 * len(sample.fields) * len(sample.grid.points))
-            for value, how in (_overlap(bands[1], share), _plateau(bands, share)):
+            for value, how in (_overlap(band, share), _plateau(band, share)):
                 if value is not None:
                     message = f"the noise of {name} is correlated between frames along {AXES[axis]}, {value:.3g}: {how}"
                     findings.append(Finding("noise", "odd", message, value, f"below {CORRELATION:g}"))
                     break
     if not tested:
-        raise NotApplicable("no field has noise in its highest modes")
+        raise NotApplicable("no field has noise in its highest modes, in enough frames")
     return findings
 
 
-Band = tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"], Float[np.ndarray, " K"]]
-
-
-def _bands(line: Float[np.ndarray, "S T N"]) -> tuple[Band, Band] | None:
-    """Energy, λ(Δt) and λ(2Δt) of each mode, of a middle and of the highest octave; None without noise there."""
+def _highest(line: Float[np.ndarray, "S T N"], boundary: str) -> Band | None:
+    """Modes of the two highest octaves without the shortest wave; None where they hold no noise, or it is too slow."""
     late = line[:, line.shape[1] // 4 :]
-    c = np.fft.rfft((late - late.mean(1, keepdims=True)) * np.hanning(line.shape[-1]))
+    window = np.ones(line.shape[-1]) if boundary == "PERIODIC" else np.hanning(line.shape[-1])
     top = line.shape[-1] // 2
-    rms = float(np.sqrt((line**2).mean()))
-    high = c[..., top // 2 : top]
-    if np.sqrt((np.abs(high) ** 2).mean() / line.shape[-1]) < NOISE * (rms or 1.0):
+    k = np.arange(max(1, top // 4), top)
+    c = np.fft.rfft((late - late.mean(1, keepdims=True)) * window)[..., k]
+    rms = np.sqrt((np.abs(c[..., len(k) // 2 :]) ** 2).mean() / line.shape[-1])
+    if rms < NOISE * (np.sqrt((line**2).mean()) or 1.0) or c.shape[0] * c.shape[1] < SAMPLES:
         return None
-    lower, upper = (_lagged(part) for part in (c[..., max(1, top // 4) : top // 2], high))
-    return lower, upper
-
-
-def _lagged(c: Complex[np.ndarray, "S T K"]) -> Band:
     energy = (np.abs(c) ** 2).mean((0, 1))
-    steady = np.where(energy > 0, energy, 1)
-    once, twice = ((c[:, n:] * c[:, :-n].conj()).mean((0, 1)) / steady for n in (1, 2))
-    bias = 1 / c.shape[1]  # of the mean over time that was subtracted
-    # the real part, free of the bias of a modulus, after the phase of a uniform flow is taken out of both
-    turn = np.where(np.abs(once) > 0, once / np.where(np.abs(once) > 0, np.abs(once), 1), 1)
-    return energy, np.abs(once) + bias, np.real(twice * turn.conj() ** 2) + bias
+    once, twice = ((c[:, n:] * c[:, :-n].conj()).mean((0, 1)) / energy for n in (1, 2))
+    turn = once / np.where(np.abs(once) > 0, np.abs(once), 1)  # the phase of a uniform flow
+    modulus = np.sqrt(np.maximum(0, np.abs(once) ** 2 - 1 / (c.shape[0] * c.shape[1])))
+    bias = (1 + 3 * modulus) / c.shape[1]  # of the mean over time that was subtracted (Kendall 1954)
+    if modulus.mean() > 1 - SLOW / c.shape[1]:
+        return None
+    coupled = 1 if boundary == "PERIODIC" else 2  # modes that the window makes one
+    return Band(k, energy, modulus + bias, np.real(twice * turn.conj() ** 2) + bias, len(k) // coupled)
 
 
-def _overlap(high: Band, size: float) -> tuple[float | None, str]:
+def _overlap(band: Band, size: float) -> tuple[float | None, str]:
     """Averages over overlapping times: neighbors are alike, the ones after them are not."""
-    _, once, twice = high
-    excess = once**2 - twice
-    error = excess.std() / np.sqrt(max(1, len(excess) / 2))  # the window couples neighboring modes
-    real = excess.mean() > max(OVERLAP, normal_threshold(size, 1) * error) and once.mean() > CORRELATION
+    high = slice(len(band.k) // 2, None)
+    once = band.once[high]
+    excess = once**2 - band.twice[high]
+    error = excess.std() / np.sqrt(band.independent / 2)
+    real = excess.mean() > max(OVERLAP, stats.t.isf(size, band.independent / 2) * error) and once.mean() > CORRELATION
     return (float(once.mean()), "neighboring frames share what they average") if real else (None, "")
 
 
-def _plateau(bands: tuple[Band, Band], size: float) -> tuple[float | None, str]:
-    """Noise without a scale: all wavenumbers decay alike and have the same energy."""
-    (energy, once, _), (high_energy, high_once, _) = bands
-    if not 0.5 < high_energy.mean() / energy.mean() < 2 or len(once) < HIGH // 4:
+def _plateau(band: Band, size: float) -> tuple[float | None, str]:
+    """Noise without a scale: −ln λ ~ k^α with α far below that of diffusion, 2, and the same energy in all modes."""
+    half = len(band.k) // 2
+    if not 0.5 < band.energy[half:].mean() / band.energy[:half].mean() < 2:
         return None, ""
-    z = normal_threshold(size, 2)
-    means = [part.mean() for part in (once, high_once)]
-    errors = [part.std() / np.sqrt(max(1, len(part) / 2)) for part in (once, high_once)]
-    low, high = means[0] - z * errors[0], means[1] - z * errors[1]
-    if min(low, high) < CORRELATION or max(means) > 0.98 or low <= 0:
+    if band.once.mean() < CORRELATION:
         return None, ""
-    steepest = np.log(high) / np.log(min(0.999, means[0] + z * errors[0]))
-    return (float(means[1]), "at all short waves alike") if steepest < FLAT else (None, "")
+    line = stats.linregress(np.log(band.k), np.log(-np.log(np.clip(band.once, 0.01, 0.999))))
+    error = line.stderr * np.sqrt(len(band.k) / band.independent)
+    if line.slope + stats.t.isf(size, band.independent - 2) * error > FLAT:
+        return None, ""
+    return float(band.once.mean()), "at all short waves alike"
