@@ -89,7 +89,9 @@ def _sine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding 
     ratio = _worst(profile[largest > 0], value, VALUE, size) if (largest > 0).all() else None
     if ratio is None:
         return None
-    message = f"{name} does not vanish at a wall, as a basis of sines has it: there it is {ratio:.3g} of its largest value"
+    message = (
+        f"{name} does not vanish at a wall, as a basis of sines does: it is {ratio:.3g} of its largest value there"
+    )
     return Finding("boundary", "odd", message, ratio, f"below {VALUE:g}, or a basis of cosines")
 
 
@@ -103,8 +105,8 @@ def _cosine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Findin
     if ratio is None:
         return None
     message = (
-        f"{name} has a slope at a wall, where a basis of cosines has none: {ratio:.3g} times that of a half wave as high"
-        " as the profile"
+        f"{name} has a slope at a wall, where a basis of cosines has none: {ratio:.3g} times that of a half wave as"
+        " high as the profile"
     )
     return Finding("boundary", "odd", message, ratio, f"below {SLOPE:g}, or a basis of sines")
 

@@ -73,8 +73,8 @@ def _change(u: Field, total: Float[np.ndarray, "S T"], size: float) -> float | N
 def _lost(name: str, value: float, total: Float[np.ndarray, "S T"], sample: FieldSample) -> str:
     row, frame = np.unravel_index(np.argmax(_relative(total)), total.shape)
     return (
-        f"the total of {name} is not conserved: it changes by {value:.3g} of its value in trajectory {sample.rows[row]},"
-        f" up to frame {frame}"
+        f"the total of {name} is not conserved: it changes by {value:.3g} of its value in trajectory"
+        f" {sample.rows[row]}, up to frame {frame}"
     )
 
 
@@ -86,8 +86,9 @@ def momentum(sample: FieldSample, size: float) -> list[Finding]:
     if "WALL" in sample.grid.boundaries:
         raise NotApplicable("walls exchange momentum")
     sample.require_frames(FRAMES)
-    total = np.asarray(sum(_total(sample.fields[name]) for name in names if _is_alike(name, names[0])))
-    typical = np.asarray(sum(_total(np.abs(sample.fields[name])).mean(-1) for name in names if _is_alike(name, names[0])))
+    species = [sample.fields[name] for name in names if _is_alike(name, names[0])]
+    total = np.asarray(sum(_total(p) for p in species))
+    typical = np.asarray(sum(_total(np.abs(p)).mean(-1) for p in species))
     change = np.abs(total - total[:, :1]).max(-1) / np.where(typical > 0, typical, 1)
     real = (change > MOMENTUM) & (drift_probability(total) < size / len(total))
     if not real.any():

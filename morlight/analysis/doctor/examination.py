@@ -34,7 +34,8 @@ FIELD_CHECKS = (
     ),
     Check(
         "temperature",
-        "last over first quarter: beyond 5 % at a z; species apart by 25 % at a z; off a parameter `temperature` by 25 %",
+        "last over first quarter: beyond 5 % at a z; species apart by 25 % at a z; off a parameter `temperature`"
+        " by 25 %",
         temperature.temperature,
     ),
     Check(

@@ -60,8 +60,8 @@ class FieldSample:
     def momentum_of(self, density: str) -> dict[str, Field]:
         """Momentum densities of the particles of a density."""
         species = density.removeprefix("density")
-        names = ["momentum", *(f"momentum_{axis}" for axis in AXES)]
-        return {f"{name}{species}": self.fields[f"{name}{species}"] for name in names if f"{name}{species}" in self.fields}
+        names = [f"momentum{along}{species}" for along in ("", *(f"_{axis}" for axis in AXES))]
+        return {name: self.fields[name] for name in names if name in self.fields}
 
     def along(self, u: Field, axis: int) -> Float[np.ndarray, "S T N"]:
         """Mean over all axes but one."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from morlight.analysis.doctor.fields import FieldSample
-from morlight.analysis.doctor.findings import Finding, listed
+from morlight.analysis.doctor.findings import Finding, listed, several
 from morlight.analysis.doctor.statistics import robust_z
 
 FRAMES = 12
@@ -27,7 +27,7 @@ def frames(sample: FieldSample, size: float) -> list[Finding]:
         i = next(i for i, places in enumerate(doubled) if places)
         number = sum(map(len, doubled))
         message = (
-            f"{number} frame{'s are' if number > 1 else ' is'} the same as the one before, in trajectory {sample.rows[i]}"
+            f"{several(number, 'frame')} with the same values as the one before, in trajectory {sample.rows[i]}"
             f" frame {listed(place + 1 for place in doubled[i])}"
         )
         findings.append(Finding("frames", "odd", message, float(number), "0"))

@@ -61,7 +61,7 @@ def memory(sample: FieldSample, size: float) -> list[Finding]:
                 )
                 findings.append(Finding("memory", "odd", message, twice, f"λ(Δt)² = {once**2:.3g}"))
     if not tested:
-        raise NotApplicable("no field has linear dynamics and enough trajectories, of the same parameters between walls")
+        raise NotApplicable("no field has linear dynamics and enough trajectories (between walls: of equal parameters)")
     return findings
 
 

@@ -145,8 +145,8 @@ def units(sample: ParticleSample, size: float) -> list[Finding]:
     if ratios and float(np.median(ratios)) > FASTER:
         ratio = float(np.median(ratios))
         message = (
-            f"units do not fit: particles move {ratio:.3g} times as far between frames as their speed times Δt; look at the"
-            " unit of time, and at --timestep"
+            f"units do not fit: particles move {ratio:.3g} times as far between frames as their speed times Δt; look at"
+            " the unit of time, and at --timestep"
         )
         findings.append(Finding("units", "odd", message, ratio, "at most 1"))
     extent = float(np.median([moment.extent.max() for moment in sample.moments]))

@@ -18,7 +18,7 @@ SLABS = 16  # along x, whose mean velocities are the flow
 SLAB_CROWD = 20  # particles in a slab at least
 
 PARTICLE_CHECKS = (
-    Check("frames", "times of neighboring frames: other than their median by more than 1e-3; frames that repeat", checks.frames),
+    Check("frames", "time between frames off its median by more than 1e-3; frames that repeat", checks.frames),
     Check("box", "length of a side over its first one: other than 1 by more than 1e-6", checks.box),
     Check("species", "number of particles of each type, against the first frame: any change", checks.species),
     Check(

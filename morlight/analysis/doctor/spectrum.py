@@ -26,8 +26,8 @@ def nyquist(sample: FieldSample, size: float) -> list[Finding]:
             excess = _excess(u, axis, size / len(sample.fields))
             if excess is not None:
                 message = (
-                    f"{name} has energy in the shortest wave along {AXES[axis]}, from cell to cell up and down: {excess:.3g}"
-                    " times that of the modes next to it"
+                    f"{name} has energy in the shortest wave along {AXES[axis]}, up and down from cell to cell:"
+                    f" {excess:.3g} times that of the modes next to it"
                 )
                 findings.append(Finding("nyquist", "odd", message, excess, f"below {EXCESS:g}"))
     return findings
@@ -60,8 +60,8 @@ def particles_a_cell(sample: FieldSample, size: float) -> list[Finding]:
         Finding(
             "particles a cell",
             "odd",
-            f"{name} has {count:.3g} particles in a mean cell, whose shot noise is {100 * count**-0.5:.0f} % of the density;"
-            " use fewer cells or more particles",
+            f"{name} has {count:.3g} particles in a mean cell, whose shot noise is {100 * count**-0.5:.0f} % of the"
+            " density; use fewer cells or more particles",
             count,
             f"at least {CROWD:g}",
         )

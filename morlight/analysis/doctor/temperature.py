@@ -98,8 +98,8 @@ def speed_units(sample: FieldSample, size: float) -> list[Finding]:
             ratio = float(np.median((scatter[0] / scatter[1] / np.sqrt(np.nanmean(T, -1)))[usable]))
             if not SLOWEST < ratio < FASTEST:
                 message = (
-                    f"units do not fit: the speed of the particles from the noise of {momentum} is {ratio:.3g} times the"
-                    f" √T from the temperature of {name}"
+                    f"units do not fit: the speed of the particles from the noise of {momentum} is {ratio:.3g} times"
+                    f" the √T from the temperature of {name}"
                 )
                 expected = f"√mass, between {SLOWEST:g} and {FASTEST:g}"
                 findings.append(Finding("units", "odd", message, ratio, expected))
