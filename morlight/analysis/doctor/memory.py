@@ -33,13 +33,14 @@ HIGH = 32  # cells along an axis, so that there are 12 modes in two octaves
 
 
 class Band(NamedTuple):
-    """Number, energy, λ(Δt) and λ(2Δt) of each of some modes, and how many of them are independent."""
+    """Number, energy, λ(Δt) and λ(2Δt) of each of some modes, how many of them are independent, error of one λ."""
 
     k: Int[np.ndarray, " K"]
     energy: Float[np.ndarray, " K"]
     once: Float[np.ndarray, " K"]
     twice: Float[np.ndarray, " K"]
     independent: int
+    error: float
 
 
 def memory(sample: FieldSample, size: float) -> list[Finding]:
@@ -179,12 +180,13 @@ def _highest(line: Float[np.ndarray, "S T N"], boundary: str) -> Band | None:
     energy = (np.abs(c) ** 2).mean((0, 1))
     once, twice = ((c[:, n:] * c[:, :-n].conj()).mean((0, 1)) / energy for n in (1, 2))
     turn = once / np.where(np.abs(once) > 0, np.abs(once), 1)  # the phase of a uniform flow
-    modulus = np.sqrt(np.maximum(0, np.abs(once) ** 2 - 1 / (c.shape[0] * c.shape[1])))
+    error = 1 / np.sqrt(c.shape[0] * c.shape[1])
+    modulus = np.sqrt(np.maximum(0, np.abs(once) ** 2 - error**2))
     bias = (1 + 3 * modulus) / c.shape[1]  # of the mean over time that was subtracted (Kendall 1954)
     if modulus.mean() > 1 - SLOW / c.shape[1]:
         return None
     coupled = 1 if boundary == "PERIODIC" else 2  # modes that the window makes one
-    return Band(k, energy, modulus + bias, np.real(twice * turn.conj() ** 2) + bias, len(k) // coupled)
+    return Band(k, energy, modulus + bias, np.real(twice * turn.conj() ** 2) + bias, len(k) // coupled, error)
 
 
 def _overlap(band: Band, size: float) -> tuple[float | None, str]:
@@ -202,7 +204,7 @@ def _plateau(band: Band, size: float) -> tuple[float | None, str]:
     half = len(band.k) // 2
     if not 0.5 < band.energy[half:].mean() / band.energy[:half].mean() < 2:
         return None, ""
-    if band.once.mean() < CORRELATION:
+    if band.once.mean() < CORRELATION + band.error:  # a modulus is never below zero
         return None, ""
     line = stats.linregress(np.log(band.k), np.log(-np.log(np.clip(band.once, 0.01, 0.999))))
     error = line.stderr * np.sqrt(len(band.k) / band.independent)
