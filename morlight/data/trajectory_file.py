@@ -245,6 +245,10 @@ class Writer:
                 raise ValueError(f"{self.held.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
 
+    def annotate(self, dataset: str, **attributes: str) -> None:
+        """Set attributes of a dataset, such as its unit."""
+        _set(self.file[dataset], attributes)
+
     def adopt(self, trajectory: int, path: Path) -> None:
         """Take every field of one trajectory from a file that holds it alone, as it is stored there."""
         with h5py.File(path, "r") as source:

@@ -16,8 +16,8 @@ from tests.test_cli import folder, refused  # noqa: F401 - a fixture
 from morlight.analysis import inspection
 from morlight.analysis import model as prediction
 from morlight.analysis.export.program import export
-from morlight.cli import main as cli
 from morlight.analysis.export.real_arithmetic import RealStep
+from morlight.cli import main as cli
 from morlight.operators import build
 from tests.analysis.test_model import DATA, SETTINGS
 
