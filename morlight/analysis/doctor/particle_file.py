@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from morlight.analysis.doctor import particle_checks as checks
 from morlight.analysis.doctor.findings import Check, Finding, Report, carry_out, several
 from morlight.analysis.doctor.particle_sample import AXES, Moment, ParticleSample
-from morlight.data.particles.frames import frames
+from morlight.data.particles.formats import frames
 
-POSITIONS = ["x", "y", "z"]
-OPTIONAL = (["vx", "vy", "vz"], ["type"], ["id"], ["mass"])
+VELOCITIES = ("vx", "vy", "vz")
+WANTED = ("x", "y", "z", *VELOCITIES, "type", "id", "mass")
 SLABS = 16  # along x, whose mean velocities are the flow
 SLAB_CROWD = 20  # particles in a slab at least
 
@@ -53,21 +53,18 @@ class Snapshot:
 
 def snapshots(path: Path) -> Iterator[Snapshot]:
     """Frames of a file with all columns that the checks can use."""
-    for frame in frames(path, _columns(path)):
-        yield Snapshot(frame.time, frame.low, frame.high - frame.low, np.array(frame.periodic), frame.columns)
+    for number, frame in enumerate(frames(path, WANTED)):
+        stated = (frame.clock.time, frame.clock.step, number)
+        time = float(next(value for value in stated if value is not None))
+        columns = {name: frame.column(name) for name in WANTED if name in frame.columns or name in AXES}
+        low = np.zeros(3) if frame.box.low is None else frame.box.low
+        yield Snapshot(time, low, frame.box.sides, np.array(frame.box.periodic, bool), _whole(columns))
 
 
-def _columns(path: Path) -> list[str]:
-    """Positions, and of the other columns those that are there."""
-    wanted = list(POSITIONS)
-    next(iter(frames(path, wanted)), None)
-    for names in OPTIONAL:
-        try:
-            next(iter(frames(path, [*wanted, *names])), None)
-        except ValueError:
-            continue
-        wanted += names
-    return wanted
+def _whole(columns: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Velocities along all three axes, or none."""
+    partial = [name for name in VELOCITIES if name in columns] if not all(v in columns for v in VELOCITIES) else []
+    return {name: values for name, values in columns.items() if name not in partial}
 
 
 def examine_particles(file: Path, cells: tuple[int, ...]) -> Report:
