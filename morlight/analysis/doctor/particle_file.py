@@ -14,7 +14,7 @@ from morlight.data.particles.formats import frames
 
 VELOCITIES = ("vx", "vy", "vz")
 WANTED = ("x", "y", "z", *VELOCITIES, "type", "id", "mass")
-SLABS = 16  # along x, whose mean velocities are the flow
+SLABS = 16  # along an axis, whose mean velocities are the flow
 SLAB_CROWD = 20  # particles in a slab at least
 
 PARTICLE_CHECKS = (
@@ -101,7 +101,7 @@ def _moment(now: Snapshot, before: Snapshot | None) -> Moment:
     if "vx" in columns:
         v = np.stack([columns[f"v{axis}"] for axis in AXES])
         velocity = (v * mass).sum(1) / mass.sum()
-        thermal = _thermal(v, mass, (x[0] - now.low[0]) / now.sides[0])
+        thermal = _thermal(v, mass, (x - now.low[:, None]) / now.sides[:, None])
     displacement, speed = _motion(now, before)
     return Moment(
         now.time,
@@ -125,13 +125,20 @@ def _is_same(now: Snapshot, before: Snapshot) -> bool:
     return all(np.array_equal(now.columns[name], before.columns[name]) for name in now.columns)
 
 
-def _thermal(v: Float[np.ndarray, "3 P"], mass: Float[np.ndarray, " P"], place: Float[np.ndarray, " P"]) -> np.ndarray:
-    """m ⟨(v − flow)²⟩ along each axis, the flow being that of slabs along x, without the freedom that it takes."""
-    slabs = min(SLABS, max(1, len(place) // SLAB_CROWD))
-    slab = (np.floor(place * slabs) % slabs).astype(np.int64)
+def _thermal(v: Float[np.ndarray, "3 P"], mass: Float[np.ndarray, " P"], place: Float[np.ndarray, "3 P"]) -> np.ndarray:
+    """m ⟨(v − flow)²⟩ along each axis, with the flow of slabs across the axis that leaves least of it."""
+    return min((_thermal_of_slabs(v, mass, along) for along in place), key=lambda thermal: float(thermal.sum()))
+
+
+def _thermal_of_slabs(
+    v: Float[np.ndarray, "3 P"], mass: Float[np.ndarray, " P"], along: Float[np.ndarray, " P"]
+) -> Float[np.ndarray, "3"]:
+    """m ⟨(v − flow)²⟩ with the mean velocity of each slab as flow, without the degrees of freedom that it takes."""
+    slabs = min(SLABS, max(1, len(along) // SLAB_CROWD))
+    slab = (np.floor(along * slabs) % slabs).astype(np.int64)
     weight = np.bincount(slab, mass, slabs)
     flow = np.stack([np.bincount(slab, mass * line, slabs) / np.where(weight > 0, weight, 1) for line in v])
-    free = max(1, len(place) - int((weight > 0).sum()))
+    free = max(1, len(along) - int((weight > 0).sum()))
     thermal: np.ndarray = (mass * (v - flow[:, slab]) ** 2).sum(1) / free
     return thermal
 

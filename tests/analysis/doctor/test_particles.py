@@ -102,9 +102,10 @@ def test_a_thermostat_that_misses_an_axis_is_found(tmp_path, gas):
     assert finding.value == pytest.approx(1 / 1.44, rel=0.1)
 
 
-def test_a_flow_is_not_taken_for_heat(tmp_path, gas):
+@pytest.mark.parametrize(("across", "along"), [(0, 1), (1, 0), (2, 0)])
+def test_a_flow_is_not_taken_for_heat(tmp_path, gas, across, along):
     for x, v in zip(gas["x"], gas["v"], strict=True):
-        v[:, 1] += 2 * np.sin(2 * np.pi * x[:, 0] / L)
+        v[:, along] += 2 * np.sin(2 * np.pi * x[:, across] / L)
     assert "temperature" not in {finding.check for finding in findings(tmp_path, gas)}
 
 
