@@ -75,6 +75,9 @@ def convert(  # noqa: PLR0913 - the options of the command
 
 
 def _check_output(output: Path, files: Sequence[Path], overwrite: bool) -> None:
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        what = "is a directory" if output.is_dir() else "is in a directory that does not exist"
+        raise ValueError(f"{output}: {what}, expected the name of a file to write")
     if not output.exists():
         return
     if any(path.exists() and output.samefile(path) for path in files):
@@ -153,7 +156,14 @@ def _stacked(groups: Sequence[Sequence[Path]], found: Sequence[tuple[times.Times
     style = units.style(first.units)
     if first.mass_unit is not None:
         style = units.Units(
-            style.name, "m", style.length, style.time, style.temperature, style.boltzmann, style.mvv2e, style.mv2d
+            style.name,
+            "m_particle",
+            style.length,
+            style.time,
+            style.temperature,
+            style.boltzmann,
+            style.mvv2e,
+            style.mv2d,
         )  # the mass of a particle is the unit
     return Fields(when, first.grid, np.stack([part.values for _, part in found]), None, style)
 
@@ -214,7 +224,7 @@ def _write(
         },
     )
     both = fields.values if fields.errors is None else np.concatenate([fields.values, fields.errors], 2)
-    with Writer(held, "float32") as writer:
+    with Writer(held, _precision(both)) as writer:
         for row, u in enumerate(both):
             writer.put(row, {name: u[:, place] for place, name in enumerate(names)})
         for name in names:
@@ -223,6 +233,12 @@ def _write(
             writer.annotate("dimensions/time", unit=time_unit)
             for axis in "xyz"[: len(grid.points)]:
                 writer.annotate(f"dimensions/{axis}", unit=length_unit)
+
+
+def _precision(values: Float[np.ndarray, "S T F *X"]) -> str:
+    """Single precision, or double where units make the values too large or too small for it."""
+    sizes = np.abs(values[values != 0])
+    return "float32" if not sizes.size or (sizes.min() > 1e-30 and sizes.max() < 1e30) else "float64"
 
 
 def _provenance(
