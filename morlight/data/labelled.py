@@ -143,7 +143,7 @@ def _length(whole: Any, axes: Sequence[str]) -> tuple[float, ...] | None:
             return None
         x = np.asarray(whole.coords[axis].values, np.float64)
         steps = np.diff(x)
-        if not (len(steps) and steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3)):
+        if not (len(steps) and steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)):
             raise ValueError(f"coordinate '{axis}' is not equally spaced and growing, expected a uniform grid")
         found.append(float(steps.mean()) * len(x))
     return tuple(found)

@@ -27,7 +27,9 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data.particles import lammps_average as chunks
-from morlight.data.trajectory_file import Grid, Trajectories, Writer
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Writer
+from morlight.operators.description import Grid
 
 DECKS = Path(__file__).with_name("decks")
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ρ*, Sec. 6.2
@@ -106,22 +108,24 @@ class Ensemble:
         return {**told, "seed": seed, **self.settings, "frames": self.frames, "bins": self.bins}
 
 
-def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None) -> None:
+def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None, *, overwrite: bool = False) -> None:
     """Make the runs that are not there yet, and write all of them as a trajectory file.
 
     Args:
         path: file to write, one trajectory a run; its scalars are γ and the seed.
         ensemble: what to run.
         runs: folder of the runs; beside the file, with the ending .runs, where left out.
+        overwrite: whether a file that is there already is replaced; finished runs are used again in any case.
 
     Raises:
-        ValueError: where LAMMPS is missing or stops, with its own message and the line of its input.
+        ValueError: where the file is there already, or LAMMPS is missing or stops, with its own message and the line
+            of its input.
     """
     path = Path(path)
     folder = path.with_suffix(".runs") if runs is None else Path(runs)
     pairs = [(gamma, seed) for gamma in ensemble.gammas for seed in ensemble.seeds]
     made = [Run(ensemble, gamma, seed, folder) for gamma, seed in pairs]
-    with Writer(_held(path, ensemble, made)) as writer:  # refuses early what cannot be written
+    with Writer(_held(path, ensemble, made), overwrite=overwrite) as writer:  # refuses early what cannot be written
         writer.abandon()
     if not all(run.finished for run in made):
         command = _command(ensemble)
@@ -129,12 +133,12 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
         _run_all(command, [run for run in made if not run.finished], ensemble)
     spent = {"core_seconds": [run.core_seconds for run in made], "lammps_version": made[0].lammps_version}
     held = _held(path, ensemble, made)
-    with Writer(dataclasses.replace(held, attributes={**held.attributes, **spent})) as writer:
+    with Writer(dataclasses.replace(held, attributes={**held.attributes, **spent}), overwrite=overwrite) as writer:
         for place, run in enumerate(made):
             writer.put(place, run.fields())
 
 
-def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Trajectories:
+def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
     """The file to be: width and total time scaled to 1, their units among the attributes."""
     system = ensemble.system
     parameters = {
@@ -143,7 +147,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Trajectories
     deck = deck_text(system)
     values = defaults(deck) | dict(ensemble.settings)
     time = float(values["every"]) * ensemble.frames * TIMESTEP
-    return Trajectories(
+    return Contents(
         path,
         system.deck,
         tuple(name + ending for name in system.fields for ending in ("", "_error")),

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from morlight.data import location as source
-from morlight.data import trajectory_file as trajectories
+from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.test_lammps_dump import FRAME, written
 
 HOW = {"fields": ["density", "momentum"], "bins": [2], "masses": {1: 1, 2: 3}, "bounds": [[0, 10]]}
@@ -23,13 +24,15 @@ def dump(folder, name="a.dump", at="5.5"):
 def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     for name, at in (("a.dump", "5.5"), ("b.dump", "4.5")):
         dump(tmp_path, name, at)
-    data = TrajectoryDataModule(str(tmp_path / "*.dump"), deposit={**HOW, "scalars": {"rho": [1, 2]}}, validation=0.0)
+    data = TrajectoryDataModule(
+        DataConfig(path=str(tmp_path / "*.dump"), deposit={**HOW, "scalars": {"rho": [1, 2]}}, validation=0.0)
+    )
     data.prepare_data()
     data.setup()
     paths = [tmp_path / "a.dump", tmp_path / "b.dump"]
     how = Deposit(**{**HOW, "masses": {1: 1.0, 2: 3.0}, "bounds": [(0.0, 10.0)]})
     convert(paths, tmp_path / "c.h5", how, parameters={"rho": [1.0, 2.0]})
-    assert np.array_equal(trajectories.read(data.file.path), trajectories.read(tmp_path / "c.h5"))
+    assert np.array_equal(TrajectoryFile.open(data.file.path).read(), TrajectoryFile.open(tmp_path / "c.h5").read())
     assert data.file.parameters["rho"].tolist() == [1, 2]
     assert data.file.path.parent == tmp_path
 
@@ -39,7 +42,7 @@ def test_a_pattern_does_not_take_what_was_kept_for_particles(tmp_path):
         dump(tmp_path, name)
     kept = source.located(str(tmp_path / "dump.*"), HOW)
     assert source.located(str(tmp_path / "dump.*"), HOW) == kept
-    assert len(trajectories.read(kept)) == 2
+    assert len(TrajectoryFile.open(kept).read()) == 2
 
 
 def test_files_of_a_pattern_are_paired_in_natural_order_and_the_pairs_are_shown(tmp_path, capsys):
@@ -47,11 +50,11 @@ def test_files_of_a_pattern_are_paired_in_natural_order_and_the_pairs_are_shown(
         dump(tmp_path, f"run{run}.dump", at=f"{run / 2}")
     for sources in ({"scalars": {"n": [1, 2, 10]}}, {"name_pattern": "run{n}.dump"}):
         kept = source.located(str(tmp_path / "run*.dump"), {**HOW, **sources})
-        held = trajectories.describe(kept)
+        held = TrajectoryFile.open(kept)
         assert held.parameters["n"].tolist() == [1, 2, 10]
         assert held.attributes["files"] == {"run1.dump": {"n": 1}, "run2.dump": {"n": 2}, "run10.dump": {"n": 10}}
         assert re.search(r"run10\.dump +n = 10", capsys.readouterr().err)
-    assert trajectories.read(kept)[2, 0, 0] * 40 == pytest.approx([1, 2])  # run10: the atom at 5, not below
+    assert TrajectoryFile.open(kept).read()[2, 0, 0] * 40 == pytest.approx([1, 2])  # run10: the atom at 5, not below
 
 
 def test_fields_are_kept_until_file_or_settings_change(tmp_path):

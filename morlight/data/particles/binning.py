@@ -11,7 +11,7 @@ from morlight.data.particles import fields as definitions
 from morlight.data.particles import kernels, units
 from morlight.data.particles.frames import AXES, TYPE_COLUMNS, Clock, Frame
 from morlight.data.particles.settings import Deposit
-from morlight.data.trajectory_file import Grid
+from morlight.operators.description import Grid
 
 SAME_LENGTH = 1e-6  # relative to the length of the box; some writers give it with 6 digits, XTC in single precision
 

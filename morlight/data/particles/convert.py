@@ -18,7 +18,9 @@ from morlight.data.particles.binning import SAME_LENGTH, Binned, Census, binned,
 from morlight.data.particles.frames import Frame
 from morlight.data.particles.pairing import Pairing
 from morlight.data.particles.settings import Deposit
-from morlight.data.trajectory_file import Grid, Trajectories, Writer
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Writer, check_output
+from morlight.operators.description import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +73,15 @@ def convert(  # noqa: PLR0913 - the options of the command
     combined = _averaged(_stacked(groups, found), how)
     if mean:
         combined = _mean(combined)
-    _write(Path(output), how, combined, files, gammas)
+    _write(Path(output), how, combined, files, gammas, overwrite=overwrite)
 
 
 def _check_output(output: Path, files: Sequence[Path], overwrite: bool) -> None:
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        what = "is a directory" if output.is_dir() else "is in a directory that does not exist"
-        raise ValueError(f"{output}: {what}, expected the name of a file to write")
-    if not output.exists():
-        return
-    if any(path.exists() and output.samefile(path) for path in files):
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"{output}: is in a directory that does not exist, expected the name of a file to write")
+    if output.exists() and any(path.exists() and output.samefile(path) for path in files):
         raise ValueError(f"{output}: is one of the files to read, expected another name to write")
-    if not overwrite:
-        raise ValueError(f"{output}: exists, expected another name or --overwrite")
+    check_output(output, overwrite)
 
 
 def _merged(paired: Pairing | None, parameters: Mapping[str, Sequence[float]], count: int) -> dict[str, list[float]]:
@@ -188,8 +186,14 @@ def _mean(fields: Fields) -> Fields:
     return Fields(fields.times, fields.grid, values.mean(0, keepdims=True), errors, fields.units)
 
 
-def _write(
-    output: Path, how: Deposit, fields: Fields, paths: Sequence[Path], gammas: Mapping[str, Sequence[float]]
+def _write(  # noqa: PLR0913 - the parts of a file
+    output: Path,
+    how: Deposit,
+    fields: Fields,
+    paths: Sequence[Path],
+    gammas: Mapping[str, Sequence[float]],
+    *,
+    overwrite: bool,
 ) -> None:
     grid, when = fields.grid, fields.times.values
     scales: dict[str, float] = {}
@@ -199,7 +203,7 @@ def _write(
         when = (when - when[0]) / scales["unit_time"]
     names = [*how.names, *([f"{name}_error" for name in how.names] if fields.errors is not None else [])]
     length_unit, time_unit = fields.units.length, "time steps" if fields.times.steps else fields.units.time
-    held = Trajectories(
+    held = Contents(
         output,
         paths[0].stem,
         tuple(names),
@@ -224,7 +228,7 @@ def _write(
         },
     )
     both = fields.values if fields.errors is None else np.concatenate([fields.values, fields.errors], 2)
-    with Writer(held, _precision(both)) as writer:
+    with Writer(held, _precision(both), overwrite=overwrite) as writer:
         for row, u in enumerate(both):
             writer.put(row, {name: u[:, place] for place, name in enumerate(names)})
         for name in names:

@@ -13,7 +13,7 @@ from morlight.data.particles.binning import Binned
 from morlight.data.particles.frames import Clock
 from morlight.data.particles.lammps_average import Chunks
 from morlight.data.particles.settings import DEFAULT_BINS, Deposit
-from morlight.data.trajectory_file import Grid
+from morlight.operators.description import Grid
 
 COORDINATE = "Coord1"
 SIX_DIGITS = 2e-5  # LAMMPS writes averages with %g; a product of three of them is off by a few 1e-6

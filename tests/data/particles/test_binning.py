@@ -12,9 +12,9 @@ from MDAnalysis.coordinates.TRJ import NCDFWriter
 from MDAnalysis.coordinates.TRR import TRRWriter
 from MDAnalysis.coordinates.XTC import XTCWriter
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.simulation import LJ
 from tests.data.particles.test_lammps_dump import FRAME, written
 
@@ -48,14 +48,14 @@ def test_a_periodic_box_that_changes_is_refused(tmp_path, scale, bounds):
 def test_a_window_inside_every_box_is_wrapped_by_the_box_of_each_frame(tmp_path, scale):
     how = Deposit(bins=(4,), bounds=[(0.0, 10.0 * scale)], walls=["x"], drop_outside=True)
     convert([growing(tmp_path, scale)], tmp_path / "a.h5", how)
-    counts = trajectories.read(tmp_path / "a.h5")[0, :, 0] * (2.5 * 4 * 2 * scale**3)
+    counts = TrajectoryFile.open(tmp_path / "a.h5").read()[0, :, 0] * (2.5 * 4 * 2 * scale**3)
     assert counts == pytest.approx(np.array([[2, 0, 1, 1], [1, 0, 1, 0]]))
 
 
 @SCALES
 def test_cells_may_scale_with_the_box(tmp_path, scale):
     convert([growing(tmp_path, scale)], tmp_path / "a.h5", Deposit(bins=(4,), scale_cells=True))
-    counts = trajectories.read(tmp_path / "a.h5")[0, :, 0] * (4 * 2 * scale**3)
+    counts = TrajectoryFile.open(tmp_path / "a.h5").read()[0, :, 0] * (4 * 2 * scale**3)
     # cells of 2.5, then of 3: -0.5, 2, 5.5 and 10.5 lie in one of them each
     assert counts == pytest.approx(np.array([[2 / 2.5, 0, 1 / 2.5, 1 / 2.5], [1 / 3, 1 / 3, 1 / 3, 1 / 3]]), rel=1e-6)
 
@@ -77,7 +77,9 @@ def test_a_moving_box_is_another_box(tmp_path):
 def test_unwrapped_positions_come_back_by_the_period(tmp_path):
     text = frame(0, -4, 8, [-4, 8, 20.5, -9.5]).replace(" x y z", " xu y z")
     convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(12,)))
-    assert trajectories.read(tmp_path / "a.h5")[0, 0, 0] * 8 == pytest.approx(np.array([3, 0, 0, 0, 0, 0, 1] + [0] * 5))
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] * 8 == pytest.approx(
+        np.array([3, 0, 0, 0, 0, 0, 1] + [0] * 5)
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_boundary_words_of_lammps_and_sparta(tmp_path, words, boundary):
         convert([path], tmp_path / "a.h5", Deposit(bins=(4,), walls=["x"]))
     else:
         convert([path], tmp_path / "a.h5", Deposit(bins=(4,)))
-    assert trajectories.describe(tmp_path / "a.h5").grid.boundaries == (boundary,)
+    assert TrajectoryFile.open(tmp_path / "a.h5").grid.boundaries == (boundary,)
 
 
 @pytest.mark.parametrize("words", ["pp pp", "pp pp pp pp", "1 pp pp"])
@@ -137,17 +139,17 @@ def test_formats_of_mdanalysis_with_what_they_leave_open(foreign, tmp_path):
     for bounds in ({"box_origin": [-4.0]}, {"bounds": [(-4.0, 8.0)]}):
         how = Deposit(bins=(6,), walls=[], **bounds, **foreign.time)
         convert([foreign.path], tmp_path / "a.h5", how, overwrite=True)
-        held = trajectories.describe(tmp_path / "a.h5")
+        held = TrajectoryFile.open(tmp_path / "a.h5")
         assert held.times == pytest.approx(np.array([0, 20, 40]))
         assert (held.grid.length, held.grid.boundaries) == ((pytest.approx(12),), ("PERIODIC",))
         due = [np.histogram(x[:, 0], 6, (-4, 8))[0] for x in foreign.x]
         # XTC rounds to 0.001 or 0.01: a particle at the edge of a cell may change it
-        assert np.abs(trajectories.read(tmp_path / "a.h5")[0, :, 0] * 64 - due).max() < (
+        assert np.abs(TrajectoryFile.open(tmp_path / "a.h5").read()[0, :, 0] * 64 - due).max() < (
             1.5 if foreign.kind == "xtc" else 1e-3
         )
     how = Deposit(bins=(4,), axes=["z"], walls=["z"], box_origin="center", **foreign.time)
     convert([foreign.path], tmp_path / "z.h5", how)
-    assert trajectories.describe(tmp_path / "z.h5").grid.boundaries == ("WALL",)
+    assert TrajectoryFile.open(tmp_path / "z.h5").grid.boundaries == ("WALL",)
 
 
 def test_what_formats_of_mdanalysis_leave_open_is_asked_for(foreign, tmp_path):
@@ -172,8 +174,10 @@ def test_xtc_and_dcd_of_lammps_have_the_profile_of_its_text(runs, tmp_path, name
     how = {"bins": (8,), "axes": ["z"], "kernel": "linear"}  # continuous in the positions, which are rounded
     convert([runs["lj"] / name], tmp_path / "a.h5", Deposit(walls=[], box_origin=[0.0], **time, **how))
     convert([runs["lj"] / "text.dump"], tmp_path / "b.h5", Deposit(**how))
-    assert trajectories.read(tmp_path / "a.h5") == pytest.approx(trajectories.read(tmp_path / "b.h5"), abs=1e-5)
-    times = [trajectories.describe(tmp_path / file).times for file in ("a.h5", "b.h5")]
+    assert TrajectoryFile.open(tmp_path / "a.h5").read() == pytest.approx(
+        TrajectoryFile.open(tmp_path / "b.h5").read(), abs=1e-5
+    )
+    times = [TrajectoryFile.open(tmp_path / file).times for file in ("a.h5", "b.h5")]
     np.testing.assert_allclose(times[0], times[1], rtol=1e-6)
 
 
@@ -187,8 +191,8 @@ def test_a_species_may_be_missing_in_one_file_but_not_in_all(tmp_path):
     one = written(tmp_path / "a.dump", frame(0, 0, 10, [1, 2]))
     two = written(tmp_path / "b.dump", frame(0, 0, 10, [1, 2]).replace("2 1 2", "2 2 2"))
     convert([one, two], tmp_path / "a.h5", Deposit(bins=(2,), species={"small": [1], "large": [2]}))
-    held = trajectories.describe(tmp_path / "a.h5")
-    sums = dict(zip(held.fields, trajectories.read(tmp_path / "a.h5").sum((0, 1, 3)) * 40, strict=True))
+    held = TrajectoryFile.open(tmp_path / "a.h5")
+    sums = dict(zip(held.fields, TrajectoryFile.open(tmp_path / "a.h5").read().sum((0, 1, 3)) * 40, strict=True))
     assert sums == {"density_small": pytest.approx(3), "density_large": pytest.approx(1)}
     with pytest.raises(ValueError, match="species: 'big' is type 7, expected a type that is in the files"):
         convert([one, two], tmp_path / "b.h5", Deposit(bins=(2,), species={"big": [7]}))

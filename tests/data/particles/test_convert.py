@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.operators.description import Grid
 from tests.data.particles.test_lammps_dump import FRAME, TEXT, written
 
 ALL = ["density", "momentum", "density_temperature"]
@@ -20,10 +21,10 @@ def test_fields_are_sums_over_the_particles(tmp_path):
         fields=ALL, bins=(2,), species={"light": [1], "heavy": [2]}, masses={1: 1.0, 2: 3.0}, timestep=0.1, units="lj"
     )
     convert([path], tmp_path / "a.h5", how)
-    held = trajectories.describe(tmp_path / "a.h5")
-    assert held.grid == trajectories.Grid((2,), (10.0,), ("WALL",))
+    held = TrajectoryFile.open(tmp_path / "a.h5")
+    assert held.grid == Grid((2,), (10.0,), ("WALL",))
     assert held.dt == pytest.approx(1.0)
-    u = dict(zip(held.fields, trajectories.read(tmp_path / "a.h5")[0, 0], strict=True))
+    u = dict(zip(held.fields, TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0], strict=True))
     volume = 5 * 4 * 2
     assert u["density_light"] == pytest.approx(np.array([1, 1]) / volume)
     assert u["density_heavy"] == pytest.approx(np.array([0, 1]) / volume)
@@ -39,7 +40,7 @@ def test_species_are_types_by_number_or_label(tmp_path, labels):
     numbers = {name: [{"OW": 1, "HW": 2}[label] for label in kinds] for name, kinds in labels.items()}
     convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(2,), species=labels))
     convert([written(tmp_path / "b.dump", TEXT)], tmp_path / "b.h5", Deposit(bins=(2,), species=numbers))
-    assert np.array_equal(trajectories.read(tmp_path / "a.h5"), trajectories.read(tmp_path / "b.h5"))
+    assert np.array_equal(TrajectoryFile.open(tmp_path / "a.h5").read(), TrajectoryFile.open(tmp_path / "b.h5").read())
 
 
 @pytest.mark.parametrize("kernel", ["histogram", "linear", "spectral"])
@@ -47,18 +48,18 @@ def test_species_are_types_by_number_or_label(tmp_path, labels):
 def test_every_kernel_keeps_the_number_of_particles(tmp_path, kernel, axes):
     path = written(tmp_path / "a.dump", TEXT)
     convert([path], tmp_path / "a.h5", Deposit(bins=(8,) * len(axes), axes=axes, kernel=kernel))
-    mean = trajectories.read(tmp_path / "a.h5")[0, 0, 0].mean()
+    mean = TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0].mean()
     assert mean == pytest.approx(3 / (10 * 4 * 2), rel=1e-6)  # written in single precision
 
 
 def test_frames_are_averaged_with_the_error_of_their_mean(tmp_path):
     text = "".join(FRAME.format(step=k).replace(" 5.5", f" {5.5 - (k % 2)}") for k in range(6))
     convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(2,), average=2))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert held.fields == ("density", "density_error")
     assert held.attributes["field_units"] == {"density": "length-3", "density_error": "length-3"}
     assert (len(held.times), held.times[0]) == (3, 1)
-    density, error = trajectories.read(tmp_path / "a.h5")[0].transpose(1, 0, 2) * 40
+    density, error = TrajectoryFile.open(tmp_path / "a.h5").read()[0].transpose(1, 0, 2) * 40
     assert density[0] == pytest.approx([1.5, 1.5])  # one particle crosses the middle in every second frame
     assert error[0] == pytest.approx([0.5, 0.5])
 
@@ -67,20 +68,22 @@ def test_several_files_are_an_ensemble_a_mean_or_one_series(tmp_path):
     one = written(tmp_path / "a.dump", TEXT)
     two = written(tmp_path / "b.dump", TEXT.replace(" 5.5", " 4.5"))
     convert([one, two], tmp_path / "each.h5", Deposit(bins=(2,)), parameters={"density": [0.1, 0.2]})
-    held = trajectories.describe(tmp_path / "each.h5")
+    held = TrajectoryFile.open(tmp_path / "each.h5")
     assert held.trajectories == 2
     assert held.parameters["density"].tolist() == [0.1, 0.2]
     convert([one, two], tmp_path / "mean.h5", Deposit(bins=(2,)), mean=True)
-    assert trajectories.read(tmp_path / "mean.h5")[0, 0] * 40 == pytest.approx(np.array([[1.5, 1.5], [0.5, 0.5]]))
+    assert TrajectoryFile.open(tmp_path / "mean.h5").read()[0, 0] * 40 == pytest.approx(
+        np.array([[1.5, 1.5], [0.5, 0.5]])
+    )
     later = written(tmp_path / "c.dump", FRAME.format(step=20))
     convert([one, later], tmp_path / "series.h5", Deposit(bins=(2,)), series=True)
-    assert trajectories.describe(tmp_path / "series.h5").times.tolist() == [0, 10, 20]
+    assert TrajectoryFile.open(tmp_path / "series.h5").times.tolist() == [0, 10, 20]
 
 
 def test_length_and_time_may_be_scaled_to_one(tmp_path):
     path = written(tmp_path / "a.dump", TEXT + FRAME.format(step=20))
     convert([path], tmp_path / "a.h5", Deposit(bins=(2,), timestep=0.5, normalize=True))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.grid.length, held.times.tolist()) == ((1.0,), [0, 0.5, 1])
     assert (held.attributes["unit_length"], held.attributes["unit_time"]) == (10, 10)
 
@@ -120,7 +123,7 @@ def test_particles_that_come_go_or_leave_are_taken_where_that_is_said(tmp_path, 
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "a.dump", BAD["atoms come and go"][0].replace("9.5", "10.5"))
     cli.main(["deposit", "a.dump", "-o", "a.h5", "--bins", "2", "--changing", "--drop-outside"])
-    counts = trajectories.read("a.h5")[0, :, 0].sum(1) * 40
+    counts = TrajectoryFile.open("a.h5").read()[0, :, 0].sum(1) * 40
     assert counts == pytest.approx([2, 2, 2])
 
 
@@ -131,7 +134,7 @@ def test_an_existing_file_is_kept_and_a_file_that_is_read_always(tmp_path, monke
     cli.main(["deposit", "a.dump", "-o", "a.h5", "--bins", "2"])
     first = (tmp_path / "a.h5").read_bytes()
     for words, said in (
-        (["-o", "a.h5"], "a.h5: exists, expected another name or --overwrite"),
+        (["-o", "a.h5"], "a.h5: exists already, expected another name, or --overwrite"),
         (["-o", "a.dump", "--overwrite"], "a.dump: is one of the files to read"),
         (["-o", "link", "--overwrite"], "link: is one of the files to read"),
     ):
@@ -141,4 +144,4 @@ def test_an_existing_file_is_kept_and_a_file_that_is_read_always(tmp_path, monke
     assert (tmp_path / "a.h5").read_bytes() == first
     assert (tmp_path / "a.dump").read_text() == TEXT
     cli.main(["deposit", "a.dump", "--bins", "4", "-o", "a.h5", "--overwrite"])
-    assert trajectories.describe("a.h5").grid.points == (4,)
+    assert TrajectoryFile.open("a.h5").grid.points == (4,)

@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import units
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.simulation import LJ, REAL
 from tests.data.particles.test_lammps_dump import FRAME, written
 
@@ -20,8 +20,8 @@ SINGLE = 3e-7  # trajectory files are written in single precision
 
 
 def fields(path):
-    held = trajectories.describe(path)
-    return dict(zip(held.fields, trajectories.read(path)[0].transpose(1, 0, 2), strict=True))
+    held = TrajectoryFile.open(path)
+    return dict(zip(held.fields, TrajectoryFile.open(path).read()[0].transpose(1, 0, 2), strict=True))
 
 
 def box(settings):
@@ -43,7 +43,7 @@ def test_fields_of_a_sheared_mixture_agree_between_dump_and_averages(runs, tmp_p
     for name in FIELDS:
         scale = np.abs(there[name]).max()
         np.testing.assert_allclose(here[name], there[name], rtol=SINGLE, atol=SINGLE * scale, err_msg=name)
-    held = [trajectories.describe(tmp_path / name) for name in ("dump.h5", "averages.h5")]
+    held = [TrajectoryFile.open(tmp_path / name) for name in ("dump.h5", "averages.h5")]
     np.testing.assert_allclose(held[0].times, held[1].times, rtol=1e-12)
     assert held[0].grid.length == pytest.approx(held[1].grid.length, rel=1e-12)
 
@@ -102,7 +102,7 @@ def test_a_mass_column_is_used(tmp_path):
     )
     path = written(tmp_path / "a.dump", text)
     convert([path], tmp_path / "a.h5", Deposit(fields=["momentum_z"], bins=(2,)))
-    assert trajectories.read(tmp_path / "a.h5")[0, 0, 0] == pytest.approx(np.array([3, -10]) / 40)
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] == pytest.approx(np.array([3, -10]) / 40)
     with pytest.raises(ValueError, match="has a column mass and masses are given"):
         convert([path], tmp_path / "b.h5", Deposit(fields=["momentum_z"], bins=(2,), masses={1: 1.0, 2: 5.0}))
 
@@ -127,10 +127,10 @@ def test_temperature_without_units_is_refused(runs, tmp_path):
 def test_one_type_without_a_mass_is_the_unit_of_momentum_but_has_no_temperature(tmp_path):
     path = written(tmp_path / "a.dump", FRAME.format(step=0).replace("3 2 9.5", "3 1 9.5"))
     convert([path], tmp_path / "a.h5", Deposit(fields=["momentum"], bins=(2,), units="lj"))
-    assert trajectories.describe(tmp_path / "a.h5").attributes["field_units"] == {
+    assert TrajectoryFile.open(tmp_path / "a.h5").attributes["field_units"] == {
         "momentum": "m_particle sigma tau-1 sigma-3"
     }
-    assert trajectories.read(tmp_path / "a.h5")[0, 0, 0] == pytest.approx(np.array([2, 1e-3]) / 40)
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] == pytest.approx(np.array([2, 1e-3]) / 40)
     with pytest.raises(ValueError, match="no column mass, which a temperature needs, expected --mass all=MASS"):
         convert([path], tmp_path / "b.h5", Deposit(fields=["density_temperature"], bins=(2,), units="lj"))
 
@@ -141,7 +141,7 @@ def test_fields_in_any_unit_of_length_keep_their_precision(tmp_path, scale):
     for x in (0.5, 5.5, 9.5):
         text = text.replace(f" {x} ", f" {x * scale!r} ")
     convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(2,)))
-    assert trajectories.read(tmp_path / "a.h5")[0, 0, 0] == pytest.approx(
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] == pytest.approx(
         np.array([1, 2]) / (40 * scale**3), rel=SINGLE
     )
 
@@ -168,7 +168,7 @@ def test_every_field_and_dimension_has_its_unit_in_the_file(runs, tmp_path, styl
         assert {name: file["t0_fields"][name].attrs["unit"] for name in FIELDS} == UNITS[style]
         assert file["dimensions/time"].attrs["unit"] == units.style(style).time
         assert file["dimensions/x"].attrs["unit"] == units.style(style).length
-    attributes = trajectories.describe(tmp_path / "a.h5").attributes
+    attributes = TrajectoryFile.open(tmp_path / "a.h5").attributes
     assert attributes["field_units"] == UNITS[style]
     assert attributes["units"] == style
     assert set(attributes["field_definitions"]) == set(FIELDS)

@@ -13,10 +13,10 @@ import pytest
 import zstandard
 
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import cut_ends
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.simulation import LJ
 from tests.data.particles.test_lammps_dump import FRAME, written
 
@@ -26,7 +26,7 @@ NAMES = ["dump.dcd", "dump.xtc", "a.h5", "a.lammpstrj.bz2", "a.bin", "a.nc", "a.
 def z_profile(path, folder, **options):
     target = folder / "profile.h5"
     convert([path], target, Deposit(bins=(8,), axes=["z"], **options), overwrite=True)
-    return trajectories.read(target)
+    return TrajectoryFile.open(target).read()
 
 
 @pytest.mark.parametrize("name", NAMES)

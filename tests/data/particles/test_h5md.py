@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from pyh5md import File, element
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 
 SIDES = np.array([10.0, 8.0, 6.0])
 FRAMES = 4
@@ -50,31 +50,31 @@ def test_every_form_of_h5md_is_read(tmp_path, store, box, times):
     x = h5md(tmp_path / "a.h5", store=store, box="fixed" if store == "linear" else box, times=times)["A"]
     how = Deposit(bins=(8,), box_origin=[0.0], timestep=None if times else 0.005)
     convert([tmp_path / "a.h5"], tmp_path / "b.h5", how)
-    held = trajectories.describe(tmp_path / "b.h5")
+    held = TrajectoryFile.open(tmp_path / "b.h5")
     assert (held.dt, held.grid.boundaries) == (pytest.approx(0.5), ("PERIODIC",))
     assert held.times[0] == pytest.approx((2.0 if times else 7 * 0.005) if store == "linear" else 0)
-    assert trajectories.read(held.path)[0, :, 0] * VOLUME / 8 == pytest.approx(counts(x))
+    assert TrajectoryFile.open(held.path).read()[0, :, 0] * VOLUME / 8 == pytest.approx(counts(x))
 
 
 def test_masses_species_and_velocities_of_h5md(tmp_path):
     x = h5md(tmp_path / "a.h5")["A"]
     how = Deposit(fields=["momentum"], bins=(8,), box_origin=[0.0], species={"odd": [1], "even": ["2"]})
     convert([tmp_path / "a.h5"], tmp_path / "b.h5", how)
-    held = trajectories.describe(tmp_path / "b.h5")
+    held = TrajectoryFile.open(tmp_path / "b.h5")
     mass = np.arange(1.0, 61)
     for place, name in enumerate(held.fields):
         kept = slice(0, None, 2) if name == "momentum_odd" else slice(1, None, 2)
         due = [
             np.histogram(frame[kept, 0], 8, (0, 10), weights=-mass[kept] * frame[kept, 1])[0] for frame in x
         ]  # fmt: skip
-        assert trajectories.read(held.path)[0, :, place] * VOLUME / 8 == pytest.approx(np.array(due), rel=1e-5)
+        assert TrajectoryFile.open(held.path).read()[0, :, place] * VOLUME / 8 == pytest.approx(np.array(due), rel=1e-5)
 
 
 def test_walls_of_h5md_are_walls(tmp_path):
     h5md(tmp_path / "a.h5", boundary=("none", "periodic", "periodic"))
     for axis, boundary in (("x", "WALL"), ("y", "PERIODIC")):
         convert([tmp_path / "a.h5"], tmp_path / f"{axis}.h5", Deposit(bins=(8,), axes=[axis], box_origin=[0.0]))
-        assert trajectories.describe(tmp_path / f"{axis}.h5").grid.boundaries == (boundary,)
+        assert TrajectoryFile.open(tmp_path / f"{axis}.h5").grid.boundaries == (boundary,)
 
 
 def test_of_several_groups_one_is_asked_for(tmp_path):
@@ -85,7 +85,9 @@ def test_of_several_groups_one_is_asked_for(tmp_path):
         convert([tmp_path / "a.h5"], tmp_path / "b.h5", Deposit(box_origin=[0.0], group="C"))
     for name in "AB":
         convert([tmp_path / "a.h5"], tmp_path / f"{name}.h5", Deposit(bins=(8,), box_origin=[0.0], group=name))
-        assert trajectories.read(tmp_path / f"{name}.h5")[0, :, 0] * VOLUME / 8 == pytest.approx(counts(x[name]))
+        assert TrajectoryFile.open(tmp_path / f"{name}.h5").read()[0, :, 0] * VOLUME / 8 == pytest.approx(
+            counts(x[name])
+        )
 
 
 def test_the_origin_of_the_box_is_asked_for(tmp_path):

@@ -4,9 +4,9 @@ import gsd.hoomd
 import numpy as np
 import pytest
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 
 SIDES = np.array([12.0, 4.0, 8.0])
 
@@ -33,10 +33,10 @@ def test_steps_box_types_and_masses_of_gsd(tmp_path):
     x, v = gsd_file(tmp_path / "a.gsd")
     how = Deposit(fields=["density", "momentum"], bins=(6,), species={"heavy": ["B"]}, timestep=0.01)
     convert([tmp_path / "a.gsd"], tmp_path / "a.h5", how)
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert held.times == pytest.approx(np.array([0, 5, 10]))
     assert (held.grid.length, held.grid.boundaries) == ((12.0,), ("PERIODIC",))
-    u = dict(zip(held.fields, trajectories.read(held.path)[0].transpose(1, 0, 2) * 64, strict=True))
+    u = dict(zip(held.fields, TrajectoryFile.open(held.path).read()[0].transpose(1, 0, 2) * 64, strict=True))
     for frame in range(3):
         heavy, speed = x[frame, 1::2, 0], v[frame, 1::2, 1]
         assert u["density_heavy"][frame] == pytest.approx(np.histogram(heavy, 6, (-6, 6))[0])

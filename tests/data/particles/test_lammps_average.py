@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import lammps_average
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.simulation import LJ
 from tests.data.particles.test_lammps_dump import written
 
@@ -31,7 +31,7 @@ def samples(*steps, swapped=False, shift=0.0):
 def density(path, folder, **options):
     target = folder / "a.h5"
     convert([path], target, Deposit(**{"walls": ["x"], **options}), overwrite=True)
-    return trajectories.read(target)[0, :, 0]
+    return TrajectoryFile.open(target).read()[0, :, 0]
 
 
 def test_every_sample_is_read_by_the_header_before_it(tmp_path):
@@ -82,12 +82,12 @@ def test_whether_the_axis_is_periodic_and_how_long_is_asked_for(runs, tmp_path):
     with pytest.raises(ValueError, match="the cells fill 0 to 8, expected the bounds 0 to 9"):
         density(path, tmp_path, walls=[], bounds=[(0.0, 9.0)], **how)
     due = density(path, tmp_path, walls=[], bounds=[(0.0, 8.0)], **how)
-    assert trajectories.describe(tmp_path / "a.h5").grid.boundaries == ("PERIODIC",)
+    assert TrajectoryFile.open(tmp_path / "a.h5").grid.boundaries == ("PERIODIC",)
     reduced = runs["lj"] / "reduced.txt"
     with pytest.raises(ValueError, match="the cells fill 0 to 1, as they do with 'units reduced', expected --bounds"):
         density(reduced, tmp_path, walls=["z"], **how)
     np.testing.assert_allclose(density(reduced, tmp_path, walls=[], bounds=[(0.0, 8.0)], **how), due, rtol=1e-6)
-    assert trajectories.describe(tmp_path / "a.h5").grid.length == (8,)
+    assert TrajectoryFile.open(tmp_path / "a.h5").grid.length == (8,)
 
 
 def test_columns_of_a_real_file_are_numbers(runs):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles.pairing import matching, natural, pairing
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.test_lammps_dump import written
 
 COUNT = 12
@@ -41,8 +41,8 @@ def test_every_run_has_its_own_value_and_the_pairs_are_shown(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     runs(tmp_path)
     cli.main(["deposit", *SOURCES[source], "-o", "a.h5", "--bins", "2"])
-    held = trajectories.describe("a.h5")
-    atoms = trajectories.read("a.h5")[:, 0, 0].mean(-1) * 80
+    held = TrajectoryFile.open("a.h5")
+    atoms = TrajectoryFile.open("a.h5").read()[:, 0, 0].mean(-1) * 80
     np.testing.assert_allclose(held.parameters["n"], atoms, rtol=1e-6)
     shown = capsys.readouterr().err
     stored = held.attributes["files"]
@@ -137,6 +137,6 @@ def test_one_trajectory_of_several_files_has_one_value(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs(tmp_path)
     cli.main(["deposit", "run1.dump:n=3", "run2.dump:n=3", "-o", "a.h5", "--bins", "2", "--mean"])
-    assert trajectories.describe("a.h5").parameters["n"].tolist() == [3]
+    assert TrajectoryFile.open("a.h5").parameters["n"].tolist() == [3]
     with pytest.raises(SystemExit):
         cli.main(["deposit", "run1.dump:n=3", "run2.dump:n=4", "-o", "b.h5", "--bins", "2", "--mean"])

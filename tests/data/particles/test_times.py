@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import times
 from morlight.data.particles.convert import convert
 from morlight.data.particles.frames import Clock
 from morlight.data.particles.settings import Deposit
+from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.test_lammps_dump import FRAME, written
 
 
@@ -23,12 +23,12 @@ def dump(path, steps, time_of_step=None, places=None):
 @pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
 def test_steps_become_times_by_the_time_of_a_step(tmp_path, scale):
     convert([dump(tmp_path / "a.dump", [0, 10, 20])], tmp_path / "a.h5", Deposit(bins=(2,), timestep=scale))
-    assert trajectories.describe(tmp_path / "a.h5").times == pytest.approx(np.array([0, 10, 20]) * scale, rel=1e-12)
+    assert TrajectoryFile.open(tmp_path / "a.h5").times == pytest.approx(np.array([0, 10, 20]) * scale, rel=1e-12)
 
 
 def test_without_a_timestep_the_unit_of_time_is_the_step(tmp_path):
     convert([dump(tmp_path / "a.dump", [0, 10])], tmp_path / "a.h5", Deposit(bins=(2,)))
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.dt, held.attributes["time_unit"]) == (10, "time steps")
 
 
@@ -36,11 +36,11 @@ def test_without_a_timestep_the_unit_of_time_is_the_step(tmp_path):
 def test_times_that_a_file_states_are_replaced_only_where_that_is_meant(tmp_path, option):
     path = dump(tmp_path / "a.dump", [0, 10], time_of_step=0.005)
     convert([path], tmp_path / "a.h5", Deposit(bins=(2,)))
-    assert trajectories.describe(tmp_path / "a.h5").dt == pytest.approx(0.05)
+    assert TrajectoryFile.open(tmp_path / "a.h5").dt == pytest.approx(0.05)
     with pytest.raises(ValueError, match=f"states its times, from 0 on, and {option} is given"):
         convert([path], tmp_path / "b.h5", Deposit(bins=(2,), **{option: 2.0}))
     convert([path], tmp_path / "b.h5", Deposit(bins=(2,), replace_times=True, **{option: 2.0}))
-    assert trajectories.describe(tmp_path / "b.h5").dt == pytest.approx(20 if option == "timestep" else 2)
+    assert TrajectoryFile.open(tmp_path / "b.h5").dt == pytest.approx(20 if option == "timestep" else 2)
 
 
 def test_a_frame_spacing_does_not_hide_the_steps_of_a_file(tmp_path):
@@ -81,10 +81,10 @@ def test_frames_of_a_restarted_run_are_kept_once(tmp_path, repeated, kept, files
     with pytest.raises(ValueError, match="--repeated first or last keeps one of the frames of a restarted run"):
         convert(paths, tmp_path / "a.h5", Deposit(bins=(20,)), series=True)
     convert(paths, tmp_path / "a.h5", Deposit(bins=(20,), repeated=repeated), series=True)
-    held = trajectories.describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert held.times.tolist() == [0, 10, 20, 30]
     due = [np.histogram([0.5, x, 9.5], 20, (0, 10))[0] for x in kept]
-    assert trajectories.read(held.path)[0, :, 0] * 4 == pytest.approx(np.array(due), abs=1e-6)
+    assert TrajectoryFile.open(held.path).read()[0, :, 0] * 4 == pytest.approx(np.array(due), abs=1e-6)
 
 
 def test_some_frames_with_times_and_some_without_are_refused():
