@@ -114,6 +114,8 @@ def _parsed(path: Path, before: bytes, block: bytes, line: int, wanted: Sequence
     head = (before + block[:at]).decode(errors="replace").splitlines()
     step, count, time, units, box = _header(where, head)
     columns = block[at:end].decode(errors="replace").split()[2:]
+    if not columns:
+        raise ValueError(f"{where}: '{ATOMS.decode()}' names no columns, expected names such as id type x y z")
     body = block[end + 1 :]
     table = _table(path, body, columns, position_columns(wanted), line + len(head) + 1) if body.strip() else {}
     got = len(next(iter(table.values()))) if table else 0
