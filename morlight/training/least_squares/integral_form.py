@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+DEGREE = 6  # of the polynomials for which both sides of a window agree, plus one
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -80,7 +82,23 @@ def bumps(times: Float[Tensor, " T"], span: int, *, power: int = 6, stride: int 
     bump = (1 - s**2) ** power
     slope = -2 * power * s * (1 - s**2) ** (power - 1) * 2 / (end - begin)
     scale = quadrature / (end - begin)
-    return Windows(-slope * scale, bump * scale, span)
+    return Windows(_consistent(-slope * scale, bump * scale, s, 2 / (end - begin)), bump * scale, span)
+
+
+def _consistent(
+    left: Float[Tensor, "W T"], right: Float[Tensor, "W T"], s: Float[Tensor, "W T"], rate: Float[Tensor, "W 1"]
+) -> Float[Tensor, "W T"]:
+    """The nearest weights with Σ_i left_i p(t_i) = Σ_i right_i p′(t_i) for polynomials p below `DEGREE`.
+
+    Among them constants: without them the mean of a field leaks into its rate of change.
+    """
+    inside = (s.abs() < 1).double()
+    powers = torch.arange(DEGREE, dtype=torch.float64).view(-1, 1, 1)
+    values = s**powers * inside
+    slopes = powers * torch.where(powers > 0, s ** (powers - 1).clamp_min(0), 0) * inside * rate
+    miss = ((right * slopes).sum(2) - (left * values).sum(2)).T
+    design = values.permute(1, 0, 2)
+    return left + (design.mT @ torch.linalg.solve(design @ design.mT, miss[..., None]))[..., 0]
 
 
 def spans(frames: int, shortest: int = 8, longest: int | None = None) -> list[int]:

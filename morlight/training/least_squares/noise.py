@@ -14,6 +14,7 @@ from torch import Tensor
 
 from morlight.operators.bases import Basis
 from morlight.operators.library import Exponents
+from morlight.training.least_squares.band import share_of_band
 
 DIFFERENCES = 6  # order of the differences in time that leave the noise
 
@@ -41,7 +42,7 @@ def noise_variance(basis: Basis, u: Float[Tensor, "B T C *X"]) -> list[float]:
     """σ² of each field: the power in the highest quarter of its modes, or what differences in time leave of it."""
     axes = len(basis.points)
     c = basis.forward(u).flatten(-axes)
-    share = _share_of_band(basis).flatten()
+    share = share_of_band(basis).flatten()
     top = share >= torch.quantile(share, 0.75)
     top &= share < 1  # without the Nyquist mode
     energy = (basis.energy / math.prod(basis.length) * math.prod(basis.points)).flatten()[top]
@@ -56,9 +57,3 @@ def noise_variance(basis: Basis, u: Float[Tensor, "B T C *X"]) -> list[float]:
         differences = chosen.diff(n=DIFFERENCES, dim=1)
         high = torch.minimum(high, power(differences) / math.comb(2 * DIFFERENCES, DIFFERENCES))
     return [float(value) for value in high]
-
-
-def _share_of_band(basis: Basis) -> Float[Tensor, "*K"]:
-    """max_d |κ_d| over the highest of its axis."""
-    lines = zip(basis.wavenumbers, basis.points, basis.length, strict=True)
-    return torch.stack([line.abs() * L / (math.pi * N) for line, N, L in lines]).amax(0)
