@@ -17,7 +17,7 @@ from torch import Tensor
 from morlight.operators.bases import Basis
 from morlight.operators.library import Exponents
 from morlight.training.least_squares.integral_form import Windows
-from morlight.training.least_squares.noise import unbiased_monomial
+from morlight.training.least_squares.noise import DIFFERENCES, unbiased_monomial
 
 
 class FeatureMoments:
@@ -41,6 +41,7 @@ class FeatureMoments:
         self.parts = torch.arange(len(windows.left)).chunk(blocks)
         self.raw: list[Complex[Tensor, "K Z Z"]] = []
         self.noise: list[Float[Tensor, "Z Z"]] = []
+        self.unresolved: Complex[Tensor, "K Z Z"] | float = 0.0
 
     def count(self) -> float:
         """Number of windows."""
@@ -59,30 +60,43 @@ class FeatureMoments:
     def add(self, u: Float[Tensor, "B T C *X"]) -> None:
         """Add the windows of some trajectories."""
         for trajectory in u:
-            z = self._tested(trajectory)
+            c = self._coefficients(trajectory)
+            z = self._tested(c)
+            self.unresolved = self.unresolved + self._unresolved(c)
             covariance = self._covariance(trajectory) if any(self.variance) else None
             for part in self.parts:
                 rows = z[part]
-                self.raw.append(torch.einsum("wak,wbk->kab", rows.conj() + 0j, rows + 0j))
+                self.raw.append(torch.einsum("wak,wbk->kab", rows.conj(), rows))
                 size = rows.shape[1]
                 none = torch.zeros(size, size, dtype=torch.float64)
-                self.noise.append(none if covariance is None else self._noise(part, covariance))
+                self.noise.append(none if covariance is None else (self._table(part) * covariance).sum(0))
 
     def corrected(self) -> Complex[Tensor, "b K Z Z"]:
         """M without the share of the noise, of each block."""
         scale = self.basis.freedom / self.basis.energy * (math.prod(self.basis.length) / math.prod(self.basis.points) ** 2)
         return torch.stack(self.raw) - torch.stack(self.noise)[:, None] * scale.flatten()[self.modes, None, None]
 
-    def _tested(self, u: Float[Tensor, "T C *X"]) -> Tensor:
-        """z (W, Q + C, K)."""
+    def _coefficients(self, u: Float[Tensor, "T C *X"]) -> Complex[Tensor, "T Z K"]:
+        """φ̂_1 … φ̂_Q, û_1 … û_C at every frame."""
         features = [unbiased_monomial(e, u, self.variance, self.axes) for e in self.exponents]
-        right = self._windowed(self.windows.right, torch.stack(features, 1))
-        return torch.cat([right, self._windowed(self.windows.left, u)], 1)
+        c = self.basis.forward(torch.cat([torch.stack(features, 1), u], 1))
+        return c.flatten(-self.axes)[..., self.modes].to(torch.complex128)
 
-    def _windowed(self, weights: Tensor, values: Float[Tensor, "T z *X"]) -> Tensor:
-        c = self.basis.forward(values).flatten(-self.axes)[..., self.modes]
-        flat = torch.view_as_real(c + 0j).flatten(1)
-        return torch.view_as_complex((weights @ flat).unflatten(1, (*c.shape[1:], 2)).contiguous())
+    def _tested(self, c: Complex[Tensor, "T Z K"]) -> Complex[Tensor, "W Z K"]:
+        """∫ψφ̂_a dt and −∫ψ̇û_c dt of each window."""
+        flat, Q = torch.view_as_real(c), len(self.exponents)
+        right = torch.tensordot(self.windows.right, flat[:, :Q], 1)
+        return torch.view_as_complex(torch.cat([right, torch.tensordot(self.windows.left, flat[:, Q:], 1)], 1))
+
+    def _unresolved(self, c: Complex[Tensor, "T Z K"]) -> Complex[Tensor, "K Z Z"]:
+        """What changes from frame to frame beyond polynomials would add to the sums if it were independent.
+
+        It holds the noise, and what lies too fast for the frames: waves that decay or turn within an interval.
+        """
+        order = min(DIFFERENCES, len(c) - 2)
+        rest = c.diff(n=order, dim=0)
+        power = torch.einsum("tak,tbk->kab", rest.conj(), rest) / (math.comb(2 * order, order) * len(rest))
+        return power * self._table(torch.arange(len(self.windows.left))).sum(0)
 
     def _covariance(self, u: Float[Tensor, "T C *X"]) -> Float[Tensor, "T Z Z"]:
         """Unbiased estimates of the covariance of the features and fields at a point, summed over the grid."""
@@ -99,13 +113,9 @@ class FeatureMoments:
                 total[:, a, b] = total[:, b, a] = (values[a] * values[b] - product).sum(grid)
         return total
 
-    def _noise(self, part: Tensor, covariance: Float[Tensor, "T Z Z"]) -> Float[Tensor, "Z Z"]:
-        """Σ_windows Σ_t w_a w_b Cov_ab(t), white over the modes."""
+    def _table(self, part: Tensor) -> Float[Tensor, "T Z Z"]:
+        """Σ_windows w_a w_b of each frame."""
         Q = len(self.exponents)
         left, right = self.windows.left[part], self.windows.right[part]
-        weights = [right] * Q + [left] * len(self.variance)
-        kinds = {(True, True): (right * right).sum(0), (True, False): (right * left).sum(0)}
-        kinds |= {(False, True): kinds[True, False], (False, False): (left * left).sum(0)}
-        inside = [a < Q for a in range(len(weights))]
-        table = torch.stack([torch.stack([kinds[a, b] for b in inside], -1) for a in inside], -2)
-        return (table * covariance).sum(0)
+        rows = torch.stack([right] * Q + [left] * len(self.variance), -1)
+        return torch.einsum("wta,wtb->tab", rows, rows)

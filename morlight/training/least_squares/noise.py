@@ -16,6 +16,9 @@ from morlight.operators.bases import Basis
 from morlight.operators.library import Exponents
 from morlight.training.least_squares.band import share_of_band
 
+SHELLS = 64
+SAMPLES = 300  # numbers that the mean of a shell needs
+WHITE = 0.5  # ratio of the powers of two shells down to which they count as equal
 DIFFERENCES = 6  # order of the differences in time that leave the noise
 
 
@@ -39,21 +42,38 @@ def unbiased_monomial(
 
 
 def noise_variance(basis: Basis, u: Float[Tensor, "B T C *X"]) -> list[float]:
-    """σ² of each field: the power in the highest quarter of its modes, or what differences in time leave of it."""
-    axes = len(basis.points)
+    """σ² of each field: the power of its highest waves, or what differences in time leave of it.
+
+    White noise has one power at all waves. Where any shell of waves has less of it than the highest ones, these hold
+    signal, and the noise is no more than in that shell.
+    """
+    axes, order = len(basis.points), min(DIFFERENCES, u.shape[1] - 1)
     c = basis.forward(u).flatten(-axes)
-    share = share_of_band(basis).flatten()
-    top = share >= torch.quantile(share, 0.75)
-    top &= share < 1  # without the Nyquist mode
-    energy = (basis.energy / math.prod(basis.length) * math.prod(basis.points)).flatten()[top]
-    freedom = basis.freedom.flatten()[top].sum()
-    chosen = c[..., top]
+    scale = basis.energy / basis.freedom * (math.prod(basis.points) / math.prod(basis.length))
+    modulus = basis.wavenumbers.square().sum(0).sqrt().flatten()
+    inner = share_of_band(basis).flatten() < 1  # without the Nyquist mode
+    freedom = basis.freedom.flatten()[inner]
+    still = c.abs().square().mean((0, 1))
+    rest = c.diff(n=order, dim=1)
+    changing = rest.abs().square().mean((0, 1)) / math.comb(2 * order, order)
+    shell = (modulus[inner] / modulus[inner].max() * SHELLS).long().clamp_max(SHELLS - 1)
+    samples = SAMPLES / (rest.shape[0] * rest.shape[1])
+    powers = [_shell_means((p * scale.flatten())[:, inner], shell, freedom, samples) for p in (still, changing)]
+    top = torch.minimum(*(_top_mean(p) for p in powers))
+    least = powers[1].amin(1)
+    return torch.where(least < WHITE * top, least, top).tolist()
 
-    def power(values: Tensor) -> Tensor:
-        return (values.abs().square() * energy).sum(-1).mean((0, 1)) / freedom
 
-    high = power(chosen)
-    if u.shape[1] > 2 * DIFFERENCES:
-        differences = chosen.diff(n=DIFFERENCES, dim=1)
-        high = torch.minimum(high, power(differences) / math.comb(2 * DIFFERENCES, DIFFERENCES))
-    return [float(value) for value in high]
+def _top_mean(power: Float[Tensor, "C s"]) -> Float[Tensor, " C"]:
+    last = power[:, SHELLS * 3 // 4 :]
+    return torch.where(last.isfinite(), last, 0).sum(1) / last.isfinite().sum(1).clamp_min(1)
+
+
+def _shell_means(
+    power: Float[Tensor, "C K"], shell: Tensor, freedom: Float[Tensor, " K"], least: float
+) -> Float[Tensor, "C s"]:
+    """Mean over the modes of each shell; infinite where they are too few."""
+    total = torch.zeros(len(power), SHELLS, dtype=power.dtype).index_add(1, shell, power * freedom)
+    count = torch.zeros(SHELLS, dtype=power.dtype).index_add(0, shell, freedom)
+    enough = count >= min(least, float(count.max()))
+    return torch.where(enough, total / count.clamp_min(1), torch.inf)

@@ -4,32 +4,49 @@ With moments M(κ) of features and rates and symbols S_a(κ), the coefficients �
 
     Q_κ(θ) = s − 2 θ·b + θ·Aθ,   A_ab = Re S_a* S_b M_ab,   b_a = Re S_a* M_ay,   s = M_yy,
 
-where the corrected moments give the misfit without noise and the raw ones with it. Their difference is the variance
-v_κ(θ) that noise in fields and features leaves (errors in variables), so that
+where the corrected moments give the misfit without noise and the raw ones (A', b', s') with it. The features leave the
+noise N_P = θ·Nθ in the predicted rate of power S_P = θ·Aθ (errors in variables), so that the best prediction from
+noisy features is shrunk by c = S_P/(S_P + N_P), and
 
-    −2 ln L(θ) = Σ_κ n_κ [ln v_κ(θ) + R_κ(θ)/(n v_κ(θ))],    v_κ = (R_κ − Q_κ)/n + τ² s_κ/n,
+    −2 ln L(θ) = Σ_κ n_κ [ln v + R/v],   R = (s' − 2c θ·b' + c² θ·A'θ)/n,   v = ((s' − s) + c N_P)/n + τ² s'/n,
 
-with R the raw misfit, n windows, n_κ effective real numbers at a mode, and τ, profiled, the relative error of the equation
-itself: quadrature, products cut off by the grid, and rounding.
+for n windows and n_κ effective real numbers at a mode. τ, profiled, is the relative error of the equation itself:
+quadrature, products cut off by the grid, and rounding. Modes of nearly one |κ| are added up in shells.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from morlight.operators.library import Candidate, symbol
 from morlight.training.least_squares.feature_moments import FeatureMoments
 
-MODEL_ERRORS = torch.logspace(-3, 0, 25, dtype=torch.float64)  # τ
+MODEL_ERRORS = torch.logspace(-3, 0, 13, dtype=torch.float64)  # τ
 NEGLIGIBLE = 1e-10  # power of the strongest rate below which a rate is rounding
+SHELLS = 64
 
 
 @dataclass(frozen=True)
-class ModeEquations:
-    """A, b, s of each mode, corrected for the noise and raw.
+class Estimates:
+    """Several subsets of the candidates side by side.
+
+    Attributes:
+        theta: coefficients of each subset.
+        value: −2 ln L.
+        weights: n_κ over the variance of the misfit, for the next estimate of θ.
+    """
+
+    theta: Float[Tensor, "S k"]
+    value: Float[Tensor, " S"]
+    weights: Float[Tensor, "S K"]
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """A, b, s of each shell of modes, corrected for the noise and raw.
 
     Attributes:
         A: (K, P, P).
@@ -38,6 +55,8 @@ class ModeEquations:
         raw_A: with the noise.
         raw_b: with the noise.
         raw_s: with the noise.
+        noise_A: what noise and unresolved changes add to A.
+        noise_s: and to s.
         windows: n.
         freedom: n_κ.
     """
@@ -48,54 +67,83 @@ class ModeEquations:
     raw_A: Float[Tensor, "K P P"]
     raw_b: Float[Tensor, "K P"]
     raw_s: Float[Tensor, " K"]
+    noise_A: Float[Tensor, "K P P"]
+    noise_s: Float[Tensor, " K"]
     windows: float
     freedom: Float[Tensor, " K"]
 
-    def weighted(self, weights: Float[Tensor, " K"]) -> tuple[Tensor, Tensor, Tensor]:
-        """A, b and s over all modes."""
-        return (
-            torch.einsum("k,kab->ab", weights, self.A),
-            torch.einsum("k,ka->a", weights, self.b),
-            (weights * self.s).sum(),
-        )
+    def first_weights(self) -> Float[Tensor, "1 K"]:
+        """n_κ over the misfit of all candidates together, with the noise in them."""
+        floor = NEGLIGIBLE * self.raw_s.max() + float(MODEL_ERRORS[0]) ** 2 * self.raw_s
+        weights = self.freedom / (self.raw_s + floor)
+        for _ in range(3):
+            A, b = torch.tensordot(weights, self.raw_A, 1), weights @ self.raw_b
+            d = A.diagonal().clamp_min(1e-300).sqrt()
+            theta = torch.linalg.pinv(A / d[:, None] / d, rcond=1e-12, hermitian=True) @ (b / d) / d
+            misfit = self.raw_s - 2 * self.raw_b @ theta + (self.raw_A @ theta) @ theta
+            weights = self.freedom / (misfit.clamp_min(0) + floor)
+        return weights[None]
 
-    def scale(self, weights: Float[Tensor, " K"]) -> Float[Tensor, " P"]:
-        """Root of the raw diagonal of A, by which coefficients are made dimensionless."""
-        diagonal = torch.einsum("k,kaa->a", weights, self.raw_A)
-        return diagonal.clamp_min(1e-300).sqrt()
+    def solve(self, subsets: Int[Tensor, "S k"], weights: Float[Tensor, "s K"]) -> Float[Tensor, "S k"]:
+        """θ of each subset for one or for its own weights; NaN where the data cannot tell its terms apart."""
+        A, b = torch.tensordot(weights, self.A, 1), weights @ self.b
+        noisy = torch.tensordot(weights, self.raw_A.diagonal(dim1=1, dim2=2), 1).clamp_min(1e-300).sqrt()
+        S, k = subsets.shape
+        row = torch.arange(len(weights)).expand(S)[:, None] if len(weights) == S else torch.zeros(S, 1, dtype=torch.long)
+        d = noisy[row, subsets]
+        own = A[row[..., None], subsets[:, :, None], subsets[:, None, :]] / d[:, :, None] / d[:, None, :]
+        values, vectors = torch.linalg.eigh(own)
+        along = (vectors.mT @ (b[row, subsets] / d)[..., None])[..., 0]
+        theta = (vectors @ (along / values)[..., None])[..., 0] / d
+        return torch.where((values[:, :1] > SINGULAR) if k else torch.ones(S, 1) > 0, theta, torch.nan)
 
-    def misfits(self, chosen: Sequence[int], theta: Float[Tensor, " p"]) -> tuple[Tensor, Tensor]:
-        """R_κ and Q_κ of some terms."""
-        own = torch.tensor(list(chosen), dtype=torch.long)
+    def likelihood(self, subsets: Int[Tensor, "S k"], theta: Float[Tensor, "S k"]) -> Estimates:
+        """−2 ln L of each subset at its best τ, infinite where θ is not finite."""
+        linear = torch.einsum("kSa,Sa->Sk", self.raw_b[:, subsets], theta)
+        rate_noise, rate = self.noise_s, self.raw_s
+        power = torch.minimum(self._quadratic(self.A, subsets, theta), self.s).clamp_min(0)  # of P, no more than of the rate
+        noisy = self._quadratic(self.raw_A, subsets, theta).clamp_min(0)
+        noise = self._quadratic(self.noise_A, subsets, theta).clamp_min(0)
+        shrunk = power / (power + noise).clamp_min(1e-300)
+        misfit = (self.raw_s - 2 * shrunk * linear + shrunk.square() * noisy).clamp_min(0) / self.windows
+        errors = (MODEL_ERRORS[:, None, None].square() * rate + NEGLIGIBLE * rate.max()) / self.windows
+        v = (rate_noise + shrunk * noise) / self.windows + errors
+        value = (self.freedom * (v.log() + misfit / v)).sum(2)
+        value = torch.where(value.isfinite(), value, torch.inf)
+        best = value.argmin(0)
+        weights = self.freedom / (rate_noise + noise + self.windows * errors[best, 0])
+        return Estimates(theta, value.gather(0, best[None])[0], weights)
 
-        def misfit(A: Tensor, b: Tensor, s: Tensor) -> Tensor:
-            A, b = A[:, own][:, :, own], b[:, own]
-            return s - 2 * b @ theta + torch.einsum("a,kab,b->k", theta, A, theta)
+    def estimates(self, subsets: Int[Tensor, "S k"], weights: Float[Tensor, "s K"], rounds: int) -> Estimates:
+        """θ and −2 ln L of each subset, its own weights found in some rounds from those at the start."""
+        found = self.likelihood(subsets, self.solve(subsets, weights))
+        for _ in range(rounds):
+            weights = found.weights.nan_to_num(0.0)
+            again = self.likelihood(subsets, self.solve(subsets, weights))
+            found = again
+        return found
 
-        return misfit(self.raw_A, self.raw_b, self.raw_s), misfit(self.A, self.b, self.s)
-
-    def likelihood(self, chosen: Sequence[int], theta: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " K"]]:
-        """−2 ln L at its best τ, and v_κ there."""
-        raw, corrected = self.misfits(chosen, theta)
-        noise = (raw - corrected).clamp_min(0) / self.windows
-        model = self.raw_s / self.windows
-        floor = NEGLIGIBLE * float(model.max())
-        v = noise + MODEL_ERRORS[:, None].square() * model + floor
-        value = (self.freedom * (v.log() + raw.clamp_min(0) / self.windows / v)).sum(1)
-        best = int(value.argmin())
-        return float(value[best]), v[best]
+    def _quadratic(self, A: Tensor, subsets: Int[Tensor, "S k"], theta: Float[Tensor, "S k"]) -> Float[Tensor, "S K"]:
+        P = A.shape[1]
+        full = torch.zeros(len(subsets), P, dtype=torch.float64).scatter(1, subsets, theta)
+        return torch.stack([((full @ matrix) * full).sum(1) for matrix in A], 1)
 
 
-def mode_equations(moments: FeatureMoments, candidates: Sequence[Candidate], field: int) -> ModeEquations:
-    """A, b and s of one field, summed over the blocks."""
+SINGULAR = 1e-14  # least eigenvalue of A, scaled by the noisy diagonal, of a subset that the data can tell apart
+
+
+def normal_equations(moments: FeatureMoments, candidates: Sequence[Candidate], field: int) -> NormalEquations:
+    """A, b and s of one field, summed over the blocks and within shells."""
     S, columns = _columns(moments, candidates)
     Q = len(moments.exponents)
-    pairs = []
-    for M in (moments.corrected().sum(0), moments.total()):
+    shell = _shells(moments)
+    parts: list[Tensor] = []
+    for M in (moments.corrected().sum(0), moments.total(), moments.unresolved):
         A = (S.conj()[:, :, None] * S[:, None, :] * M[:, columns[:, None], columns]).real
-        pairs.append((A, (S.conj() * M[:, columns, Q + field]).real, M[:, Q + field, Q + field].real))
-    freedom = moments.basis.freedom.flatten()[moments.modes] * moments.effective_windows()
-    return ModeEquations(*pairs[0], *pairs[1], windows=moments.count(), freedom=freedom)
+        b, s = (S.conj() * M[:, columns, Q + field]).real, M[:, Q + field, Q + field].real
+        parts += [_summed(part, shell) for part in (A, b, s)]
+    freedom = _summed(moments.basis.freedom.flatten()[moments.modes], shell) * moments.effective_windows()
+    return NormalEquations(*parts[:7], parts[8], windows=moments.count(), freedom=freedom)
 
 
 def coefficient_covariance(
@@ -109,19 +157,36 @@ def coefficient_covariance(
     """
     S, columns = _columns(moments, candidates)
     Q = len(moments.exponents)
+    w = weights[_shells(moments)]
     bread = torch.zeros(len(theta), len(theta), dtype=torch.float64)
     meat = torch.zeros_like(bread)
     for M in moments.corrected():
-        A = (S.conj()[:, :, None] * S[:, None, :] * M[:, columns[:, None], columns]).real * weights[:, None, None]
-        score = weights[:, None] * (S.conj() * M[:, columns, Q + field]).real - A @ theta
+        A = (S.conj()[:, :, None] * S[:, None, :] * M[:, columns[:, None], columns]).real * w[:, None, None]
+        score = w[:, None] * (S.conj() * M[:, columns, Q + field]).real - A @ theta
         bread += A.sum(0)
         meat += score.T @ score
     d = bread.diagonal().abs().clamp_min(1e-300).sqrt()
-    inverse = torch.linalg.pinv(bread / d[:, None] / d, hermitian=True) / d[:, None] / d
+    inverse = torch.linalg.pinv(bread / d[:, None] / d, rcond=1e-15, hermitian=True) / d[:, None] / d
     return inverse @ meat @ inverse
 
 
 def _columns(moments: FeatureMoments, candidates: Sequence[Candidate]) -> tuple[Complex[Tensor, "K P"], Tensor]:
     symbols = [symbol(term.derivative, moments.basis).flatten()[moments.modes] for term in candidates]
     places = [moments.exponents.index(term.exponents) for term in candidates]
-    return torch.stack([s.to(torch.complex128) for s in symbols], 1), torch.tensor(places)
+    size = moments.total().shape[0]
+    stacked = [s.to(torch.complex128) for s in symbols]
+    return torch.stack(stacked, 1) if stacked else torch.zeros(size, 0, dtype=torch.complex128), torch.tensor(
+        places, dtype=torch.long
+    )
+
+
+def _shells(moments: FeatureMoments) -> Int[Tensor, " K"]:
+    """Shell of each mode: the mean alone, the others by |κ|."""
+    modulus = moments.basis.wavenumbers.square().sum(0).sqrt().flatten()[moments.modes]
+    place = (modulus / modulus.max() * SHELLS).ceil().long()
+    return torch.unique(place, return_inverse=True)[1]
+
+
+def _summed(values: Float[Tensor, "K *v"], shell: Int[Tensor, " K"]) -> Float[Tensor, "S *v"]:
+    total = torch.zeros(int(shell.max()) + 1, *values.shape[1:], dtype=values.dtype)
+    return total.index_add(0, shell, values)

@@ -1,28 +1,36 @@
 """Which candidate terms an equation has: best subsets by beam search, their number by an information criterion.
 
-Subsets of each size that lower Σ_κ w Q_κ most are kept, `BEAM` of them, and extended by one term. Among the best of each
-size the one with the least extended Bayesian information criterion (Chen and Chen 2008, γ = 1) is chosen,
+The likeliest subsets of each size are kept, `BEAM` of them, and extended by one term. Among the best of each size the one
+with the least extended Bayesian information criterion (Chen and Chen 2008, γ = 1) is chosen,
 
     EBIC = −2 ln L + k ln n + 2 ln C(P, k),
 
-with k of P candidates. Weights w = n_κ/v_κ follow from the chosen terms, and terms from the weights, until they agree.
+with k of P candidates and n effective observations. A term then stays only if it differs from zero at a stated size, and
+if its share of the rate is larger than what quadrature may owe.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from morlight.operators.library import Candidate
 from morlight.training.least_squares.feature_moments import FeatureMoments
-from morlight.training.least_squares.normal_equations import ModeEquations, coefficient_covariance, mode_equations
+from morlight.training.least_squares.normal_equations import (
+    Estimates,
+    NormalEquations,
+    coefficient_covariance,
+    normal_equations,
+)
 
-BEAM = 40
-SINGULAR = 1e-9  # least eigenvalue of A, scaled by the noisy diagonal, of a subset that the data can tell apart
-ROUNDS = 6
+BEAM = 24
+EXHAUSTIVE = 20_000  # subsets of one size up to which all are tried
+CHUNK = 2_000
+ROUNDS = 4  # of weights
 SHARE = 1e-3  # of the rate, below which a term cannot be told from the error of quadrature
 SIZE = 0.001  # of the test of each coefficient, shared by the candidates (Bonferroni)
 
@@ -36,122 +44,80 @@ class Selection:
         theta: coefficients.
         covariance: of the coefficients.
         criterion: EBIC by number of terms.
-        model_error: rms of the misfit without noise over that of the rate.
     """
 
     terms: list[Candidate]
     theta: Float[Tensor, " k"]
     covariance: Float[Tensor, "k k"]
     criterion: list[float]
-    model_error: float
 
 
 def select(
-    moments: FeatureMoments, candidates: Sequence[Candidate], field: int, *,
-    signal: Float[Tensor, " K"], largest: int = 8,
-) -> Selection:  # fmt: skip
+    moments: FeatureMoments, candidates: Sequence[Candidate], field: int, *, largest: int = 8
+) -> Selection:
     """Terms of one field with coefficients and standard errors.
 
     Args:
         moments: of all features and fields.
         candidates: terms to choose from.
         field: whose rate is explained.
-        signal: ratio of the power of the field's signal to its noise at each mode.
         largest: number of terms to stop at.
     """
-    equations = mode_equations(moments, candidates, field)
-    weights = _first_weights(equations, signal)
-    chosen: list[int] = []
-    for _ in range(ROUNDS):
-        path = subsets(equations, weights, min(largest, len(candidates)))
-        criterion, (best, theta, v) = _least(equations, path, len(candidates))
-        weights = equations.freedom / v / equations.windows
-        if best == chosen:
-            break
-        chosen = best
-    return _tested(moments, candidates, field, (chosen, weights, equations, criterion))
+    equations = normal_equations(moments, candidates, field)
+    path = best_subsets(equations, min(largest, len(candidates)))
+    n, P = float(equations.freedom.sum()), len(candidates)
+    criterion = [
+        float(found.value[0]) + k * math.log(n) + 2 * math.log(math.comb(P, k)) for k, (_, found) in enumerate(path)
+    ]
+    chosen = path[min(range(len(path)), key=criterion.__getitem__)][0][0].tolist()
+    return _tested(moments, candidates, field, (chosen, equations, criterion))
 
 
-def subsets(equations: ModeEquations, weights: Float[Tensor, " K"], largest: int) -> list[list[tuple[int, ...]]]:
-    """The best subsets of each size 0, 1, …, best first."""
-    A, b, _ = equations.weighted(weights)
-    d = equations.scale(weights)
-    A, b = A / d[:, None] / d, b / d
-    path: list[list[tuple[int, ...]]] = [[()]]
-    for _ in range(largest):
-        longer = sorted({tuple(sorted((*s, a))) for s in path[-1] for a in range(len(b)) if a not in s})
-        index = torch.tensor(longer)
-        values, vectors = torch.linalg.eigh(A[index[:, :, None], index[:, None, :]])
-        along = (vectors.mT @ b[index][..., None])[..., 0]
-        gain = torch.where(values[:, 0] > SINGULAR, (along.square() / values).sum(1), -torch.inf)
-        order = gain.argsort(descending=True)[:BEAM]
-        kept = [longer[i] for i in order.tolist() if gain[i] > -torch.inf]
-        if not kept:
+def best_subsets(equations: NormalEquations, largest: int) -> list[tuple[Int[Tensor, "S k"], Estimates]]:
+    """The likeliest subsets of each size 0, 1, …, best first."""
+    P = equations.b.shape[1]
+    start = equations.first_weights()
+    path = [_likeliest(equations, torch.zeros(1, 0, dtype=torch.long), start)]
+    for k in range(1, largest + 1):
+        if math.comb(P, k) <= EXHAUSTIVE:
+            longer = list(itertools.combinations(range(P), k))
+        else:
+            longer = sorted({tuple(sorted((*s, a))) for s in path[-1][0].tolist() for a in range(P) if a not in s})
+        found = _likeliest(equations, torch.tensor(longer), start)
+        if not len(found[0]):
             break
-        path.append(kept)
+        path.append(found)
     return path
 
 
-def coefficients(equations: ModeEquations, weights: Float[Tensor, " K"], chosen: Sequence[int]) -> Float[Tensor, " k"]:
-    """θ of some terms, without the attenuation by noise."""
-    A, b, _ = equations.weighted(weights)
-    d = equations.scale(weights)
-    own = torch.tensor(list(chosen), dtype=torch.long)
-    A, b, d = A[own][:, own], b[own], d[own]
-    return torch.linalg.lstsq(A / d[:, None] / d, (b / d)[:, None]).solution[:, 0] / d
-
-
-def _first_weights(equations: ModeEquations, signal: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
-    """Relative errors alike at all modes that stand well above the noise, the others left out."""
-    enough = signal > min(30.0, 0.1 * float(signal.max()))
-    return torch.where(enough, equations.freedom / (equations.raw_s + 1e-8 * equations.raw_s.max()), 0)
-
-
-def _least(
-    equations: ModeEquations, path: list[list[tuple[int, ...]]], candidates: int
-) -> tuple[list[float], tuple[list[int], Tensor, Tensor]]:
-    n = float(equations.freedom.sum())
-    criterion, choices = [], []
-    for k, best in enumerate(path):
-        tried = []
-        for subset in best[:5]:
-            theta, value, v = _likeliest(equations, subset)
-            tried.append((value + k * math.log(n) + 2 * math.log(math.comb(candidates, k)), list(subset), theta, v))
-        tried.sort(key=lambda found: found[0])
-        criterion.append(tried[0][0])
-        choices.append(tried[0][1:])
-    return criterion, choices[min(range(len(criterion)), key=criterion.__getitem__)]
-
-
-def _likeliest(equations: ModeEquations, subset: Sequence[int]) -> tuple[Tensor, float, Tensor]:
-    """θ, −2 ln L and v of some terms, with the weights that belong to them."""
-    weights = None
-    theta = torch.zeros(len(subset), dtype=torch.float64)
-    value, v = equations.likelihood(subset, theta)
-    for _ in range(4):
-        weights = equations.freedom / v / equations.windows
-        theta = coefficients(equations, weights, subset) if subset else theta
-        value, v = equations.likelihood(subset, theta)
-    return theta, value, v
+def _likeliest(
+    equations: NormalEquations, subsets: Int[Tensor, "S k"], weights: Float[Tensor, "1 K"]
+) -> tuple[Int[Tensor, "s k"], Estimates]:
+    """The best `BEAM` of some subsets, each with its own weights, best first."""
+    value = torch.cat([equations.estimates(part, weights, 0).value for part in subsets.split(CHUNK)])
+    subsets = subsets[value.argsort()[: 8 * BEAM]]
+    found = equations.estimates(subsets, weights, ROUNDS)
+    order = found.value.argsort()[:BEAM]
+    order = order[found.value[order].isfinite()]
+    return subsets[order], Estimates(found.theta[order], found.value[order], found.weights[order])
 
 
 def _tested(
     moments: FeatureMoments, candidates: Sequence[Candidate], field: int,
-    found: tuple[list[int], Tensor, ModeEquations, list[float]],
+    found: tuple[list[int], NormalEquations, list[float]],
 ) -> Selection:  # fmt: skip
     """Drop the least significant term until each differs from zero."""
-    chosen, weights, equations, criterion = found
+    chosen, equations, criterion = found
+    rate = equations.s.sum().clamp_min(0).sqrt()
+    size = equations.A.diagonal(dim1=1, dim2=2).sum(0).clamp_min(0).sqrt()
     while True:
-        terms = [candidates[i] for i in chosen]
-        theta = coefficients(equations, weights, chosen) if chosen else torch.zeros(0, dtype=torch.float64)
+        subset = torch.tensor([chosen], dtype=torch.long).reshape(1, -1)
+        best = equations.estimates(subset, equations.first_weights(), ROUNDS + 2)
+        terms, theta, weights = [candidates[i] for i in chosen], best.theta[0], best.weights[0]
         covariance = coefficient_covariance(moments, terms, field, theta=theta, weights=weights)
         t = theta.abs() / covariance.diagonal().clamp_min(1e-300).sqrt()
         p = torch.erfc(t / math.sqrt(2))
-        share = theta.abs() * equations.scale(weights)[chosen] / (weights * equations.raw_s).sum().sqrt()
-        p = torch.where(share < SHARE, 1.0, p)
+        p = torch.where(theta.abs() * size[chosen] < SHARE * rate, 1.0, p)
         if not chosen or float(p.max()) < SIZE / len(candidates):
-            break
+            return Selection(terms, theta, covariance, criterion)
         chosen = [i for place, i in enumerate(chosen) if place != int(p.argmax())]
-    _, corrected = equations.misfits(chosen, theta)
-    error = float(((weights * corrected).sum() / (weights * equations.raw_s).sum()).clamp_min(0).sqrt())
-    return Selection(terms, theta, covariance, criterion, error)
