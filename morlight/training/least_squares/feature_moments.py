@@ -17,7 +17,7 @@ from torch import Tensor
 from morlight.operators.bases import Basis
 from morlight.operators.library import Exponents
 from morlight.training.least_squares.integral_form import Windows
-from morlight.training.least_squares.noise import DIFFERENCES, unbiased_monomial
+from morlight.training.least_squares.noise import unbiased_monomial
 
 
 class FeatureMoments:
@@ -29,88 +29,81 @@ class FeatureMoments:
         windows: in time.
         variance: σ² of the noise of each field.
         modes: which modes to keep, (*K).
-        blocks: parts of each trajectory's windows that count as independent.
+        blocks: number of blocks in which the windows of all trajectories are counted apart.
+        trajectories: how many there are, of which each fills at least one block while there are blocks enough.
     """
 
     def __init__(
         self, basis: Basis, exponents: Sequence[Exponents], windows: Windows, *,
-        variance: Sequence[float], modes: Tensor, blocks: int,
+        variance: Sequence[float], modes: Tensor, blocks: int, trajectories: int,
     ) -> None:  # fmt: skip
         self.basis, self.exponents, self.windows = basis, list(exponents), windows
         self.variance, self.modes, self.axes = list(variance), modes.flatten(), len(basis.points)
-        self.parts = torch.arange(len(windows.left)).chunk(blocks)
-        self.raw: list[Complex[Tensor, "K Z Z"]] = []
-        self.noise: list[Float[Tensor, "Z Z"]] = []
-        self.unresolved: Complex[Tensor, "K Z Z"] | float = 0.0
+        self.parts = torch.arange(len(windows.left)).chunk(math.ceil(blocks / trajectories))
+        self.groups, self.seen = max(1, min(blocks, trajectories)), 0
+        size, Z = int(self.modes.sum()), len(self.exponents) + len(self.variance)
+        count = self.groups * len(self.parts)
+        self.raw = torch.zeros(count, size, Z, Z, dtype=torch.complex128)
+        self.noise = torch.zeros(count, Z, Z, dtype=torch.float64)
 
     def count(self) -> float:
         """Number of windows."""
-        return float(sum(len(self.parts[i % len(self.parts)]) for i in range(len(self.raw))))
+        return float(self.seen * len(self.windows.left))
 
     def effective_windows(self) -> float:
         """Number of independent windows, since white noise is common to those that overlap: tr(C)²/tr(C²)."""
         covariance = self.windows.left @ self.windows.left.T
-        trajectories = len(self.raw) / len(self.parts)
-        return trajectories * float(covariance.trace() ** 2 / covariance.square().sum())
+        return self.seen * float(covariance.trace() ** 2 / covariance.square().sum())
 
     def total(self) -> Complex[Tensor, "K Z Z"]:
         """M with the share of the noise, of all blocks."""
-        return torch.stack(self.raw).sum(0)
-
-    def add(self, u: Float[Tensor, "B T C *X"]) -> None:
-        """Add the windows of some trajectories."""
-        for trajectory in u:
-            c = self._coefficients(trajectory)
-            z = self._tested(c)
-            self.unresolved = self.unresolved + self._unresolved(c)
-            covariance = self._covariance(trajectory) if any(self.variance) else None
-            for part in self.parts:
-                rows = z[part]
-                self.raw.append(torch.einsum("wak,wbk->kab", rows.conj(), rows))
-                size = rows.shape[1]
-                none = torch.zeros(size, size, dtype=torch.float64)
-                self.noise.append(none if covariance is None else (self._table(part) * covariance).sum(0))
+        return self.raw.sum(0)
 
     def corrected(self) -> Complex[Tensor, "b K Z Z"]:
         """M without the share of the noise, of each block."""
-        scale = self.basis.freedom / self.basis.energy * (math.prod(self.basis.length) / math.prod(self.basis.points) ** 2)
-        return torch.stack(self.raw) - torch.stack(self.noise)[:, None] * scale.flatten()[self.modes, None, None]
+        length, points = math.prod(self.basis.length), math.prod(self.basis.points)
+        scale = (self.basis.freedom / self.basis.energy * (length / points**2)).flatten()[self.modes]
+        return self.raw - self.noise[:, None] * scale[:, None, None]
 
-    def _coefficients(self, u: Float[Tensor, "T C *X"]) -> Complex[Tensor, "T Z K"]:
+    def include(self, c: Complex[Tensor, "T Z K"], covariance: Float[Tensor, "T Z Z"] | None) -> None:
+        """Add the windows of a trajectory, of which `coefficients` and `covariance` are given."""
+        flat, Q = torch.view_as_real(c), len(self.exponents)
+        right = torch.tensordot(self.windows.right, flat[:, :Q], 1)
+        z = torch.view_as_complex(torch.cat([right, torch.tensordot(self.windows.left, flat[:, Q:], 1)], 1))
+        first = (self.seen % self.groups) * len(self.parts)
+        for block, part in enumerate(self.parts, first):
+            rows = z[part].permute(2, 0, 1)
+            self.raw[block] += rows.mH @ rows
+            if covariance is not None:
+                self.noise[block] += (self._table(part) * covariance).sum(0)
+        self.seen += 1
+
+    def coefficients(self, u: Float[Tensor, "T C *X"]) -> Complex[Tensor, "T Z K"]:
         """φ̂_1 … φ̂_Q, û_1 … û_C at every frame."""
         features = [unbiased_monomial(e, u, self.variance, self.axes) for e in self.exponents]
         c = self.basis.forward(torch.cat([torch.stack(features, 1), u], 1))
         return c.flatten(-self.axes)[..., self.modes].to(torch.complex128)
 
-    def _tested(self, c: Complex[Tensor, "T Z K"]) -> Complex[Tensor, "W Z K"]:
-        """∫ψφ̂_a dt and −∫ψ̇û_c dt of each window."""
-        flat, Q = torch.view_as_real(c), len(self.exponents)
-        right = torch.tensordot(self.windows.right, flat[:, :Q], 1)
-        return torch.view_as_complex(torch.cat([right, torch.tensordot(self.windows.left, flat[:, Q:], 1)], 1))
-
-    def _unresolved(self, c: Complex[Tensor, "T Z K"]) -> Complex[Tensor, "K Z Z"]:
-        """What changes from frame to frame beyond polynomials would add to the sums if it were independent.
-
-        It holds the noise, and what lies too fast for the frames: waves that decay or turn within an interval.
-        """
-        order = min(DIFFERENCES, len(c) - 2)
-        rest = c.diff(n=order, dim=0)
-        power = torch.einsum("tak,tbk->kab", rest.conj(), rest) / (math.comb(2 * order, order) * len(rest))
-        return power * self._table(torch.arange(len(self.windows.left))).sum(0)
-
-    def _covariance(self, u: Float[Tensor, "T C *X"]) -> Float[Tensor, "T Z Z"]:
+    def covariance(self, u: Float[Tensor, "T C *X"]) -> Float[Tensor, "T Z Z"] | None:
         """Unbiased estimates of the covariance of the features and fields at a point, summed over the grid."""
+        if not any(self.variance):
+            return None
         C = len(self.variance)
         units = [tuple(int(c == d) for d in range(C)) for c in range(C)]
         everything = [*self.exponents, *units]
-        values = [unbiased_monomial(e, u, self.variance, self.axes) for e in everything]
+        monomials: dict[Exponents, Tensor] = {}
+
+        def unbiased(exponents: Exponents) -> Tensor:
+            if exponents not in monomials:
+                monomials[exponents] = unbiased_monomial(exponents, u, self.variance, self.axes)
+            return monomials[exponents]
+
         grid = tuple(range(-self.axes, 0))
         total = torch.zeros(len(u), len(everything), len(everything), dtype=torch.float64)
         for a, one in enumerate(everything):
             for b, other in enumerate(everything[: a + 1]):
                 both = tuple(n + m for n, m in zip(one, other, strict=True))
-                product = unbiased_monomial(both, u, self.variance, self.axes)
-                total[:, a, b] = total[:, b, a] = (values[a] * values[b] - product).sum(grid)
+                total[:, a, b] = total[:, b, a] = (unbiased(one) * unbiased(other) - unbiased(both)).sum(grid)
         return total
 
     def _table(self, part: Tensor) -> Float[Tensor, "T Z Z"]:
@@ -119,3 +112,11 @@ class FeatureMoments:
         left, right = self.windows.left[part], self.windows.right[part]
         rows = torch.stack([right] * Q + [left] * len(self.variance), -1)
         return torch.einsum("wta,wtb->tab", rows, rows)
+
+
+def accumulate(moments: Sequence[FeatureMoments], u: Float[Tensor, "B T C *X"]) -> None:
+    """Add trajectories to moments that differ in nothing but their windows."""
+    for trajectory in u:
+        c, covariance = moments[0].coefficients(trajectory), moments[0].covariance(trajectory)
+        for one in moments:
+            one.include(c, covariance)

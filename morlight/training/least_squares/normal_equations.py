@@ -1,17 +1,15 @@
-"""Normal equations for the coefficients of candidate terms, and their likelihood under noise in every column.
+"""Moment conditions for the coefficients of candidate terms, and how precise they are.
 
-With moments M(κ) of features and rates and symbols S_a(κ), the coefficients θ of one field minimize Σ_κ w(κ) Q_κ(θ),
+With moments M(κ) of features and rates and symbols S_a(κ), the noise-free misfit of one field's rate is orthogonal to
+every candidate, whether the equation has it or not,
 
-    Q_κ(θ) = s − 2 θ·b + θ·Aθ,   A_ab = Re S_a* S_b M_ab,   b_a = Re S_a* M_ay,   s = M_yy,
+    g(θ) = Σ_κ w(κ) (b − Aθ) = 0,    A_ab = Re S_a* S_b M_ab,   b_a = Re S_a* M_ay.
 
-where the corrected moments give the misfit without noise and the raw ones (A', b', s') with it. The features leave the
-noise N_P = θ·Nθ in the predicted rate of power S_P = θ·Aθ (errors in variables), so that the best prediction from
-noisy features is shrunk by c = S_P/(S_P + N_P), and
-
-    −2 ln L(θ) = Σ_κ n_κ [ln v + R/v],   R = (s' − 2c θ·b' + c² θ·A'θ)/n,   v = ((s' − s) + c N_P)/n + τ² s'/n,
-
-for n windows and n_κ effective real numbers at a mode. τ, profiled, is the relative error of the equation itself:
-quadrature, products cut off by the grid, and rounding. Modes of nearly one |κ| are added up in shells.
+The moments are free of the noise on average, and so θ is not attenuated. The covariance Ω of g is the sum of squares of
+the terms of single modes in single blocks of windows: modes are uncorrelated where the statistics do not depend on the
+place, windows of one block are not. To it comes what an error of the equation itself, τ of the rate (quadrature, products
+cut off by the grid), would leave. Weights are those of generalized least squares, w = n_κ/v_κ, with v the misfit of each
+shell of nearly equal |κ|, noise included.
 """
 
 from collections.abc import Sequence
@@ -24,160 +22,102 @@ from torch import Tensor
 from morlight.operators.library import Candidate, symbol
 from morlight.training.least_squares.feature_moments import FeatureMoments
 
-MODEL_ERRORS = torch.logspace(-3, 0, 13, dtype=torch.float64)  # τ
+MODEL_ERROR = 1e-3  # τ
 NEGLIGIBLE = 1e-10  # power of the strongest rate below which a rate is rounding
 SHELLS = 64
 
 
 @dataclass(frozen=True)
-class Estimates:
-    """Several subsets of the candidates side by side.
+class Conditions:
+    """g(θ) = b − Aθ with covariance Ω, whitened: ‖L⁻¹(b − Aθ)‖² is χ² with P − k degrees for the true k terms.
 
     Attributes:
-        theta: coefficients of each subset.
-        value: −2 ln L.
-        weights: n_κ over the variance of the misfit, for the next estimate of θ.
+        matrix: AᵀΩ⁻¹A.
+        vector: AᵀΩ⁻¹b.
+        square: bᵀΩ⁻¹b.
+        clusters: number of modes and blocks that Ω rests on.
     """
 
-    theta: Float[Tensor, "S k"]
-    value: Float[Tensor, " S"]
-    weights: Float[Tensor, "S K"]
+    matrix: Float[Tensor, "P P"]
+    vector: Float[Tensor, " P"]
+    square: float
+    clusters: int
 
 
-@dataclass(frozen=True)
 class NormalEquations:
-    """A, b, s of each shell of modes, corrected for the noise and raw.
+    """Moment conditions of one field for a list of candidates.
 
-    Attributes:
-        A: (K, P, P).
-        b: (K, P).
-        s: (K,).
-        raw_A: with the noise.
-        raw_b: with the noise.
-        raw_s: with the noise.
-        noise_A: what noise and unresolved changes add to A.
-        noise_s: and to s.
-        windows: n.
-        freedom: n_κ.
+    Args:
+        moments: of features and rates.
+        candidates: terms.
+        field: whose rate is explained.
     """
 
-    A: Float[Tensor, "K P P"]
-    b: Float[Tensor, "K P"]
-    s: Float[Tensor, " K"]
-    raw_A: Float[Tensor, "K P P"]
-    raw_b: Float[Tensor, "K P"]
-    raw_s: Float[Tensor, " K"]
-    noise_A: Float[Tensor, "K P P"]
-    noise_s: Float[Tensor, " K"]
-    windows: float
-    freedom: Float[Tensor, " K"]
+    def __init__(self, moments: FeatureMoments, candidates: Sequence[Candidate], field: int) -> None:
+        self.features, self.candidates = len(moments.exponents), len(candidates)
+        self.field, self.windows = field, moments.count()
+        self.place = torch.tensor([moments.exponents.index(term.exponents) for term in candidates])
+        symbols = [symbol(term.derivative, moments.basis).flatten()[moments.modes] for term in candidates]
+        self.S = torch.stack([s.to(torch.complex128) for s in symbols], 1)
+        self.shell = _shells(moments)
+        freedom = moments.basis.freedom.flatten()[moments.modes]
+        self.freedom = _summed(freedom, self.shell) * moments.effective_windows()
+        self.blocks = moments.corrected()
+        self.A, self.b, self.s = self._equations(self.blocks.sum(0))
+        self.raw_A, self.raw_b, self.raw_s = self._equations(moments.total())
 
-    def first_weights(self) -> Float[Tensor, "1 K"]:
-        """n_κ over the misfit of all candidates together, with the noise in them."""
-        floor = NEGLIGIBLE * self.raw_s.max() + float(MODEL_ERRORS[0]) ** 2 * self.raw_s
-        weights = self.freedom / (self.raw_s + floor)
-        for _ in range(3):
-            A, b = torch.tensordot(weights, self.raw_A, 1), weights @ self.raw_b
-            d = A.diagonal().clamp_min(1e-300).sqrt()
-            theta = torch.linalg.pinv(A / d[:, None] / d, rcond=1e-12, hermitian=True) @ (b / d) / d
-            misfit = self.raw_s - 2 * self.raw_b @ theta + (self.raw_A @ theta) @ theta
-            weights = self.freedom / (misfit.clamp_min(0) + floor)
-        return weights[None]
+    def misfit(self, theta: Float[Tensor, " P"]) -> Float[Tensor, " K"]:
+        """Sum of squares of each shell, noise included."""
+        return (self.raw_s - 2 * self.raw_b @ theta + (self.raw_A @ theta) @ theta).clamp_min(0)
 
-    def solve(self, subsets: Int[Tensor, "S k"], weights: Float[Tensor, "s K"]) -> Float[Tensor, "S k"]:
-        """θ of each subset for one or for its own weights; NaN where the data cannot tell its terms apart."""
+    def first_weights(self, floor: float) -> Float[Tensor, " K"]:
+        """Those of no terms at all, led by waves whose rate is stronger than a floor (power, of the strongest)."""
+        return self.freedom / (self.raw_s + floor * self.raw_s.max())
+
+    def weights(self, theta: Float[Tensor, " P"], *, noise_alone: bool = False) -> Float[Tensor, " K"]:
+        """n_κ/v_κ for coefficients of all candidates, most of them zero.
+
+        Args:
+            theta: θ of every candidate.
+            noise_alone: take for v what white noise leaves in place of the misfit.
+        """
+        floor = MODEL_ERROR**2 * self.raw_s + NEGLIGIBLE * self.raw_s.max()
+        if not noise_alone:
+            return self.freedom / (self.misfit(theta) + floor)
+        noise = self.raw_s - self.s - 2 * (self.raw_b - self.b) @ theta + ((self.raw_A - self.A) @ theta) @ theta
+        return self.freedom / (noise.clamp_min(0) + floor)
+
+    def conditions(self, theta: Float[Tensor, " P"], weights: Float[Tensor, " K"]) -> Conditions:
+        """The moment conditions with the covariance that belongs to θ."""
         A, b = torch.tensordot(weights, self.A, 1), weights @ self.b
-        noisy = torch.tensordot(weights, self.raw_A.diagonal(dim1=1, dim2=2), 1).clamp_min(1e-300).sqrt()
-        S, k = subsets.shape
-        row = torch.arange(len(weights)).expand(S)[:, None] if len(weights) == S else torch.zeros(S, 1, dtype=torch.long)
-        d = noisy[row, subsets]
-        own = A[row[..., None], subsets[:, :, None], subsets[:, None, :]] / d[:, :, None] / d[:, None, :]
-        values, vectors = torch.linalg.eigh(own)
-        along = (vectors.mT @ (b[row, subsets] / d)[..., None])[..., 0]
-        theta = (vectors @ (along / values)[..., None])[..., 0] / d
-        return torch.where((values[:, :1] > SINGULAR) if k else torch.ones(S, 1) > 0, theta, torch.nan)
+        scores = torch.cat([self._scores(block, theta, weights) for block in self.blocks])
+        floor = weights.square() * self.raw_s / self.freedom * MODEL_ERROR**2
+        omega = scores.T @ scores + torch.tensordot(floor, self.raw_A, 1)
+        d = omega.diagonal().clamp_min(1e-300).sqrt()
+        values, vectors = torch.linalg.eigh(omega / d[:, None] / d)
+        whiten = (vectors / values.clamp_min(1e-12 * float(values.max())).sqrt()).T / d
+        white_A, white_b = whiten @ A, whiten @ b
+        return Conditions(white_A.T @ white_A, white_A.T @ white_b, float(white_b @ white_b), len(scores))
 
-    def likelihood(self, subsets: Int[Tensor, "S k"], theta: Float[Tensor, "S k"]) -> Estimates:
-        """−2 ln L of each subset at its best τ, infinite where θ is not finite."""
-        linear = torch.einsum("kSa,Sa->Sk", self.raw_b[:, subsets], theta)
-        rate_noise, rate = self.noise_s, self.raw_s
-        power = torch.minimum(self._quadratic(self.A, subsets, theta), self.s).clamp_min(0)  # of P, no more than of the rate
-        noisy = self._quadratic(self.raw_A, subsets, theta).clamp_min(0)
-        noise = self._quadratic(self.noise_A, subsets, theta).clamp_min(0)
-        shrunk = power / (power + noise).clamp_min(1e-300)
-        misfit = (self.raw_s - 2 * shrunk * linear + shrunk.square() * noisy).clamp_min(0) / self.windows
-        errors = (MODEL_ERRORS[:, None, None].square() * rate + NEGLIGIBLE * rate.max()) / self.windows
-        v = (rate_noise + shrunk * noise) / self.windows + errors
-        value = (self.freedom * (v.log() + misfit / v)).sum(2)
-        value = torch.where(value.isfinite(), value, torch.inf)
-        best = value.argmin(0)
-        weights = self.freedom / (rate_noise + noise + self.windows * errors[best, 0])
-        return Estimates(theta, value.gather(0, best[None])[0], weights)
+    def share(self, theta: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+        """Rms of each term over that of the rate."""
+        size = self.A.diagonal(dim1=1, dim2=2).sum(0).clamp_min(0).sqrt()
+        return theta.abs() * size / self.s.sum().clamp_min(1e-300).sqrt()
 
-    def estimates(self, subsets: Int[Tensor, "S k"], weights: Float[Tensor, "s K"], rounds: int) -> Estimates:
-        """θ and −2 ln L of each subset, its own weights found in some rounds from those at the start."""
-        found = self.likelihood(subsets, self.solve(subsets, weights))
-        for _ in range(rounds):
-            weights = found.weights.nan_to_num(0.0)
-            again = self.likelihood(subsets, self.solve(subsets, weights))
-            found = again
-        return found
+    def _scores(
+        self, M: Complex[Tensor, "K Z Z"], theta: Float[Tensor, " P"], weights: Float[Tensor, " K"]
+    ) -> Float[Tensor, "K P"]:
+        """w Re S_a* (M_ay − Σ_b M_ab S_b θ_b) of each mode."""
+        Q = self.features
+        along = torch.zeros(len(M), Q, dtype=torch.complex128).index_add(1, self.place, self.S * theta)
+        rest = M[:, :Q, Q + self.field] - (M[:, :Q, :Q] @ along[..., None])[..., 0]
+        return weights[self.shell, None] * (self.S.conj() * rest[:, self.place]).real
 
-    def _quadratic(self, A: Tensor, subsets: Int[Tensor, "S k"], theta: Float[Tensor, "S k"]) -> Float[Tensor, "S K"]:
-        P = A.shape[1]
-        full = torch.zeros(len(subsets), P, dtype=torch.float64).scatter(1, subsets, theta)
-        return torch.stack([((full @ matrix) * full).sum(1) for matrix in A], 1)
-
-
-SINGULAR = 1e-14  # least eigenvalue of A, scaled by the noisy diagonal, of a subset that the data can tell apart
-
-
-def normal_equations(moments: FeatureMoments, candidates: Sequence[Candidate], field: int) -> NormalEquations:
-    """A, b and s of one field, summed over the blocks and within shells."""
-    S, columns = _columns(moments, candidates)
-    Q = len(moments.exponents)
-    shell = _shells(moments)
-    parts: list[Tensor] = []
-    for M in (moments.corrected().sum(0), moments.total(), moments.unresolved):
-        A = (S.conj()[:, :, None] * S[:, None, :] * M[:, columns[:, None], columns]).real
-        b, s = (S.conj() * M[:, columns, Q + field]).real, M[:, Q + field, Q + field].real
-        parts += [_summed(part, shell) for part in (A, b, s)]
-    freedom = _summed(moments.basis.freedom.flatten()[moments.modes], shell) * moments.effective_windows()
-    return NormalEquations(*parts[:7], parts[8], windows=moments.count(), freedom=freedom)
-
-
-def coefficient_covariance(
-    moments: FeatureMoments, candidates: Sequence[Candidate], field: int, *,
-    theta: Float[Tensor, " p"], weights: Float[Tensor, " K"],
-) -> Float[Tensor, "p p"]:  # fmt: skip
-    """Sandwich covariance of θ, with the scores of each mode in each block of windows as independent.
-
-    Scores of different modes are uncorrelated where the statistics do not depend on the place; those of overlapping
-    windows of one mode are correlated, and stand together in a block.
-    """
-    S, columns = _columns(moments, candidates)
-    Q = len(moments.exponents)
-    w = weights[_shells(moments)]
-    bread = torch.zeros(len(theta), len(theta), dtype=torch.float64)
-    meat = torch.zeros_like(bread)
-    for M in moments.corrected():
-        A = (S.conj()[:, :, None] * S[:, None, :] * M[:, columns[:, None], columns]).real * w[:, None, None]
-        score = w[:, None] * (S.conj() * M[:, columns, Q + field]).real - A @ theta
-        bread += A.sum(0)
-        meat += score.T @ score
-    d = bread.diagonal().abs().clamp_min(1e-300).sqrt()
-    inverse = torch.linalg.pinv(bread / d[:, None] / d, rcond=1e-15, hermitian=True) / d[:, None] / d
-    return inverse @ meat @ inverse
-
-
-def _columns(moments: FeatureMoments, candidates: Sequence[Candidate]) -> tuple[Complex[Tensor, "K P"], Tensor]:
-    symbols = [symbol(term.derivative, moments.basis).flatten()[moments.modes] for term in candidates]
-    places = [moments.exponents.index(term.exponents) for term in candidates]
-    size = moments.total().shape[0]
-    stacked = [s.to(torch.complex128) for s in symbols]
-    return torch.stack(stacked, 1) if stacked else torch.zeros(size, 0, dtype=torch.complex128), torch.tensor(
-        places, dtype=torch.long
-    )
+    def _equations(self, M: Complex[Tensor, "K Z Z"]) -> tuple[Tensor, Tensor, Tensor]:
+        Q, S, place = self.features, self.S, self.place
+        A = (S.conj()[:, :, None] * S[:, None, :] * M[:, place[:, None], place]).real
+        b, s = (S.conj() * M[:, place, Q + self.field]).real, M[:, Q + self.field, Q + self.field].real
+        return _summed(A, self.shell), _summed(b, self.shell), _summed(s, self.shell)
 
 
 def _shells(moments: FeatureMoments) -> Int[Tensor, " K"]:
