@@ -103,7 +103,8 @@ def flow(
     """
     steps: dict[float, ExponentialStep] = {}
     states = []
-    for interval in intervals:
+    for exact in intervals:
+        interval = float(f"{exact:.12g}")  # differences of equidistant times differ by rounding
         if interval not in steps:
             steps[interval] = ExponentialStep(linear, nonlinear, interval / substeps, order)
         step = steps[interval]

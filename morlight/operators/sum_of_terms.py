@@ -1,4 +1,8 @@
-"""The right-hand side ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) with numbers θ, as L û + N̂(û) for an exponential integrator."""
+"""The right-hand side ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) with numbers θ, as L û + N̂(û) for an exponential integrator.
+
+Nonlinear diffusion is stiff. Its linear part at the middle of the range of the fields, Σ_a θ_a G_a ∂φ_a/∂u_c, is therefore
+moved from N to L, which changes nothing but the size of the steps that are stable.
+"""
 
 import math
 from collections.abc import Sequence
@@ -41,6 +45,18 @@ class SumOfTerms:
                 total[:, 0, c] += self._column(theta, a) * self.symbols[term.derivative]
         return total
 
+    def stiff(self, theta: Float[Tensor, "R P"], middle: Float[Tensor, " C"]) -> Tensor:
+        """Linear part (R, 1, C, *K) of the products of fields under derivatives of second order and more."""
+        total = torch.zeros_like(self.linear(theta))
+        for a, (c, term) in enumerate(self.flat):
+            n = term.exponents[c]
+            if _own(term, c) or not n or term.derivative.order < 2:
+                continue
+            lowered = tuple(m - (field == c) for field, m in enumerate(term.exponents))
+            slope = n * math.prod(float(value) ** m for value, m in zip(middle, lowered, strict=True))
+            total[:, 0, c] += slope * self._column(theta, a) * self.symbols[term.derivative]
+        return total
+
     def nonlinear(self, theta: Float[Tensor, "R P"]) -> Nonlinear:
         """û ↦ N̂(û) for coefficients û (R, B, C, *K)."""
         weights = {
@@ -74,7 +90,13 @@ class SumOfTerms:
         self, theta: Float[Tensor, "R P"], c: Coefficients, *, intervals: Sequence[float], substeps: int
     ) -> Tensor:
         """Coefficients (R, B, T, C, *K) at the end of each interval by ETDRK4, from c (R, B, C, *K)."""
-        states = flow(self.linear(theta), self.nonlinear(theta), c, intervals=intervals, substeps=substeps)
+        u = self.basis.inverse(c.detach())
+        grid = tuple(axis for axis in range(u.ndim) if axis != 2)
+        moved = self.stiff(theta, (u.amin(grid) + u.amax(grid)) / 2)
+        nonlinear = self.nonlinear(theta)
+        states = flow(
+            self.linear(theta) + moved, lambda v: nonlinear(v) - moved * v, c, intervals=intervals, substeps=substeps
+        )
         return torch.stack(states, 2)
 
     def _column(self, theta: Float[Tensor, "R P"], a: int) -> Tensor:
@@ -85,24 +107,36 @@ def _own(term: Candidate, field: int) -> bool:
     return term.linear and term.exponents[field] == 1
 
 
+MOST = 64  # sub-steps
+INTERVALS = 3  # over which steps are compared, so that those that are not stable show
+ACCEPTABLE = 1e-3
+
+
 def enough_substeps(
     system: SumOfTerms, theta: Float[Tensor, "1 P"], c: Coefficients, interval: float, tolerance: float
 ) -> int:
-    """The smallest power of two of sub-steps with which an interval differs by less than the tolerance from twice as many.
+    """The fewest sub-steps, a power of two, from which twice as many differ by less than the tolerance.
 
-    The difference is relative to the change over the interval.
+    The difference is relative to the change over the interval. Where 64 of them do not reach the tolerance, as in the
+    rounding and aliasing of waves that turn fast, the most precise number is taken, if it is precise to 1e-3.
 
     Raises:
-        ValueError: if 256 sub-steps are not enough.
+        ValueError: if it is not.
     """
-    substeps, coarse = 1, system.flow(theta, c, intervals=[interval], substeps=1)
-    while substeps <= 256:
-        fine = system.flow(theta, c, intervals=[interval], substeps=2 * substeps)
-        error = float((fine - coarse).abs().square().sum().sqrt() / (fine[:, :, 0] - c).abs().square().sum().sqrt())
-        if error < tolerance and math.isfinite(error):
+    errors: dict[int, float] = {}
+    substeps, coarse = 1, system.flow(theta, c, intervals=[interval] * INTERVALS, substeps=1)
+    while substeps <= MOST:
+        fine = system.flow(theta, c, intervals=[interval] * INTERVALS, substeps=2 * substeps)
+        change = (fine - c[:, :, None]).abs().square().sum().sqrt()
+        error = float((fine - coarse).abs().square().sum().sqrt() / change)
+        errors[substeps] = error if math.isfinite(error) else math.inf
+        if errors[substeps] < tolerance:
             return substeps
         substeps, coarse = 2 * substeps, fine
-    raise ValueError(
-        f"an interval of {interval:g} needs more than 256 exponential sub-steps for {tolerance:g}; "
-        f"the equation grows without bound from these states, or the frames lie too far apart"
-    )
+    best = min(errors, key=errors.__getitem__)
+    if errors[best] > ACCEPTABLE:
+        raise ValueError(
+            f"{MOST} exponential sub-steps of an interval of {interval:g} leave an error of {errors[best]:.1g} of its "
+            f"change; the equation grows without bound from these states, or the frames lie too far apart"
+        )
+    return best

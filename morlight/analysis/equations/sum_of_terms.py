@@ -111,4 +111,6 @@ class Equation:
             if substeps is None:
                 substeps = enough_substeps(system, theta, c, max(intervals), TOLERANCE)
             states = basis.inverse(system.flow(theta, c, intervals=intervals, substeps=substeps)[0])
+        if not bool(states.isfinite().all()):
+            raise ValueError(f"the equation grows without bound before time {float(times[-1]):g}, with {substeps} sub-steps")
         return torch.cat([u[:, None], states], 1)

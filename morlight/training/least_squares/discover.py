@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -15,9 +15,11 @@ from morlight.training.least_squares.band import resampled, share_of_band, signa
 from morlight.training.least_squares.feature_moments import FeatureMoments, accumulate
 from morlight.training.least_squares.integral_form import bumps
 from morlight.training.least_squares.noise import noise_variance
-from morlight.training.least_squares.selection import Selection, select
+from morlight.training.least_squares.refinement import Refined, pieces, refine, steps_needed
+from morlight.training.least_squares.selection import Selection, relative_error, select
 
 SPANS = (8, 12, 20, 32)  # intervals of a window
+NOISY_STEPS, CLEAN_STEPS = 1e-4, 1e-7  # errors of the sub-steps of a refinement
 CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditions rests on
 
 
@@ -42,7 +44,7 @@ class Prepared:
 
 def discover(
     u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], basis: Basis, *,
-    fields: Sequence[str] = (), candidates: Sequence[Candidate] | None = None, largest: int = 8,
+    fields: Sequence[str] = (), candidates: Sequence[Candidate] | None = None, largest: int = 8, refined: bool = True,
 ) -> Equation:  # fmt: skip
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that fields obey.
 
@@ -53,6 +55,7 @@ def discover(
         fields: their names; u, v, w, … by default.
         candidates: terms to choose from; all of degree 3 and order 4 by default.
         largest: number of terms of a field to stop at.
+        refined: whether the coefficients are refined through the flow of the equation.
 
     Raises:
         ValueError: for too few frames, or fields that are not finite or do not change.
@@ -62,6 +65,8 @@ def discover(
     terms = list(candidates) if candidates is not None else library(prepared.basis, u.shape[2])
     moments = windowed_moments(prepared, times.double(), terms)
     selections = [select(moments, terms, field, largest=largest) for field in range(u.shape[2])]
+    if refined:
+        selections = refined_through_flow(prepared, times.double(), selections)
     names = list(fields) or [*"uvw", *(f"u{c}" for c in range(3, u.shape[2]))][: u.shape[2]]
     return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), tuple(prepared.noise))
 
@@ -98,6 +103,41 @@ def windowed_moments(
         )  # fmt: skip
     accumulate(moments, prepared.u)
     return moments
+
+
+def refined_through_flow(
+    prepared: Prepared, times: Float[Tensor, " T"], selections: Sequence[Selection]
+) -> list[Selection]:
+    """The same terms with coefficients of smaller standard errors, where refinement yields them."""
+    terms = [own.terms for own in selections]
+    theta = torch.cat([own.theta for own in selections])
+    if not len(theta):
+        return list(selections)
+    noisy = any(prepared.variance)
+    try:
+        interval, u = float(times.diff().max()), prepared.u
+        substeps = steps_needed(terms, theta, prepared.basis, u[:1, 0], interval, NOISY_STEPS if noisy else CLEAN_STEPS)
+        parts = pieces(
+            prepared.basis, prepared.modes, u, times,
+            variance=prepared.variance, copies=len(theta) + 1, substeps=substeps,
+        )  # fmt: skip
+        if not parts:
+            return list(selections)
+        found = refine(terms, theta, parts, substeps)
+    except ValueError:  # the equation cannot be integrated from these frames, noise in a field that grows for one
+        return list(selections)
+    return _smaller(selections, found)
+
+
+def _smaller(selections: Sequence[Selection], found: Refined) -> list[Selection]:
+    """Of each field the coefficients with the smaller errors."""
+    kept, first = [], 0
+    for own in selections:
+        last = first + len(own.terms)
+        new = replace(own, theta=found.theta[first:last], covariance=found.covariance[first:last, first:last])
+        kept.append(min(own, new, key=relative_error))
+        first = last
+    return kept
 
 
 def _terms(selection: Selection) -> list[Term]:

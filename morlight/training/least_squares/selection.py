@@ -73,10 +73,10 @@ def select(
             models[tuple(chosen)] = theta
     chosen, theta, criterion = _agreed(spans, models)
     found = [_tested(equations, candidates, (chosen, theta, criterion)) for equations in spans]
-    return min(found, key=_relative_error)
+    return min(found, key=relative_error)
 
 
-def _relative_error(selection: Selection) -> float:
+def relative_error(selection: Selection) -> float:
     """Largest standard error over its coefficient; infinite where fewer terms passed the test than were chosen."""
     if not selection.terms:
         return math.inf
