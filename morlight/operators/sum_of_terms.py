@@ -1,7 +1,7 @@
 """The right-hand side ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) with numbers θ, as L û + N̂(û) for an exponential integrator.
 
-Nonlinear diffusion is stiff. Its linear part at the middle of the range of the fields, Σ_a θ_a G_a ∂φ_a/∂u_c, is therefore
-moved from N to L, which changes nothing but the size of the steps that are stable.
+Nonlinear diffusion is stiff. Its linear part at the middle of the range of the fields, Σ_a θ_a G_a ∂φ_a/∂u_c, is
+therefore moved from N to L, which changes nothing but the size of the steps that are stable.
 """
 
 import math
@@ -60,9 +60,7 @@ class SumOfTerms:
     def nonlinear(self, theta: Float[Tensor, "R P"]) -> Nonlinear:
         """û ↦ N̂(û) for coefficients û (R, B, C, *K)."""
         weights = {
-            exponents: [
-                (c, self._column(theta, a)[:, None] * self.symbols[term.derivative]) for a, c, term in members
-            ]
+            exponents: [(c, self._column(theta, a)[:, None] * self.symbols[term.derivative]) for a, c, term in members]
             for exponents, members in self.products.items()
         }
         constants = [

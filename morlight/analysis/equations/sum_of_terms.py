@@ -63,7 +63,9 @@ class Equation:
     @cached_property
     def text(self) -> str:
         """One line of Unicode a field."""
-        return "\n".join(writing.text(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True))
+        return "\n".join(
+            writing.text(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True)
+        )
 
     @cached_property
     def latex(self) -> str:
@@ -79,9 +81,7 @@ class Equation:
 
         Powers of Δ are written out along the axes; fractional ones are left as a function of the field.
         """
-        return {
-            field: writing.expression(self.fields, own) for field, own in zip(self.fields, self.terms, strict=True)
-        }
+        return {field: writing.expression(self.fields, own) for field, own in zip(self.fields, self.terms, strict=True)}
 
     def right_hand_side(self, basis: Basis) -> tuple[SumOfTerms, Float[Tensor, "1 P"]]:
         """The terms on a grid, and θ."""
@@ -112,5 +112,7 @@ class Equation:
                 substeps = enough_substeps(system, theta, c, max(intervals), TOLERANCE)
             states = basis.inverse(system.flow(theta, c, intervals=intervals, substeps=substeps)[0])
         if not bool(states.isfinite().all()):
-            raise ValueError(f"the equation grows without bound before time {float(times[-1]):g}, with {substeps} sub-steps")
+            raise ValueError(
+                f"the equation grows without bound before time {float(times[-1]):g}, with {substeps} sub-steps"
+            )
         return torch.cat([u[:, None], states], 1)

@@ -80,5 +80,3 @@ def _smooth(points: int) -> int:
         if rest == 1:
             return points
         points += 2
-
-

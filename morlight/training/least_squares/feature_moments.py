@@ -14,31 +14,28 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from morlight.operators.bases import Basis
 from morlight.operators.library import Exponents
 from morlight.training.least_squares.integral_form import Windows
 from morlight.training.least_squares.noise import unbiased_monomial
+from morlight.training.least_squares.signal import Signal
 
 
 class FeatureMoments:
     """M(κ) in blocks of windows, with and without the share of the noise.
 
     Args:
-        basis: Π in double precision.
+        signal: grid, noise and modes.
         exponents: the monomials φ_a.
         windows: in time.
-        variance: σ² of the noise of each field.
-        modes: which modes to keep, (*K).
         blocks: number of blocks in which the windows of all trajectories are counted apart.
         trajectories: how many there are, of which each fills at least one block while there are blocks enough.
     """
 
     def __init__(
-        self, basis: Basis, exponents: Sequence[Exponents], windows: Windows, *,
-        variance: Sequence[float], modes: Tensor, blocks: int, trajectories: int,
-    ) -> None:  # fmt: skip
-        self.basis, self.exponents, self.windows = basis, list(exponents), windows
-        self.variance, self.modes, self.axes = list(variance), modes.flatten(), len(basis.points)
+        self, signal: Signal, exponents: Sequence[Exponents], windows: Windows, *, blocks: int, trajectories: int
+    ) -> None:
+        self.basis, self.exponents, self.windows = signal.basis, list(exponents), windows
+        self.variance, self.modes, self.axes = signal.variance, signal.modes.flatten(), len(signal.basis.points)
         self.parts = torch.arange(len(windows.left)).chunk(math.ceil(blocks / trajectories))
         self.groups, self.seen = max(1, min(blocks, trajectories)), 0
         size, Z = int(self.modes.sum()), len(self.exponents) + len(self.variance)

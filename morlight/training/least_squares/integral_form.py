@@ -5,8 +5,8 @@ With ψ(t) that vanishes at both ends of a window, or with the window itself, ev
     −∫ ψ̇ û dt = Σ_a G_a(κ) ∫ ψ φ̂_a(u) dt,      û(t_{j+m}) − û(t_j) = Σ_a G_a(κ) ∫ φ̂_a(u) dt,
 
 which is linear in G. The integrals are sums over the frames with weights that are exact for polynomials below some
-degree through neighboring frames, which need not be equidistant: the second form has an error of O(Δt^order), the first,
-with smooth ψ and equal Δt, falls faster than any power. In space the test functions are those of the basis Π itself.
+degree through neighboring frames, which need not be equidistant: the second form has an error of O(Δt^order), the
+first, with smooth ψ and equal Δt, falls faster than any power. In space the test functions are those of the basis Π.
 """
 
 import math

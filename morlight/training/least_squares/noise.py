@@ -1,7 +1,7 @@
 """Gaussian noise in fields, v = u + ε with white ε of variance σ²: its size, and what products owe to it.
 
-The Hermite polynomial He_n(v; σ) = Σ_k (−1)^k n!/(k! (n−2k)! 2^k) σ^{2k} v^{n−2k} has the mean uⁿ, and so products of them
-over the fields have that of the monomial. Two monomials at one point then have the covariance
+The Hermite polynomial He_n(v; σ) = Σ_k (−1)^k n!/(k! (n−2k)! 2^k) σ^{2k} v^{n−2k} has the mean uⁿ, and so products of
+them over the fields have that of the monomial. Two monomials at one point then have the covariance
 E[He_a(v) He_b(v) − He_{a+b}(v)], which white noise adds to sums of squares at every mode alike (Fuller 1987).
 """
 

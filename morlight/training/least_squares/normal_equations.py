@@ -7,9 +7,9 @@ every candidate, whether the equation has it or not,
 
 The moments are free of the noise on average, and so θ is not attenuated. The covariance Ω of g is the sum of squares of
 the terms of single modes in single blocks of windows: modes are uncorrelated where the statistics do not depend on the
-place, windows of one block are not. To it comes what an error of the equation itself, τ of the rate (quadrature, products
-cut off by the grid), would leave. Weights are those of generalized least squares, w = n_κ/v_κ, with v the misfit of each
-shell of nearly equal |κ|, noise included.
+place, windows of one block are not. To it comes what an error of the equation itself, τ of the rate (quadrature,
+products cut off by the grid), would leave. Weights are those of generalized least squares, w = n_κ/v_κ, with v the
+misfit of each shell of nearly equal |κ|, noise included.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ Every segment starts from a state of its own and is integrated by ETDRK4 with su
     Σ_segments Σ_frames |û(t_i; θ, û₀) − v̂(t_i)|²/σ²,
 
 over θ, and with noise in the data over the initial states û₀ as well, which are eliminated segment by segment (a Schur
-complement): with white Gaussian noise that is maximum likelihood. Sensitivities are those of perturbed copies side by side.
+complement): with white Gaussian noise that is maximum likelihood. Sensitivities are those of perturbed copies.
 """
 
 import math
@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate
-from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
+from morlight.operators.sum_of_terms import SumOfTerms
+from morlight.training.least_squares.band import share_of_band
+from morlight.training.least_squares.signal import Signal
 
 ITERATIONS = 10
 CONVERGED = 0.02  # standard errors of the last step
@@ -26,8 +27,10 @@ HALVINGS = 5
 PERTURBATION = 1e-6  # of finite differences
 RIDGE = 1e-9  # for numbers that stand for nothing, such as the imaginary part of a mean
 UNKNOWNS = 400  # numbers of an initial state up to which it is estimated
-EVALUATIONS = 1e8  # points at which the right-hand side may be evaluated in one iteration
-NOISY, CLEAN = 20, 4  # frames of a segment
+EVALUATIONS = 3e8  # points at which the right-hand side may be evaluated in one iteration
+NOISY, CLEAN = 40, 4  # frames of a segment
+WIDER = 1.4  # band of the initial states over that of the signal
+NOISE = 1e-4  # of the rms of a field, below which its noise is left in the initial states
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,22 @@ class Refined:
     residual: float
 
 
+def is_noisy(signal: Signal, u: Float[Tensor, "B T C *X"]) -> bool:
+    """Whether the noise is so large that initial states have to be estimated."""
+    sigma = torch.tensor(signal.variance, dtype=torch.float64).sqrt()
+    return bool((sigma > NOISE * _rms(u)).any())
+
+
 def pieces(
-    basis: Basis, modes: Tensor, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], *,
-    variance: Sequence[float], copies: int, substeps: int,
-) -> list[Segments]:  # fmt: skip
+    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], *, copies: int, substeps: int
+) -> list[Segments]:
     """Segments for a refinement, as many as its cost allows; none where initial states are too large to estimate."""
-    rms = u.square().mean([axis for axis in range(u.ndim) if axis != 2]).sqrt()
-    sigma = torch.tensor(variance, dtype=torch.float64).sqrt()
-    shooting = bool((sigma > 1e-4 * rms).any())
-    sigma = torch.maximum(sigma, 1e-9 * rms) if shooting else rms
+    basis, modes, rms = signal.basis, signal.modes, _rms(u)
+    shooting = is_noisy(signal, u)
+    sigma = torch.tensor(signal.variance, dtype=torch.float64).sqrt().maximum(1e-9 * rms) if shooting else rms
+    if shooting:  # the first waves below the noise still have a share in products of fields
+        share = share_of_band(basis)
+        modes = share <= min(0.99, WIDER * float(share[modes].max()))
     unknowns = u.shape[2] * int(modes.sum()) * (1 if basis.real else 2)
     if shooting and unknowns > UNKNOWNS:
         return []
@@ -84,6 +94,8 @@ def pieces(
     found = []
     for group in groups:
         initial = torch.stack([c[b, j] for b, j in group])
+        if shooting:  # waves that are not estimated hold more noise than signal
+            initial = initial * modes
         following = torch.stack([c[b, j + 1 : j + 1 + length] for b, j in group])
         start = group[0][1]
         intervals = times[start : start + length + 1].diff().tolist()
@@ -92,18 +104,15 @@ def pieces(
     return found
 
 
-def refine(
-    terms: Sequence[Sequence[Candidate]], theta: Float[Tensor, " P"], parts: Sequence[Segments], substeps: int
-) -> Refined:
+def refine(system: SumOfTerms, theta: Float[Tensor, " P"], parts: Sequence[Segments], substeps: int) -> Refined:
     """θ of given terms, from a start that is near.
 
     Args:
-        terms: of each field.
+        system: the terms.
         theta: to start from, one field after the other.
         parts: of `pieces`.
         substeps: in each interval.
     """
-    system = SumOfTerms(parts[0].basis, terms)
     shifts = [torch.zeros(len(part.data), part.data.shape[2], dtype=torch.float64) for part in parts]
     before = math.inf
     for _ in range(ITERATIONS):
@@ -116,7 +125,9 @@ def refine(
         for halving in range(HALVINGS):
             size = 0.5**halving
             tried = [x + size * move for x, move in zip(shifts, moves, strict=True)]
-            square = sum(_square(system, theta + size * step, x, part, substeps) for x, part in zip(tried, parts, strict=True))
+            square = sum(
+                _square(system, theta + size * step, x, part, substeps) for x, part in zip(tried, parts, strict=True)
+            )
             if math.isfinite(square) and square < current:
                 theta, shifts = theta + size * step, tried
                 break
@@ -138,7 +149,6 @@ class _Normal:
     vector: Float[Tensor, " P"]
     square: float
     degrees: int
-    scores: Float[Tensor, "S P"]
     shift: Float[Tensor, "S D"]
     response: Float[Tensor, "S D P"]
 
@@ -166,10 +176,10 @@ def _eliminated(
         shift = torch.linalg.solve(inner, J0.mT @ r[..., None])[..., 0]
         response = torch.linalg.solve(inner, J0.mT @ J)
         r, J, unknowns = r - (J0 @ shift[..., None])[..., 0], J - J0 @ response, D
-    scores = (J * r[..., None]).sum(1)
+    vector = (J * r[..., None]).sum((0, 1))
     matrix = torch.einsum("sdp,sdq->pq", J, J)
     degrees = base.shape[1] * S - unknowns * S
-    return _Normal(matrix, scores.sum(0), float(base.square().sum()), degrees, scores, shift, response)
+    return _Normal(matrix, vector, float(base.square().sum()), degrees, shift, response)
 
 
 def _result(theta: Float[Tensor, " P"], normal: Sequence[_Normal], shooting: bool) -> Refined:
@@ -179,8 +189,8 @@ def _result(theta: Float[Tensor, " P"], normal: Sequence[_Normal], shooting: boo
     inverse = torch.linalg.inv(matrix)
     if shooting:
         return Refined(theta, inverse * mean, mean)
-    scores = torch.cat([n.scores for n in normal])  # what is left without noise is not independent from frame to frame
-    return Refined(theta, inverse @ (scores.T @ scores) @ inverse, mean)
+    # Without noise what is left may repeat in every frame, so that its number of frames does not make it smaller.
+    return Refined(theta, inverse * mean * degrees, mean)
 
 
 def _square(
@@ -216,16 +226,13 @@ def _numbers(part: Segments, c: Tensor) -> Float[Tensor, "*n D"]:
 def _coefficients(part: Segments, x: Float[Tensor, "R S D"]) -> Tensor:
     """The inverse of `_numbers`, zero in all other modes."""
     C, modes = len(part.sigma), part.modes.flatten()
-    flat = x.unflatten(2, (C, -1)) if part.basis.real else torch.view_as_complex(x.unflatten(2, (C, -1, 2)).contiguous())
+    flat = (
+        x.unflatten(2, (C, -1)) if part.basis.real else torch.view_as_complex(x.unflatten(2, (C, -1, 2)).contiguous())
+    )
     full = torch.zeros(*flat.shape[:-1], len(modes), dtype=flat.dtype)
     full[..., modes] = flat / _scale(part) * part.sigma[:, None]
     return full.unflatten(-1, part.basis.wavenumbers.shape[1:])
 
 
-def steps_needed(
-    terms: Sequence[Sequence[Candidate]], theta: Float[Tensor, " P"], basis: Basis,
-    u: Float[Tensor, "B C *X"], interval: float, tolerance: float,
-) -> int:  # fmt: skip
-    """Sub-steps of an interval for segments that start from u."""
-    with torch.no_grad():
-        return enough_substeps(SumOfTerms(basis, terms), theta[None], basis.forward(u)[None], interval, tolerance)
+def _rms(u: Float[Tensor, "B T C *X"]) -> Float[Tensor, " C"]:
+    return u.square().mean([axis for axis in range(u.ndim) if axis != 2]).sqrt()

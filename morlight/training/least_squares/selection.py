@@ -1,14 +1,14 @@
 """Which candidate terms an equation has: best subsets, their number by an information criterion.
 
-For the true k of P candidates the moment conditions have J = min_θ gᵀΩ⁻¹g ~ χ² with P − k degrees of freedom (Hansen 1982).
-Subsets of each size with the least J are kept, all being tried while they are few, and otherwise those that extend the
-best ones by one term. The extended Bayesian criterion (Andrews and Lu 1999; Chen and Chen 2008 with γ = 1)
+For the true k of P candidates the moment conditions have J = min_θ gᵀΩ⁻¹g ~ χ² with P − k degrees of freedom (Hansen
+1982). Subsets of each size with the least J are kept, all being tried while they are few, and otherwise those that
+extend the best ones by one term. The extended Bayesian criterion (Andrews and Lu 1999; Chen and Chen 2008 with γ = 1)
 
     J + k ln n + 2 ln C(P, k)
 
-decides on k, with n independent terms in Ω. Ω and the weights belong to a model themselves, first to that without terms,
-then to the one just chosen, until it stays. A term is kept at last only if it differs from zero at a stated size, and if
-its share of the rate is larger than what quadrature may owe.
+decides on k, with n independent terms in Ω. Ω and the weights belong to a model themselves, first to that without
+terms, then to the one just chosen, until it stays. A term is kept at last only if it differs from zero at a stated
+size, and if its share of the rate is larger than what quadrature may owe.
 """
 
 import itertools
@@ -105,7 +105,8 @@ def _agreed(
 ) -> tuple[list[int], Float[Tensor, " P"], float]:
     """The model with the least criterion by those spans, Ω and weights by which it is worst.
 
-    A wrong model may settle on the few waves that it fits; by the weights of the true one it fails, not so the other way.
+    A wrong model may settle on the few waves that it fits; by the weights of the true one it fails, while the true one
+    passes by the weights of both.
     """
     metrics, estimates = [], {}
     for equations in spans:
