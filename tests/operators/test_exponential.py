@@ -28,7 +28,7 @@ def kuramoto_sivashinsky() -> tuple[SumOfTerms, torch.Tensor, torch.Tensor]:
     basis = Fourier(64, 8 * math.pi).double()
     x = basis.coordinates[0]
     terms = [Candidate(Partial((2,)), (1,)), Candidate(Partial((4,)), (1,)), Candidate(Partial((1,)), (2,))]
-    u = torch.cos(x / 4) * (1 + torch.sin(x / 4)) + 0.3 * torch.cos(x)
+    u = torch.cos(x / 4) * (1 + torch.sin(x / 4))
     return SumOfTerms(basis, [terms]), torch.tensor([[-1.0, -1.0, -0.5]]).double(), basis.forward(u)[None, None, None]
 
 
@@ -36,10 +36,10 @@ def kuramoto_sivashinsky() -> tuple[SumOfTerms, torch.Tensor, torch.Tensor]:
 def test_error_falls_with_the_order_of_the_step(order):
     system, theta, c = kuramoto_sivashinsky()
     linear, nonlinear = system.linear(theta), system.nonlinear(theta)
-    exact = flow(linear, nonlinear, c, intervals=[2.0], substeps=1024)[0]
+    exact = flow(linear, nonlinear, c, intervals=[8.0], substeps=2048)[0]
     errors = [
-        float((flow(linear, nonlinear, c, intervals=[2.0], substeps=n, order=order)[0] - exact).abs().max())
-        for n in (16, 32, 64)
+        float((flow(linear, nonlinear, c, intervals=[8.0], substeps=n, order=order)[0] - exact).abs().max())
+        for n in (64, 128, 256)
     ]
     slopes = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
     assert slopes == pytest.approx([order, order], abs=0.25)
@@ -49,7 +49,7 @@ def test_one_step_is_exact_for_any_linear_equation_and_interval():
     basis = Fourier(32, math.tau).double()
     system = SumOfTerms(basis, [[Candidate(Partial((3,)), (1,)), Candidate(Partial((2,)), (1,))]])
     x = basis.coordinates[0]
-    c = system.flow(torch.tensor([[-0.2, 0.1]]).double(), basis.forward(torch.cos(3 * x))[None, None, None],
+    c = system.flow(torch.tensor([[-0.2, 0.1]], dtype=torch.float64), basis.forward(torch.cos(3 * x))[None, None, None],
                     intervals=[7.0], substeps=1)  # fmt: skip
     exact = math.exp(-0.1 * 9 * 7) * torch.cos(3 * x + 0.2 * 27 * 7)  # ω = −0.2 (i3)³ = 5.4 i
     assert torch.allclose(basis.inverse(c)[0, 0, 0, 0], exact, atol=1e-13)

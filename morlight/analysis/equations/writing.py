@@ -46,7 +46,7 @@ def expression(fields: Sequence[str], terms: Sequence["Term"]) -> Any:
     import sympy
 
     axes = max((len(getattr(term.derivative, "orders", ())) for term in terms), default=1) or 1
-    places = sympy.symbols(AXES[:axes], real=True)
+    places = [sympy.Symbol(axis, real=True) for axis in AXES[:axes]]
     t = sympy.Symbol("t", real=True)
     functions = [sympy.Function(name)(t, *places) for name in fields]
     total = sympy.Integer(0)

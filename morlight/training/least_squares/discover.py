@@ -25,13 +25,13 @@ CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditio
 
 
 def discover(
-    u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], basis: Basis, *,
+    u: Float[Tensor, "*u"], times: Float[Tensor, " T"], basis: Basis, *,
     fields: Sequence[str] = (), candidates: Sequence[Candidate] | None = None, refined: bool = True,
 ) -> Equation:  # fmt: skip
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that fields obey.
 
     Args:
-        u: fields of B trajectories at T frames.
+        u: fields (B, T, C, *X) of B trajectories at T frames.
         times: of the frames, which need not be equidistant.
         basis: Π of the fields.
         fields: their names; u, v, w, … by default.

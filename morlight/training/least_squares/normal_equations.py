@@ -7,7 +7,8 @@ every candidate, whether the equation has it or not,
 
 The moments are free of the noise on average, and so θ is not attenuated. The covariance Ω of g is the sum of squares of
 the terms of single modes in single blocks of windows: modes are uncorrelated where the statistics do not depend on the
-place, windows of one block are not. To it comes what an error of the equation itself, τ of the rate (quadrature,
+place, windows of one block are not. Where these N terms are few, Ω is shrunk, by P/(P + N), towards the covariance that
+misfits independent of the features have. To it comes what an error of the equation itself, τ of the rate (quadrature,
 products cut off by the grid), would leave. Weights are those of generalized least squares, w = n_κ/v_κ, with v the
 misfit of each shell of nearly equal |κ|, noise included.
 """
@@ -91,8 +92,10 @@ class NormalEquations:
         """The moment conditions with the covariance that belongs to θ."""
         A, b = torch.tensordot(weights, self.A, 1), weights @ self.b
         scores = torch.cat([self._scores(block, theta, weights) for block in self.blocks])
-        floor = weights.square() * self.raw_s / self.freedom * MODEL_ERROR**2
-        omega = scores.T @ scores + torch.tensordot(floor, self.raw_A, 1)
+        few = len(theta) / (len(theta) + len(scores))
+        spread = few * self.misfit(theta) + MODEL_ERROR**2 * self.raw_s
+        alike = torch.tensordot(weights.square() * spread / self.freedom, self.raw_A, 1)
+        omega = (1 - few) * scores.T @ scores + alike
         d = omega.diagonal().clamp_min(1e-300).sqrt()
         values, vectors = torch.linalg.eigh(omega / d[:, None] / d)
         whiten = (vectors / values.clamp_min(1e-12 * float(values.max())).sqrt()).T / d
@@ -105,8 +108,8 @@ class NormalEquations:
         return theta.abs() * size / self.s.sum().clamp_min(1e-300).sqrt()
 
     def _scores(
-        self, M: Complex[Tensor, "K Z Z"], theta: Float[Tensor, " P"], weights: Float[Tensor, " K"]
-    ) -> Float[Tensor, "K P"]:
+        self, M: Complex[Tensor, "N Z Z"], theta: Float[Tensor, " P"], weights: Float[Tensor, " K"]
+    ) -> Float[Tensor, "N P"]:
         """w Re S_a* (M_ay − Σ_b M_ab S_b θ_b) of each mode."""
         Q = self.features
         along = torch.zeros(len(M), Q, dtype=torch.complex128).index_add(1, self.place, self.S * theta)

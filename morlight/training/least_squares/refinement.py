@@ -10,7 +10,8 @@ complement): with white Gaussian noise that is maximum likelihood. Sensitivities
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -27,7 +28,7 @@ HALVINGS = 5
 PERTURBATION = 1e-6  # of finite differences
 RIDGE = 1e-9  # for numbers that stand for nothing, such as the imaginary part of a mean
 UNKNOWNS = 400  # numbers of an initial state up to which it is estimated
-EVALUATIONS = 3e8  # points at which the right-hand side may be evaluated in one iteration
+EVALUATIONS, CLEAN_EVALUATIONS = 3e8, 4e7  # points at which the right-hand side may be evaluated in one iteration
 NOISY, CLEAN = 40, 4  # frames of a segment
 WIDER = 1.4  # band of the initial states over that of the signal
 NOISE = 1e-4  # of the rms of a field, below which its noise is left in the initial states
@@ -41,7 +42,7 @@ class Segments:
         basis: Π.
         modes: which are compared, (*K).
         initial: coefficients at the first frames (S, C, *K).
-        data: at the following frames, as real numbers of unit noise (S, m, D).
+        following: at the frames after them (S, m, C, *K).
         intervals: between the frames.
         sigma: σ of each field.
         shooting: whether the initial states are estimated.
@@ -50,10 +51,15 @@ class Segments:
     basis: Basis
     modes: Tensor
     initial: Tensor
-    data: Float[Tensor, "S m D"]
+    following: Tensor
     intervals: list[float]
     sigma: Float[Tensor, " C"]
     shooting: bool
+
+    @cached_property
+    def data(self) -> Float[Tensor, "S m D"]:
+        """The following frames as real numbers of unit noise."""
+        return _numbers(self, self.following)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def pieces(
     length = min(NOISY if shooting else CLEAN, u.shape[1] - 1)
     cost = (copies + shooting * unknowns) * length * substeps * 4 * u.shape[2] * math.prod(basis.points)
     places = [(b, j) for b in range(len(u)) for j in range(0, u.shape[1] - length, length)]
-    places = places[:: max(1, math.ceil(len(places) * cost / EVALUATIONS))]
+    places = places[:: max(1, math.ceil(len(places) * cost / (EVALUATIONS if shooting else CLEAN_EVALUATIONS)))]
     c = basis.forward(u)
     equal = float(times.diff().max() / times.diff().min()) < 1 + 1e-6
     groups = [places] if equal else [[place] for place in places]
@@ -99,8 +105,7 @@ def pieces(
         following = torch.stack([c[b, j + 1 : j + 1 + length] for b, j in group])
         start = group[0][1]
         intervals = times[start : start + length + 1].diff().tolist()
-        empty = Segments(basis, modes, initial, following, intervals, sigma, shooting)
-        found.append(replace(empty, data=_numbers(empty, following)))
+        found.append(Segments(basis, modes, initial, following, intervals, sigma, shooting))
     return found
 
 
@@ -201,7 +206,7 @@ def _square(
 
 def _residual(
     system: SumOfTerms, theta: Float[Tensor, "r P"], x: Float[Tensor, "R S D"], part: Segments, substeps: int
-) -> Float[Tensor, "R S n"]:
+) -> Float[Tensor, "c S n"]:
     """Misfit of all frames, that of the first one being the shift x of the initial state."""
     c = part.initial + _coefficients(part, x)
     c = c.expand(max(len(c), len(theta)), *c.shape[1:])

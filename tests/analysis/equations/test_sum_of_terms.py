@@ -41,7 +41,9 @@ def test_prediction_of_the_soliton_travels_with_its_speed():
     x = basis.coordinates[0] - 20
     u = 0.5 / torch.cosh(x / 2) ** 2
     found = KDV.predict(u[None, None], torch.tensor([0.0, 3.0, 10.0], dtype=torch.float64), basis, substeps=400)
-    assert torch.allclose(found[0, -1, 0], 0.5 / torch.cosh((x - 10) / 2) ** 2, atol=1e-5)  # its tail at the seam is 1e-8
+    assert torch.allclose(
+        found[0, -1, 0], 0.5 / torch.cosh((x - 10) / 2) ** 2, atol=1e-5
+    )  # its tail at the seam is 1e-8
 
 
 @pytest.mark.parametrize(

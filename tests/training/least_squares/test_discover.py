@@ -124,7 +124,9 @@ def test_noise_neither_attenuates_nor_fools_the_standard_errors(refined):
 
 def test_terms_that_are_absent_are_rarely_found():
     basis, times, u = burgers()
-    false = sum(not same_terms(discover(noisy(u, 0.02, 100 + s), times, basis, refined=False), BURGERS) for s in range(20))
+    false = sum(
+        not same_terms(discover(noisy(u, 0.02, 100 + s), times, basis, refined=False), BURGERS) for s in range(20)
+    )
     assert false <= 1  # the size is 0.001 for all candidates together
 
 
