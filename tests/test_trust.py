@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import small
 import torch
+from command import refused
 
 from morlight.cli import main as cli
 from morlight.tracking.experiments import experiment_id
 from morlight.tracking.store import connect
-from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
 from tests.tracking.stores import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
@@ -72,7 +72,7 @@ def test_every_command_that_takes_a_checkpoint_is_tried():
 
 @pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):  # noqa: F811
+def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):
     write(folder / "evil.ckpt")
     before = sorted(folder.iterdir())
     assert "evil.ckpt: not a readable checkpoint" in refused(words.format("evil.ckpt"), capsys)
@@ -102,7 +102,7 @@ def registered(folder, fresh_database):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["run", "alias", "version"])
-def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):  # noqa: F811
+def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):
     for words in COMMANDS:
         assert "not a readable checkpoint" in refused(words.format(registered[name]), capsys)
     assert not Path(PROOF).exists()
