@@ -7,7 +7,15 @@ import torch
 
 from morlight.operators.bases import Cosine, Fourier, Sine
 from morlight.operators.library import (
-    Candidate, Fractional, Laplacian, Partial, derivatives, library, monomial, monomials, symbol,
+    Candidate,
+    Fractional,
+    Laplacian,
+    Partial,
+    derivatives,
+    library,
+    monomial,
+    monomials,
+    symbol,
 )  # fmt: skip
 
 
