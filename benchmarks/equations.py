@@ -2,9 +2,9 @@
 
     python -m benchmarks.equations [--files DIR] [--noise 0 0.01 0.05] [--only NAME]
 
-The sets are made here by ETDRK4 with small steps; with `--files`, burgers.mat, kdv.mat and kuramoto_sivishinky.mat of that
-folder come first. Fits see the first 80 % of the time with Gaussian noise of a share of each field's rms, seed 0; roll-outs
-start from the clean state there and are compared at the end.
+The sets are made here by ETDRK4 with small steps; with `--files`, burgers.mat, kdv.mat and kuramoto_sivishinky.mat of
+that folder come first. Fits see the first 80 % of the time with Gaussian noise of a share of each field's rms, seed 0;
+roll-outs start from the clean state there and are compared at the end.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Exponential integrators have their order, and no error at all in what is linear."""
 
+import itertools
 import math
 
 import mpmath
@@ -25,7 +26,7 @@ def test_phi_functions_agree_with_fifty_digits(z):
 
 
 def kuramoto_sivashinsky() -> tuple[SumOfTerms, torch.Tensor, torch.Tensor]:
-    basis = Fourier(64, 8 * math.pi).double()
+    basis = Fourier(24, 8 * math.pi).double()
     x = basis.coordinates[0]
     terms = [Candidate(Partial((2,)), (1,)), Candidate(Partial((4,)), (1,)), Candidate(Partial((1,)), (2,))]
     u = torch.cos(x / 4) * (1 + torch.sin(x / 4))
@@ -34,15 +35,20 @@ def kuramoto_sivashinsky() -> tuple[SumOfTerms, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("order", [2, 4])
 def test_error_falls_with_the_order_of_the_step(order):
-    system, theta, c = kuramoto_sivashinsky()
+    basis = Fourier(16, math.tau).double()
+    system = SumOfTerms(
+        basis, [[Candidate(Partial((2,)), (1,)), Candidate(Partial((0,)), (1,)), Candidate(Partial((0,)), (3,))]]
+    )
+    theta = torch.tensor([[0.05, 1.0, -1.0]], dtype=torch.float64)
+    c = basis.forward(0.5 * torch.sin(basis.coordinates[0]) + 0.1)[None, None, None]
     linear, nonlinear = system.linear(theta), system.nonlinear(theta)
-    exact = flow(linear, nonlinear, c, intervals=[8.0], substeps=2048)[0]
+    exact = flow(linear, nonlinear, c, intervals=[2.0], substeps=2048)[0]
     errors = [
-        float((flow(linear, nonlinear, c, intervals=[8.0], substeps=n, order=order)[0] - exact).abs().max())
-        for n in (64, 128, 256)
+        float((flow(linear, nonlinear, c, intervals=[2.0], substeps=n, order=order)[0] - exact).abs().max())
+        for n in (32, 64, 128)
     ]
-    slopes = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
-    assert slopes == pytest.approx([order, order], abs=0.25)
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
+    assert slopes == pytest.approx([order, order], abs=0.2)
 
 
 def test_one_step_is_exact_for_any_linear_equation_and_interval():
@@ -77,8 +83,8 @@ def test_stiff_nonlinear_diffusion_between_walls_keeps_its_mean_and_decays():
     system = SumOfTerms(basis, [[Candidate(Laplacian(1), (2,))]])
     u = 1 + 0.9 * torch.cos(math.pi * basis.coordinates[0])
     theta, c = torch.ones(1, 1).double(), basis.forward(u)[None, None, None]
-    substeps = enough_substeps(system, theta, c, 0.01, 1e-6)
-    v = basis.inverse(system.flow(theta, c, intervals=[0.01] * 100, substeps=substeps))[0, 0, :, 0]
+    substeps = enough_substeps(system, theta, c, 0.05, 1e-4)
+    v = basis.inverse(system.flow(theta, c, intervals=[0.05] * 20, substeps=substeps))[0, 0, :, 0]
     assert float((v.mean(-1) - u.mean()).abs().max()) < 1e-12
     assert float((v[-1] - u.mean()).abs().max()) < 1e-6  # slowest rate 2π² · 1
 

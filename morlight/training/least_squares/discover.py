@@ -91,7 +91,8 @@ def refined_through_flow(
     except ValueError:  # the equation cannot be integrated from these frames, noise in a field that grows for one
         return list(selections)
     noisy = parts[0].shooting
-    if noisy and found.residual > UNEXPLAINED:
+    precise = bool((found.covariance.diagonal() > 0).all()) and math.isfinite(found.residual)
+    if not precise or (noisy and found.residual > UNEXPLAINED):
         return list(selections)
     return _replaced(selections, found, always=noisy)
 

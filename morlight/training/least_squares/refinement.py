@@ -96,7 +96,7 @@ def pieces(
     places = places[:: max(1, math.ceil(len(places) * cost / (EVALUATIONS if shooting else CLEAN_EVALUATIONS)))]
     c = basis.forward(u)
     equal = float(times.diff().max() / times.diff().min()) < 1 + 1e-6
-    groups = [places] if equal else [[place] for place in places]
+    groups = [places] if equal else [[p for p in places if p[1] == j] for j in sorted({j for _, j in places})]
     found = []
     for group in groups:
         initial = torch.stack([c[b, j] for b, j in group])

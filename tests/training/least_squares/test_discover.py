@@ -54,7 +54,7 @@ def members() -> list[dict[Candidate, float]]:
     random = torch.Generator().manual_seed(5)
     others = [line(1, 1), line(3, 1), line(1, 2), line(1, 3), line(2, 3), line(0, 1)]
     found = []
-    for terms in (1, 2, 3, 3, 3):
+    for terms in (1, 2, 3, 3):
         picked = torch.randperm(len(others), generator=random)[: terms - 1].tolist()
         sizes = (0.05 + 0.05 * torch.rand(terms, generator=random, dtype=torch.float64)).tolist()
         found.append(dict(zip([line(2, 1), *(others[i] for i in picked)], sizes, strict=True)))
@@ -76,7 +76,7 @@ def test_uneven_frames_and_walls_are_no_obstacle():
     s = torch.linspace(0, 1, 41, dtype=torch.float64)
     times = 2 * (s + 0.1 * torch.sin(math.tau * s) / math.tau)
     truth = [{line(2, 1): 0.05, line(0, 1): 1.0, line(0, 3): -1.0}]
-    u = solved(truth, basis, 0.5 * smooth(basis, 4, 1), times)
+    u = solved(truth, basis, 0.5 * smooth(basis, 3, 1), times)
     equation = discover(u, times, basis)
     assert same_terms(equation, truth)
     assert worst(equation, truth) < 1e-4
@@ -100,6 +100,7 @@ def test_two_fields_in_a_plane_with_products_of_both():
     assert equation.text.startswith("∂ₜa = ")
 
 
+DRAWS = 8
 BURGERS = [{line(2, 1): 0.1, line(1, 2): -0.5}]
 
 
@@ -111,21 +112,21 @@ def burgers() -> tuple[Basis, torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("refined", [False, True])
 def test_noise_neither_attenuates_nor_fools_the_standard_errors(refined):
     basis, times, u = burgers()
-    draws = [discover(noisy(u, 0.05, seed), times, basis, refined=refined) for seed in range(12)]
+    draws = [discover(noisy(u, 0.05, seed), times, basis, refined=refined) for seed in range(DRAWS)]
     assert all(same_terms(equation, BURGERS) for equation in draws)
     for candidate, exact in BURGERS[0].items():
         terms = [next(term for term in e.terms[0] if term.candidate == candidate) for e in draws]
         mean = sum(term.coefficient for term in terms) / len(terms)
         error = sum(term.standard_error for term in terms) / len(terms)
-        assert abs(mean - exact) < error  # where the mean of 12 draws has 0.3 of it
+        assert abs(mean - exact) < error  # of one draw, where the mean of eight has 0.35 of it
         scores = [(term.coefficient - exact) / term.standard_error for term in terms]
-        assert 0.3 < math.sqrt(sum(z**2 for z in scores) / len(scores)) < 1.8  # χ² of 12 at 1e-4, and some for Ω
+        assert 0.2 < math.sqrt(sum(z**2 for z in scores) / len(scores)) < 1.8  # χ² of 8 at 1e-4, and some for Ω
 
 
 def test_terms_that_are_absent_are_rarely_found():
     basis, times, u = burgers()
     false = sum(
-        not same_terms(discover(noisy(u, 0.02, 100 + s), times, basis, refined=False), BURGERS) for s in range(20)
+        not same_terms(discover(noisy(u, 0.02, 100 + s), times, basis, refined=False), BURGERS) for s in range(12)
     )
     assert false <= 1  # the size is 0.001 for all candidates together
 
