@@ -126,4 +126,4 @@ def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: 
 def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):  # noqa: F811
     torch.save({"morlight": {"layout": 4}}, "later.ckpt")
     told = refused("predict later.ckpt --initial heat.h5 --steps 1 -o out.h5", capsys)
-    assert told == "morlight: later.ckpt: layout 3 is unknown to this version, expected one of 1, 2\n"
+    assert told == "morlight: later.ckpt: layout 4 is unknown to this version, expected one of 1, 2, 3\n"
