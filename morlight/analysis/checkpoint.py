@@ -191,7 +191,15 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     )
 
 
-FIRST_OPTIONS = ("biases", "symbol", "width", "depth", "activation", "realizations", "seed")  # of layout 1 from the start
+FIRST_OPTIONS = (
+    "biases",
+    "symbol",
+    "width",
+    "depth",
+    "activation",
+    "realizations",
+    "seed",
+)  # of layout 1 from the start
 LATER_OPTIONS = {"terms": 1, "bases": {}, "flux": False, "order": 1, "scheme": "explicit"}  # which came one by one
 Migration = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 

@@ -35,7 +35,7 @@ def _run_export(options: argparse.Namespace) -> None:
         if options.points or options.precision != 64 or words != ["all"] or options.equation:
             raise BadInput(
                 f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
-                " --precision nor --realizations nor --equation; realisations are asked for with each prediction"
+                " --precision nor --realizations nor --equation; realizations are asked for with each prediction"
             )
         from morlight.analysis.export.pyfunc import save
 

@@ -50,7 +50,7 @@ def _predict(commands: Any) -> None:
         help="of the grid of an array of NumPy, where they are not those of the training",
     )
     predict.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realisation and state"
+        "-o", "--output", required=True, metavar="FILE", help="trajectory file, one trajectory a realization and state"
     )
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
     predict.add_argument("--animate", metavar="FILE", help="film of the frames, .gif or .mp4")
@@ -107,7 +107,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(plain(result), allow_nan=False))
         return
-    print(f"{result['checkpoint']} on {result['data']}, {result['realizations']} realisations")
+    print(f"{result['checkpoint']} on {result['data']}, {result['realizations']} realizations")
     print(f"{'error':<20} {'median':>10} {'min':>10}   each")
     for name, error in result["errors"].items():
         each = " ".join(f"{value:.2g}" for value in error["per_realization"])
@@ -118,7 +118,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
             print(f"{name:<20} {error:>10.3g} {'':>10}   {OTHERS[word]}")
     if "bounded" in result:
         told = result["bounded"]
-        print(f"bounded over {told['steps']} steps: {told['count']} of {result['realizations']} realisations")
+        print(f"bounded over {told['steps']} steps: {told['count']} of {result['realizations']} realizations")
     for field, values in result["mass_drift"].items():
         print(f"drift of total {field}: {max(values):.1e} at most")
 

@@ -9,6 +9,7 @@ import torch
 from morlight.analysis import linear_model as linear
 from morlight.operators import Cosine, Fourier, Legendre, SecondOrder, Sine, build
 
+
 def system(boundaries="WALL", **options):
     """A freshly initialized operator of density and momentum on 16 points."""
     fields = [small.field("density", scale=1.3), small.field("momentum", scale=0.4)]

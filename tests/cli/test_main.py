@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import heat
 import numpy as np
 import pytest
 
@@ -15,8 +16,6 @@ from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.tracking import store
-from tests.analysis.evaluation.test_walkers import heat
-from tests.analysis.test_model import save
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +25,8 @@ def folder(tmp_path, monkeypatch):
     """A working directory with a checkpoint and a trajectory file that fit together."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    save(tmp_path / "model.ckpt")
-    heat(tmp_path)
+    heat.checkpoint(tmp_path / "model.ckpt")
+    heat.write(tmp_path)
     return tmp_path
 
 
@@ -106,7 +105,7 @@ BAD = [
     ("predict model.ckpt --initial heat.h5 --trajectory 7 --steps 1 -o out.h5", "trajectory 7 is not there"),
     ("predict model.ckpt --initial heat.h5 --frame 1000 --steps 1 -o out.h5", "frame 1000 is not there"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o nowhere/out.h5", "nowhere"),
-    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "no image format"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "not an image format"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.npy", "out.npy: expected a name ending in .h5 or .hdf5"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "is the file of the initial states as well"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot nowhere/out.png", "nowhere"),

@@ -35,9 +35,7 @@ def test_real_matrices_do_what_transforms_do(tmp_path, name):
     model = made(tmp_path, name)
     u, gamma = start(model)
     expected = checkpoint_does(model, u, gamma, 1)
-    step = RealStep(
-        model.operator, steady=model.steady, activation=model.config.activation, gamma=gamma is not None
-    )
+    step = RealStep(model.operator, steady=model.steady, activation=model.config.activation, gamma=gamma is not None)
     found = step(torch.from_numpy(u).expand(2, *u.shape), None if gamma is None else torch.from_numpy(gamma))
     assert np.allclose(found, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
 
@@ -129,7 +127,7 @@ def test_the_equation_leaves_without_its_networks(tmp_path):
     ("words", "sentence"),
     [
         ("model.ckpt --equation -o model.onnx", "no closed form is justified"),
-        ("model.ckpt -o model.txt", ".txt is no program"),
+        ("model.ckpt -o model.txt", ".txt is not a format of programs"),
         ("model.ckpt -o nowhere/model.onnx", "nowhere"),
         ("model.ckpt --points 4096 -o model.onnx", "at most 1024"),
         ("model.ckpt --realizations best -o model.onnx", "does not hold the losses"),
