@@ -19,8 +19,10 @@ from systems import made, start
 from morlight.analysis.export import pyfunc
 from morlight.analysis.model import load
 from morlight.cli import main as cli
-from morlight.tracking import store
-from tests.tracking.test_logger import folder, free_port, fresh_database  # noqa: F401 - fixtures
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.runs import read_runs
+from morlight.tracking.store import connect, tracking_uri
+from tests.tracking.stores import folder, free_port, fresh_database  # noqa: F401 - fixtures
 
 TUNED = ["--data.batch", "16", "--trainer.max_epochs", "1", "--model.horizons", "[1]", "--trainer.accelerator", "cpu"]
 
@@ -37,12 +39,12 @@ def run(folder, heat_file):  # noqa: F811
         "false",
     ]
     cli.main(["fit", *words, "--model.realizations", "2", *TUNED])
-    return store.runs("morlight")[0]["run_id"]
+    return read_runs("morlight")[0].run_id
 
 
 def surroundings():
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # MLflow starts uvicorn by its name
-    return os.environ | {"MLFLOW_TRACKING_URI": store.tracking_uri(), "PYTHONWARNINGS": "ignore", "PATH": path}
+    return os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONWARNINGS": "ignore", "PATH": path}
 
 
 def ask(port, question):
@@ -64,7 +66,7 @@ def wait_for(port, server):
 
 
 def test_the_model_of_a_run_is_served_over_http_and_by_the_command_line(run, tmp_path):
-    model = load(store.resolve(f"runs:/{run}"))
+    model = load(resolve(f"runs:/{run}"))
     u = 1 + 0.3 * np.sin(np.arange(32) * np.pi / 16) * np.array([[1.0], [2.0]])
     expected = model.predict(u[:, None], 40, every=20)[:, :, :, 0].swapaxes(0, 1)
     question = {"inputs": {"density": u.tolist()}, "params": {"steps": 40, "every": 20}}
@@ -97,13 +99,13 @@ def test_the_model_of_a_run_is_served_over_http_and_by_the_command_line(run, tmp
 
 
 def test_a_registered_model_is_found_by_its_alias(run, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri())
-    client = store.connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
+    client = connect()
     client.create_registered_model("heat")
     source = f"{client.get_run(run).info.artifact_uri}/model"
     version = client.create_model_version("heat", source, run).version
     client.set_registered_model_alias("heat", "good", version)
-    model = load(store.resolve("models:/heat@good"))
+    model = load(resolve("models:/heat@good"))
     served = mlflow.pyfunc.load_model("models:/heat@good")
     u = np.ones((1, 32))
     assert np.array_equal(served.predict({"density": u})["density"][0], model.predict(u, 1)[:, :, 0])
