@@ -83,7 +83,7 @@ BAD = [
     ("predict model.ckpt --initial heat.h5 --trajectory 7 --steps 1 -o out.h5", "trajectory 7 is not there"),
     ("predict model.ckpt --initial heat.h5 --frame 1000 --steps 1 -o out.h5", "frame 1000 is not there"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o nowhere/out.h5", "nowhere"),
-    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "no image format"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "not an image format"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.npy", "out.npy: expected a name ending in .h5 or .hdf5"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "is the file of the initial states as well"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot nowhere/out.png", "nowhere"),
