@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.step import best
 from morlight.data import trajectory_file as trajectories
-from morlight.data.particles import frames as particles
+from morlight.data.particles import formats as particles
 from morlight.data.particles.kernels import cloud, histogram, spectral
 from morlight.data.streaming import FileWindows, PoolLoader
 from morlight.data.windows import WindowLoader, Windows

@@ -27,7 +27,8 @@ def commands() -> str:
     """Every command with its usage and options, from the parser itself."""
     os.environ["COLUMNS"] = "100"
     os.environ["NO_COLOR"] = "1"
-    from morlight.cli.main import TASKS, parser
+    from morlight.cli.fit import TASKS
+    from morlight.cli.main import parser
 
     lines = ["# Commands", "", "Made from the parser of `morlight`; `morlight COMMAND --help` prints the same.", ""]
     lines += ["`CHECKPOINT` is a path, `runs:/ID`, or `models:/NAME@ALIAS`.", ""]
@@ -53,36 +54,16 @@ def _walk(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argument
 
 
 def _settings() -> list[str]:
-    import inspect
-
-    from morlight.data.datamodule import TrajectoryDataModule
-    from morlight.training.gradient_module import OperatorModule
+    from morlight.training.settings import parser as settings
 
     lines = ["| key | default | meaning |", "|---|---|---|"]
-    for prefix, owner in (("data", TrajectoryDataModule), ("model", OperatorModule)):
-        told = _documented(inspect.getdoc(owner) or "")
-        for name, parameter in inspect.signature(owner.__init__).parameters.items():
-            if name == "self" or (prefix, name) == ("model", "data"):
-                continue
-            default = "" if parameter.default is inspect.Parameter.empty else f"`{parameter.default!r}`"
-            meaning = told.get(name, "").replace("|", "\\|")
-            lines.append(f"| `{prefix}.{name}` | {default} | {meaning} |")
+    for action in settings()._actions:
+        word = action.dest
+        if word.partition(".")[0] in ("model", "data") and "." in word:
+            default = "" if action.default is None else f"`{action.default!r}`"
+            meaning = " ".join(str(action.help).split()).replace("|", "\\|")
+            lines.append(f"| `{word}` | {default} | {meaning} |")
     return [*lines, ""]
-
-
-def _documented(text: str) -> dict[str, str]:
-    """Arguments of a docstring and what it says of each."""
-    block = text.partition("Args:\n")[2]
-    found: dict[str, str] = {}
-    for line in block.splitlines():
-        start = re.match(r" {4}(\w+): (.*)", line)
-        if start:
-            name, found[start[1]] = start[1], start[2]
-        elif line.startswith("        ") and found:
-            found[name] += " " + line.strip()
-        elif line.strip():
-            break
-    return found
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -1,20 +1,56 @@
-"""Learn continuum models from particle and molecular data."""
+"""Learn continuum models from particles, molecules or any fields.
 
-from typing import TYPE_CHECKING
+morlight.write("mine.h5", {"u": u}, dt=0.1, length=6.28, boundaries="periodic")
+result = morlight.fit("mine.h5", {"model.terms": 2})    # a trajectory file, a shipped set, or a data module
+model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
+model.predict(u0, steps=400)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
+    from morlight.data.trajectory_file import TrajectoryFile
+    from morlight.operators.build import Components
+    from morlight.training.fit import FitResult
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+__all__ = ["fit", "load", "open", "write"]
 
 
-def load(checkpoint: str) -> "Model":
-    """The model in a checkpoint: a path, `runs:/ID`, or `models:/NAME@ALIAS` (see `morlight.analysis.model.Model`).
+def load(checkpoint: str | Path, components: "Components | None" = None) -> "Model":
+    """The model in a checkpoint.
+
+    Args:
+        checkpoint: a path, `runs:/ID`, or `models:/NAME@ALIAS`.
+        components: the networks and biases of one's own that it was trained with.
 
     Raises:
         ValueError: one sentence, where there is no such checkpoint or it cannot be used.
     """
-    from morlight.analysis import model as prediction
-    from morlight.tracking import store
+    from morlight.analysis.model import load as read
+    from morlight.tracking.checkpoints import resolve
 
-    return prediction.load(store.resolve(checkpoint))
+    return read(resolve(checkpoint), components)
+
+
+def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
+    """Learn an operator from a trajectory file, a shipped set or a data module (see `morlight.training.fit.fit`)."""
+    from morlight.training.fit import fit as train
+
+    return train(data, settings, **more)
+
+
+def open(name: str | Path) -> "TrajectoryFile":
+    """A trajectory file, or a set that comes with the package by its name; its method `read` gives the values."""
+    from morlight.data import shipped
+
+    return shipped.open(name)
+
+
+def write(path: str | Path, fields: Any, **described: Any) -> Path:
+    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (see `morlight.data.arrays`)."""
+    from morlight.data import arrays
+
+    return arrays.write(path, fields, **described)

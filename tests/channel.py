@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from scipy.fft import idst
 
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write as write_file
+from morlight.operators.description import Grid
 
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -23,7 +25,7 @@ def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("
     """
     rng = np.random.default_rng(0)
     times = np.arange(frames + 1) / frames
-    grid = trajectories.Grid((bins,), (1.0,), ("WALL",))
+    grid = Grid((bins,), (1.0,), ("WALL",))
     (x,) = grid.coordinates
     pairs = [(density, seed) for density in densities for seed in range(1, seeds + 1)]
     fields = {}
@@ -39,9 +41,7 @@ def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("
         "density": np.array([density for density, _ in pairs]),
         "seed": np.array([float(seed) for _, seed in pairs]),
     }
-    trajectories.write(
-        path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={}
-    )
+    write_file(path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={})
     return Path(path)
 
 
@@ -49,11 +49,12 @@ def write_pairs(path, concentrations=(0.15, 0.2), radii=(2.5, 3.0)) -> Path:
     """Two species in two concentrations and two radii, which tell the fluid of `write` apart by their product."""
     c, d = (np.array(values) for values in zip(*itertools.product(concentrations, radii), strict=True))
     write(path, seeds=1, densities=tuple(c * d), species=("large", "small"), frames=12)
-    held, u = trajectories.describe(path), trajectories.read(path)
+    held = TrajectoryFile.open(path)
+    u = held.read()
     fields = {name: u[:, :, c] for c, name in enumerate(held.fields)}
     parameters = {"concentration": c, "radius": d, "seed": np.ones(4)}
     told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": {}}
-    trajectories.write(path, name="pairs", fields=fields, **told)
+    write_file(path, name="pairs", fields=fields, **told)
     return Path(path)
 
 

@@ -1,5 +1,6 @@
 """The pages in docs: what they name is there."""
 
+import dataclasses
 import os
 import pkgutil
 import re
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from morlight.data.datamodule import TrajectoryDataModule
-from morlight.training.gradient_module import OperatorModule
+from morlight.data.config import DataConfig
+from morlight.training.config import ModelConfig
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "paper_to_code.md").read_text()
@@ -21,11 +22,9 @@ NAMES = sorted(set(re.findall(r"`([A-Za-z_.]+)`", PAGE)) - WORDS)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_on_the_page_from_paper_to_code_exists(name):
-    if name.startswith("model."):
-        assert name.removeprefix("model.") in OperatorModule.__init__.__annotations__
-        return
-    if name.startswith("data."):
-        assert name.removeprefix("data.") in TrajectoryDataModule.__init__.__annotations__
+    group, _, key = name.partition(".")
+    if group in ("model", "data"):
+        assert key in {each.name for each in dataclasses.fields({"model": ModelConfig, "data": DataConfig}[group])}
         return
     *owner, last = (name if name.startswith(("morlight", "experiments")) else f"morlight.operators.{name}").split(".")
     there = pkgutil.resolve_name(".".join(owner))

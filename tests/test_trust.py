@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import torch
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
+from command import refused
 
 from morlight.cli import main as cli
-from morlight.tracking import store
-from tests.analysis.test_model import DATA, SETTINGS
-from tests.tracking.test_logger import fresh_database  # noqa: F401 - a fixture
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.store import connect
+from tests.tracking.stores import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
 
@@ -32,9 +33,8 @@ def as_plain_pickle(path):
 
 
 def as_checkpoint_of_torch(path):
-    torch.save(
-        {"morlight": {"layout": 2}, "hyper_parameters": SETTINGS | {"data": DATA}, "state_dict": Payload()}, path
-    )
+    small.save(path, small.operator())
+    torch.save(torch.load(path, weights_only=True) | {"state_dict": Payload()}, path)
 
 
 def as_old_file_of_torch(path):
@@ -72,7 +72,7 @@ def test_every_command_that_takes_a_checkpoint_is_tried():
 
 @pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):  # noqa: F811
+def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):
     write(folder / "evil.ckpt")
     before = sorted(folder.iterdir())
     assert "evil.ckpt: not a readable checkpoint" in refused(words.format("evil.ckpt"), capsys)
@@ -84,8 +84,8 @@ def registered(folder, fresh_database):  # noqa: F811
     """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavours have."""
     (folder / "mlruns").mkdir()
     shutil.copy(fresh_database, folder / "mlruns" / "mlflow.db")
-    client = store.connect()
-    run = client.create_run(store.experiment_id(client, "evil", create=True)).info
+    client = connect()
+    run = client.create_run(experiment_id(client, "evil", create=True)).info
     (folder / "model" / "data").mkdir(parents=True)
     for name in ("python_model.pkl", "model.pkl", "data/best.ckpt", "data/pickle_module_info.txt"):
         as_plain_pickle(folder / "model" / name)
@@ -102,7 +102,7 @@ def registered(folder, fresh_database):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["run", "alias", "version"])
-def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):  # noqa: F811
+def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):
     for words in COMMANDS:
         assert "not a readable checkpoint" in refused(words.format(registered[name]), capsys)
     assert not Path(PROOF).exists()
@@ -124,6 +124,6 @@ def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: 
 
 
 def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):  # noqa: F811
-    torch.save({"morlight": {"layout": 3}}, "later.ckpt")
+    torch.save({"morlight": {"layout": 4}}, "later.ckpt")
     told = refused("predict later.ckpt --initial heat.h5 --steps 1 -o out.h5", capsys)
     assert told == "morlight: later.ckpt: layout 3 is unknown to this version, expected one of 1, 2\n"

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from morlight.analysis.plots import LEARNED, START
-from morlight.data.trajectory_file import Grid
+from morlight.operators.description import Grid
 
 ENDINGS = (".gif", ".mp4")
 FRAMES = 150  # at most; of longer roll-outs every so many are shown

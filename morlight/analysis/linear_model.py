@@ -12,17 +12,17 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from morlight.analysis.checkpoint import LinearPart
 from morlight.operators.bases import Basis, Derivative
 from morlight.operators.losses import linear_fit
 from morlight.operators.networks import Perceptrons
-from morlight.operators.spectral import Operator, SpectralOperator, System
-from morlight.operators.units import Parameters
+from morlight.operators.spectral import Operator, SecondOrder, Summand, System
+from morlight.operators.units import NO_GAMMA, Units
 
 STEPS = 2000  # of Adam that take networks to the linear model
 
@@ -42,7 +42,7 @@ class Factors:
     factor: Inexact[Tensor, "C *K"]
 
     def advance(
-        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "B C *X"]:
         """Π⁻¹ λ^steps Π u of these fields, the same for all γ."""
         return self.basis.inverse(self.factor**steps * self.basis.forward(u))
@@ -55,13 +55,13 @@ class Affine:
     Attributes:
         basis: Π, in double precision.
         places: of the fields among all.
-        gamma: how γ becomes z, and the units of the fields.
+        units: how γ becomes z, and the units of the fields.
         coefficients: of λ and of b, for 1 and each z.
     """
 
     basis: Basis
     places: list[int]
-    gamma: Parameters
+    units: Units
     coefficients: Inexact[Tensor, "2 Q C *K"]
 
     @property
@@ -70,12 +70,12 @@ class Affine:
         return self.coefficients[0, 0]
 
     def advance(
-        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "B P"] | None = None
+        self, u: Float[Tensor, "B C *X"], steps: int, gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "B C *X"]:
         """These fields after some steps, none of which makes a mode grow."""
-        gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
-        unit = _unit(self.gamma, gamma, self.places, u)
-        z = _with_one(self.gamma, gamma).to(self.coefficients.dtype)
+        gamma = gamma if gamma.shape[1] else u.new_zeros(len(u), 0)
+        unit = _unit(self.units, gamma, self.places, u)
+        z = _with_one(self.units, gamma).to(self.coefficients.dtype)
         factor, offset = torch.einsum("bq,aqc...->abc...", z, self.coefficients)
         factor = factor / factor.abs().clamp_min(1)
         c = self.basis.forward(u / unit)
@@ -84,47 +84,44 @@ class Affine:
         return self.basis.inverse(c) * unit
 
 
-def _with_one(parameters: Parameters, gamma: Float[Tensor, "B P"]) -> Float[Tensor, "B Q"]:
-    return torch.cat([gamma.new_ones(len(gamma), 1), parameters.seen(gamma)], 1)
+def _with_one(units: Units, gamma: Float[Tensor, "B P"]) -> Float[Tensor, "B Q"]:
+    return torch.cat([gamma.new_ones(len(gamma), 1), units.scaled(gamma)], 1)
 
 
-def _unit(parameters: Parameters, gamma: Tensor, places: Sequence[int], like: Tensor) -> Tensor:
-    follows = parameters.sizes(gamma)
+def _unit(units: Units, gamma: Tensor, places: Sequence[int], like: Tensor) -> Tensor:
+    factors = units.factors(gamma)
     inner = [1] * (like.ndim - 2)
-    return like.new_ones(1) if follows is None else follows[:, places].view(len(gamma), -1, *inner)
+    return like.new_ones(1) if factors is None else factors[:, places].view(len(gamma), -1, *inner)
 
 
-def _affine(
-    basis: Basis, places: list[int], parameters: Parameters, frames: Float[Tensor, "2 n C *X"], gamma: Tensor
-) -> Affine:
+def _affine(basis: Basis, places: list[int], units: Units, frames: Float[Tensor, "2 n C *X"], gamma: Tensor) -> Affine:
     """Least squares over one step, for each mode of each field by itself."""
-    parameters = copy.deepcopy(parameters).double()
-    unit = _unit(parameters, gamma, places, frames[0])
+    units = copy.deepcopy(units).double()
+    unit = _unit(units, gamma, places, frames[0])
     c, later = (basis.forward(u[:, places] / unit) for u in frames)
     shape = c.shape[1:]
-    z = _with_one(parameters, gamma).to(c.dtype)
+    z = _with_one(units, gamma).to(c.dtype)
     # (modes, windows, unknowns): z û and z
     known = torch.cat([c.flatten(1).T[..., None] * z, z.expand(shape.numel(), -1, -1)], 2)
-    found = torch.linalg.lstsq(known, later.flatten(1).T[..., None], driver="gelsd").solution[..., 0]
-    return Affine(basis, places, parameters, found.T.reshape(2, z.shape[1], *shape))
+    solved = torch.linalg.lstsq(known, later.flatten(1).T[..., None], driver="gelsd").solution[..., 0]
+    return Affine(basis, places, units, solved.T.reshape(2, z.shape[1], *shape))
 
 
-def spaces(operator: Operator) -> list[tuple[SpectralOperator, list[int]]]:
-    """The parts of an operator that act within a basis, and the places of the fields that each of them changes.
+def spaces(operator: Operator) -> list[Summand]:
+    """The summands of an operator that act within a basis.
 
     None for second order in time, where a mode of u needs ∂ₜu and is no factor.
     """
-    if isinstance(operator, System):
-        pairs = zip(operator.operators, operator.targets, strict=True)
-        return [(part, places) for part, places in pairs if not isinstance(part.basis, Derivative)]
-    return [(operator, list(range(len(operator.unit))))] if isinstance(operator, SpectralOperator) else []
+    if isinstance(operator, SecondOrder):
+        return []
+    return [summand for summand in operator.summands() if not isinstance(summand.operator.basis, Derivative)]
 
 
 def regress(
     operator: Operator,
     frames: Float[Tensor, "3 n C *X"],
     horizon: int,
-    gamma: Float[Tensor, "n P"] | None = None,
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
 ) -> list[Factors | Affine]:
     """λ of all fields, in the bases of an operator.
 
@@ -134,15 +131,15 @@ def regress(
         horizon: m; with parameters one step is all that is looked at.
         gamma: parameters of these windows.
     """
-    found: list[Factors | Affine] = []
+    parts: list[Factors | Affine] = []
     for part, places in spaces(operator):
         basis = copy.deepcopy(part.basis).double()
-        if gamma is not None and (gamma.shape[1] or isinstance(operator, System)):
-            found.append(_affine(basis, places, part.gamma, frames[:2].double(), gamma.double()))
+        if len(gamma) == frames.shape[1] and (gamma.shape[1] or isinstance(operator, System)):
+            parts.append(_affine(basis, places, part.units, frames[:2].double(), gamma.double()))
             continue
         c, one, many = (basis.forward(u[:, places].double()) for u in frames)
-        found.append(Factors(basis, places, root(linear_fit(c, many), linear_fit(c, one), horizon)))
-    return found
+        parts.append(Factors(basis, places, root(linear_fit(c, many), linear_fit(c, one), horizon)))
+    return parts
 
 
 def root(power: Inexact[Tensor, "*K"], near: Inexact[Tensor, "*K"], m: int) -> Inexact[Tensor, "*K"]:
@@ -156,42 +153,36 @@ def root(power: Inexact[Tensor, "*K"], near: Inexact[Tensor, "*K"], m: int) -> I
     return torch.where(power < 0, 0.0, torch.where(near < 0, -1.0, 1.0) * size)  # nothing but noise has λ² < 0
 
 
-def plain(factors: Sequence[Factors | Affine]) -> list[dict[str, Any]]:
+def plain(factors: Sequence[Factors | Affine]) -> tuple[LinearPart, ...]:
     """λ as plain values for a checkpoint."""
-    found = []
+    parts = []
     for part in factors:
-        told = part.coefficients if isinstance(part, Affine) else part.factor
-        factor = told.flatten().to(torch.complex128)
-        found.append(
-            {
-                "fields": part.places,
-                "affine": isinstance(part, Affine),
-                "real": factor.real.tolist(),
-                "imag": factor.imag.tolist(),
-            }
-        )
-    return found
+        values = part.coefficients if isinstance(part, Affine) else part.factor
+        flat = values.flatten().to(torch.complex128)
+        affine = isinstance(part, Affine)
+        parts.append(LinearPart(tuple(part.places), affine, tuple(flat.real.tolist()), tuple(flat.imag.tolist())))
+    return tuple(parts)
 
 
-def from_plain(operator: Operator, values: Sequence[dict[str, Any]]) -> list[Factors | Affine]:
+def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Factors | Affine]:
     """λ from what `plain` gave, in the bases of its operator; nothing of nothing."""
-    found: list[Factors | Affine] = []
-    for (part, places), told in zip(spaces(operator) if values else [], values, strict=True):
-        factor = torch.complex(*(torch.tensor(told[key], dtype=torch.float64) for key in ("real", "imag")))
+    parts: list[Factors | Affine] = []
+    for (part, places), known in zip(spaces(operator) if values else [], values, strict=True):
+        factor = torch.complex(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (known.real, known.imag)))
         factor = factor.real if part.basis.real else factor
         modes = part.basis.wavenumbers.shape[1:]
-        if told.get("affine"):
-            found.append(Affine(part.basis, places, part.gamma, factor.view(2, -1, len(places), *modes)))
+        if known.affine:
+            parts.append(Affine(part.basis, places, part.units, factor.view(2, -1, len(places), *modes)))
         else:
-            found.append(Factors(part.basis, places, factor.view(len(places), *modes)))
-    return found
+            parts.append(Factors(part.basis, places, factor.view(len(places), *modes)))
+    return parts
 
 
 def advance(
     factors: Sequence[Factors | Affine],
     u: Float[Tensor, "B C *X"],
     steps: int,
-    gamma: Float[Tensor, "B P"] | None = None,
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
 ) -> Float[Tensor, "B C *X"]:
     """The linear model after some steps; fields that it does not know stay as they are."""
     later = u.clone()
@@ -226,8 +217,7 @@ def start(
         seen = states.transpose(0, 1).flatten(1)
         seen = seen[:, torch.randperm(seen.shape[1], generator=generator)[:1000]]
         u = seen[None, None].reshape(1, 1, len(seen), -1, *[1] * (len(part.basis.points) - 1)).to(dtype)
-        scale = part.gamma.scale
-        gamma = scale[None] if len(scale) else None
+        gamma = part.units.scale[None]
         unit = part.scale[places].repeat_interleave(terms).view(-1, *[1] * len(part.basis.points))
         optimizer = torch.optim.Adam(part.parameters(), 3e-2)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, 1e-4)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
-from morlight.data.trajectory_file import Grid
+from morlight.operators.description import Grid
 
 START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 

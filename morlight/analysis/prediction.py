@@ -1,4 +1,4 @@
-"""Predictions as trajectory files: one trajectory a realisation and initial state, their origin in its attributes."""
+"""Predictions as trajectory files: one trajectory a realization and initial state, their origin in its attributes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,14 @@ from morlight import __version__
 from morlight.analysis import films, plots
 from morlight.analysis.model import Choice, Model, Spread
 from morlight.data import initial
-from morlight.data import trajectory_file as trajectories
+from morlight.data.ensembles import coarse
+from morlight.data.trajectory_file import digest
+from morlight.data.trajectory_writer import check_output
+from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.operators import check_steps
 
 ENDINGS = (".h5", ".hdf5")
-SUFFIX = "_sd"  # of the spread of a field over the realisations
+SUFFIX = "_sd"  # of the spread of a field over the realizations
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,16 @@ class Start:
             ValueError: naming the file and what does not fit.
         """
         data = model.data
-        points = data["points"] if self.points is None else list(self.points)
-        model = model if points == data["points"] else model.on(points)
-        names = data.get("parameters", [])
+        points = list(model.grid.points if self.points is None else self.points)
+        model = model if points == list(model.grid.points) else model.on(points)
+        names = data.parameter_names
         unknown = set(self.gamma) - set(names)
         if unknown:
             raise ValueError(
                 f"--gamma names {', '.join(sorted(unknown))}, expected parameters of {model.path}:"
                 f" {', '.join(names) or 'it has none'}"
             )
-        wanted = initial.Wanted(data["fields"], names, data["length"], data["boundaries"], points)
+        wanted = initial.Wanted(data.field_names, names, data.grid.length, data.grid.boundaries, points)
         found = initial.read(self.path, wanted, self.trajectory, self.frame)
         given = {name: np.full(len(found.rows), value) for name, value in self.gamma.items()}
         missing = [name for name in names if name not in {**found.gamma, **given}]
@@ -62,10 +65,10 @@ class Start:
                 f"{self.path}: scalar {missing[0]} is missing, {model.path} depends on it; expected it there, or"
                 f" --gamma {missing[0]}=VALUE"
             )
-        factor = data.get("coarsen", 1)
+        factor = data.coarsen
         finer = tuple(factor * N for N in points)  # cells of the file, as in training
         if factor > 1 and found.states.shape[2:] == finer:
-            found = found._replace(states=trajectories.coarse(found.states, factor, len(points)))
+            found = found._replace(states=coarse(found.states, factor, len(points)))
         held = list(found.states.shape[2:])
         if self.points is not None and held != points:
             raise ValueError(f"{self.path}: has {held} points, --points says {points}")
@@ -102,7 +105,7 @@ def write(
     """
     check_steps(steps, every)
     _check_name(outputs.file, start.path)
-    trajectories.check_output(outputs.file, outputs.overwrite)
+    check_output(outputs.file, outputs.overwrite)
     numbers = model.chosen(realizations)
     if outputs.plot is not None:
         plots.check(outputs.plot)
@@ -110,18 +113,18 @@ def write(
         films.check(outputs.film)
     model, begin = start.read(model)
     frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
-    names = list(model.data["fields"])
+    names = model.data.field_names
     if isinstance(frames, Spread):
-        frames, numbers = np.concatenate([frames.mean, frames.sd], -1 - len(model.data["points"]))[None], []
+        frames, numbers = np.concatenate([frames.mean, frames.sd], -1 - model.grid.dimensions)[None], []
         names += [name + SUFFIX for name in names]
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
     _file(model, start, begin, frames, names, numbers, every, outputs)
-    shown = slice(0, len(model.data["fields"]))  # the spread has no figure of its own
+    shown = slice(0, len(model.data.fields))  # the spread has no figure of its own
     times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
     for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
         if path is not None:
-            draw(frames[:, 0][:, :, shown], times, path, fields=model.data["fields"], grid=_grid(model))
+            draw(frames[:, 0][:, :, shown], times, path, fields=model.data.field_names, grid=model.grid)
 
 
 def _check_name(output: str | Path, source: str | Path) -> None:
@@ -147,12 +150,12 @@ def _file(  # noqa: PLR0913 - the parts of write
     if len(numbers) == R:
         parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)
     parameters |= {name: np.tile(values, R) for name, values in begin.gamma.items()}
-    trajectories.write(
+    write_trajectories(
         outputs.file,
         overwrite=outputs.overwrite,
-        name=f"prediction of {model.data['name']}",
+        name=f"prediction of {model.data.name}",
         fields={name: flat[:, :, c] for c, name in enumerate(names)},
-        grid=_grid(model),
+        grid=model.grid,
         times=np.arange(frames.shape[2]) * every * model.dt,
         parameters=parameters,
         provenance=_provenance(model, start, begin, frames.shape[2], every) | {"realizations": numbers or "mean"},
@@ -165,16 +168,12 @@ def _provenance(model: Model, start: Start, begin: initial.Initial, count: int, 
         "generator": "morlight predict",
         "version": __version__,
         "checkpoint": str(model.path),
-        "checkpoint_digest": trajectories.digest(model.path),
+        "checkpoint_digest": digest(model.path),
         "run": model.run or "",
-        "training_data": f"{model.data['name']} {model.data['digest']}",
+        "training_data": f"{model.data.name} {model.data.digest}",
         "initial": f"{start.path}, trajectory {rows}, frame {start.frame}",
-        "initial_digest": trajectories.digest(start.path),
+        "initial_digest": digest(start.path),
         "steps": (count - 1) * every,
         "dt": model.dt,
-        "trained_points": model.trained_points,
+        "trained_points": list(model.data.grid.points),
     }
-
-
-def _grid(model: Model) -> trajectories.Grid:
-    return trajectories.Grid(*(tuple(model.data[key]) for key in ("points", "length", "boundaries")))

@@ -1,6 +1,6 @@
 """Symmetries and laws, measured on an operator: how far L is from having each of them (Sec. 3).
 
-Every function returns, for each realisation, the largest deviation over some states as a share of the root mean
+Every function returns, for each realization, the largest deviation over some states as a share of the root mean
 square of L u there; 0 where L u is 0. Bias by construction means rounding, some 1e-14; an operator that has learned
 a symmetry only shows how well it has.
 """
@@ -16,8 +16,9 @@ from torch import Tensor
 from morlight.operators.bases import Basis, Cosine, Sine
 from morlight.operators.biases import shells
 from morlight.operators.spectral import Operator, SpectralOperator
+from morlight.operators.units import NO_GAMMA
 
-Gamma = Float[Tensor, "B P"] | None
+Gamma = Float[Tensor, "b P"]
 State = Float[Tensor, "1 B C *X"]
 
 
@@ -53,7 +54,7 @@ def states(
     return least + (most - least) * share
 
 
-def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma = None) -> Float[Tensor, " R"]:
+def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of L T = T L for shifts by whole cells along some periodic axes, counted from the end (Eq. 13)."""
     change = operator(u, gamma)
     found = []
@@ -63,7 +64,7 @@ def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma 
     return torch.stack(found).amax(0)
 
 
-def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma = None) -> Float[Tensor, " R"]:
+def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of L(σu) = σ L u, with the sign σ of some fields turned over: u → −u for a single field.
 
     Where L changes the last of the fields only, as the rates of second order in time, their signs count.
@@ -73,7 +74,7 @@ def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma
     return _share(operator(sign * u, gamma) - sign[-change.shape[2] :] * change, change)
 
 
-def parity(operator: Operator, u: State, gamma: Gamma = None) -> Float[Tensor, " R"]:
+def parity(operator: Operator, u: State, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of L P = P L for P u(x) = u(−x), all axes turned over and no field changing its sign: real symbols have it.
 
     A momentum across a wall would change its sign in a mirror; here it is mirrored as a scalar is.
@@ -84,7 +85,7 @@ def parity(operator: Operator, u: State, gamma: Gamma = None) -> Float[Tensor, "
 
 
 def quarter_turns(
-    operator: Operator, u: State, planes: Sequence[tuple[int, int]], gamma: Gamma = None
+    operator: Operator, u: State, planes: Sequence[tuple[int, int]], gamma: Gamma = NO_GAMMA
 ) -> Float[Tensor, " R"]:
     """Of L Q = Q L for rotations by 90° and mirrors in square planes of the grid: exact for g(κ) = ĝ(|κ|) (Eq. 14)."""
     change = operator(u, gamma)
@@ -95,7 +96,7 @@ def quarter_turns(
     return torch.stack(found).amax(0)
 
 
-def radial(operator: SpectralOperator, gamma: Gamma = None) -> Float[Tensor, " R"]:
+def radial(operator: SpectralOperator, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of radial fields staying radial under Π⁻¹ g Π, whatever the direction between those of the grid (Eq. 14).
 
     A band-limited field about a centre, Σ f(|κ|) exp(iκ·(x − c)), is turned into itself by every rotation about c;
@@ -117,7 +118,9 @@ def radial(operator: SpectralOperator, gamma: Gamma = None) -> Float[Tensor, " R
     return torch.where(deviation == 0, 0.0, deviation / c.abs().flatten(1).amax(1))
 
 
-def conservation(operator: Operator, u: State, field: int, basis: Basis, gamma: Gamma = None) -> Float[Tensor, " R"]:
+def conservation(
+    operator: Operator, u: State, field: int, basis: Basis, gamma: Gamma = NO_GAMMA
+) -> Float[Tensor, " R"]:
     """Of the mean of one field being constant, (L u)_0 = 0: share of κ = 0 in the energy of L u (Eq. 15)."""
     change = operator(u, gamma)[:, :, field]
     zero = (basis.wavenumbers == 0).all(0)
@@ -129,7 +132,7 @@ def conservation(operator: Operator, u: State, field: int, basis: Basis, gamma: 
 
 
 def boundary(
-    operator: Operator, u: State, field: int, walls: Sequence[Wall], gamma: Gamma = None
+    operator: Operator, u: State, field: int, walls: Sequence[Wall], gamma: Gamma = NO_GAMMA
 ) -> Float[Tensor, " R"]:
     """Of L u having no value, or no slope, at x = 0 and x = L, by the series of its basis there (Eq. 10).
 

@@ -52,6 +52,7 @@ def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> 
         help="plain bins as in the paper, fine bins cut off in Fourier space, or linear clouds",
     )  # fmt: skip
     these.add_argument("--device", default="cpu", help="cpu or cuda")
+    these.set_defaults(how_to_go_on="the same command continues with the trajectories that are missing")
     these.set_defaults(run=_run_walkers, alpha=2.0, dimensions=1, drift=None, anisotropy=0.0, shared_component=False)
     if system == "levy":
         these.add_argument("--alpha", type=float, default=1.5, help="α in (0, 2]; 2 is Brownian motion")
@@ -112,7 +113,7 @@ def _channels(simulate: Any, system: str, text: str) -> None:
     these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
     these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")
     these.add_argument("--runs", metavar="FOLDER", help="where the runs are kept; beside the file where left out")
-    these.set_defaults(run=_run_channels)
+    these.set_defaults(run=_run_channels, how_to_go_on="the same command keeps the runs that are finished")
 
 
 def _run_channels(options: argparse.Namespace) -> None:

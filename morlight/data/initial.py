@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from morlight.data import labelled
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
 
 NUMPY = (".npy", ".npz")
 
@@ -58,27 +58,29 @@ def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), fr
 
 
 def _trajectories(path: Path, wanted: Wanted, rows: Sequence[int] | None, frame: int) -> Initial:
-    described = trajectories.describe(path)
-    grid = described.grid
+    file = TrajectoryFile.open(path)
+    grid = file.grid
     for key, got, due in (
         ("domain length", list(grid.length), list(wanted.length)),
         ("boundaries", list(grid.boundaries), list(wanted.boundaries)),
     ):
-        if not (got == due or (key == "domain length" and len(got) == len(due) and np.allclose(got, due, rtol=1e-6))):
+        if not (
+            got == due or (key == "domain length" and len(got) == len(due) and np.allclose(got, due, rtol=1e-6, atol=0))
+        ):
             raise ValueError(f"{path}: {key} {got}, expected {due} as in the training data")
-    missing = set(wanted.fields) - set(described.fields)
+    missing = set(wanted.fields) - set(file.fields)
     if missing:
         raise ValueError(
             f"{path}: field {', '.join(sorted(missing))} is missing, the model needs it;"
-            f" the file has {', '.join(described.fields)}"
+            f" the file has {', '.join(file.fields)}"
         )
-    chosen = _numbers(path, rows, described.trajectories)
-    if not 0 <= frame < len(described.times):
-        raise ValueError(f"{path}: frame {frame} is not there, expected 0 to {len(described.times) - 1}")
+    chosen = _numbers(path, rows, file.trajectories)
+    if not 0 <= frame < len(file.times):
+        raise ValueError(f"{path}: frame {frame} is not there, expected 0 to {len(file.times) - 1}")
     moment = slice(frame, frame + 1)
-    states = [trajectories.read(path, wanted.fields, slice(row, row + 1), moment)[0, 0] for row in chosen]
-    known = (name for name in wanted.parameters if name in described.parameters)
-    gamma = {name: np.asarray(described.parameters[name], np.float64)[chosen] for name in known}
+    states = [file.read(wanted.fields, slice(row, row + 1), moment)[0, 0] for row in chosen]
+    known = (name for name in wanted.parameters if name in file.parameters)
+    gamma = {name: np.asarray(file.parameters[name], np.float64)[chosen] for name in known}
     return Initial(np.stack(states).astype(np.float64), gamma, chosen)
 
 
@@ -93,7 +95,7 @@ def _netcdf(path: Path, wanted: Wanted, rows: Sequence[int] | None, frame: int) 
             f"{path}: {list(found.states.shape[2:])} points without coordinates, expected {list(wanted.points)}, or"
             " coordinates that tell the domain"
         )
-    if found.length is not None and not np.allclose(found.length, wanted.length, rtol=1e-3):
+    if found.length is not None and not np.allclose(found.length, wanted.length, rtol=1e-3, atol=0):
         raise ValueError(
             f"{path}: the coordinates fill the length {list(found.length)}, expected {list(wanted.length)} as in the"
             " training data"

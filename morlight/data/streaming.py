@@ -4,7 +4,7 @@ An epoch takes all blocks of consecutive windows in random order. As many of the
 whose windows come in random order while the next pool is read. Every window comes once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,52 +14,56 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data.windows import Windows, batches, share
+from morlight.data.ensembles import coarse
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.windows import Batch, Windows, batch_sizes, share
 
-Read = Callable[[int, int, int], Tensor]  # trajectory, first frame, last frame + 1 ↦ (T, C, *X)
-
-BLOCKS = 64  # that a pool should hold at least, so that neighbours in a batch are strangers
+BLOCKS = 64  # that a pool should hold at least, so that neighbors in a batch are strangers
 BLOCK = 256  # windows in a block at most
 
 
-class FileWindows(Windows):
-    """Windows that are read from the file when they are asked for, one trajectory after the other.
+@dataclass(frozen=True)
+class FileFrames:
+    """Frames that are read from an open file when they are asked for, one trajectory after the other.
 
     Args:
-        read: frames of a trajectory.
-        shape: (S, T, C, *X) of all of them.
-        rows: which of the trajectories belong to this part.
-        gamma: parameters γ of each trajectory.
-        length: frames of each trajectory to use; all where left out.
+        file: open trajectory file.
+        fields: names, in the order of the channels.
+        coarsen: cells of the file averaged to one, along each axis.
     """
 
-    def __init__(
-        self,
-        read: Read,
-        shape: Sequence[int],
-        rows: Int[Tensor, " n"],
-        gamma: Float[Tensor, "S P"],
-        length: int | None = None,
-    ) -> None:
-        self.read, self.shape, self.rows, self.gamma = read, tuple(shape[2:]), rows, gamma
-        self.length = length or shape[1]
+    file: TrajectoryFile
+    fields: tuple[str, ...]
+    coarsen: int = 1
 
-    def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
-        """As of those in memory."""
-        starts = self.length - offsets[-1]
-        which, first = index.div(starts, rounding_mode="floor"), index.remainder(starts)
-        found: Tensor | None = None
-        needed = which.unique().tolist()
-        for place in tqdm(needed, "reading", delay=2, leave=False, unit="trajectory", disable=len(needed) == 1):
-            mine = (which == place).nonzero()[:, 0]
-            low, high = int(first[mine].min()), int(first[mine].max()) + offsets[-1] + 1
-            frames = self.read(int(self.rows[place]), low, high)
-            if found is None:
-                found = frames.new_empty(len(offsets), len(index), *self.shape)
-            for f, m in enumerate(offsets):
-                found[f, mine] = frames[first[mine] - low + m]
-        assert found is not None
-        return found
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame, (C, *X)."""
+        return (len(self.fields), *(N // self.coarsen for N in self.file.grid.points))
+
+    @property
+    def length(self) -> int:
+        """Frames of each trajectory."""
+        return len(self.file.times)
+
+    def read(self, trajectory: int, start: int, stop: int) -> Float[Tensor, "T C *X"]:
+        """Consecutive frames of one trajectory."""
+        u = self.file.read(self.fields, slice(trajectory, trajectory + 1), slice(start, stop))[0]
+        return torch.from_numpy(coarse(u, self.coarsen, self.file.grid.dimensions)).to(torch.get_default_dtype())
+
+    def at(
+        self, trajectory: Int[Tensor, " B"], frame: Int[Tensor, " B"], offsets: Sequence[int]
+    ) -> Float[Tensor, "F B C *X"]:
+        """Frames j + m of some trajectories, for each offset m."""
+        frames = torch.empty(len(offsets), len(trajectory), *self.shape)
+        needed = trajectory.unique().tolist()
+        for row in tqdm(needed, "reading", delay=2, leave=False, unit="trajectory", disable=len(needed) == 1):
+            own = (trajectory == row).nonzero()[:, 0]
+            low, high = int(frame[own].min()), int(frame[own].max()) + offsets[-1] + 1
+            block = self.read(row, low, high)
+            for place, m in enumerate(offsets):
+                frames[place, own] = block[frame[own] - low + m]
+        return frames
 
 
 class Pool(NamedTuple):
@@ -72,10 +76,11 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True)
 class PoolLoader:
-    """Batches of one epoch; as for `WindowLoader`, each is split among the processes.
+    """Batches of one epoch; as for `BatchLoader`, each is split among the processes.
 
     Args:
-        windows: what is read from.
+        windows: to serve, of all trajectories of the part.
+        frames: the file that they are read from.
         offsets: of the frames of a window, 0 first and the horizon last.
         batch: windows a step, all processes together.
         memory: bytes that two pools may take.
@@ -84,7 +89,8 @@ class PoolLoader:
         world: number of processes.
     """
 
-    windows: FileWindows
+    windows: Windows
+    frames: FileFrames
     offsets: tuple[int, ...]
     batch: int
     memory: int
@@ -95,12 +101,12 @@ class PoolLoader:
     @property
     def sizes(self) -> list[int]:
         """Windows of each step, all processes together."""
-        return batches(self.windows.count(self.offsets[-1]), self.batch, self.world)
+        return batch_sizes(self.windows.count(self.offsets[-1]), self.batch, self.world)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __iter__(self) -> Iterator[tuple[Float[Tensor, "F B C *X"], Float[Tensor, "B P"]]]:
+    def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(self.seed)
         sizes = iter(self.sizes)
         missing = next(sizes, 0)
@@ -116,22 +122,25 @@ class PoolLoader:
                     yield self._share(parts)
                     parts, missing = [], next(sizes, 0)
 
-    def _share(self, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    def _share(self, parts: list[tuple[Tensor, Tensor]]) -> Batch:
         """What this process has of a batch."""
-        whole = parts[0] if len(parts) == 1 else (torch.cat([u for u, _ in parts], 1), torch.cat([g for _, g in parts]))
-        mine = share(whole[0].shape[1], self.rank, self.world)
-        return whole[0][:, mine], whole[1][mine]
+        frames, gamma = (
+            parts[0] if len(parts) == 1 else (torch.cat([u for u, _ in parts], 1), torch.cat([g for _, g in parts]))
+        )
+        total = frames.shape[1]
+        own = share(total, self.rank, self.world)
+        return Batch(frames[:, own], gamma[own], total)
 
     def _pools(self, generator: torch.Generator) -> Iterator[Pool]:
         """All windows, pool by pool, the next one read while the last one is used."""
         horizon = self.offsets[-1]
         starts = self.windows.length - horizon
-        one = self.windows.read(int(self.windows.rows[0]), 0, 1)
-        held = max(1, self.memory // (2 * one.numel() * one.element_size()))  # frames of a pool
-        size = max(1, min(BLOCK, starts, held // BLOCKS - horizon, held - horizon))
+        one = self.frames.read(int(self.windows.rows[0]), 0, 1)
+        capacity = max(1, self.memory // (2 * one.numel() * one.element_size()))  # frames of a pool
+        size = max(1, min(BLOCK, starts, capacity // BLOCKS - horizon, capacity - horizon))
         blocks = [(row, start) for row in self.windows.rows.tolist() for start in range(0, starts, size)]
         order = torch.randperm(len(blocks), generator=generator).tolist()
-        count = max(1, held // (size + horizon))
+        count = max(1, capacity // (size + horizon))
         groups = [[blocks[i] for i in order[k : k + count]] for k in range(0, len(order), count)]
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._pool, groups[0], size)
@@ -146,13 +155,11 @@ class PoolLoader:
         stops = [min(start + size, self.windows.length - horizon) for _, start in blocks]
         counts = torch.tensor([stop - start for (_, start), stop in zip(blocks, stops, strict=True)])
         places = (counts + horizon).cumsum(0) - counts - horizon
-        frames: Tensor | None = None
+        # at once, since two copies would need twice the memory
+        frames = torch.empty(int((counts + horizon).sum()), *self.frames.shape)
         for (row, start), stop, place in zip(blocks, stops, places.tolist(), strict=True):
-            block = self.windows.read(row, start, stop + horizon)
-            if frames is None:  # at once, since two copies would need twice the memory
-                frames = block.new_empty(int((counts + horizon).sum()), *block.shape[1:])
+            block = self.frames.read(row, start, stop + horizon)
             frames[place : place + len(block)] = block
-        assert frames is not None
         within = torch.cat([torch.arange(count) for count in counts.tolist()])
         rows = torch.tensor([row for row, _ in blocks])
         return Pool(frames, within + places.repeat_interleave(counts), rows.repeat_interleave(counts))

@@ -1,38 +1,89 @@
-"""Windows (u_j, …, u_{j+m}) of trajectories in memory, gathered by one vectorised index a batch."""
+"""Windows (u_j, …, u_{j+m}) of trajectories and pairs (u, f), gathered by one vectorized index a batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
+class Batch(NamedTuple):
+    """Windows of one step that belong to this process.
+
+    Attributes:
+        frames: u_{j+m} of each window (F, B, C, *X), the frame j first and the largest m last; of pairs u and then f.
+        gamma: parameters γ (B, P).
+        total: windows of the step, all processes together.
+    """
+
+    frames: Tensor
+    gamma: Tensor
+    total: int
+
+
+@runtime_checkable
+class Frames(Protocol):
+    """Frames of trajectories, in memory or in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame, (C, *X)."""
+
+    @property
+    def length(self) -> int:
+        """Frames of each trajectory."""
+
+    def at(
+        self, trajectory: Int[Tensor, " B"], frame: Int[Tensor, " B"], offsets: Sequence[int]
+    ) -> Float[Tensor, "F B C *X"]:
+        """Frames j + m of some trajectories, for each offset m."""
+
+
+@dataclass(frozen=True)
+class MemoryFrames:
+    """Frames in memory.
+
+    Args:
+        u: fields (trajectory, time, C, *X), shared by the parts of a split.
+    """
+
+    u: Float[Tensor, "S T C *X"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame, (C, *X)."""
+        return tuple(self.u.shape[2:])
+
+    @property
+    def length(self) -> int:
+        """Frames of each trajectory."""
+        return self.u.shape[1]
+
+    def at(
+        self, trajectory: Int[Tensor, " B"], frame: Int[Tensor, " B"], offsets: Sequence[int]
+    ) -> Float[Tensor, "F B C *X"]:
+        """Frames j + m of some trajectories, for each offset m."""
+        first = trajectory * self.length + frame
+        return self.u.flatten(0, 1)[torch.stack([first + m for m in offsets])]
+
+
 class Windows:
     """All windows of some trajectories; window w starts at frame w mod (T − m) of the (w div (T − m))-th of them.
 
     Args:
-        u: fields (trajectory, time, C, *X), shared with the other parts of a split.
-        rows: which of the trajectories belong to this part.
-        gamma: parameters γ of each trajectory; none where left out.
-        length: frames of each trajectory to use, from the first on; all where left out.
+        frames: of all trajectories.
+        rows: trajectories that belong to this part of the data.
+        gamma: parameters γ of all trajectories.
+        length: frames of each trajectory to use, from the first on; all by default.
     """
 
     def __init__(
-        self,
-        u: Float[Tensor, "S T C *X"],
-        rows: Int[Tensor, " n"],
-        gamma: Float[Tensor, "S P"] | None = None,
-        length: int | None = None,
+        self, frames: Frames, rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"], length: int | None = None
     ) -> None:
-        self.frames = u.flatten(0, 1)
-        self.shape = tuple(u.shape[2:])
-        self.gamma = u.new_zeros(len(u), 0) if gamma is None else gamma
-        self.stride = u.shape[1]
-        self.length = length or self.stride
-        self.rows = rows
-
-    shape: tuple[int, ...]  # of a frame, (C, *X)
+        self.frames, self.rows, self.gamma = frames, rows, gamma
+        self.length = length or frames.length
 
     def count(self, horizon: int) -> int:
         """Number of windows with m = horizon."""
@@ -41,15 +92,48 @@ class Windows:
     def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
         """Frames u_{j+m} for each offset m, the largest last, of the windows asked for."""
         starts = self.length - offsets[-1]
-        first = self.rows[index.div(starts, rounding_mode="floor")] * self.stride + index.remainder(starts)
-        return self.frames[torch.stack([first + m for m in offsets])]
+        return self.frames.at(self.trajectory(index, offsets[-1]), index.remainder(starts), offsets)
+
+    def trajectory(self, index: Int[Tensor, " B"], horizon: int) -> Int[Tensor, " B"]:
+        """Trajectories in which the windows lie."""
+        return self.rows[index.div(self.length - horizon, rounding_mode="floor")]
 
     def parameters(self, index: Int[Tensor, " B"], horizon: int) -> Float[Tensor, "B P"]:
         """γ of the windows asked for."""
-        return self.gamma[self.rows[index.div(self.length - horizon, rounding_mode="floor")]]
+        return self.gamma[self.trajectory(index, horizon)]
+
+    def evenly(self, horizon: int, count: int) -> Int[Tensor, " n"]:
+        """Indices of some windows, evenly over trajectories and time."""
+        total = self.count(horizon)
+        return torch.linspace(0, total - 1, min(count, total)).long()
 
 
-def batches(windows: int, batch: int, world: int) -> list[int]:
+class Pairs(NamedTuple):
+    """Fields u and their targets f, without time (Eq. 7).
+
+    Attributes:
+        u: fields (S, C, *X).
+        f: their targets (S, C, *X).
+        gamma: parameters γ (S, P).
+        rows: samples that belong to this part of the data.
+    """
+
+    u: Tensor
+    f: Tensor
+    gamma: Tensor
+    rows: Tensor
+
+    def at(self, index: Int[Tensor, " B"]) -> Float[Tensor, "2 B C *X"]:
+        """u and f of the pairs asked for."""
+        rows = self.rows[index]
+        return torch.stack([self.u[rows], self.f[rows]])
+
+    def evenly(self, count: int) -> Int[Tensor, " n"]:
+        """Indices of some pairs, evenly over the samples."""
+        return torch.linspace(0, len(self.rows) - 1, min(count, len(self.rows))).long()
+
+
+def batch_sizes(windows: int, batch: int, world: int) -> list[int]:
     """Number of windows of each step of an epoch, all processes together.
 
     A last batch with fewer windows than there are processes joins the one before, so that none is idle.
@@ -72,34 +156,34 @@ def share(size: int, rank: int, world: int) -> slice:
 
 
 @dataclass(frozen=True)
-class WindowLoader:
-    """Batches of one epoch. Each is split among the processes, so their number changes no step (but see `batches`).
+class BatchLoader:
+    """Batches of one epoch. Each is split among the processes, so their number changes no step (`batch_sizes`).
 
     Args:
-        windows: what is read from.
-        order: indices of the windows in the order of this epoch.
-        offsets: of the frames of a window, 0 first and the horizon last.
+        part: windows or pairs to serve.
+        order: their indices in the order of this epoch.
+        offsets: of the frames of a window, 0 first and the horizon last; without meaning for pairs.
         batch: windows a step, all processes together.
         rank: this process.
         world: number of processes.
     """
 
-    windows: Windows
+    part: Windows | Pairs
     order: Int[Tensor, " n"]
     offsets: tuple[int, ...]
     batch: int
     rank: int = 0
     world: int = 1
 
-    @property
-    def sizes(self) -> list[int]:
-        """Windows of each step, all processes together."""
-        return batches(len(self.order), self.batch, self.world)
-
     def __len__(self) -> int:
-        return len(self.sizes)
+        return len(batch_sizes(len(self.order), self.batch, self.world))
 
-    def __iter__(self) -> Iterator[tuple[Float[Tensor, "F B C *X"], Float[Tensor, "B P"]]]:
-        for index in self.order.split(self.sizes) if self.sizes else []:
-            mine = index[share(len(index), self.rank, self.world)]
-            yield self.windows.at(mine, self.offsets), self.windows.parameters(mine, self.offsets[-1])
+    def __iter__(self) -> Iterator[Batch]:
+        sizes = batch_sizes(len(self.order), self.batch, self.world)
+        for index in self.order.split(sizes) if sizes else []:
+            own = index[share(len(index), self.rank, self.world)]
+            if isinstance(self.part, Pairs):
+                yield Batch(self.part.at(own), self.part.gamma[self.part.rows[own]], len(index))
+            else:
+                frames, gamma = self.part.at(own, self.offsets), self.part.parameters(own, self.offsets[-1])
+                yield Batch(frames, gamma, len(index))

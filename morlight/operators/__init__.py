@@ -10,10 +10,10 @@ from morlight.operators.legendre import Legendre
 from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
 from morlight.operators.networks import Nonlinearity, Perceptrons, selected
 from morlight.operators.rollout import advance, check_steps, rollout, states, stepper
-from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
+from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, Summand, System
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
-from morlight.operators.units import Parameters
+from morlight.operators.units import Units
 
 __all__ = [
     "Anchored",
@@ -31,14 +31,15 @@ __all__ = [
     "Nonlinearity",
     "Odd",
     "Operator",
-    "Parameters",
     "Perceptrons",
     "SecondOrder",
     "Sine",
     "SpectralOperator",
+    "Summand",
     "Symbol",
     "System",
     "TensorProduct",
+    "Units",
     "advance",
     "bending",
     "check_steps",

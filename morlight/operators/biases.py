@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
+from morlight.operators.units import NO_GAMMA
+
 
 class Conservative(nn.Module):
     """Symbol with g(0) = 0, so that the mean of u is constant: g(κ) = χ(κ) ĝ(κ) (Eq. 15).
 
     Args:
         symbol: ĝ.
-        channels: which of its channels conserve, a flag for each; all where left out.
+        channels: which of its channels conserve, a flag for each; all by default.
     """
 
     def __init__(self, symbol: nn.Module, channels: Sequence[bool] | None = None) -> None:
@@ -21,7 +23,7 @@ class Conservative(nn.Module):
         self.channels = None if channels is None else list(channels)
 
     def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """χ(κ) ĝ(κ) with χ(0) = 0 and χ = 1 elsewhere."""
         kept = kappa.abs().sum(0) > 0
@@ -52,7 +54,7 @@ class Isotropic(nn.Module):
         return self._moduli, self._index
 
     def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """ĝ evaluated at the distinct |κ| only, then spread over the modes."""
         moduli, index = self._shells(kappa)
@@ -71,31 +73,31 @@ def shells(kappa: Float[Tensor, "D *K"]) -> tuple[Float[Tensor, "1 S"], Tensor]:
 class Odd(nn.Module):
     """Nonlinearity with h(−u) = −h(u), so that −u solves the equation where u does (Sec. 3, reflection).
 
-    One field: h(u) = sign(u) (ĥ(|u|) − ĥ(0)). The paper's literal form sign(u) ĥ(|u|) jumps at u = 0 wherever
-    ĥ(0) ≠ 0; `literal` keeps it. Several fields: those named by `fields` change sign together, as momenta do in a
+    One field: h(u) = sign(u) (ĥ(|u|) − ĥ(0)). The paper's form sign(u) ĥ(|u|) jumps at u = 0 wherever
+    ĥ(0) ≠ 0; `jump` keeps it. Several fields: those named by `fields` change sign together, as momenta do in a
     mirror and densities do not, and h_i(σu) = σ_i h_i(u) by h_i(u) = (ĥ_i(u) + σ_i ĥ_i(σu))/2.
 
     Args:
         nonlinearity: ĥ.
-        literal: the paper's form, for one field.
-        fields: for several fields, whether each changes sign; all do where left out.
+        jump: the paper's form, for one field.
+        fields: for several fields, whether each changes sign; all do by default.
         channels: likewise for the channels of ĥ.
     """
 
     def __init__(
         self,
         nonlinearity: nn.Module,
-        literal: bool = False,
+        jump: bool = False,
         fields: Sequence[bool] | None = None,
         channels: Sequence[bool] | None = None,
     ) -> None:
         super().__init__()
         self.nonlinearity = nonlinearity
-        self.literal = literal
+        self.jump = jump
         self.fields, self.channels = fields, channels
 
     def forward(
-        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B H *X"]:
         """h(u), odd in u."""
         inner = [1] * (u.ndim - 3)
@@ -103,13 +105,13 @@ class Odd(nn.Module):
             mirrored = self.nonlinearity(u * _signs(self.fields, u).view(-1, *inner), gamma)
             return (self.nonlinearity(u, gamma) + _signs(self.channels, u).view(-1, *inner) * mirrored) / 2
         h = self.nonlinearity(u.abs(), gamma)
-        if not self.literal:
-            h = h - self.nonlinearity(u.new_zeros(1, 1 if gamma is None else gamma.shape[0], 1, *inner), gamma)
+        if not self.jump:
+            h = h - self.nonlinearity(u.new_zeros(1, gamma.shape[0], 1, *inner), gamma)
         return torch.sign(u) * h
 
 
 def _signs(flipped: Sequence[bool] | None, u: Tensor) -> Tensor:
-    """−1 for what changes sign and 1 for what does not; −1 for all where left out."""
+    """−1 for what changes sign and 1 for what does not; −1 for all by default."""
     return u.new_tensor(-1.0) if flipped is None else u.new_tensor([-1.0 if flip else 1.0 for flip in flipped])
 
 
@@ -136,7 +138,7 @@ class Monotone(nn.Module):
         self.even = even
 
     def forward(
-        self, u: Float[Tensor, "r B 1 *X"], gamma: Float[Tensor, "b P"] | None = None
+        self, u: Float[Tensor, "r B 1 *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B 1 *X"]:
         """h(u), of slope between 0 and 1."""
         v = torch.linspace(-self.reach, self.reach, self.NODES, dtype=u.dtype, device=u.device)

@@ -78,15 +78,15 @@ def derivative_at_zero(operator: SpectralOperator, power: int, like: Tensor) -> 
     return value.detach().flatten()
 
 
-def slopes(operator: SpectralOperator, values: Float[Tensor, " P"]) -> Float[Tensor, " R"]:
-    """Slope of the straight line through h over some values of u, by least squares, for one field.
+def slopes(operator: SpectralOperator, values: Float[Tensor, " P"]) -> Float[Tensor, "R H"]:
+    """Slope of the straight line through every h over some values of u, by least squares, for one field.
 
     L is unchanged under h → h/c, g → c g; the slope is the c that makes h(u) ≈ u, so that symbols compare.
     """
-    h = _pointwise(operator, values)
-    h = h - h.mean(1, keepdim=True)
-    centred = values - values.mean()
-    return (h * centred).sum(1) / centred.square().sum()
+    h = operator.nonlinearity(values.view(1, 1, 1, -1))[:, 0]
+    h = h - h.mean(2, keepdim=True)
+    centered = values - values.mean()
+    return (h * centered).sum(2) / centered.square().sum()
 
 
 def generator(increment: Inexact[Tensor, "*g"], dt: float) -> Complex[Tensor, "*g"]:

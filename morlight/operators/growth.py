@@ -1,10 +1,10 @@
 """How fast a small disturbance can grow in one step: the certificate of stability of an update operator.
 
-One field and one term: at a state u the linearised step multiplies mode κ by 1 + g(κ) h′(u), as long as u varies
+One field and one term: at a state u the linearized step multiplies mode κ by 1 + g(κ) h′(u), as long as u varies
 slowly; `symbol_growth` is the largest modulus over all modes and all values of u in a range. With |1 + g| ≤ 1 and
 0 ≤ h′ ≤ 1 (`DissipativeSymbol`, `Monotone`) it is at most 1 by construction.
 
-Coupled fields: the spectral radius of the linearised step I + L′(u) at given states, walls and all (`radius`).
+Coupled fields: the spectral radius of the linearized step I + L′(u) at given states, walls and all (`radius`).
 """
 
 from collections.abc import Callable
@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.spectral import Operator, SpectralOperator
+from morlight.operators.units import NO_GAMMA
 
 Linear = Callable[[Tensor], Tensor]
 
 SLOPES = 513  # values of u at which h′ is looked at
-DENSE = 512  # unknowns up to which the matrix of the linearised step is written down
+DENSE = 512  # unknowns up to which the matrix of the linearized step is written down
 POWERS = 200  # steps of the power iteration beyond: the radius is the mean growth over the later half
 
 
@@ -42,19 +43,18 @@ def symbol_growth(operator: SpectralOperator, low: float, high: float) -> Float[
 
 
 def radius(
-    operator: Operator, u: Float[Tensor, "B C *X"], gamma: Float[Tensor, "B P"] | None = None
+    operator: Operator, u: Float[Tensor, "B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
 ) -> Float[Tensor, " R"]:
-    """Largest spectral radius of I + L′ at some states, of each realisation.
+    """Largest spectral radius of I + L′ at some states, of each realization.
 
     Args:
         operator: R operators.
         u: states, in the units of the data.
-        gamma: parameters of each state.
+        gamma: parameters of each state, or one row for all of them.
     """
     found = []
     with torch.no_grad():
-        for b in range(len(u)):
-            at = None if gamma is None else gamma[b : b + 1]
+        for b, at in enumerate(gamma.expand(len(u), -1).split(1)):
             state = u[None, b : b + 1].expand(operator.realizations, *[-1] * u.ndim).contiguous()
             if state[0].numel() <= DENSE:
                 found.append(_dense(operator, state, at))
@@ -68,10 +68,10 @@ def radius(
     return torch.stack(found).amax(0)
 
 
-def _dense(operator: Operator, state: Tensor, gamma: Tensor | None) -> Float[Tensor, " R"]:
+def _dense(operator: Operator, state: Tensor, gamma: Tensor) -> Float[Tensor, " R"]:
     n = state[0].numel()
     unit = torch.eye(n, dtype=state.dtype, device=state.device).view(1, n, *state.shape[2:])
-    columns = unit + operator.linearised(state, gamma)(unit)
+    columns = unit + operator.linearized(state, gamma)(unit)
     return torch.linalg.eigvals(columns.flatten(2).mT).abs().amax(1)
 
 

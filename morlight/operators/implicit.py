@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.spectral import Increment, Operator, SpectralOperator
+from morlight.operators.units import NO_GAMMA
 
 MEMORY = 12  # residuals that are mixed
 ITERATIONS = 200
@@ -26,7 +27,7 @@ Linear = Callable[[Tensor], Tensor]
 
 
 def implicit_step(
-    operator: Operator, gamma: Float[Tensor, "B P"] | None = None
+    operator: Operator, gamma: Float[Tensor, "b P"] = NO_GAMMA
 ) -> Callable[[Float[Tensor, "r B C *X"]], Float[Tensor, "R B C *X"]]:
     """u_j ↦ u_{j+1} of implicit Euler, with the symbols evaluated once.
 
@@ -73,7 +74,7 @@ def _attached(value: Tensor, z: Tensor, precondition: Linear) -> Tensor:
     return solution
 
 
-def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor | None) -> Linear:
+def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor) -> Linear:
     if not isinstance(operator, SpectralOperator) or u.shape[2] > 1:
         return lambda r: r
     symbol = operator.symbol(gamma)
@@ -114,7 +115,7 @@ def _solve(residual: Increment, start: Tensor, precondition: Linear) -> Tensor:
 
 
 def _mixed(states: list[Tensor], steps: list[Tensor]) -> Tensor:
-    """The combination of the last states whose residuals cancel best, for each realisation."""
+    """The combination of the last states whose residuals cancel best, for each realization."""
     if len(states) == 1:
         return states[0] + steps[0]
     dz = torch.stack([states[-1] - z for z in states[:-1]], 2)

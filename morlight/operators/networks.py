@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from morlight.operators.kernels import fused
+from morlight.operators.units import NO_GAMMA
 
 
 def elu(x: Tensor) -> Tensor:
@@ -127,11 +128,11 @@ class Nonlinearity(nn.Module):
         self.network = network
 
     def forward(
-        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B H *X"]:
         """h(u; γ), realisation by realisation, γ one for all fields of the batch (b = 1) or one for each."""
         points = u.transpose(1, 2).flatten(2)
-        if gamma is not None:
+        if gamma.shape[1]:
             each = gamma.T.reshape(1, -1, gamma.shape[0], 1).expand(len(u), -1, u.shape[1], u[0, 0, 0].numel())
             points = torch.cat([points, each.flatten(2)], 1)
         values = self.network(points)

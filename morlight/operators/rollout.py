@@ -9,6 +9,7 @@ from torch import Tensor
 
 from morlight.operators.implicit import implicit_step
 from morlight.operators.spectral import Increment, Operator
+from morlight.operators.units import NO_GAMMA
 
 
 def advance(increment: Increment, u: Float[Tensor, "r B C *X"], steps: int) -> Float[Tensor, "R B C *X"]:
@@ -29,7 +30,7 @@ def stepper(
     scheme: str = "explicit",
     *,
     bounds: tuple[float, float] | None = None,
-    gamma: Float[Tensor, "B P"] | None = None,
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
 ) -> Increment:
     """u_j ↦ u_{j+1}: u_j + L u_j (explicit Euler) or the solution of u_{j+1} = u_j + L u_{j+1} (implicit, Eq. 4).
 
@@ -49,14 +50,14 @@ def states(
     operator: Operator,
     u: Float[Tensor, "r B C *X"],
     steps: int,
-    gamma: Float[Tensor, "B P"] | None = None,
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
     scheme: str = "explicit",
 ) -> Iterator[Float[Tensor, "R B C *X"]]:
     """The states of a roll-out one after the other, u itself first.
 
     Args:
-        operator: the update operator with R realisations.
-        u: initial fields, shared by all realisations (r = 1) or one for each, in the units of the data.
+        operator: the update operator with R realizations.
+        u: initial fields, shared by all realizations (r = 1) or one for each, in the units of the data.
         steps: number of steps Δt.
         gamma: parameters γ of each field of the batch, for an operator that knows some.
         scheme: explicit or implicit.
@@ -75,7 +76,7 @@ def rollout(
     steps: int,
     *,
     every: int = 1,
-    gamma: Float[Tensor, "B P"] | None = None,
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
     scheme: str = "explicit",
 ) -> Float[Tensor, "R B T C *X"]:
     """Every so many states of a roll-out in one tensor, with the axis of time after the batch (see `states`).

@@ -1,7 +1,8 @@
 """The update operator u(t+Δt) = (I + L) u(t) with L = Σ_k Π⁻¹ g_k(κ; γ) Π h_k(u; γ) (Eq. 11, 12, 27)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Inexact, Int
@@ -11,38 +12,57 @@ from morlight.operators.bases import Basis
 from morlight.operators.biases import Odd
 from morlight.operators.kernels.table import tabulate
 from morlight.operators.networks import Perceptrons
-from morlight.operators.units import Parameters
+from morlight.operators.units import NO_GAMMA, Units
 
 Increment = Callable[[Tensor], Tensor]
 
 
+class Summand(NamedTuple):
+    """One spectral operator of the sum L.
+
+    Attributes:
+        operator: Σ_k Π⁻¹ g_k Π h_k in one basis.
+        places: of the fields that it changes, among those that L changes.
+    """
+
+    operator: "SpectralOperator"
+    places: list[int]
+
+
 class Operator(nn.Module, ABC):
-    """What roll-outs, losses and checks need to know of an update operator."""
+    """An update operator, u(t+Δt) = u + L u: what roll-outs, losses and checks know of it."""
 
     @property
     @abstractmethod
     def realizations(self) -> int:
         """R, the number of operators side by side."""
 
+    @property
     @abstractmethod
-    def prepared(
-        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
-    ) -> Increment:
+    def changed(self) -> int:
+        """Number of fields that L changes by what it learned: the last ones, for second order in time."""
+
+    @abstractmethod
+    def summands(self) -> Iterator[Summand]:
+        """The spectral operators that L is the sum of."""
+
+    @abstractmethod
+    def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         """u ↦ L u with all symbols evaluated once, for use over many steps.
 
         Args:
             bounds: smallest and largest value of the field, for one field without γ: h is then evaluated at nodes
                 between them only and interpolated, which costs far less than the network at every point. Systems
                 of several fields take no notice.
-            gamma: parameters of each field of the batch.
+            gamma: parameters of each field of the batch, or one row for all of them.
         """
 
     @abstractmethod
-    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+    def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         """v ↦ L′(u) v for many directions v (r, B, C, *X) at one state; h is differentiated once for all of them."""
 
     def forward(
-        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "B P"] | None = None
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B T *X"]:
         """The increment L u."""
         return self.prepared(gamma=gamma)(u)
@@ -59,9 +79,9 @@ class SpectralOperator(Operator):
         g: symbol, κ (D, *K) and γ (b, P) ↦ g (R, b, T·K, *modes), the K terms of a field following each other.
         h: nonlinearity, u (R, B, C, *X) and γ (B, P) ↦ h(u) (R, B, T·K, *X).
         scale: size of each field in the data; h sees u/scale.
-        unit: unit of L u for each of the T fields that L changes; their scale where left out.
-        parameters: how γ enters g and h, and how the sizes of the fields follow it.
-        targets: places of the T fields that L changes among the C; all of them where left out.
+        unit: unit of L u for each of the T fields that L changes; their scale by default.
+        units: how γ enters g and h, and how the sizes of the fields follow it.
+        targets: places of the T fields that L changes among the C; all of them by default.
     """
 
     scale: Float[Tensor, " C"]
@@ -74,7 +94,7 @@ class SpectralOperator(Operator):
         h: nn.Module,
         scale: Sequence[float] = (1.0,),
         unit: Sequence[float] | None = None,
-        parameters: Parameters | None = None,
+        units: Units | None = None,
         targets: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -83,7 +103,7 @@ class SpectralOperator(Operator):
         self.h = h
         self.register_buffer("scale", torch.tensor(list(scale)))
         self.register_buffer("unit", torch.tensor(list(scale if unit is None else unit)), persistent=False)
-        self.gamma = parameters or Parameters()
+        self.units = units or Units()
         self.targets = list(range(len(self.unit)) if targets is None else targets)
 
     @property
@@ -91,46 +111,51 @@ class SpectralOperator(Operator):
         networks = (module for module in self.modules() if isinstance(module, Perceptrons))
         return next((network.realizations for network in networks), 0) or len(self.symbol())
 
-    def symbol(self, gamma: Float[Tensor, "b P"] | None = None) -> Inexact[Tensor, "R b H *K"]:
-        """g at the wavenumbers of the basis, evaluated once for each distinct γ."""
-        if gamma is None:
-            return self.g(self.basis.wavenumbers)
+    @property
+    def changed(self) -> int:
+        return len(self.unit)
+
+    def summands(self) -> Iterator[Summand]:
+        yield Summand(self, list(range(len(self.unit))))
+
+    def symbol(self, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Inexact[Tensor, "R g H *K"]:
+        """g at the wavenumbers of the basis for each γ, evaluated once for each distinct one; once without parameters."""
+        if not gamma.shape[1]:
+            return self.g(self.basis.wavenumbers, NO_GAMMA)
         distinct, which = distinct_rows(gamma)
-        return self.g(self.basis.wavenumbers, self.gamma.seen(distinct)).index_select(1, which)
+        return self.g(self.basis.wavenumbers, self.units.scaled(distinct)).index_select(1, which)
 
     def nonlinearity(
-        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B H *X"]:
         """h(u; γ) in the unit of L u."""
         return self._pointwise(gamma)(u)
 
-    def _pointwise(self, gamma: Float[Tensor, "b P"] | None) -> Increment:
+    def _pointwise(self, gamma: Float[Tensor, "b P"]) -> Increment:
         """h(·; γ), with what depends on γ alone computed once."""
-        z, (scale, unit) = None, (self.scale, self.unit)
-        if gamma is not None:
-            z = self.gamma.seen(gamma)
-            if (follows := self.gamma.sizes(gamma)) is not None:
-                scale, unit = scale * follows, unit * follows[:, self.targets]
+        z, scale, unit = NO_GAMMA, self.scale, self.unit
+        if gamma.shape[1]:
+            z = self.units.scaled(gamma)
+            if (factors := self.units.factors(gamma)) is not None:
+                scale, unit = scale * factors, unit * factors[:, self.targets]
 
         def h(u: Tensor) -> Tensor:
             inner = [1] * (u.ndim - 3)  # which need not be the axes of the basis: h is pointwise
             v = u / scale.view(*scale.shape, *inner)
-            values: Tensor = self.h(v) if z is None else self.h(v, z)
+            values: Tensor = self.h(v, z)
             each = unit.repeat_interleave(values.shape[2] // unit.shape[-1], -1)
             return values * each.view(*each.shape, *inner)
 
         return h
 
-    def prepared(
-        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
-    ) -> Increment:
+    def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         symbol = self.symbol(gamma)
         h = self._pointwise(gamma) if bounds is None else self._table(bounds)
         fields = len(self.unit)
 
         return lambda u: self.basis.filtered(h(u), symbol, fields)
 
-    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
+    def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         symbol, fields = self.symbol(gamma), len(self.unit)
         h = self._pointwise(gamma)
         each = torch.eye(u.shape[2], dtype=u.dtype, device=u.device).view(-1, 1, 1, u.shape[2], *[1] * (u.ndim - 3))
@@ -168,13 +193,18 @@ class System(Operator):
     def realizations(self) -> int:
         return self.operators[0].realizations
 
-    def prepared(
-        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
-    ) -> Increment:
+    @property
+    def changed(self) -> int:
+        return self.fields
+
+    def summands(self) -> Iterator[Summand]:
+        yield from map(Summand, self.operators, self.targets)
+
+    def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         return self._sum([operator.prepared(gamma=gamma) for operator in self.operators])
 
-    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
-        return self._sum([operator.linearised(u, gamma) for operator in self.operators])
+    def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
+        return self._sum([operator.linearized(u, gamma) for operator in self.operators])
 
     def _sum(self, increments: Sequence[Increment]) -> Increment:
         def increment(u: Tensor) -> Tensor:
@@ -206,13 +236,18 @@ class SecondOrder(Operator):
     def realizations(self) -> int:
         return self.operator.realizations
 
-    def prepared(
-        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "B P"] | None = None
-    ) -> Increment:
+    @property
+    def changed(self) -> int:
+        return self.operator.changed
+
+    def summands(self) -> Iterator[Summand]:
+        yield from self.operator.summands()
+
+    def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         return self._both(self.operator.prepared(gamma=gamma))
 
-    def linearised(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "1 P"] | None = None) -> Increment:
-        return self._both(self.operator.linearised(u, gamma))
+    def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
+        return self._both(self.operator.linearized(u, gamma))
 
     def _both(self, push: Increment) -> Increment:
         def increment(pair: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.symbols import Symbol
+from morlight.operators.units import NO_GAMMA
 
 SLOWEST = 1e-4  # ρ₀: nothing takes longer than ten thousand steps
 START = -2.0  # ln ρ before training: a tenth of a step's decay
@@ -32,7 +33,7 @@ class Anchored(nn.Module):
         self.decay, self.symbol = decay, symbol
 
     def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers, the decaying term of each field before its others."""
         first, g = decaying(self.decay(kappa, gamma)), self.symbol(kappa, gamma)
@@ -63,7 +64,7 @@ class Bounded(nn.Module):
         self.register_buffer("reach", torch.tensor(list(reach)), persistent=False)
 
     def forward(
-        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] | None = None
+        self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B H *X"]:
         """(u_i, h₁, …, h_K) of each field."""
         r = self.reach.view(-1, *[1] * (u.ndim - 3))

@@ -5,6 +5,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.networks import Perceptrons
+from morlight.operators.units import NO_GAMMA
 
 
 class Symbol(nn.Module):
@@ -23,13 +24,13 @@ class Symbol(nn.Module):
         self.unit = unit
 
     def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
         return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
 
     def parts(
-        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
         """Re g and Im g, None where it is real."""
         parts = _everywhere(self.network, kappa / self.scale, gamma)
@@ -44,10 +45,10 @@ def _together(parts: tuple[Tensor, Tensor | None], shape: torch.Size) -> Inexact
 
 
 def _everywhere(
-    network: Perceptrons, features: Float[Tensor, "F K"], gamma: Float[Tensor, "b P"] | None
+    network: Perceptrons, features: Float[Tensor, "F K"], gamma: Float[Tensor, "b P"]
 ) -> Float[Tensor, "R O b K"]:
     """Outputs of a network for all pairs of features of κ and parameters γ."""
-    if gamma is None:
+    if gamma.shape[1] == 0:
         return network(features[None]).unsqueeze(2)
     b, K = gamma.shape[0], features.shape[1]  # len() would fix the batch of an exported program
     pairs = torch.cat([features[:, None].expand(-1, b, K), gamma.T[:, :, None].expand(-1, b, K)]).flatten(1)
@@ -83,7 +84,7 @@ class DissipativeSymbol(nn.Module):
         return 1 if dimensions == 1 else 1 + dimensions * (dimensions + 1) // 2
 
     def correction(
-        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R H outputs b K"]:
         """Networks n₁ and n₂ at wavenumbers that are not zero, small at the start: the power law leads."""
         modulus = kappa.square().sum(0).sqrt()
@@ -104,13 +105,13 @@ class DissipativeSymbol(nn.Module):
         return (n.diff(n=2) * ((points - 1) / (2 * reach)) ** 2).square().flatten(1).mean(1)
 
     def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
         return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
 
     def parts(
-        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] | None = None
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
         """Re g and Im g, None where it is real."""
         modulus = kappa.square().sum(0).sqrt()

@@ -27,7 +27,9 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data.particles import lammps_average as chunks
-from morlight.data.trajectory_file import Grid, Trajectories, Writer
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Writer
+from morlight.operators.description import Grid
 
 DECKS = Path(__file__).with_name("decks")
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ρ*, Sec. 6.2
@@ -136,7 +138,7 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
             writer.put(place, run.fields())
 
 
-def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Trajectories:
+def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
     """The file to be: width and total time scaled to 1, their units among the attributes."""
     system = ensemble.system
     parameters = {
@@ -145,7 +147,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Trajectories
     deck = deck_text(system)
     values = defaults(deck) | dict(ensemble.settings)
     time = float(values["every"]) * ensemble.frames * TIMESTEP
-    return Trajectories(
+    return Contents(
         path,
         system.deck,
         tuple(name + ending for name in system.fields for ending in ("", "_error")),

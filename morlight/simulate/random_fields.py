@@ -16,7 +16,9 @@ from jaxtyping import Complex, Float, Int
 from tqdm import tqdm
 
 from morlight import __version__
-from morlight.data.trajectory_file import Grid, Trajectories, Writer
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Writer
+from morlight.operators.description import Grid
 
 BLOCK = 2**20  # values of a field computed together, 8 MB
 
@@ -125,7 +127,7 @@ def _check_points(setting: Fields, highest: int, what: str) -> None:
         )
 
 
-def _held(path: str | Path, equation: tuple[str, str], dimensions: int, setting: Fields, seed: int) -> Trajectories:
+def _held(path: str | Path, equation: tuple[str, str], dimensions: int, setting: Fields, seed: int) -> Contents:
     """What the file will hold, all but its fields."""
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected at least 0")
@@ -138,11 +140,11 @@ def _held(path: str | Path, equation: tuple[str, str], dimensions: int, setting:
         "equation": f"target = {target}",
         "seed": seed,
     }
-    return Trajectories(Path(path), name, ("u", "target"), grid, np.zeros(1), setting.samples, {}, provenance)
+    return Contents(Path(path), name, ("u", "target"), grid, np.zeros(1), setting.samples, {}, provenance)
 
 
 def _write(
-    held: Trajectories,
+    held: Contents,
     kappa: Int[np.ndarray, "modes d"],
     pair: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     *,

@@ -20,7 +20,9 @@ from tqdm import tqdm
 from morlight import __version__
 from morlight.data.particles import kernels as deposit
 from morlight.data.particles.cell_sums import cell_sums
-from morlight.data.trajectory_file import Grid, Parts, Trajectories
+from morlight.data.trajectory_file import Contents
+from morlight.data.trajectory_writer import Parts
+from morlight.operators.description import Grid
 from morlight.simulate.stable import TURN, Steps
 
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
@@ -122,7 +124,7 @@ def _simulate(name: str, path: str | Path, setting: Walkers, *, seed: int, devic
     small = "int16" if CROWDED * setting.walkers < 2**15 * cells else "int32"
     dtype = small if name == "levy" and setting.deposit == "histogram" else "float32"
     unit = cells / setting.walkers if setting.deposit == "histogram" else 1.0  # the density of one count
-    held = Trajectories(
+    held = Contents(
         Path(path),
         name,
         ("density",),

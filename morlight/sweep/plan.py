@@ -300,11 +300,9 @@ class Plan:
                 chosen[key] = chosen[key] * len(everything[per])
         return chosen
 
-    def words(self, settings: Mapping[str, Any], name: str) -> list[str]:
-        """The command line of a trial behind `morlight fit`."""
-        found = ["--config", str(self.config), "--name", name, "--trainer.enable_progress_bar=false"]
-        everything = dict(self.set) | dict(settings)
-        return found + [f"--{key}={_word(value)}" for key, value in everything.items()]
+    def changes(self, settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """What a trial changes in the base configuration, for `morlight.fit`."""
+        return {"trainer.enable_progress_bar": False, **self.set, **settings, "name": name}
 
     def text(self) -> str:
         """YAML that reads as this plan, wherever it lies."""
@@ -350,10 +348,6 @@ def _beside(path: Path, name: str) -> Path:
 
 def _tuple(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _number(value: Any) -> Any:

@@ -13,17 +13,17 @@ from typing import Any
 
 import optuna
 import torch
-from jsonargparse import ArgumentError
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from morlight.sweep import study as studies
 from morlight.sweep.figures import figures
+from morlight.sweep.orphan import PARENT, end_with_parent
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
-from morlight.tracking.sweep_run import register
+from morlight.tracking.registry import register
 from morlight.training import fit
+from morlight.training.settings import from_mapping
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is
 RESTARTS = 10  # of workers that died, by one command
@@ -42,6 +42,7 @@ def run(plan: Plan) -> optuna.Study:
     Raises:
         ValueError: in one sentence, for a plan that cannot be carried out; nothing is written then.
     """
+    end_with_parent()
     with _silent():
         base = check(plan)
         study, new = studies.open_study(plan)
@@ -102,8 +103,12 @@ def check(plan: Plan) -> dict[str, Any]:
 
 def _checked(plan: Plan, settings: Mapping[str, Any], place: str, *, data: bool) -> dict[str, Any]:
     try:
-        return fit.check(plan.words(settings, plan.name), data=data)
-    except (ArgumentError, MisconfigurationException, ValueError) as error:
+        typed = from_mapping(plan.changes(settings, plan.name), plan.config)
+        if data:
+            served, module = fit.built(typed)
+            fit.check_lengths(module, served, typed)
+        return typed.to_flat()
+    except ValueError as error:
         raise ValueError(f"{plan.config}, {place}: {' '.join(str(error).split())}") from error
 
 
@@ -138,7 +143,7 @@ def _many(plan: Plan) -> None:
 
 def surroundings(index: int, workers: int) -> dict[str, str]:
     """Environment of a worker: one GPU of those visible where there are any, its share of the cores."""
-    words = dict(os.environ) | {INDEX: str(index)}
+    words = dict(os.environ) | {INDEX: str(index), PARENT: str(os.getpid())}
     words.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     if (count := torch.cuda.device_count()) > 0:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))

@@ -1,33 +1,30 @@
 """One worker: takes trials from the queue, fits, tells the study; goes on until nothing waits and nothing runs."""
 
 import math
-import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-import torch
-from jsonargparse import ArgumentError
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import TrialState
 
-from morlight.analysis import model as prediction
+from morlight.analysis.model import load
 from morlight.sweep import study as studies
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
+from morlight.sweep.processes import other_processes
 from morlight.sweep.storage import RETRIES, QueueEmpty
-from morlight.tracking.store import StoreAway
+from morlight.tracking.store import StoreUnavailable
 from morlight.training import fit
 from morlight.training.callbacks.guard import Diverged
-from morlight.training.callbacks.pruning import JUDGED, Judge
+from morlight.training.callbacks.pruning import Pruning
+from morlight.training.settings import from_mapping
 
-REFUSED = (ArgumentError, MisconfigurationException, ValueError)
 ALL_REFUSED = 3  # trials after which a sweep ends where no trial could be fitted
 PAUSE = 2.0  # s before the next trial after a failure that has nothing to do with the values tried
 
@@ -81,8 +78,8 @@ class Worker:
             raise
         except Diverged as error:
             self._bad(trial, "diverged", error)
-        except REFUSED as error:
-            if isinstance(error, StoreAway):
+        except ValueError as error:
+            if isinstance(error, StoreUnavailable):
                 self._again(trial, str(error))
             else:
                 self._bad(trial, "refused", error)
@@ -109,20 +106,21 @@ class Worker:
         plan, known = self.plan, trial.user_attrs
         values = studies.suggest(trial, plan.space)
         try:
-            words = plan.words(plan.settings(values, self.base), f"{plan.name}-{known['slot']:03d}")
+            changes = plan.changes(plan.settings(values, self.base), f"{plan.name}-{known['slot']:03d}")
         except ValueError as error:
             raise Hopeless(str(error)) from error
-        words += _checkpoint(known.get("folder"))
+        settings = from_mapping(changes | _checkpoint(known.get("folder")), plan.config)
         self._pruned = False
-        part = fit.Part(
+        pruned = plan.pruner != "none"
+        callbacks = [Pruning(lambda *seen: self._verdict(trial, *seen))] if pruned else []
+        part = fit.Trial(
             tags=self.parent.tags(known["slot"]),
             run_id=known.get("run_id"),
             started=lambda run_id, folder: self._started(trial, run_id, folder),
-            callbacks=[] if plan.pruner == "none" else [Judge(lambda *seen: self._verdict(trial, *seen))],
         )
-        with _others(words, judged=plan.pruner != "none"):
-            metrics = fit.main("fit", words, part)
-        return [self._objective(name, metrics, trial) for name in plan.objective]
+        with other_processes(settings, watched=pruned):
+            result = fit.run(settings, fit.Extensions(callbacks=callbacks), part)
+        return [self._objective(name, result.metrics, trial) for name in plan.objective]
 
     @staticmethod
     def _started(trial: optuna.Trial, run_id: str, folder: Path) -> None:
@@ -183,30 +181,13 @@ class Worker:
         print(f"{self.plan.name}, trial {slot}: {text} ({len(done)} of {self.plan.total})", file=sys.stderr, flush=True)
 
 
-def _checkpoint(folder: str | None) -> list[str]:
+def _checkpoint(folder: str | None) -> dict[str, str]:
     """Where a trial that was begun before goes on."""
     path = Path(folder or "") / "last.ckpt"
     if folder is None or not path.is_file():
-        return []
+        return {}
     try:
-        prediction.load(path)
+        load(path)
     except ValueError:
-        return []
-    return ["--ckpt_path", str(path)]
-
-
-@contextmanager
-def _others(words: list[str], *, judged: bool) -> Iterator[None]:
-    """Processes that Lightning starts for one fit run `morlight fit`, not the sweep; leave no trace of them."""
-    before, arguments = dict(os.environ), sys.argv[1:]
-    sys.argv[1:] = ["fit", *words]
-    if judged:
-        os.environ[JUDGED] = "1"
-    try:
-        yield
-    finally:
-        sys.argv[1:] = arguments
-        os.environ.clear()
-        os.environ.update(before)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        return {}
+    return {"ckpt_path": str(path)}

@@ -1,4 +1,4 @@
-"""Runs that belong together: a sweep and its trials, and the model that one of them becomes."""
+"""The run of a sweep: the parent of one run per trial."""
 
 import sys
 import time
@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morlight.tracking.store import connect, experiment_id, hasty, short, told_as
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.mlflow_calls import first_line, short_timeout
+from morlight.tracking.store import connect
 
 if TYPE_CHECKING:
     import mlflow
 
 PATIENCE = 60.0  # s that a sweep waits for a store that is away before it goes on without an entry
-BEST = "best"
 
 
 class SweepRun:
-    """The run of a sweep, and what it says about the runs of its trials.
+    """The run of a sweep, and entries in the runs of its trials.
 
     Args:
-        experiment: of all of them.
-        name: of the sweep.
+        experiment: MLflow experiment of all these runs.
+        name: name of the sweep.
     """
 
     def __init__(self, experiment: str, name: str) -> None:
@@ -28,11 +29,11 @@ class SweepRun:
 
     @property
     def client(self) -> "mlflow.MlflowClient":
-        """MLflow's, anew each time: a sweep outlives servers."""
+        """MLflow's client, connected anew each time, since a sweep outlives servers."""
         return connect()
 
     def create(self, params: Mapping[str, str], texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
-        """A new run; its identity."""
+        """Create the run of the sweep; its id."""
         client = self.client
         where = experiment_id(client, self.experiment, create=True)
         run = client.create_run(where, run_name=self.name, tags={"sweep": self.name, "kind": "sweep", **tags})
@@ -43,28 +44,28 @@ class SweepRun:
         return run.info.run_id
 
     def open(self, run_id: str) -> None:
-        """Go on with a run."""
+        """Continue a run."""
         self.run_id = run_id
         self._try(lambda client: client.update_run(run_id, status="RUNNING"))
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """Last values of a run."""
+        """Last value of each metric of a run."""
         return dict(self.client.get_run(run_id).data.metrics)
 
     def tell(self, run_id: str, slot: int, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Values of a finished trial, in its run and, as a curve over the trials, in that of the sweep."""
+        """Log values of a finished trial in its run and, as the curve `trials/NAME`, in that of the sweep."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for name, value in values.items():
                 client.log_metric(run_id, name, value)
-                client.log_metric(self.run_id, name, value, step=slot)
+                client.log_metric(self.run_id, f"trials/{name}", value, step=slot)
             for key, text in tags.items():
                 client.set_tag(run_id, key, text)
 
         self._try(say)
 
     def mark(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Tags of a trial that came to nothing; its run has failed."""
+        """Tag the run of a trial without a result, and set it to FAILED."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for key, value in tags.items():
@@ -74,7 +75,7 @@ class SweepRun:
         self._try(say)
 
     def end(self, numbers: Mapping[str, float], tags: Mapping[str, str], status: str) -> None:
-        """Numbers and tags of the whole sweep."""
+        """Log metrics and tags of the whole sweep, and set its status."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for name, value in numbers.items():
@@ -89,56 +90,21 @@ class SweepRun:
         self._try(say)
 
     def keep(self, folder: Path) -> None:
-        """Files of a folder, as figures of the sweep."""
+        """Log the files of a folder as figures of the sweep."""
         self._try(lambda client: client.log_artifacts(self.run_id, str(folder), "figures"))
 
     def _try(self, action: Callable[["mlflow.MlflowClient"], object]) -> None:
-        """Do it, while the store is away again and again; go on without it after a while."""
+        """Repeat an action while the store does not answer; after a minute go on without it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with hasty(retries=1, timeout=30):
+                with short_timeout(retries=1, timeout=30):
                     action(self.client)
                 return
             except Exception as error:  # each kind of storage has errors of its own
                 if time.monotonic() > deadline:
-                    print(f"morlight: the run of sweep {self.name} lacks an entry ({short(error)})", file=sys.stderr)
+                    print(
+                        f"morlight: the run of sweep {self.name} lacks an entry ({first_line(error)})", file=sys.stderr
+                    )
                     return
                 time.sleep(1.0)
-
-
-def register(name: str, run_id: str, metric: float | None = None) -> tuple[str, bool]:
-    """Make the checkpoints of a run a version of a registered model; the better of all has the alias `best`.
-
-    Args:
-        name: of the model, made if missing.
-        run_id: of the run.
-        metric: to judge by, smaller is better; without it the newest version is the best.
-
-    Returns:
-        The version, and whether it is the best.
-
-    Raises:
-        ValueError: the registry does not take it.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client = connect(create=False)
-    with told_as(f"model '{name}' cannot be registered in {client.tracking_uri}"):
-        try:
-            client.create_registered_model(name)
-        except MlflowException:  # is there, or refused: the next call tells
-            client.get_registered_model(name)
-        known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
-        tags = {} if metric is None else {"metric": repr(metric)}
-        made = (
-            known[0] if known else client.create_model_version(name, f"runs:/{run_id}/checkpoints", run_id, tags=tags)
-        )
-        try:
-            held = client.get_model_version_by_alias(name, BEST).tags.get("metric")
-        except MlflowException:
-            held = None
-        better = metric is None or held is None or metric <= float(held)
-        if better:
-            client.set_registered_model_alias(name, BEST, made.version)
-    return str(made.version), better

@@ -1,22 +1,30 @@
 """The curriculum of Eq. 21: stages of equal length, each with its horizon m."""
 
-from collections.abc import Sequence
+from morlight.data.datamodule import Schedule
+from morlight.training.config import LossConfig
 
 
-def stage_of(epoch: int, *, epochs: int, stages: int) -> int:
-    """Which stage an epoch belongs to.
+def curriculum(objective: LossConfig, epochs: int) -> Schedule:
+    """One stage for each horizon, the epochs divided evenly among them.
 
     Raises:
-        ValueError: where the epochs cannot be divided evenly among the stages.
+        ValueError: where the epochs cannot be divided evenly.
     """
-    if epochs < 1 or epochs % stages:
+    count = len(objective.horizons)
+    if epochs < 1 or epochs % count:
         raise ValueError(
-            f"trainer.max_epochs is {epochs}, expected a positive multiple of {stages}, the number of model.horizons"
+            f"trainer.max_epochs is {epochs}, expected a positive multiple of {count}, the number of model.horizons"
         )
-    return min(epoch, epochs - 1) // (epochs // stages)
+    stages = tuple(objective.offsets(horizon) for horizon in objective.horizons)
+    return Schedule(stages, epochs // count, (0, objective.longest))
 
 
-def check(horizons: Sequence[int]) -> None:
-    """Refuse an empty list of horizons and horizons below one step."""
-    if not horizons or min(horizons) < 1:
-        raise ValueError(f"model.horizons is {list(horizons)}, expected at least one horizon, each 1 or more steps")
+def at_once(objective: LossConfig, epochs: int) -> Schedule:
+    """All horizons in each epoch, for moments over several steps.
+
+    Raises:
+        ValueError: where there is no epoch.
+    """
+    if epochs < 1:
+        raise ValueError(f"trainer.max_epochs is {epochs}, expected at least 1")
+    return Schedule(((0, *sorted(set(objective.horizons))),), epochs, (0, objective.longest))

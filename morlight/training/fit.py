@@ -1,97 +1,40 @@
-"""`morlight fit`, `validate` and `test`: LightningCLI with the tracker, checkpoints and a report at the end."""
+"""`morlight.fit`: data and settings in, a tracked model out; `validate` and `test` of a checkpoint."""
 
-import json
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.loggers import Logger
 
-from morlight.analysis import model as prediction
+from morlight.analysis.model import Model, load
 from morlight.data.datamodule import TrajectoryDataModule
-from morlight.tracking.leaderboard import JUDGED_BY
+from morlight.operators.build import Components
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.leaderboard import RANKING_METRICS
 from morlight.tracking.logger import Tracker
-from morlight.tracking.store import resolve
-from morlight.tracking.sweep_run import register
-from morlight.training import curriculum
+from morlight.tracking.registry import register
+from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
-from morlight.training.callbacks import checkpoints
-from morlight.training.callbacks import pruning as judge
-from morlight.training.callbacks.guard import DivergenceGuard
+from morlight.training.callbacks import pruning
+from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
-from morlight.training.gradient_module import OperatorModule
+from morlight.training.gradient_module import GradientModule
+from morlight.training.least_squares.module import LeastSquaresModule
+from morlight.training.operator_module import OperatorModule
+from morlight.training.settings import FitSettings, from_mapping
+from morlight.training.window_loss import Loss
 
 FOLDER = Path("mlruns") / "fits"
 
-DEFAULTS: dict[str, Any] = {
-    "accelerator": "auto",
-    "devices": 1,
-    "max_epochs": 3,
-    "enable_checkpointing": False,  # ours is added once the run has a name
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-    "reload_dataloaders_every_n_epochs": 1,  # the horizon changes from stage to stage
-}
-
-
-@dataclass
-class Part:
-    """What a sweep adds to a fit of its own.
-
-    Args:
-        tags: of the run.
-        run_id: of the run to go on with; a new one where left out.
-        started: told the identity of the run and the folder of its checkpoints, on the first process.
-        callbacks: of the trainer.
-    """
-
-    tags: dict[str, str] = field(default_factory=dict)
-    run_id: str | None = None
-    started: Callable[[str, Path], None] | None = None
-    callbacks: list[lightning.Callback] = field(default_factory=list)
-
-
-class FitCLI(LightningCLI):
-    """Parses model, data and trainer, and what belongs to the run as a whole."""
-
-    part = Part()
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Name, experiment and the checkpoint to start from."""
-        parser.add_argument("--name", type=str | None, help="name of the run; the configuration's where left out")
-        parser.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
-        parser.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
-        parser.add_argument(
-            "--register", type=str | None, help="model of MLflow to make a version of; the best has the alias best"
-        )
-
-    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
-        """The trainer with the tracker; nothing is written before the run starts."""
-        config = self.config_init
-        files = config.get("config") or []
-        self.run_name = config["name"] or (Path(str(files[-1])).stem if files else "fit")
-        path = _starting_point(config["ckpt_path"], self.run_name)
-        self.saved = None if path is None else prediction.load(path)
-        run = self.part.run_id or (None if self.saved is None else self.saved.run)
-        self.tracker = Tracker(
-            experiment=config["experiment"], name=self.run_name, run_id=run, tags=self.part.tags or None
-        )
-        callbacks = [DivergenceGuard()] + [Bar()] * (config["trainer"]["enable_progress_bar"] is not False)
-        callbacks += self.part.callbacks or judge.others()
-        self.trainer_defaults["callbacks"] = callbacks
-        return super().instantiate_trainer(logger=self.tracker, **kwargs)
-
-
 QUIET = (
-    "LightningCLI's args parameter",  # the words come from `morlight`, which has parsed its own
     ".*LeafSpec",  # pytorch-lightning 2.6 under torch 2.13
     ".*smaller than the logging interval",  # the epoch's mean is logged in any case
     "Be aware that when using `ckpt_path`",  # validate and test save nothing
@@ -99,202 +42,287 @@ QUIET = (
     "Total length of `list`",  # no trajectories held out
     ".*does not have many workers",  # our loaders gather by one index, workers would only copy
     ".*`lr_scheduler.step\\(\\)` before `optimizer.step",  # after resuming
+    ".*`LightningModule.configure_optimizers` returned `None`",  # least squares
 )
 
 
-def main(task: str, arguments: Sequence[str], part: Part | None = None) -> dict[str, float]:
-    """Run fit, validate or test with the words of the command line; the last value of each metric that was logged.
+@dataclass(frozen=True)
+class Extensions:
+    """What a user passes as objects.
 
-    Raises:
-        ValueError: one sentence for anything that the user gave and that cannot be.
+    Attributes:
+        callbacks: of the trainer, beside ours.
+        loggers: beside the tracked run.
+        trainer: arguments of Lightning's Trainer that only Python objects can be.
+        components: networks and biases in place of, or around, the configured ones.
+        loss: (prediction (R, B, C, *X), target (r, B, C, *X)) ↦ (R,), in place of the configured one.
     """
-    keep_freed_memory()
-    with _quiet():
-        cli = _command_line(task, arguments, part or Part())
-        cli.datamodule.setup()
-        cli.model.adopt(cli.datamodule.description)  # so that data it cannot take are refused before a run begins
-        if cli.saved is not None:
-            _check_fits(cli.saved, cli.model, cli.datamodule)
-        path = None if cli.saved is None else str(cli.saved.path)
-        if task == "fit":
-            _fit(cli, path)
-        elif path is None:
-            raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
-        else:
-            cli.trainer.logger = None
-            getattr(cli.trainer, task)(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
-        return cli.tracker.latest
+
+    callbacks: Sequence[lightning.Callback] = ()
+    loggers: Sequence[Logger] = ()
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    components: Components | None = None
+    loss: Loss | None = None
 
 
-def check(arguments: Sequence[str], *, data: bool = False) -> dict[str, Any]:
-    """The whole configuration that the words of `morlight fit` make, keys joined by dots; nothing is run or written.
+@dataclass(frozen=True)
+class Trial:
+    """What a sweep adds to a fit of its own.
+
+    Attributes:
+        tags: of the run.
+        run_id: of the run to go on with; a new one by default.
+        started: called with the identity of the run and the folder of its checkpoints, on the first process.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    run_id: str | None = None
+    started: Callable[[str, Path], None] | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit gives.
+
+    Attributes:
+        model: the best checkpoint, opened; None on processes other than the first.
+        run_id: of the tracked run.
+        metrics: last value of each metric that was logged.
+        checkpoint: the file of the model.
+    """
+
+    model: Model | None
+    run_id: str
+    metrics: Mapping[str, float]
+    checkpoint: Path
+
+
+def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
+    data: str | Path | lightning.LightningDataModule,
+    settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
+    *,
+    config: str | Path | None = None,
+    callbacks: Sequence[lightning.Callback] = (),
+    logger: Logger | Sequence[Logger] = (),
+    trainer: Mapping[str, Any] | None = None,
+    components: Components | None = None,
+    loss: Loss | None = None,
+) -> FitResult:
+    """Learn an operator, tracked as an MLflow run.
 
     Args:
-        arguments: behind `morlight fit`.
-        data: whether the data are read and the model is built for them as well.
+        data: trajectory file, name of a set that comes with the package, or a data module.
+        settings: changes of the defaults or of `config`, such as `{"model.terms": 2, "trainer.max_epochs": 50}`; or a
+            configuration as a file, the name of a packaged one, or typed settings.
+        config: configuration that `settings` change, as a file or by its name.
+        callbacks: of Lightning's trainer, beside ours.
+        logger: one or several, beside the tracked run.
+        trainer: arguments of Lightning's Trainer that only Python objects can be.
+        components: networks and biases of one's own.
+        loss: a loss of one's own, (prediction, target) ↦ one value a realization.
 
     Raises:
-        ValueError: as `main`.
+        ValueError: one sentence for anything that was given and cannot be.
+        FloatingPointError: where the loss is no longer finite.
     """
-    with _quiet():
-        cli = _command_line("fit", arguments, Part())
-        if data:
-            cli.datamodule.setup()
-            cli.model.adopt(cli.datamodule.description)
-            _check_lengths(cli)
-        return joined(json.loads(cli.parser.dump(cli.config, format="json", skip_none=False)))
+    path = None if isinstance(data, lightning.LightningDataModule) else data
+    if isinstance(settings, FitSettings):
+        typed = settings if path is None else replace(settings, data=replace(settings.data, path=str(path)))
+    elif isinstance(settings, str | Path):
+        typed = from_mapping({}, settings, path or "a data module")
+    else:
+        typed = from_mapping(settings or {}, config, path or "a data module")
+    loggers = [logger] if isinstance(logger, Logger) else list(logger)
+    extensions = Extensions(callbacks, loggers, trainer or {}, components, loss)
+    return run(typed, extensions, data=data if isinstance(data, lightning.LightningDataModule) else None)
 
 
-def keys() -> dict[str, str]:
-    """Options of `morlight fit` and what they mean."""
-    found: dict[str, str] = {}
+def run(
+    settings: FitSettings,
+    extensions: Extensions | None = None,
+    trial: Trial | None = None,
+    data: lightning.LightningDataModule | None = None,
+) -> FitResult:
+    """The fit that typed settings describe (see `fit`).
 
-    class Listing(FitCLI):
-        """Stops where the words would be parsed."""
+    Args:
+        settings: everything that is asked for.
+        extensions: objects of the user.
+        trial: what a sweep adds.
+        data: data module, in place of the trajectory file of the settings.
+    """
+    extensions, trial = extensions or Extensions(), trial or Trial()
+    keep_freed_memory()
+    with quiet():
+        module, served, trainer, tracker, saved = _prepared(settings, extensions, trial, data)
+        served.schedule = module.schedule(trainer.max_epochs or 0)
+        check_lengths(module, served, settings)
+        if trainer.is_global_zero:
+            _announce(settings, served, tracker)
+        module.run_id = tracker.run_id
+        folder = FOLDER / settings.name / str(tracker.run_id)
+        tracker.keep_in(folder)
+        if trainer.is_global_zero and trial.started is not None:
+            trial.started(str(tracker.run_id), folder)
+        monitored = served.count("validation", module.config.objective.longest)
+        checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
+        trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
+        _train(trainer, module, served, saved, settings.name)
+        result = _result(trainer, tracker, checkpoints, extensions)
+        if trainer.is_global_zero:
+            _said(settings, tracker, result, trial)
+        return result
 
-        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-            """Read the parser instead."""
-            for action in parser._actions:
-                for word in action.option_strings:
-                    if word.startswith("--") and not word.endswith(("+", ".help")):
-                        found[word] = " ".join(str(action.help).split())
-            raise StopIteration
 
-    with _quiet(), suppress(StopIteration):
-        Listing(
-            OperatorModule,
-            TrajectoryDataModule,
-            save_config_callback=None,
-            seed_everything_default=False,
-            args=[],
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
+def _prepared(
+    settings: FitSettings, extensions: Extensions, trial: Trial, data: lightning.LightningDataModule | None
+) -> tuple[OperatorModule, Any, lightning.Trainer, Tracker, Model | None]:
+    """Module, data module, trainer, tracker and the checkpoint to go on from; nothing is written yet."""
+    saved = _starting_point(settings, extensions.components)
+    run_id = trial.run_id or (None if saved is None else saved.run)
+    tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
+    served, module = built(settings, extensions, data)
+    if saved is not None:
+        resume.check(saved, module, settings)
+    trainer = _trainer(settings, extensions, [tracker, *extensions.loggers])
+    return module, served, trainer, tracker, saved
+
+
+def built(
+    settings: FitSettings, extensions: Extensions | None = None, data: lightning.LightningDataModule | None = None
+) -> tuple[Any, OperatorModule]:
+    """The data module, set up, and the module for its data.
+
+    Raises:
+        ValueError: where the data or the options do not go together.
+    """
+    extensions = extensions or Extensions()
+    served: Any = TrajectoryDataModule(settings.data) if data is None else data
+    served.prepare_data()
+    served.setup()
+    kind = GradientModule if settings.model.optimizer == "adam" else LeastSquaresModule
+    module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
+    return served, module
+
+
+def check_lengths(module: OperatorModule, served: Any, settings: FitSettings) -> None:
+    """Refuse horizons longer than the data, and epochs that do not fit the stages.
+
+    Raises:
+        ValueError: naming the file, the frames and the horizons.
+    """
+    module.schedule(settings.trainer["max_epochs"] or 0)
+    if served.count("train", module.config.objective.longest) == 0:
+        raise ValueError(
+            f"{served.sample.path}: {served.sample.windows.length} frames are too few for model.horizons"
+            f" {settings.model.horizons}"
         )
-    return found
 
 
-def joined(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with the keys of `morlight fit`, GROUP.KEY."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
+def _trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
+    arguments = dict(settings.trainer)
+    bars = [] if arguments.get("enable_progress_bar") is False else [Bar()]
+    try:
+        trainer = lightning.Trainer(
+            **{**arguments, **extensions.trainer},
+            callbacks=[*bars, *pruning.others()],
+            logger=loggers,
+            enable_checkpointing=False,  # ours is added once the run has a name
+            reload_dataloaders_every_n_epochs=1,  # the order of the windows and their horizon change
+        )
+    except (MisconfigurationException, TypeError) as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+    trainer.callbacks += extensions.callbacks  # the trainer would refuse checkpoints of the user's own
+    return trainer
+
+
+def _train(trainer: lightning.Trainer, module: OperatorModule, served: Any, saved: Model | None, name: str) -> None:
+    path = None if saved is None else str(saved.path)
+    try:
+        trainer.fit(module, served, ckpt_path=path, weights_only=True)
+    except SystemExit as error:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt(
+            f"interrupted; the same command with --name {name} --ckpt_path last continues after the last whole epoch"
+        ) from error
+
+
+def _result(
+    trainer: lightning.Trainer, tracker: Tracker, checkpoints: FitCheckpoints, extensions: Extensions
+) -> FitResult:
+    model = load(checkpoints.chosen, extensions.components) if trainer.is_global_zero else None
+    return FitResult(model, str(tracker.run_id), tracker.latest, checkpoints.chosen)
+
+
+def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Trial) -> None:
+    """Where everything is, and the registered model."""
+    if trial.started is None:
+        print(f"morlight: runs:/{result.run_id}, {result.checkpoint}", file=sys.stderr)
+    if settings.register is not None:
+        value = next((result.metrics[name] for name in RANKING_METRICS if name in result.metrics), None)
+        version, best = register(settings.register, result.run_id, value)
+        alias = f", models:/{settings.register}@best" if best else ""
+        print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)
+
+
+def _announce(settings: FitSettings, served: Any, tracker: Tracker) -> None:
+    """Config, data and how to go on, before the first step."""
+    tracker.log_hyperparams(settings.to_plain())
+    tracker.log_text(settings.to_yaml(), "config.yaml")
+    if isinstance(served, TrajectoryDataModule):
+        file = served.file
+        profile = {
+            "trajectories": file.trajectories,
+            "frames": len(file.times),
+            "points": list(file.grid.points),
+        }
+        tracker.log_dataset(file.path, file.name, served.description.digest, profile)
+    tracker.describe(
+        f"Repeat this run: `morlight fit --config runs:/{tracker.run_id}`\n\n"
+        f"Go on with its model: `morlight evaluate runs:/{tracker.run_id} --data {served.sample.path}`,"
+        f" `morlight inspect runs:/{tracker.run_id}`"
+    )
+
+
+def _starting_point(settings: FitSettings, components: Components | None) -> Model | None:
+    """The checkpoint that `ckpt_path` means."""
+    word, folder = settings.ckpt_path, FOLDER / settings.name
+    if word is None:
+        return None
+    if word != "last":
+        return load(resolve(word), components)
+    there = sorted(folder.glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not there:
+        raise ValueError(f"ckpt_path: {folder} has no last.ckpt, expected an earlier fit named '{settings.name}'")
+    return load(there[-1], components)
+
+
+def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
+    """Loss of a checkpoint on the validation or test trajectories.
+
+    Args:
+        task: validate or test.
+        settings: with `ckpt_path`.
+
+    Raises:
+        ValueError: where there is no checkpoint, or it does not fit the settings.
+    """
+    with quiet():
+        saved = _starting_point(settings, None)
+        if saved is None:
+            raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
+        served, module = built(settings)
+        resume.check(saved, module, settings)
+        trainer = _trainer(settings, Extensions(), False)
+        served.schedule = module.schedule(trainer.max_epochs or 0)
+        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), weights_only=True)
+        return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not the user's
+def quiet() -> Iterator[None]:
+    """Without what Lightning says to its developers."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message)
         yield
-
-
-def _command_line(task: str, arguments: Sequence[str], part: Part) -> FitCLI:
-    kind = type("FitCLI", (FitCLI,), {"part": part})
-    return kind(
-        OperatorModule,
-        TrajectoryDataModule,
-        save_config_callback=None,
-        seed_everything_default=False,
-        trainer_defaults=dict(DEFAULTS),
-        parser_kwargs={"prog": f"morlight {task}", "exit_on_error": False},
-        args=list(arguments),
-        run=False,
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-    )
-
-
-def _check_lengths(cli: FitCLI) -> None:
-    """Refuse epochs that do not fit the stages, and horizons longer than the data."""
-    curriculum.stage_of(0, epochs=cli.trainer.max_epochs or 0, stages=cli.model.stages)
-    windows = cli.datamodule.windows("train")
-    if windows.count(max(cli.model.hparams.horizons)) == 0:
-        raise ValueError(
-            f"{cli.datamodule.file.path}: {windows.length} frames are too few for model.horizons"
-            f" {cli.model.hparams.horizons}"
-        )
-
-
-def _fit(cli: FitCLI, path: str | None) -> None:
-    _check_lengths(cli)
-    if cli.trainer.is_global_zero:
-        _announce(cli)
-    cli.model.run_id = cli.tracker.run_id
-    folder = FOLDER / cli.run_name / str(cli.tracker.run_id)
-    cli.tracker.keep_in(folder)
-    if cli.trainer.is_global_zero and cli.part.started is not None:
-        cli.part.started(str(cli.tracker.run_id), folder)
-    held = cli.datamodule.windows("validation").count(max(cli.model.hparams.horizons))
-    cli.trainer.callbacks += [
-        FinalReport(cli.tracker),
-        *checkpoints.callbacks(folder, "val_loss/median" if held else None),
-    ]
-    cli.trainer.strategy.checkpoint_io = checkpoints.Once()
-    try:
-        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
-    except SystemExit as error:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt(
-            f"interrupted; the same command with --name {cli.run_name} --ckpt_path last"
-            " continues after the last whole epoch"
-        ) from error
-    if cli.trainer.is_global_zero and cli.part.started is None:
-        kept = next(folder / f"{word}.ckpt" for word in ("best", "last") if (folder / f"{word}.ckpt").exists())
-        print(f"morlight: runs:/{cli.tracker.run_id}, {kept}", file=sys.stderr)
-    if (model := cli.config["register"]) is not None and cli.trainer.is_global_zero:
-        judged = next((cli.tracker.latest[name] for name in JUDGED_BY if name in cli.tracker.latest), None)
-        version, best = register(model, str(cli.tracker.run_id), judged)
-        print(f"models:/{model}/{version}{f', models:/{model}@best' if best else ''}", file=sys.stderr)
-
-
-def _announce(cli: FitCLI) -> None:
-    """Config, data and where everything goes, before the first step."""
-    file, tracker = cli.datamodule.file, cli.tracker
-    config = cli.parser.dump(cli.config, format="json", skip_none=False)
-    tracker.log_hyperparams({key: value for key, value in json.loads(config).items() if key != "config"})
-    # what repeats the run from its beginning, under its name
-    whole = cli.config.clone()
-    whole["name"], whole["ckpt_path"], whole["register"] = cli.run_name, None, None
-    whole.pop("config", None)
-    tracker.log_text(cli.parser.dump(whole, skip_none=False), "config.yaml")
-    tracker.log_dataset(
-        file.path,
-        file.name,
-        cli.datamodule.description["digest"],
-        {"trajectories": file.trajectories, "frames": len(file.times), "points": list(file.grid.points)},
-    )
-    tracker.describe(
-        f"Repeat this run: `morlight fit --config runs:/{tracker.run_id}`\n\n"
-        f"Go on with its model: `morlight evaluate runs:/{tracker.run_id} --data {file.path}`,"
-        f" `morlight inspect runs:/{tracker.run_id}`"
-    )
-
-
-def _starting_point(word: str | None, name: str) -> Path | None:
-    """The checkpoint that `--ckpt_path` means."""
-    if word is None:
-        return None
-    if word != "last":
-        return resolve(word)
-    found = sorted((FOLDER / name).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ValueError(f"ckpt_path: {FOLDER / name} has no last.ckpt, expected an earlier fit named '{name}'")
-    return found[-1]
-
-
-def _check_fits(saved: prediction.Model, module: OperatorModule, data: TrajectoryDataModule) -> None:
-    """Refuse to continue another model's checkpoint, or on other data.
-
-    Raises:
-        ValueError: naming the first key that differs.
-    """
-    for key, value in module.hparams.items():
-        if key != "data" and saved.settings.get(key) != value:
-            raise ValueError(
-                f"{saved.path}: model.{key} is {saved.settings.get(key)!r} there, {value!r} in this configuration"
-            )
-    if saved.data["fields"] != list(data.fields) or saved.data["points"] != list(data.grid.points):
-        raise ValueError(f"{data.file.path}: other fields or points than those that {saved.path} was trained on")

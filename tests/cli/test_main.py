@@ -10,42 +10,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from command import refused
 
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
-from morlight.tracking import store
-from tests.analysis.evaluation.test_walkers import heat
-from tests.analysis.test_model import save
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.tracking.runs import read_runs
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working directory with a checkpoint and a trajectory file that fit together."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    save(tmp_path / "model.ckpt")
-    heat(tmp_path)
-    return tmp_path
-
-
-def refused(words, capsys):
-    """The sentence on standard error of a command that must end with status 2."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main(shlex.split(words))
-    printed = capsys.readouterr()
-    assert ended.value.code == 2
-    assert printed.out == ""
-    assert printed.err.startswith("morlight: ")
-    assert printed.err.count("\n") == 1
-    return printed.err
-
-
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from morlight import cli\n"
+        "import sys; from morlight.cli import main as cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'pytorch_lightning', 'mlflow', 'h5py', 'matplotlib') if m in sys.modules])"
@@ -75,12 +52,12 @@ def test_prediction_becomes_a_trajectory_a_realization_with_a_figure(folder):
     cli.main(
         shlex.split("predict model.ckpt --initial heat.h5 --frame 3 --steps 20 --every 5 -o out.h5 --plot out.png")
     )
-    described = trajectories.describe("out.h5")
+    described = TrajectoryFile.open("out.h5")
     assert (described.trajectories, len(described.times), described.dt) == (2, 5, pytest.approx(0.05))
-    start = trajectories.read("heat.h5", times=slice(3, 4))[0, 0, 0]
+    start = TrajectoryFile.open("heat.h5").read(times=slice(3, 4))[0, 0, 0]
     expected = prediction.load("model.ckpt").predict(start, 20, every=5)
     # written in single precision
-    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+    assert TrajectoryFile.open("out.h5").read()[:, :, 0] == pytest.approx(expected, abs=1e-6)
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -127,6 +104,29 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(folder, capsys, wor
     assert sorted(folder.iterdir()) == before
 
 
+MISTYPED = [
+    ("prdict", "did you mean predict? See `morlight --help`"),
+    ("simulate brwnian -o a.h5", "did you mean brownian? See `morlight simulate --help`"),
+    ("predict model.ckpt --intial heat.h5", "--intial is not an option of `morlight predict`; did you mean --initial?"),
+    ("simulate levy --stpes=3", "--stpes is not an option of `morlight simulate levy`; did you mean --steps?"),
+    ("compare --largst", "did you mean --largest?"),
+]
+
+
+@pytest.mark.parametrize(("words", "advice"), MISTYPED)
+def test_a_mistyped_word_gets_the_closest_match(capsys, words, advice):
+    assert advice in refused(words, capsys)
+
+
+def test_a_word_like_nothing_known_gets_no_match(capsys):
+    assert "did you mean" not in refused("compare --xyzzy", capsys)
+
+
+def test_an_abbreviated_option_is_still_taken(folder, capsys):
+    cli.main(shlex.split("evaluate model.ckpt --dat heat.h5 --js"))
+    assert json.loads(capsys.readouterr().out)["data"] == "heat.h5"
+
+
 def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
     """The commands of the README's tour, on fewer walkers, and its example in Python."""
     text = (ROOT / "README.md").read_text()
@@ -139,7 +139,7 @@ def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
             words += ["--sets", "10", "--walkers", "2000", "--steps", "60", "--bins", "32"]
         if words[1] == "fit":
             words += ["--trainer.enable_progress_bar", "false"]
-        words = [f"runs:/{store.runs('morlight')[0]['run_id']}" if word == "runs:/ID" else word for word in words]
+        words = [f"runs:/{read_runs('morlight')[0].run_id}" if word == "runs:/ID" else word for word in words]
         if words[1] != "ui":  # started and asked in test_tracking.py
             cli.main(words[1:])
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -10,7 +10,7 @@ import morlight.data
 from experiments.channel_sets import systems
 from morlight.cli import main as cli
 from morlight.data import shipped as sets
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate import lammps as channels
 
 NAMES = ("colloid", "lj", "lj_refinement")
@@ -94,10 +94,10 @@ def test_sets_are_listed_and_their_cards_printed(capsys):
 
 def test_a_set_is_opened_by_its_name_wherever_a_file_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert trajectories.describe("lj").path == sets.FOLDER / "lj.h5"
+    assert TrajectoryFile.open("lj").path == sets.FOLDER / "lj.h5"
     (tmp_path / "lj").write_text("a file of that name comes first")
     with pytest.raises(ValueError, match="not an HDF5 file"):
-        trajectories.describe("lj")
+        TrajectoryFile.open("lj")
 
 
 def test_an_unknown_name_is_one_sentence(capsys):

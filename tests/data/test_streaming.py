@@ -6,9 +6,12 @@ import torch
 
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
-from morlight.data.streaming import FileWindows, PoolLoader
-from morlight.data.windows import Windows
-from morlight.tracking import store
+from morlight.data.streaming import FileFrames, PoolLoader
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write
+from morlight.data.windows import MemoryFrames, Windows
+from morlight.operators.description import Grid
+from morlight.tracking.runs import read_runs
 
 
 def counted(trajectories=5, frames=40):
@@ -17,21 +20,20 @@ def counted(trajectories=5, frames=40):
     return u[:, :, None, None].expand(-1, -1, 2, 4).contiguous()
 
 
-def streamed(u, rows, gamma=None):
-    read = []
-
-    def frames(row, start, stop):
-        read.append((row, start, stop))
-        return u[row, start:stop]
-
-    gamma = torch.zeros(len(u), 0) if gamma is None else gamma
-    return FileWindows(frames, u.shape, rows, gamma), read
+def streamed(tmp_path, u, rows, gamma=None):
+    """Windows of these fields in a file, and their frames."""
+    fields = {name: u[:, :, c].numpy() for c, name in enumerate(("a", "b"))}
+    grid = Grid((u.shape[-1],), (1.0,), ("PERIODIC",))
+    write(tmp_path / "u.h5", name="u", fields=fields, grid=grid, times=np.arange(u.shape[1]) * 0.1, provenance={})
+    frames = FileFrames(TrajectoryFile.open(tmp_path / "u.h5"), ("a", "b"))
+    return Windows(frames, rows, torch.zeros(len(u), 0) if gamma is None else gamma), frames
 
 
 @pytest.mark.parametrize("offsets", [(0, 1), (0, 3), (0, 2, 5)])
-def test_windows_of_the_file_are_those_in_memory(offsets):
+def test_windows_of_the_file_are_those_in_memory(tmp_path, offsets):
     u, rows = counted(), torch.tensor([0, 2, 4])
-    there, here = Windows(u, rows), streamed(u, rows)[0]
+    there = Windows(MemoryFrames(u), rows, torch.zeros(len(u), 0))
+    here = streamed(tmp_path, u, rows)[0]
     assert here.count(offsets[-1]) == there.count(offsets[-1])
     index = torch.randperm(there.count(offsets[-1]))[:30]
     assert torch.equal(here.at(index, offsets), there.at(index, offsets))
@@ -40,10 +42,10 @@ def test_windows_of_the_file_are_those_in_memory(offsets):
 
 @pytest.mark.parametrize("memory", [1, 4_000, 10_000, 10**9])
 @pytest.mark.parametrize("offsets", [(0, 1), (0, 2, 5)])
-def test_an_epoch_holds_every_window_once_whatever_the_memory(memory, offsets):
+def test_an_epoch_holds_every_window_once_whatever_the_memory(tmp_path, memory, offsets):
     u, rows = counted(), torch.tensor([0, 2, 4])
-    windows, _ = streamed(u, rows, torch.arange(5.0)[:, None])
-    loader = PoolLoader(windows, offsets, 7, memory, seed=3)
+    windows, read = streamed(tmp_path, u, rows, torch.arange(5.0)[:, None])
+    loader = PoolLoader(windows, read, offsets, 7, memory, seed=3)
     batches = list(loader)
     assert len(batches) == len(loader)
     assert {batch[0].shape[1] for batch in batches[:-1]} == {7}
@@ -56,32 +58,33 @@ def test_an_epoch_holds_every_window_once_whatever_the_memory(memory, offsets):
     assert torch.equal(gamma[:, 0], frames[0].div(100, rounding_mode="floor"))
 
 
-def test_no_pool_takes_more_than_half_the_memory():
+def test_no_pool_takes_more_than_half_the_memory(tmp_path):
     u, memory = counted(20, 200), 40_000
-    windows, _ = streamed(u, torch.arange(20))
-    loader = PoolLoader(windows, (0, 3), 10, memory, seed=0)
+    windows, frames = streamed(tmp_path, u, torch.arange(20))
+    loader = PoolLoader(windows, frames, (0, 3), 10, memory, seed=0)
     pools = list(loader._pools(torch.Generator().manual_seed(0)))
     assert len(pools) > 2
     assert max(pool.frames.numel() * 4 for pool in pools) <= memory / 2
     assert all(len(pool.trajectory.unique()) > 1 for pool in pools[:-1])  # neighbours are strangers
 
 
-def test_the_seed_decides_the_order():
-    windows, _ = streamed(counted(), torch.arange(5))
+def test_the_seed_decides_the_order(tmp_path):
+    windows, frames = streamed(tmp_path, counted(), torch.arange(5))
     first, again, other = (
-        torch.cat([u[0, :, 0, 0] for u, _ in PoolLoader(windows, (0, 1), 7, 10_000, seed)]) for seed in (1, 1, 2)
+        torch.cat([batch.frames[0, :, 0, 0] for batch in PoolLoader(windows, frames, (0, 1), 7, 10_000, seed)])
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(("batch", "world"), [(6, 2), (6, 3), (7, 2), (97, 2)])  # of 195 windows: the last may join
-def test_processes_share_every_batch_and_see_each_window_once(batch, world):
-    windows, _ = streamed(counted(), torch.arange(5))
-    shares = [list(PoolLoader(windows, (0, 1), batch, 10_000, 1, rank, world)) for rank in range(world)]
-    whole = torch.cat([u for u, _ in PoolLoader(windows, (0, 1), batch, 10_000, 1)], 1)
+def test_processes_share_every_batch_and_see_each_window_once(tmp_path, batch, world):
+    windows, frames = streamed(tmp_path, counted(), torch.arange(5))
+    shares = [list(PoolLoader(windows, frames, (0, 1), batch, 10_000, 1, rank, world)) for rank in range(world)]
+    whole = torch.cat([u for u, *_ in PoolLoader(windows, frames, (0, 1), batch, 10_000, 1)], 1)
     together = torch.cat([share[step][0] for step in range(len(shares[0])) for share in shares], 1)
-    assert {len(share) for share in shares} == {len(PoolLoader(windows, (0, 1), batch, 10_000, 1, 0, world))}
+    assert {len(share) for share in shares} == {len(PoolLoader(windows, frames, (0, 1), batch, 10_000, 1, 0, world))}
     assert torch.equal(together, whole)
     assert len(whole[0, :, 0, 0].unique()) == 5 * 39
 
@@ -97,11 +100,12 @@ def test_a_fit_does_not_depend_on_streaming(tmp_path, monkeypatch, words, tolera
     common += f" --model.optimizer {words} --model.iterations 5 --data.batch 20"
     for name, memory in (("memory", 4), ("stream", 1e-4)):
         cli.main(["fit", *common.split(), "--name", name, "--data.memory", str(memory)])
-    runs = {run["name"]: run["metrics"] for run in store.runs("morlight")}
+    runs = {run.name: run.metrics for run in read_runs("morlight")}
     assert runs["stream"]["train_loss/median"] == pytest.approx(runs["memory"]["train_loss/median"], rel=tolerance)
     models = [prediction.load(next((tmp_path / "mlruns/fits" / name).glob("*/best.ckpt"))) for name in runs]
-    assert models[0].data["scale"] == pytest.approx(models[1].data["scale"], rel=1e-6)
-    np.testing.assert_allclose(models[0].data["values"], models[1].data["values"], rtol=1e-6)
+    fields = [model.data.fields[0] for model in models]
+    assert fields[0].scale == pytest.approx(fields[1].scale, rel=1e-6)
+    np.testing.assert_allclose(fields[0].quantiles, fields[1].quantiles, rtol=1e-6)
 
 
 def test_memory_that_is_none_is_refused(tmp_path, monkeypatch, capsys):

@@ -7,7 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from morlight.data.trajectory_file import Grid, Trajectories, Writer, describe, digest, read, write
+from morlight.data.trajectory_file import Contents, TrajectoryFile, digest
+from morlight.data.trajectory_writer import Writer, write
+from morlight.operators.description import Grid
 
 GRID = Grid((8, 6), (1.0, 3.0), ("PERIODIC", "WALL"))
 TIMES = np.arange(5) * 0.25
@@ -45,14 +47,14 @@ def refusal(call) -> str:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_written_is_read_back_bit_for_bit(tmp_path, dtype):
     u = fields(dtype=dtype)
-    got = read(put(tmp_path / "a.h5", u))
+    got = TrajectoryFile.open(put(tmp_path / "a.h5", u)).read()
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, np.stack([u["density"], u["momentum"]], axis=2))
 
 
 def test_fields_come_in_the_order_asked_for_and_slices_select(path):
     u = fields()
-    got = read(path, ["momentum", "density"], slice(1, None), slice(0, 5, 2))
+    got = TrajectoryFile.open(path).read(["momentum", "density"], slice(1, None), slice(0, 5, 2))
     np.testing.assert_array_equal(got[:, :, 0], u["momentum"][1:, ::2])
     np.testing.assert_array_equal(got[:, :, 1], u["density"][1:, ::2])
 
@@ -93,7 +95,7 @@ def test_coordinates_are_the_centres_of_the_cells(path):
 
 
 def test_the_description_is_what_was_written(path):
-    held = describe(path)
+    held = TrajectoryFile.open(path)
     assert (held.name, held.fields, held.trajectories) == ("test", ("density", "momentum"), 3)
     assert (held.grid.points, held.grid.boundaries) == (GRID.points, GRID.boundaries)
     np.testing.assert_allclose(held.grid.length, GRID.length, rtol=1e-14)
@@ -105,7 +107,7 @@ def test_the_description_is_what_was_written(path):
 def test_one_frame_has_no_time_step(tmp_path):
     u = {"density": np.ones((1, 1, 8, 6), np.float32)}
     write(tmp_path / "a.h5", name="one", fields=u, grid=GRID, times=np.zeros(1), provenance={})
-    assert np.isnan(describe(tmp_path / "a.h5").dt)
+    assert np.isnan(TrajectoryFile.open(tmp_path / "a.h5").dt)
 
 
 def test_provenance_stands_in_the_root_and_parameters_as_json(tmp_path):
@@ -114,14 +116,14 @@ def test_provenance_stands_in_the_root_and_parameters_as_json(tmp_path):
     with h5py.File(path) as file:
         assert (file.attrs["generator"], file.attrs["seed"]) == ("walk", 7)
         assert json.loads(file.attrs["parameters"]) == provenance["parameters"]
-    assert provenance.items() <= describe(path).attributes.items()
+    assert provenance.items() <= TrajectoryFile.open(path).attributes.items()
 
 
 def test_components_of_a_vector_are_read_by_name(path):
     p = np.random.default_rng(1).normal(size=(3, 5, 8, 6, 2)).astype("float32")
     edited(path, lambda file: file["t1_fields"].create_dataset("velocity", data=p))
-    assert {"velocity_x", "velocity_y"} <= set(describe(path).fields)
-    np.testing.assert_array_equal(read(path, ["velocity_y"])[:, :, 0], p[..., 1])
+    assert {"velocity_x", "velocity_y"} <= set(TrajectoryFile.open(path).fields)
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(["velocity_y"])[:, :, 0], p[..., 1])
 
 
 def test_the_same_data_have_the_same_digest_and_others_another(tmp_path):
@@ -133,16 +135,16 @@ def test_the_same_data_have_the_same_digest_and_others_another(tmp_path):
 
 @pytest.mark.parametrize("key", ["dimensions", "dimensions/time", "dimensions/y", "boundary_conditions", "t0_fields"])
 def test_a_missing_member_is_named(path, key):
-    assert key in refusal(lambda: describe(edited(path, lambda file: file.__delitem__(key))))
+    assert key in refusal(lambda: TrajectoryFile.open(edited(path, lambda file: file.__delitem__(key))))
 
 
 @pytest.mark.parametrize("key", ["dataset_name", "n_spatial_dims", "n_trajectories"])
 def test_a_missing_attribute_is_named(path, key):
-    assert key in refusal(lambda: describe(edited(path, lambda file: file.attrs.__delitem__(key))))
+    assert key in refusal(lambda: TrajectoryFile.open(edited(path, lambda file: file.attrs.__delitem__(key))))
 
 
 def test_a_file_without_fields_is_refused(path):
-    assert "field" in refusal(lambda: describe(edited(path, lambda file: file["t0_fields"].clear())))
+    assert "field" in refusal(lambda: TrajectoryFile.open(edited(path, lambda file: file["t0_fields"].clear())))
 
 
 def test_a_field_that_does_not_fit_the_dimensions_is_named_with_both_shapes(path):
@@ -150,14 +152,16 @@ def test_a_field_that_does_not_fit_the_dimensions_is_named_with_both_shapes(path
         del file["t0_fields/density"]
         file["t0_fields/density"] = np.ones((3, 5, 7, 6))
 
-    sentence = refusal(lambda: describe(edited(path, shorten)))
+    sentence = refusal(lambda: TrajectoryFile.open(edited(path, shorten)))
     assert all(word in sentence for word in ("density", "(3, 5, 7, 6)", "(3, 5, 8, 6)"))
 
 
 @pytest.mark.parametrize("axis", ["time", "x", "y"])
 @pytest.mark.parametrize("value", [-1.0, 0.3, np.nan])
 def test_an_axis_with_unequal_steps_is_named(path, axis, value):
-    sentence = refusal(lambda: describe(edited(path, lambda file: file["dimensions"][axis].__setitem__(1, value))))
+    sentence = refusal(
+        lambda: TrajectoryFile.open(edited(path, lambda file: file["dimensions"][axis].__setitem__(1, value)))
+    )
     assert f"dimensions/{axis}" in sentence
 
 
@@ -166,46 +170,48 @@ def test_times_that_differ_between_trajectories_are_refused(path):
         del file["dimensions/time"]
         file["dimensions/time"] = TIMES * np.array([[1.0], [2.0], [3.0]])
 
-    assert "dimensions/time" in refusal(lambda: describe(edited(path, spread)))
+    assert "dimensions/time" in refusal(lambda: TrajectoryFile.open(edited(path, spread)))
 
 
 def test_a_boundary_of_unknown_type_is_named_with_those_there_are(path):
     side = "boundary_conditions/y_wall"
-    sentence = refusal(lambda: describe(edited(path, lambda file: file[side].attrs.__setitem__("bc_type", "OPEN"))))
+    sentence = refusal(
+        lambda: TrajectoryFile.open(edited(path, lambda file: file[side].attrs.__setitem__("bc_type", "OPEN")))
+    )
     assert all(word in sentence for word in ("OPEN", "axis y", "PERIODIC", "WALL"))
 
 
 def test_what_is_no_trajectory_file_is_refused(tmp_path, path):
-    assert "no such file" in refusal(lambda: describe(tmp_path / "none.h5"))
-    assert "is a directory" in refusal(lambda: describe(tmp_path))
+    assert "no such file" in refusal(lambda: TrajectoryFile.open(tmp_path / "none.h5"))
+    assert "is a directory" in refusal(lambda: TrajectoryFile.open(tmp_path))
     text = tmp_path / "text.h5"
     text.write_text("x,u\n0,1\n")
-    assert "not an HDF5 file" in refusal(lambda: describe(text))
+    assert "not an HDF5 file" in refusal(lambda: TrajectoryFile.open(text))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "cut short" in refusal(lambda: read(path))
+    assert "cut short" in refusal(lambda: TrajectoryFile.open(path).read())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_located_in_the_whole_file(path, value):
     edited(path, lambda file: file["t0_fields/momentum"].__setitem__((2, 3, 1, 1), value))
-    sentence = refusal(lambda: read(path, trajectories=slice(1, None), times=slice(1, None)))
+    sentence = refusal(lambda: TrajectoryFile.open(path).read(trajectories=slice(1, None), times=slice(1, None)))
     assert "'momentum'" in sentence
     assert "trajectory 2, frame 3" in sentence
-    read(path, ["density"])
-    read(path, times=slice(0, 3))
+    TrajectoryFile.open(path).read(["density"])
+    TrajectoryFile.open(path).read(times=slice(0, 3))
 
 
 def test_a_missing_field_is_answered_with_those_there_are(path):
-    sentence = refusal(lambda: read(path, ["temperature"]))
+    sentence = refusal(lambda: TrajectoryFile.open(path).read(["temperature"]))
     assert all(word in sentence for word in ("temperature", "density", "momentum"))
 
 
 def test_an_empty_selection_is_refused(path):
-    assert "3 trajectories" in refusal(lambda: read(path, trajectories=slice(3, 4)))
+    assert "3 trajectories" in refusal(lambda: TrajectoryFile.open(path).read(trajectories=slice(3, 4)))
 
 
 def writer(path: Path, overwrite: bool = False, **parameters: np.ndarray) -> Writer:
-    return Writer(Trajectories(path, "test", ("density",), GRID, TIMES, 2, parameters, {}), overwrite=overwrite)
+    return Writer(Contents(path, "test", ("density",), GRID, TIMES, 2, parameters, {}), overwrite=overwrite)
 
 
 def test_a_file_that_is_there_is_replaced_only_when_asked_for(tmp_path):
@@ -216,7 +222,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_for(tmp_path):
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     put(path, other, overwrite=True)
-    np.testing.assert_array_equal(read(path, ["density"])[:, :, 0], other["density"])
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(["density"])[:, :, 0], other["density"])
 
 
 def test_an_interrupted_write_leaves_what_was_there_and_nothing_else(tmp_path):
@@ -242,7 +248,7 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
         assert not path.exists()
         file.put(0, frames)
     assert list(tmp_path.iterdir()) == [path]
-    np.testing.assert_array_equal(read(path), 1)
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(), 1)
 
 
 def test_a_trajectory_never_written_is_named_and_leaves_nothing(tmp_path):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.operators.description import Grid
 from morlight.simulate import lammps as channels
 
 SHORT = "--every 400 --average 200 --frames 6 --bins 20 --atoms 400"
@@ -22,8 +23,8 @@ SHORT = "--every 400 --average 200 --frames 6 --bins 20 --atoms 400"
 def simulated(folder, words):
     path = folder / "out.h5"
     cli.main(["simulate", *words.split(), *SHORT.split(), "-o", str(path)])
-    held = trajectories.describe(path)
-    return held, dict(zip(held.fields, trajectories.read(path).transpose(2, 0, 1, 3), strict=True))
+    held = TrajectoryFile.open(path)
+    return held, dict(zip(held.fields, TrajectoryFile.open(path).read().transpose(2, 0, 1, 3), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_file_has_a_trajectory_for_each_density_and_seed(lj):
     _, held, u = lj
     assert held.parameters["density"].tolist() == [0.2, 0.2, 0.5, 0.5]
     assert held.parameters["seed"].tolist() == [1, 2, 1, 2]
-    assert held.grid == trajectories.Grid((20,), (1.0,), ("WALL",))
+    assert held.grid == Grid((20,), (1.0,), ("WALL",))
     assert (held.times[0], held.times[-1], len(held.times)) == (0, 1, 7)
     assert (held.attributes["unit_length"], held.attributes["unit_time"]) == (12, 6 * 400 * 0.005)
     assert held.attributes["deck"] == channels.deck_text(channels.LJ)
@@ -119,7 +120,7 @@ def test_interrupted_run_goes_on_after_its_last_frame(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     log = (restart.parent / "log.lammps").read_text()
     assert "read_restart" in log or "Reading restart file" in log
-    density = trajectories.read(tmp_path / "out.h5", ["density"])[0, :, 0]
+    density = TrajectoryFile.open(tmp_path / "out.h5").read(["density"])[0, :, 0]
     assert density.shape == (4, 20)
     assert np.ptp(density.mean(1)) < 1e-6
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from morlight.cli import main as cli
-from morlight.data.trajectory_file import describe, digest, read
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.simulate.random_fields import Fields, burgers, coefficients, evaluate, laplacian, wavenumbers
 
 DRAW = {"burgers": (burgers, 1), "laplacian": (laplacian, 2)}
@@ -30,7 +30,7 @@ def drawn(path, system, setting, seed=0):
     with h5py.File(path) as file:
         axes = [np.asarray(file["dimensions"][axis]) for axis in "xy"[: DRAW[system][1]]]
     x = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
-    values = read(path, ("u", "target")).astype("float64").reshape(setting.samples, 2, -1)
+    values = TrajectoryFile.open(path).read(("u", "target")).astype("float64").reshape(setting.samples, 2, -1)
     return values[:, 0], values[:, 1], x
 
 
@@ -120,13 +120,15 @@ def test_the_first_samples_stay_when_samples_are_added(tmp_path, system, block, 
     monkeypatch.setattr("morlight.simulate.random_fields.BLOCK", block)
     drawn(tmp_path / "5.h5", system, SMALL)
     drawn(tmp_path / "30.h5", system, Fields(30, 24, 5))
-    np.testing.assert_array_equal(read(tmp_path / "5.h5"), read(tmp_path / "30.h5")[:5])
+    np.testing.assert_array_equal(
+        TrajectoryFile.open(tmp_path / "5.h5").read(), TrajectoryFile.open(tmp_path / "30.h5").read()[:5]
+    )
 
 
 @EACH
 def test_the_file_says_where_it_comes_from(tmp_path, system):
     DRAW[system][0](tmp_path / "a.h5", SMALL, seed=9)
-    held = describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     dimensions = DRAW[system][1]
     assert (held.name, set(held.fields), held.trajectories) == (system, {"u", "target"}, 5)
     assert (held.grid.points, held.grid.boundaries) == ((24,) * dimensions, ("PERIODIC",) * dimensions)
@@ -184,7 +186,7 @@ def test_the_defaults_are_those_of_table_1(tmp_path, system, points):
     assert (options.samples, options.points, options.band) == (13_800, points[0], 10)
     assert Fields() == Fields(13_800, 256, 10)
     cli.main(shlex.split(f"simulate {system} --samples 1 -o {tmp_path / 'a.h5'}"))
-    assert describe(tmp_path / "a.h5").grid.points == points
+    assert TrajectoryFile.open(tmp_path / "a.h5").grid.points == points
 
 
 @EACH

@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from morlight.data.trajectory_file import Parts, describe, digest, read
+from morlight.data.trajectory_file import TrajectoryFile, digest
+from morlight.data.trajectory_writer import Parts
 from morlight.simulate.walkers import Walkers, brownian, fixed_point, levy, mixture, plane
 
 SMALL = Walkers(sets=3, walkers=500, steps=4, bins=16)
@@ -26,7 +27,7 @@ def test_walker_increments_are_normal_with_variance_2dt(tmp_path):
     # the path of one walker, read off its cell; a uniform place within the cell undoes the binning
     dt, bins, rng = 1e-3, 2048, np.random.default_rng(0)
     brownian(tmp_path / "a.h5", Walkers(1, 1, 4000, bins, dt))
-    cell = read(tmp_path / "a.h5")[0, :, 0].argmax(axis=1)
+    cell = TrajectoryFile.open(tmp_path / "a.h5").read()[0, :, 0].argmax(axis=1)
     steps = np.diff((cell + rng.random(len(cell))) * 2 * np.pi / bins)
     steps -= 2 * np.pi * np.round(steps / (2 * np.pi))
     spread = np.hypot(np.sqrt(2 * dt), 2 * np.pi / bins / np.sqrt(6))  # two uniform places add h²/6
@@ -39,7 +40,7 @@ def test_each_mode_decays_as_the_characteristic_function(tmp_path, deposit, dt):
     # given the start, a mode of W walkers has the mean c(0) exp(−k²t) and the variance (1 − exp(−2k²t)) / W
     W, steps, bins = 2_000_000, 2, 64
     brownian(tmp_path / "a.h5", Walkers(2, W, steps, bins, dt, deposit), seed=1)
-    c = np.fft.rfft(read(tmp_path / "a.h5")[:, :, 0].astype("float64"))[..., 1:6] / bins
+    c = np.fft.rfft(TrajectoryFile.open(tmp_path / "a.h5").read()[:, :, 0].astype("float64"))[..., 1:6] / bins
     k, t = np.arange(1, 6), dt * np.arange(steps + 1)[:, None]
     alias = 2 * k / bins  # of the noise of modes k ± 64, by the sinc of the cells
     error = abs(c - c[:, :1] * np.exp(-(k**2) * t))
@@ -49,21 +50,21 @@ def test_each_mode_decays_as_the_characteristic_function(tmp_path, deposit, dt):
 @pytest.mark.parametrize("bins", [16, 12])
 def test_no_walker_is_lost(tmp_path, bins):
     brownian(tmp_path / "a.h5", Walkers(2, 500, 20, bins, 0.05))
-    counts = read(tmp_path / "a.h5").astype("float64") * 500 / bins
+    counts = TrajectoryFile.open(tmp_path / "a.h5").read().astype("float64") * 500 / bins
     np.testing.assert_allclose(counts, counts.round(), atol=1e-4)  # single precision of counts up to 500
     np.testing.assert_array_equal(counts.round().sum(-1), 500)
 
 
 def test_the_fourier_deposit_keeps_the_mean(tmp_path):
     brownian(tmp_path / "a.h5", Walkers(2, 500, 5, 12, deposit="fourier"))
-    np.testing.assert_allclose(read(tmp_path / "a.h5").mean(-1), 1, atol=1e-6)  # single precision
+    np.testing.assert_allclose(TrajectoryFile.open(tmp_path / "a.h5").read().mean(-1), 1, atol=1e-6)  # single precision
 
 
 def test_both_deposits_see_the_same_walkers(tmp_path):
     modes = []
     for deposit in ("histogram", "fourier"):
         brownian(tmp_path / f"{deposit}.h5", Walkers(1, 5000, 3, 64, deposit=deposit))
-        modes.append(np.fft.rfft(read(tmp_path / f"{deposit}.h5"))[..., 1:4] / 64)
+        modes.append(np.fft.rfft(TrajectoryFile.open(tmp_path / f"{deposit}.h5").read())[..., 1:4] / 64)
     # cells damp mode k by sinc(πk / 64): 1 % for 3, and alias k ± 64 by noise of sinc(π (64 ± k) / 64) / √W
     np.testing.assert_allclose(*modes, atol=5e-3)
 
@@ -98,19 +99,21 @@ def test_the_seed_alone_decides_whatever_the_number_of_workers(tmp_path, threads
 def test_another_seed_and_another_set_are_other_walkers(tmp_path):
     for seed in (0, 1):
         brownian(tmp_path / f"{seed}.h5", SMALL, seed=seed)
-    u = np.concatenate([read(tmp_path / f"{seed}.h5")[:, :, 0] for seed in (0, 1)])
+    u = np.concatenate([TrajectoryFile.open(tmp_path / f"{seed}.h5").read()[:, :, 0] for seed in (0, 1)])
     assert len(np.unique(u.reshape(6, -1), axis=0)) == 6
 
 
 def test_the_first_sets_stay_when_sets_are_added(tmp_path):
     brownian(tmp_path / "3.h5", SMALL)
     brownian(tmp_path / "5.h5", Walkers(5, 500, 4, 16))
-    np.testing.assert_array_equal(read(tmp_path / "3.h5"), read(tmp_path / "5.h5")[:3])
+    np.testing.assert_array_equal(
+        TrajectoryFile.open(tmp_path / "3.h5").read(), TrajectoryFile.open(tmp_path / "5.h5").read()[:3]
+    )
 
 
 def test_the_file_says_where_it_comes_from(tmp_path):
     brownian(tmp_path / "a.h5", SMALL, seed=9)
-    held = describe(tmp_path / "a.h5")
+    held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.fields, held.trajectories, held.grid.boundaries) == (("density",), 3, ("PERIODIC",))
     np.testing.assert_allclose(held.grid.length, 2 * np.pi, rtol=1e-14)
     np.testing.assert_allclose(held.times, [0, 1e-3, 2e-3, 3e-3, 4e-3], rtol=1e-14)
@@ -163,7 +166,7 @@ FLIGHTS = Walkers(sets=3, walkers=2000, steps=5, bins=16, alpha=1.5, drift=(0.0,
 def test_each_mode_of_flights_in_the_plane_decays_as_the_characteristic_function(tmp_path, deposit):
     W, steps, bins, alpha, drift = 1_000_000, 3, 32, 1.5, (2.0, -1.0)
     levy(tmp_path / "a.h5", Walkers(1, W, steps, bins, 0.02, deposit, alpha, drift), seed=1)
-    modes = np.fft.fft2(read(tmp_path / "a.h5")[0, :, 0].astype("float64")) / bins**2
+    modes = np.fft.fft2(TrajectoryFile.open(tmp_path / "a.h5").read()[0, :, 0].astype("float64")) / bins**2
     for k in ((1, 0), (0, 2), (2, -1), (3, 3)):
         c, t = modes[:, k[0], k[1]], 0.02 * np.arange(steps + 1)
         factor = np.exp(-(np.hypot(*k) ** alpha + 1j * np.dot(k, drift)) * t)
@@ -175,7 +178,7 @@ def test_each_mode_of_flights_in_the_plane_decays_as_the_characteristic_function
 @pytest.mark.parametrize("setting", [FLIGHTS, replace(FLIGHTS, deposit="linear"), SMALL])
 def test_the_mean_density_is_one_whatever_the_deposit(tmp_path, setting):
     levy(tmp_path / "a.h5", setting)
-    u = read(tmp_path / "a.h5")
+    u = TrajectoryFile.open(tmp_path / "a.h5").read()
     np.testing.assert_allclose(u.reshape(*u.shape[:2], -1).mean(-1), 1, rtol=1e-6)  # single precision
 
 
@@ -185,7 +188,7 @@ def test_counts_are_kept_as_small_integers_and_read_as_densities(tmp_path):
         stored = file["t0_fields/density"]
         assert stored.dtype == "int16"
         np.testing.assert_allclose(
-            read(tmp_path / "a.h5")[:, :, 0], stored[:] * stored.attrs["scale_factor"], rtol=1e-6
+            TrajectoryFile.open(tmp_path / "a.h5").read()[:, :, 0], stored[:] * stored.attrs["scale_factor"], rtol=1e-6
         )
         assert (stored[:].sum((2, 3)) == 2000).all()
 
@@ -223,7 +226,7 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatc
     levy(path, FLIGHTS)
     assert begun == [2]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "whole.h5"]
-    np.testing.assert_array_equal(read(path), read(whole))
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(), TrajectoryFile.open(whole).read())
 
 
 def test_a_file_that_is_there_is_refused_before_any_walk(tmp_path):
@@ -244,4 +247,4 @@ def test_what_another_seed_left_is_not_taken_for_ones_own(tmp_path, monkeypatch)
         levy(path, FLIGHTS, seed=1)
     levy(path, FLIGHTS, seed=2)
     levy(tmp_path / "b.h5", FLIGHTS, seed=2)
-    np.testing.assert_array_equal(read(path), read(tmp_path / "b.h5"))
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(), TrajectoryFile.open(tmp_path / "b.h5").read())

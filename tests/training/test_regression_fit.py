@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from morlight.analysis import model as prediction
-from morlight.analysis.evaluation import walkers as evaluation
+from morlight.analysis.evaluation.evaluate import evaluate
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
-from morlight.tracking import store
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write as write_trajectories
+from morlight.operators.description import Grid
+from morlight.tracking.runs import read_runs
 
 REGRESSION = """
 model:
@@ -64,17 +66,17 @@ def fit(*more, config="regression.yaml"):
 def test_burgers_is_learned_from_samples_it_has_not_seen(samples, capsys):
     fit("--model.width", "6", "--model.activation", "tanh")
     model = prediction.load(last("regression"))
-    held = evaluation.evaluate(model, "burgers.h5", range(200, 240))["errors"]["operator"]
-    assert held["median"] < 0.01
-    assert held["per_realization"] != [held["median"]] * 3
+    error = evaluate(model, "burgers.h5", range(200, 240)).errors["operator"]
+    assert error.median < 0.01
+    assert error.per_realization != (error.median,) * 3
     capsys.readouterr()
     cli.main(["evaluate", str(model.path), "--data", "burgers.h5", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (told["dt"], set(told["errors"])) == (None, {"operator"})
-    (run,) = store.runs("morlight")
-    assert run["status"] == "FINISHED"
-    assert run["metrics"]["operator/median"] < 0.01
-    assert run["metrics"]["train_loss/median"] == pytest.approx(run["metrics"]["operator/median"] ** 2, rel=0.5)
+    (run,) = read_runs("morlight")
+    assert run.status == "FINISHED"
+    assert run.metrics["operator/median"] < 0.01
+    assert run.metrics["train_loss/median"] == pytest.approx(run.metrics["operator/median"] ** 2, rel=0.5)
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(model.path), "--initial", "burgers.h5", "--steps", "3", "-o", "later.h5"])
     assert ended.value.code == 2
@@ -85,16 +87,16 @@ def test_burgers_is_learned_from_samples_it_has_not_seen(samples, capsys):
 def test_one_pass_of_adam_learns_it_less_well(samples):
     fit("--model.optimizer", "adam", "--model.lr", "0.01")
     model = prediction.load(last("regression"))
-    held = evaluation.evaluate(model, "burgers.h5", range(200, 240))["errors"]["operator"]
-    assert 0.01 < held["median"] < 1.05  # eight steps
+    error = evaluate(model, "burgers.h5", range(200, 240)).errors["operator"]
+    assert 0.01 < error.median < 1.05  # eight steps
 
 
 def test_moments_of_two_processes_are_those_of_one(samples):
     for devices in ("1", "2"):
         words = ["fit", "--config", "regression.yaml", "--trainer.devices", devices, "--name", f"by{devices}"]
         subprocess.run([sys.executable, "-m", "morlight", *words, "--model.iterations", "5"], check=True, timeout=120)
-    one, two = ({key: value for key, value in run["metrics"].items() if key.startswith("train_loss")}
-                for run in store.runs("morlight"))  # fmt: skip
+    one, two = ({key: value for key, value in run.metrics.items() if key.startswith("train_loss")}
+                for run in read_runs("morlight"))  # fmt: skip
     assert one == pytest.approx(two, rel=1e-6)  # sums in another order, five ill-conditioned steps
     assert len(one) == 5
 
@@ -143,7 +145,7 @@ def decays(path, rates, names=("density",), walls=False):
     """Solutions of ∂ₜu = −γ κ² u for single modes, one trajectory for each rate, with γ as a scalar of the file."""
     x = (np.arange(24) + 0.5) / 24 * (1.0 if walls else 2 * np.pi)
     times = np.arange(9) * 0.05
-    grid = trajectories.Grid((24,), (x[-1] + x[0],), ("WALL" if walls else "PERIODIC",))
+    grid = Grid((24,), (x[-1] + x[0],), ("WALL" if walls else "PERIODIC",))
     rng = np.random.default_rng(0)
     fields = {}
     for name in names:
@@ -156,7 +158,7 @@ def decays(path, rates, names=("density",), walls=False):
             size = rng.uniform(0.1, 0.3, len(rates))[:, None, None]
             u = u + size * np.exp(-rates[:, None, None] * kappa**2 * times[:, None] / (10 if walls else 1)) * shape
         fields[name] = u - (1 if walls and name == "momentum" else 0)
-    trajectories.write(
+    write_trajectories(
         path, name="decays", fields=fields, grid=grid, times=times, provenance={}, parameters={"rate": rates}
     )
 
@@ -170,14 +172,14 @@ def test_parameters_are_learned_from_and_predicted_with(folder):
     fit(*more, "--data.parameters", "[rate]", "--name", "known")
     fit(*more, "--name", "unknown")
     known, unknown = (prediction.load(last(name)) for name in ("known", "unknown"))
-    errors = [evaluation.evaluate(model, "decays.h5")["errors"]["rollout_end"]["min"] for model in (known, unknown)]
+    errors = [evaluate(model, "decays.h5").errors["rollout_end"].min for model in (known, unknown)]
     assert errors[0] < 0.5 * errors[1], errors  # one rate for all cannot be right
     decays("slow.h5", np.array([0.5, 1.5]))
     for trajectory in ("0", "1"):
         words = ["--trajectory", trajectory, "--steps", "8", "-o", f"later{trajectory}.h5"]
         cli.main(["predict", str(known.path), "--initial", "slow.h5", *words])
-    u = trajectories.read("slow.h5")[:, 0, 0]
-    slow, fast = (trajectories.read(f"later{i}.h5")[:, -1, 0].std(-1) / u[i].std() for i in (0, 1))
+    u = TrajectoryFile.open("slow.h5").read()[:, 0, 0]
+    slow, fast = (TrajectoryFile.open(f"later{i}.h5").read()[:, -1, 0].std(-1) / u[i].std() for i in (0, 1))
     assert (slow > 1.3 * fast).all()
 
 
@@ -210,7 +212,7 @@ def test_a_system_between_walls_is_trained_certified_and_predicted(folder, schem
         assert model.growth["method"] == "radius"
         assert len(model.growth["per_realization"]) == 3
     cli.main(["predict", str(model.path), "--initial", "channel.h5", "--steps", "8", "-o", "later.h5"])
-    later, start = trajectories.read("later.h5"), trajectories.read("channel.h5")[0]
+    later, start = TrajectoryFile.open("later.h5").read(), TrajectoryFile.open("channel.h5").read()[0]
     assert np.abs(later[:, -1, 0].mean(-1) - start[0, 0].mean()).max() < 1e-5  # single precision of the file
     before, after = (np.abs(frame - start[-1]).mean() for frame in (start[0], later[:, -1]))
     assert after < 0.5 * before

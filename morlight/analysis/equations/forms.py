@@ -17,6 +17,7 @@ from torch import Tensor
 
 from morlight.analysis.equations.power_law import PowerLaw
 from morlight.analysis.equations.terms import Symbolic, polynomial, powers, written
+from morlight.analysis.evaluation.result import Evaluation
 from morlight.analysis.model import Model
 from morlight.operators import build, generator
 
@@ -127,6 +128,39 @@ class Form:
         symbol -= form.laplacian * modulus**2 + form.fourth * modulus**4
         return {"symbol": symbol, "nonlinearity": sum(a * u**n for n, a in form.polynomial.items())}
 
+    def to_json(self, departure: float) -> dict[str, Any]:
+        """The layout of `morlight inspect --json`."""
+        plain: dict[str, Any] = {"equation": self.text()}
+        plain |= dict(zip(("coefficient", "coefficient_sd"), self.coefficient, strict=True))
+        plain |= dict(zip(("exponent", "exponent_sd"), self.exponent, strict=True))
+        if self.drift:
+            plain |= {"drift": [v for v, _ in self.drift], "drift_sd": [sd for _, sd in self.drift]}
+        plain["polynomial"] = {str(n): list(value) for n, value in self.polynomial.items()}
+        return plain | {
+            "terms": self.terms(),
+            "latex": self.latex(),
+            "sympy": {key: str(value) for key, value in self.sympy().items()},
+            "departure": departure,
+        }
+
+    def terms(self) -> list[dict[str, Any]]:
+        """Σ coefficient · derivative of P(u), the derivative as its orders by axis or as a power of −Δ."""
+        inside = {str(n): value for n, (value, _) in self.polynomial.items()}
+        axes = max(1, len(self.drift))
+        listed: list[tuple[Any, Number]] = []
+        if self.power is not None:
+            listed.append(({"power": self.power[1][0]}, (-self.power[0][0], self.power[0][1])))
+        for axis, (velocity, sd) in enumerate(self.drift):
+            listed.append(([int(axis == place) for place in range(axes)], (-velocity, sd)))
+        if self.laplacian is not None:
+            listed.append(({"power": 2.0}, (-self.laplacian[0], self.laplacian[1])))
+        if self.fourth is not None:
+            listed.append(({"power": 4.0}, (-self.fourth[0], self.fourth[1])))
+        return [
+            {"derivative": derivative, "of": inside, "coefficient": value, "sd": sd}
+            for derivative, (value, sd) in listed
+        ]
+
     def _argument(self, writing: Mapping[str, str]) -> str:
         name = self.field if writing is UNICODE else rf"\mathrm{{{_safe(self.field)}}}"
         if dict(self.polynomial) == {1: (1.0, 0.0)}:
@@ -168,7 +202,7 @@ def _safe(name: str) -> str:
 
 
 def spread(values: Float[Tensor, " R"]) -> float:
-    """Standard deviation over the realisations, 0 of a single one."""
+    """Standard deviation over the realizations, 0 of a single one."""
     return float(values.std()) if len(values) > 1 else 0.0
 
 
@@ -180,7 +214,7 @@ def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
     errors = [math.hypot(spread(v), float(e)) for v, e in zip(found.drift.T, found.drift_error, strict=True)]
     moves = turns and any(abs(float(v)) > SURE * e for v, e in zip(velocity, errors, strict=True))
     return Form(
-        model.data["fields"][0],
+        model.data.fields[0].name,
         False,
         "",
         {1: (1.0, 0.0)},
@@ -194,8 +228,8 @@ def of_powers(
     kappa: Float[Tensor, "D K"],
     symbol: Inexact[Tensor, "R K"],
     errors: Float[Tensor, " K"],
-    u: Float[Tensor, " P"],
-    h: Float[Tensor, "R P"],
+    u: Float[Tensor, " N"],
+    h: Float[Tensor, "R N"],
 ) -> Form | None:
     """The shortest sum of whole powers of ∇ and of u that is justified; None where none is.
 
@@ -213,7 +247,7 @@ def of_powers(
     if not bool(continuum[:, errors.isfinite()].abs().isfinite().all()):
         return None
     for words in SUMS:
-        if "drift" in words and (len(kappa) != len(model.data["points"]) or "WALL" in model.data["boundaries"]):
+        if "drift" in words and (len(kappa) != model.grid.dimensions or "WALL" in model.grid.boundaries):
             continue
         found = powers(kappa, continuum, errors, words)
         if found is None or float(found.misfit.median()) > MISFIT:
@@ -228,13 +262,13 @@ def of_powers(
         if not (all(sure[axes:]) and (not axes or any(sure[:axes]))):
             continue
         rest: dict[str, Any] = dict(zip([word for word in words if word != "drift"], numbers[axes:], strict=True))
-        target = model.data["targets"][0] if model.steady else ""
-        return Form(model.data["fields"][0], model.steady, target, polynomial_, drift=numbers[:axes], **rest)
+        target = model.data.targets[0] if model.steady else ""
+        return Form(model.data.fields[0].name, model.steady, target, polynomial_, drift=numbers[:axes], **rest)
     return None
 
 
 def _polynomial(
-    model: Model, u: Float[Tensor, " P"], h: Float[Tensor, "R P"]
+    model: Model, u: Float[Tensor, " N"], h: Float[Tensor, "R N"]
 ) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
     """P with one coefficient 1, of u or without time of its highest power, and the factor that g has for it."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
@@ -251,14 +285,12 @@ def _polynomial(
 
 
 def twin(model: Model, form: Form) -> Model:
-    """The form as a model of one realisation, which predicts, evaluates and exports like any other."""
-    data = model.data
-    wall = model.settings.get("bases", {}).get(form.field, "cosine")
-    basis = build.basis(data["points"], data["length"], data["boundaries"], wall)
+    """The form as a model of one realization, which predicts, evaluates and exports like any other."""
+    basis = build.basis(model.grid, model.config.wall(form.field))
     operator = written(form.symbolic(), basis, None if model.steady else model.dt)
-    return dataclasses.replace(
-        model, operator=operator, settings={**model.settings, "realizations": 1}, losses=None, growth=None
-    )
+    config = dataclasses.replace(model.config, realizations=1)
+    checkpoint = dataclasses.replace(model.checkpoint, config=config, losses=None, growth=None)
+    return dataclasses.replace(model, checkpoint=checkpoint, operator=operator)
 
 
 def departure(model: Model, other: Model) -> float:
@@ -278,39 +310,23 @@ def departure(model: Model, other: Model) -> float:
 
 def _smooth(model: Model) -> np.ndarray:
     """Sums of the identified waves with amplitudes 1/|κ| and random phases."""
-    data = model.data
-    space = build.basis(data["points"], data["length"], data["boundaries"]).double()
+    field, space = model.data.fields[0], build.basis(model.grid).double()
     modulus = space.wavenumbers.square().sum(0).sqrt()
     low, high = model.band(0) or (0.0, math.inf)
     inside = (modulus > 0) & (modulus >= 0.999 * low) & (modulus <= 1.001 * high)
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(STATES, 1, *data["points"], generator=generator, dtype=torch.float64)
+    noise = torch.randn(STATES, 1, *model.grid.points, generator=generator, dtype=torch.float64)
     u = space.inverse(torch.where(inside, space.forward(noise) / modulus.clamp_min(1e-300), 0))
-    least, most = data["low"][0], data["high"][0]
+    least, most = field.low, field.high
     size = u.flatten(1).abs().amax(1).view(-1, *[1] * (u.ndim - 1))
     found: np.ndarray = ((least + most) / 2 + (most - least) / 2 * u / size).numpy()
     return found
 
 
-def told(form: Form, departed: float) -> dict[str, Any]:
-    """In the layout of `morlight inspect --json`."""
-    found: dict[str, Any] = {"equation": form.text()}
-    found |= dict(zip(("coefficient", "coefficient_sd"), form.coefficient, strict=True))
-    found |= dict(zip(("exponent", "exponent_sd"), form.exponent, strict=True))
-    if form.drift:
-        found |= {"drift": [v for v, _ in form.drift], "drift_sd": [sd for _, sd in form.drift]}
-    found["polynomial"] = {str(n): list(value) for n, value in form.polynomial.items()}
-    return found | {
-        "latex": form.latex(),
-        "sympy": {key: str(value) for key, value in form.sympy().items()},
-        "departure": departed,
-    }
-
-
-def compared(networks: Mapping[str, Any], twins: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def compared(networks: Evaluation, twins: Evaluation) -> dict[str, dict[str, float]]:
     """Median error of the networks and error of the twin, of two results of `evaluate`, and their ratio."""
     found = {}
-    for name, error in networks["errors"].items():
-        one, other = error["median"], twins["errors"][name]["median"]
+    for name, error in networks.errors.items():
+        one, other = error.median, twins.errors[name].median
         found[name] = {"networks": one, "twin": other, "ratio": other / one if one else math.inf}
     return found

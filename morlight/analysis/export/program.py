@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from morlight import __version__
 from morlight.analysis.export.real_arithmetic import RealStep
 from morlight.analysis.model import Model
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_file import digest
 
 LARGEST = 1024  # points along an axis: its matrices have as many columns as rows
 ENDINGS = (".onnx", ".pt2")
 
 
 class Step(nn.Module):
-    """`RealStep` with the axes that the exported program shows: without R where there is one realisation."""
+    """`RealStep` with the axes that the exported program shows: without R where there is one realization."""
 
     def __init__(self, step: RealStep, single: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Step(nn.Module):
 def export(model: Model, path: str | Path, *, precision: int = 64, realizations: Sequence[int] | None = None) -> None:
     """Write the program of one step, in the format that the ending names.
 
-    Its input `u` is (B, C, *X), or (R, B, C, *X) of several realisations, any B, and its output the same after one
+    Its input `u` is (B, C, *X), or (R, B, C, *X) of several realizations, any B, and its output the same after one
     step Δt, or L u of an operator without time; operators with parameters have a second input `gamma` (B, P).
 
     Args:
@@ -64,16 +64,16 @@ def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
     """What a host program needs to know, as words."""
     data = model.data
     return {
-        "fields": json.dumps(data["fields"]),
-        "parameters": json.dumps(data.get("parameters", [])),
-        "points": json.dumps(data["points"]),
-        "length": json.dumps(data["length"]),
-        "boundaries": json.dumps(data["boundaries"]),
+        "fields": json.dumps(data.field_names),
+        "parameters": json.dumps(data.parameter_names),
+        "points": json.dumps(model.grid.points),
+        "length": json.dumps(model.grid.length),
+        "boundaries": json.dumps(model.grid.boundaries),
         "dt": "" if model.steady else repr(model.dt),
         "output": "L u" if model.steady else "u + L u",
         "realizations": json.dumps(list(chosen)),
         "checkpoint": str(model.path),
-        "checkpoint_digest": trajectories.digest(model.path),
+        "checkpoint_digest": digest(model.path),
         "generator": f"morlight export {__version__}",
     }
 
@@ -85,15 +85,15 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
         raise ValueError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise ValueError(f"{path}: is a directory, expected the name of a file to write")
-    if model.settings.get("scheme", "explicit") != "explicit":
+    if model.config.scheme != "explicit":
         raise ValueError(f"{model.path}: steps are implicit, which solves an equation; expected explicit steps")
-    if max(model.data["points"]) > LARGEST:
+    if max(model.grid.points) > LARGEST:
         raise ValueError(
-            f"{model.path}: the grid has {model.data['points']} points, expected at most {LARGEST} along an axis, where"
+            f"{model.path}: the grid has {list(model.grid.points)} points, expected at most {LARGEST} along an axis, where"
             " transforms are matrices; --points takes another grid"
         )
     if path.suffix.lower() == ".onnx":
-        if model.settings["activation"] == "gelu" and precision == 64:
+        if model.config.activation == "gelu" and precision == 64:
             raise ValueError(
                 f"{model.path}: the activation is gelu, which ONNX Runtime knows in single precision; expected"
                 " --precision 32, or .pt2"
@@ -110,23 +110,23 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
 
 def _step(model: Model, chosen: Sequence[int], dtype: torch.dtype) -> Step:
     operator = model.only(chosen).operator
-    names = model.data.get("parameters", [])
-    activation = model.settings["activation"]
-    step = RealStep(operator, steady=model.steady, activation=activation, gamma=bool(names))
+    gamma = bool(model.data.parameters)
+    step = RealStep(operator, steady=model.steady, activation=model.config.activation, gamma=gamma)
     return Step(step, len(chosen) == 1).to(dtype).eval()
 
 
 def _example(model: Model, realizations: int, precision: int) -> dict[str, Tensor]:
     """Two states of the size of the training data; two, so that no one takes the batch for a constant."""
     data, dtype = model.data, torch.float64 if precision == 64 else torch.float32
-    shape = (2, len(data["fields"]), *data["points"])
+    shape = (2, len(data.fields), *model.grid.points)
     wave = torch.linspace(0, 2 * math.pi, math.prod(shape), dtype=dtype).sin().view(shape)
-    middle = torch.tensor(data["scale"], dtype=dtype).view(-1, *[1] * len(data["points"]))
+    middle = torch.tensor([field.scale for field in data.fields], dtype=dtype).view(-1, *[1] * model.grid.dimensions)
     u = middle * (1 + 0.1 * wave)
-    found = {"u": u if realizations == 1 else u.expand(realizations, *shape).contiguous()}
-    if names := data.get("parameters", []):
-        found["gamma"] = torch.tensor(data["gamma_scale"], dtype=dtype).expand(2, len(names)).contiguous()
-    return found
+    example = {"u": u if realizations == 1 else u.expand(realizations, *shape).contiguous()}
+    if data.parameters:
+        gamma = torch.tensor([parameter.scale for parameter in data.parameters], dtype=dtype)
+        example["gamma"] = gamma.expand(2, -1).contiguous()
+    return example
 
 
 def _write(program: Step, example: dict[str, Tensor], path: Path, told: dict[str, str]) -> None:

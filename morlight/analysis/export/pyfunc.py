@@ -33,20 +33,20 @@ class Served:
     def predict(self, model_input: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Roll-outs of the fields of a request; L u of an operator without time."""
         asked = {"steps": 1, "every": 1, "realizations": "all", **(params or {})}
-        names, parameters = self.model.data["fields"], self.model.data.get("parameters", [])
+        names, parameters = self.model.data.field_names, self.model.data.parameter_names
         labels = parameter_labels(names, parameters)
         missing = [name for name in (*names, *labels) if name not in model_input]
         if missing:
             raise ValueError(f"input '{missing[0]}' is missing, expected {', '.join((*names, *labels))}")
-        D = len(self.model.data["points"])
+        D = self.model.grid.dimensions
         u = np.stack([np.asarray(model_input[name], np.float64) for name in names], 1)
         each = (np.asarray(model_input[label], np.float64).reshape(-1) for label in labels)
         gamma = dict(zip(parameters, each, strict=True)) or None
-        points = list(u.shape[2:])
-        model = self.model if points == self.model.data["points"] else self.model.on(points)
+        points = u.shape[2:]
+        model = self.model if points == self.model.grid.points else self.model.on(points)
         if self.model.steady:
             told = None if gamma is None else np.stack(list(gamma.values()), 1)
-            return {name: model.apply(u, told)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data["targets"])}
+            return {name: model.apply(u, told)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data.targets)}
         word = str(asked["realizations"])
         chosen = int(word) if word.isdigit() else word
         found = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
@@ -97,27 +97,22 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
 
 def _example(model: Model) -> dict[str, np.ndarray]:
     """The median of every field everywhere, and parameters in the middle of the training data."""
-    data, points = model.data, model.data["points"]
-    found = {
-        name: np.full((1, *points), values[len(values) // 2])
-        for name, values in zip(data["fields"], data["values"], strict=True)
-    }
-    lows, highs = (data.get(key) or data.get("gamma_scale", []) for key in ("gamma_low", "gamma_high"))
-    middle = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
-    labels = parameter_labels(data["fields"], data.get("parameters", []))
-    return found | {label: np.array([value]) for label, value in zip(labels, middle, strict=True)}
+    data = model.data
+    example = {field.name: np.full((1, *model.grid.points), field.median) for field in data.fields}
+    labels = parameter_labels(data.field_names, data.parameter_names)
+    return example | {label: np.array([p.middle]) for label, p in zip(labels, data.parameters, strict=True)}
 
 
 def _signature(model: Model) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
-    double, data, D = np.dtype(np.float64), model.data, len(model.data["points"])
-    inputs = [TensorSpec(double, (-1,) * (D + 1), name) for name in data["fields"]]
-    inputs += [TensorSpec(double, (-1,), n) for n in parameter_labels(data["fields"], data.get("parameters", []))]
+    double, data, D = np.dtype(np.float64), model.data, model.grid.dimensions
+    inputs = [TensorSpec(double, (-1,) * (D + 1), name) for name in data.field_names]
+    inputs += [TensorSpec(double, (-1,), n) for n in parameter_labels(data.field_names, data.parameter_names)]
     if model.steady:
-        return ModelSignature(Schema(inputs), Schema([TensorSpec(double, (-1,) * (D + 2), n) for n in data["targets"]]))
-    outputs = [TensorSpec(double, (-1,) * (D + 3), name) for name in data["fields"]]
+        return ModelSignature(Schema(inputs), Schema([TensorSpec(double, (-1,) * (D + 2), n) for n in data.targets]))
+    outputs = [TensorSpec(double, (-1,) * (D + 3), name) for name in data.field_names]
     asked = [
         ParamSpec("steps", DataType.long, 1),
         ParamSpec("every", DataType.long, 1),

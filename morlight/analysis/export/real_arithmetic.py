@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
 from morlight.operators.biases import Conservative, Isotropic, shells
 from morlight.operators.networks import Perceptrons
-from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
+from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator
 from morlight.operators.stability import Anchored, decaying
 from morlight.operators.symbols import DissipativeSymbol, Symbol
+from morlight.operators.units import NO_GAMMA
 
 Parts = tuple[Tensor, Tensor | None]  # real and imaginary, None where it is zero
 
@@ -59,14 +60,9 @@ class RealStep(nn.Module):
                 if isinstance(module, Perceptrons):
                     module.activation = PLAIN[activation]
         self.dt = operator.dt if isinstance(operator, SecondOrder) else None
-        inner = operator.operator if isinstance(operator, SecondOrder) else operator
-        if isinstance(inner, System):
-            self.targets, self.changed = inner.targets, inner.fields
-            summands = list(inner.operators)
-        else:
-            assert isinstance(inner, SpectralOperator)
-            summands, self.targets, self.changed = [inner], [list(range(len(inner.unit)))], len(inner.unit)
-        self.summands = nn.ModuleList(RealTerm(part, gamma=gamma) for part in summands)
+        summands = list(operator.summands())
+        self.targets, self.changed = [summand.places for summand in summands], operator.changed
+        self.summands = nn.ModuleList(RealTerm(summand.operator, gamma=gamma) for summand in summands)
         self.steady = steady
 
     def forward(
@@ -108,12 +104,12 @@ class RealTerm(nn.Module):
     def forward(
         self, u: Float[Tensor, "R B C *X"], gamma: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "R B T *X"]:
-        h = self.operator.nonlinearity(u, None if self.known else gamma)
+        h = self.operator.nonlinearity(u, NO_GAMMA if self.known or gamma is None else gamma)
         terms = h.shape[2] // self.fields
         if self.known or gamma is None:
             g: Parts = (self.real, self.imaginary if self.rotates else None)
         else:
-            g = self.symbol(self.operator.gamma.seen(gamma))
+            g = self.symbol(self.operator.units.scaled(gamma))
         a, b = _product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)

@@ -1,41 +1,86 @@
-"""Files of a fit: `last.ckpt`, written anew at the end of every epoch, and `best.ckpt`, of the one that did best."""
+"""Files of a fit: `last.ckpt`, replaced at the end of every epoch, and `best.ckpt`, of the epoch that did best."""
 
+import math
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.plugins.io import TorchCheckpointIO
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Checkpoint
+
+LAST, BEST = "last.ckpt", "best.ckpt"
 
 
-def callbacks(folder: Path, monitor: str | None) -> list[ModelCheckpoint]:
-    """Best, where there is a value to tell it by, then last: after an epoch that did best both are one state."""
-    named = {"last": None} if monitor is None else {"best": monitor, "last": None}
-    return [
-        ModelCheckpoint(
-            dirpath=folder, filename=name, monitor=value, enable_version_counter=False, save_on_train_epoch_end=True
-        )
-        for name, value in named.items()
-    ]
+class FitCheckpoints(Checkpoint):
+    """Writes the state after each epoch once; an old file is replaced by a whole new one, never overwritten.
 
+    Args:
+        folder: of the files.
+        monitor: metric whose smallest value is the best; without it there is no `best.ckpt`.
+        saved: called with the files that there are, on the first process.
+    """
 
-class Once(TorchCheckpointIO):
-    """Writes the state after a step once: a second file of it is a copy."""
+    def __init__(
+        self, folder: Path, monitor: str | None, saved: Callable[[dict[str, Path]], None] | None = None
+    ) -> None:
+        self.folder, self.monitor, self.saved = folder, monitor, saved
+        self.best = math.inf
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._written: tuple[tuple[int, int], Path] | None = None
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far, for a fit that goes on."""
+        return {"best": self.best}
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """The whole file or none."""
-        path, state = Path(path), (checkpoint["epoch"], checkpoint["global_step"])
-        if self._written is None or self._written[0] != state or not self._written[1].is_file():
-            super().save_checkpoint(checkpoint, path, storage_options)
-            self._written = state, path
-            return
-        part = path.with_name(f".{path.name}.part")
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As it was when the file was written."""
+        self.best = state_dict["best"]
+
+    @property
+    def state_key(self) -> str:
+        """The same in every version and for every setting."""
+        return "FitCheckpoints"
+
+    @property
+    def chosen(self) -> Path:
+        """The best checkpoint, or the last one where nothing tells the best."""
+        return next(self.folder / name for name in (BEST, LAST) if (self.folder / name).exists())
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Save; after the losses of the epoch are known."""
+        better = False
+        if self.monitor is not None:
+            value = float(trainer.callback_metrics[self.monitor])
+            better = value < self.best or not (self.folder / BEST).exists()
+            self.best = min(value, self.best) if not math.isnan(value) else self.best
+        draft = self.folder / f".{LAST}.part"
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copyfile(self._written[1], part)
-            part.replace(path)
+            trainer.save_checkpoint(draft)
+            if trainer.is_global_zero:
+                self._publish(draft, better)
         finally:
-            part.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
+
+    def _publish(self, draft: Path, better: bool) -> None:
+        if better:
+            copy = self.folder / f".{BEST}.part"
+            shutil.copyfile(draft, copy)
+            replace(copy, self.folder / BEST)
+        replace(draft, self.folder / LAST)
+        if self.saved is not None:
+            files = {name.removesuffix(".ckpt"): self.folder / name for name in (BEST, LAST)}
+            self.saved({name: path for name, path in files.items() if path.exists()})
+
+
+def replace(draft: Path, path: Path) -> None:
+    """Put a complete file in the place of another, on the disk before its name changes."""
+    with open(draft, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -13,7 +13,7 @@ class Diverged(FloatingPointError):
 
 
 class DivergenceGuard(lightning.Callback):
-    """Raises `Diverged` with epoch, step and realisations as soon as the loss is seen not to be finite."""
+    """Raises `Diverged` with epoch, step and realizations as soon as the loss is seen not to be finite."""
 
     def on_train_batch_end(
         self,
@@ -24,15 +24,13 @@ class DivergenceGuard(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """Look at every step on a CPU, at every fiftieth and the last of the epoch elsewhere."""
-        loss = (outputs or {}).get("loss")
-        if loss is None:  # a pass that only gathers
-            return
+        loss = outputs["loss"]
         if loss.device.type != "cpu" and batch_idx % EVERY and not trainer.is_last_batch:
             return
         if torch.isfinite(loss):
             return
-        broken = (~torch.isfinite(module.last_loss)).nonzero().flatten().tolist()
+        broken = (~torch.isfinite(module.last_losses)).nonzero().flatten().tolist()
         raise Diverged(
-            f"the loss of realisation(s) {broken} is not finite at epoch {trainer.current_epoch}, step"
+            f"the loss of realization(s) {broken} is not finite at epoch {trainer.current_epoch}, step"
             f" {trainer.global_step}, horizon {module.horizon}; try a smaller model.lr or shorter model.horizons"
         )

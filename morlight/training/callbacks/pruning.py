@@ -6,12 +6,12 @@ from typing import Any
 
 import pytorch_lightning as lightning
 
-JUDGED = "MORLIGHT_JUDGED"  # tells the other processes of a fit that the first one is judged
+WATCHED = "MORLIGHT_WATCHED"  # tells the other processes of a fit that the first one is watched
 
 Verdict = Callable[[int, Mapping[str, Any]], bool]
 
 
-class Judge(lightning.Callback):
+class Pruning(lightning.Callback):
     """Asks after every validation whether the fit is worth going on with; the first process decides for all.
 
     Args:
@@ -32,5 +32,5 @@ class Judge(lightning.Callback):
 
 
 def others() -> list[lightning.Callback]:
-    """The judge of a process that a judged fit has started."""
-    return [Judge()] if os.environ.get(JUDGED) and os.environ.get("LOCAL_RANK", "0") != "0" else []
+    """The callback of a process of a fit that a pruner watches."""
+    return [Pruning()] if os.environ.get(WATCHED) and os.environ.get("LOCAL_RANK", "0") != "0" else []

@@ -1,4 +1,4 @@
-"""What a finished fit leaves in its run: errors and figures."""
+"""What a finished fit leaves in its run: errors, figures, and the model as MLflow serves it."""
 
 import json
 import sys
@@ -10,74 +10,95 @@ import pytorch_lightning as lightning
 import torch
 
 from morlight.analysis import inspection, plots
-from morlight.analysis import model as prediction
-from morlight.analysis.evaluation import walkers as evaluation
-from morlight.analysis.export import pyfunc as serving
+from morlight.analysis.evaluation.evaluate import evaluate
+from morlight.analysis.evaluation.over_linear import over_linear
+from morlight.analysis.evaluation.result import OverLinear
+from morlight.analysis.evaluation.walkers import Walkers
+from morlight.analysis.export import pyfunc
+from morlight.analysis.model import Model, load
+from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.windows import Pairs
+from morlight.operators.build import Components
 from morlight.tracking.logger import Tracker
 from morlight.training.callbacks import figures
+from morlight.training.callbacks.checkpoints import FitCheckpoints
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
 SHOWN = 200  # trajectories looked at where none is held out
 
 
 class FinalReport(lightning.Callback):
-    """Evaluates the best checkpoint on the test trajectories and logs the result, once, on the first process."""
+    """Evaluates the best checkpoint on the test trajectories and logs the result, once, on the first process.
 
-    def __init__(self, tracker: Tracker) -> None:
-        self.tracker = tracker
+    Args:
+        tracker: of the run.
+        checkpoints: of the fit.
+        components: the user's own networks and biases.
+    """
+
+    def __init__(self, tracker: Tracker, checkpoints: FitCheckpoints, components: Components | None = None) -> None:
+        self.tracker, self.checkpoints, self.components = tracker, checkpoints, components
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Metrics NAME/median, NAME/min and NAME/RR; a figure; evaluation.json; the model as MLflow serves it."""
+        """Metrics NAME/median, NAME/min and NAME/RR; figures; evaluation.json; the model for serving."""
         if not trainer.is_global_zero:
             return
-        folder = Path(str(trainer.checkpoint_callback.dirpath))
-        best = folder / "best.ckpt" if (folder / "best.ckpt").exists() else folder / "last.ckpt"
-        model = prediction.load(best)
-        data = trainer.datamodule.file
-        rows = trainer.datamodule.rows("test") or list(range(min(SHOWN, data.trajectories)))
-        result = evaluation.evaluate(model, data.path, rows)
+        model, step = load(self.checkpoints.chosen, self.components), module.steps_taken
+        data = trainer.datamodule
+        compared = self._compared(model, data, module.config.objective.longest)
         metrics: dict[str, float] = {}
-        for name, error in result["errors"].items():
-            metrics |= {f"{name}/median": error["median"], f"{name}/min": error["min"]}
-            metrics |= {f"{name}/{r:02d}": value for r, value in enumerate(error["per_realization"])}
-        metrics |= {f"noise_ceiling/{k}": v for k, v in (result["noise_ceiling"] or {}).items() if isinstance(v, float)}
-        compared = self._compared(model, trainer, max(module.hparams.horizons))
+        result: dict[str, Any] = {}
         if compared is not None:
-            result["over_linear"] = compared
-            metrics |= {f"over_linear/{key}": compared[key] for key in ("median", "min", "standard_error")}
-            if (said := beaten(compared)) is not None:
-                print(f"morlight: {best}: {said}", file=sys.stderr)
-        self.tracker.log_metrics(metrics, trainer.global_step)
+            result["over_linear"] = compared.to_json()
+            values = (compared.ratio.median, compared.ratio.min, compared.standard_error)
+            metrics |= dict(zip(("over_linear/median", "over_linear/min", "over_linear/standard_error"), values,
+                                strict=True))  # fmt: skip
+            if compared.worse:
+                print(f"morlight: {model.path}: {sentence(compared)}", file=sys.stderr)
+        if isinstance(data, TrajectoryDataModule):
+            rows = data.split.trajectories("test") or list(range(min(SHOWN, data.file.trajectories)))
+            evaluation = evaluate(model, data.file, rows)
+            metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
+        self.tracker.log_metrics(metrics, step)
         with tempfile.TemporaryDirectory() as scratch:
-            picture = Path(scratch) / "learned.png"
-            plots.learned(inspection.readings(model, evaluation.walkers_decay(data)), picture)
-            self.tracker.log_artifact(picture, "figures")
-            picture = Path(scratch) / "rollout.png"
-            if figures.rollout(model, data, rows[0], picture):
-                self.tracker.log_artifact(picture, "figures")
-            serving.save(best, Path(scratch) / serving.FOLDER)
-            self.tracker.log_artifact(Path(scratch) / serving.FOLDER, serving.FOLDER)
+            self._figures(model, data, Path(scratch))
+            if self.components is None:  # MLflow serves what a file can hold
+                pyfunc.save(model.path, Path(scratch) / pyfunc.FOLDER)
+                self.tracker.log_artifact(Path(scratch) / pyfunc.FOLDER, pyfunc.FOLDER)
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
 
-    def _compared(self, model: prediction.Model, trainer: lightning.Trainer, horizon: int) -> dict[str, Any] | None:
+    def _figures(self, model: Model, data: lightning.LightningDataModule, scratch: Path) -> None:
+        file = data.file if isinstance(data, TrajectoryDataModule) else None
+        walkers = None if file is None else Walkers.of(file)
+        picture = scratch / "learned.png"
+        plots.learned(inspection.readings(model, None if walkers is None else walkers.decay), picture)
+        self.tracker.log_artifact(picture, "figures")
+        picture = scratch / "rollout.png"
+        if file is not None:
+            row = next(iter(data.split.trajectories("test")), 0)
+            if figures.rollout(model, file, row, picture):
+                self.tracker.log_artifact(picture, "figures")
+
+    @staticmethod
+    def _compared(model: Model, data: lightning.LightningDataModule, horizon: int) -> OverLinear | None:
         """The model beside the linear one, on windows of test or else of validation trajectories."""
-        held = (trainer.datamodule.windows(part) for part in ("test", "validation"))
-        windows = next((part for part in held if part.count(horizon)), None)
-        if windows is None:
+        name = next((name for name in ("test", "validation") if data.count(name, horizon)), None)
+        if name is None:
             return None
-        total = windows.count(horizon)
-        index = torch.linspace(0, total - 1, min(COMPARED, total)).long()
-        trajectory = index.div(windows.length - horizon, rounding_mode="floor")
-        gamma = windows.parameters(index, horizon)
-        return evaluation.over_linear(model, windows.at(index, (0, horizon)), gamma, horizon, trajectory)
+        part = data.part(name)
+        if isinstance(part, Pairs):
+            index = part.evenly(COMPARED)
+            u, f = part.at(index)
+            return over_linear(model, torch.stack([u, u + f]), part.gamma[part.rows[index]], 1, part.rows[index])
+        index = part.evenly(horizon, COMPARED)
+        frames, gamma = part.at(index, (0, horizon)), part.parameters(index, horizon)
+        return over_linear(model, frames, gamma, horizon, part.trajectory(index, horizon))
 
 
-def beaten(compared: dict[str, Any]) -> str | None:
-    """What to say where the linear model does better than the median realisation, beyond the noise of the data."""
-    if compared["median"] - 1 <= 2 * compared["standard_error"]:
-        return None
+def sentence(compared: OverLinear) -> str:
+    """What to say where the linear model does better than the median realization, beyond the noise of the data."""
     return (
         "a linear model of each mode by itself is better on the held-out trajectories: over"
-        f" {compared['horizon']} step(s) the mean square error of the networks is {compared['median']:.4g} times that"
+        f" {compared.horizon} step(s) the mean square error of the networks is {compared.ratio.median:.4g} times that"
         " of the linear model"
     )

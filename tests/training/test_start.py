@@ -1,22 +1,13 @@
+import small
 import torch
 
 from morlight.operators import build, slopes
 
-DATA = {"fields": ["u"], "points": [16], "length": [6.28], "boundaries": ["PERIODIC"], "scale": [1.3]}
-MODEL = {
-    "biases": ["reflection"],
-    "symbol": "dissipative",
-    "width": 4,
-    "depth": 3,
-    "activation": "elu",
-    "realizations": 12,
-    "seed": 0,
-    "literal": False,
-}
-
 
 def test_every_realization_starts_with_an_upward_nonlinearity():
-    operator = build.operator(MODEL, DATA)
+    operator = build.operator(
+        small.config(biases=["reflection"], symbol="dissipative", realizations=12), small.description()
+    )
     values = torch.linspace(0.2, 2, 31)
     before = slopes(operator, values)
     assert (before < 0).any()

@@ -1,0 +1,117 @@
+"""Which closed form, if any, the data justify for one field with one term."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.equations import forms
+from morlight.analysis.equations.forms import MISFIT, Form
+from morlight.analysis.equations.power_law import PowerLaw, identified, power_law
+from morlight.analysis.learned import Term, generator_of, terms
+from morlight.analysis.model import Model
+from morlight.operators import build, shells
+
+
+class Chosen(NamedTuple):
+    """A closed form that is justified.
+
+    Attributes:
+        form: with its coefficients and standard deviations.
+        departure: of its roll-outs from those of the networks, as a share of the change.
+    """
+
+    form: Form
+    departure: float
+
+
+def choose(model: Model, place: int) -> Chosen | str:
+    """The closed form of what changes a field, or one sentence that says why there is none."""
+    learned = terms(model, place)
+    if (reason := _excluded(model, learned)) is not None:
+        return reason
+    form = closed_form(model, place, learned)
+    if form is None:
+        return (
+            "no power law with drift and no sum of whole powers of ∇ and of u describes what was learned within"
+            f" {100 * MISFIT:g} %, with every coefficient more than {forms.SURE:g} standard deviations from zero"
+        )
+    departure = forms.departure(model, forms.twin(model, form))
+    if departure > MISFIT:
+        return (
+            f"{form.text()} would depart from the networks by {100 * departure:.2g} % of the change over"
+            f" {forms.STEPS} steps, more than {100 * MISFIT:g} %"
+        )
+    return Chosen(form, departure)
+
+
+def twin(model: Model) -> Model | None:
+    """The closed form as a model that runs; None where there is none that is justified."""
+    chosen = choose(model, 0)
+    return None if isinstance(chosen, str) or len(model.data.fields) > 1 else forms.twin(model, chosen.form)
+
+
+def _excluded(model: Model, learned: list[Term]) -> str | None:
+    """Why a closed form is not even tried."""
+    if len(model.data.fields) > 1:
+        return "several fields are coupled; closed forms are read for one field"
+    if model.data.parameters:
+        return "the operator depends on parameters; closed forms are read for operators without"
+    if len(learned) != 1 or learned[0].mixed:
+        return f"{len(learned)} terms add up, whose g and h are determined together only"
+    if model.config.scheme != "explicit":
+        return f"the scheme is {model.config.scheme}, whose symbol is not that of an explicit step"
+    if model.band(0) is None:
+        return "the data identify the symbol at no wavenumber"
+    return None
+
+
+def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
+    """A power law with drift, or else powers of ∇ and polynomials of u; None where neither fits."""
+    found = fractional_diffusion(model, place, learned)
+    if found is not None:
+        return forms.of_power_law(model, found, learned[0].symbol.is_complex())
+    term, band = learned[0], model.band(place)
+    if band is None:
+        return None
+    modulus = term.kappa.square().sum(0).sqrt()
+    inside = (modulus >= 0.999 * band[0]) & (modulus <= 1.001 * band[1])
+    errors = torch.ones_like(modulus) if model.steady else _rate_errors(model, place, term)
+    errors = torch.where(inside, errors, torch.inf)
+    return forms.of_powers(model, term.kappa, term.symbol, errors, term.u, term.nonlinearity)
+
+
+def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> PowerLaw | None:
+    """The fractional diffusion with drift nearest to a model of one field and one term; None where it is none."""
+    continuum = generator_of(model, learned)
+    if continuum is None or model.checkpoint.modes.rate_errors is None:
+        return None
+    term = learned[0]
+    line = term.slope[:, None] * term.u
+    bent = (term.nonlinearity - line).square().mean(1).sqrt() / line.square().mean(1).sqrt()
+    moduli, index = shells(build.basis(model.data.grid).double().wavenumbers)
+    errors = torch.tensor(model.checkpoint.modes.rate_errors[place], dtype=torch.float64)
+    band = identified(moduli[0], errors)
+    if band is None:
+        return None
+    errors = torch.where((moduli[0] >= band[0]) & (moduli[0] <= band[1]), errors, torch.inf)
+    found = power_law(term.kappa, continuum, _of_modes(errors, index, term))
+    if found is None or max(float(found.misfit.median()), float(bent.median())) > MISFIT:
+        return None
+    return found if bool((found.exponent > 0).all()) else None
+
+
+def _rate_errors(model: Model, place: int, term: Term) -> Float[Tensor, " K"]:
+    """Relative standard error of the rate of each mode that a term shows."""
+    assert model.checkpoint.modes.rate_errors is not None
+    errors = torch.tensor(model.checkpoint.modes.rate_errors[place], dtype=torch.float64)
+    return _of_modes(errors, shells(build.basis(model.data.grid).double().wavenumbers)[1], term)
+
+
+def _of_modes(errors: Float[Tensor, " S"], index: Tensor, term: Term) -> Float[Tensor, " K"]:
+    """Errors of each |κ| as those of each mode, where a term shows every mode by itself."""
+    if term.kappa.shape[1] == len(errors):
+        return errors
+    flat = index.flatten()
+    return errors[flat] * flat.bincount(minlength=len(errors))[flat].sqrt()

@@ -1,0 +1,72 @@
+"""Whether a model can be applied to a trajectory file: grid, fields, time step and parameters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from morlight.analysis.model import Model
+from morlight.data import ensembles
+from morlight.data.trajectory_file import Contents, TrajectoryFile
+
+
+def check_grid(model: Model, contents: Contents) -> None:
+    """Refuse data that the model cannot be applied to.
+
+    Raises:
+        ValueError: naming the file, what it has and what the checkpoint needs.
+    """
+    grid = model.grid
+    points = contents.grid.points
+    if points == tuple(model.data.coarsen * N for N in grid.points):  # averaged as the training data were
+        points = grid.points
+    for key, value, expected in (
+        ("grid points", points, grid.points),
+        ("domain length", contents.grid.length, grid.length),
+        ("boundaries", contents.grid.boundaries, grid.boundaries),
+    ):
+        close = key == "domain length" and np.allclose(value, expected, rtol=1e-6, atol=0)  # single precision in a file
+        if not (value == expected or close):
+            raise ValueError(
+                f"{contents.path}: {key} {list(value)}, expected {list(expected)} as in the training data of"
+                f" {model.path}"
+            )
+    missing = ensembles.missing(contents, model.data.field_names)
+    if missing:
+        raise ValueError(
+            f"{contents.path}: field {', '.join(missing)} is missing, {model.path} needs it;"
+            f" the file has {', '.join(contents.fields)}"
+        )
+
+
+def check_time(model: Model, contents: Contents) -> None:
+    """Refuse data with fewer than two frames, or with frames between the steps of the model.
+
+    Raises:
+        ValueError: naming the file and both spacings.
+    """
+    ratio = contents.dt / model.dt
+    if not (ratio > 0.5 and abs(ratio - round(ratio)) < 1e-6 * ratio):
+        raise ValueError(f"{contents.path}: frames are {contents.dt} apart, expected a multiple of Δt = {model.dt}")
+
+
+def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = None) -> Float[np.ndarray, "n P"]:
+    """γ of the trajectories of a file, in the order that the model knows.
+
+    Raises:
+        ValueError: naming the scalar that the file lacks.
+    """
+    chosen = list(range(contents.trajectories) if rows is None else rows)
+    for name in model.data.parameter_names:
+        if name not in contents.parameters:
+            raise ValueError(f"{contents.path}: scalar {name} is missing, {model.path} depends on it")
+    columns = [np.asarray(contents.parameters[name], np.float64)[chosen] for name in model.data.parameter_names]
+    return np.stack(columns, 1) if columns else np.zeros((len(chosen), 0))
+
+
+def frames(
+    model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None)
+) -> Float[np.ndarray, "S T C *X"]:
+    """Fields of a file that a model knows, on its grid."""
+    u = file.read(model.data.field_names, rows, times)
+    return ensembles.coarse(u, file.grid.points[0] // model.grid.points[0], model.grid.dimensions)

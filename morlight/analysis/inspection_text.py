@@ -1,0 +1,107 @@
+"""What was learned, in a few lines for a person: medians of the realizations at some wavenumbers."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.equations import forms
+from morlight.analysis.inspection import InspectedField, InspectedTerm, Inspection
+
+GAUGE = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}
+
+
+def summary(inspection: Inspection) -> str:
+    """The lines that `morlight inspect` prints."""
+    lines = [f"{inspection.checkpoint}, {inspection.realizations} realizations"]
+    for name, field in inspection.fields.items():
+        conserved = ", its total conserved" if field.conserved else ""
+        lines.append(f"{name}: {field.basis or 'changes by its rate alone'}{conserved}, {len(field.terms)} term(s)")
+        if field.band is not None:
+            lines.append(f"  the data identify {field.band[0]:.4g} ≤ |κ| ≤ {field.band[1]:.4g}")
+        lines += [*_symbols(field), *_nonlinearities(name, field), *_equation(field)]
+    growth = inspection.growth
+    if growth is not None:
+        if growth.method == "symbol":
+            what = f"|1 + g h′| over {growth.low:.3g} ≤ u ≤ {growth.high:.3g}"
+        else:
+            what = f"spectral radius at {growth.states} training states"
+        lines.append(f"largest growth a step, {what}: " + " ".join(f"{v:.9g}" for v in growth.per_realization))
+    return "\n".join(lines)
+
+
+def _symbols(field: InspectedField) -> list[str]:
+    lines = []
+    if field.generator is not None:
+        lines += _table(field.generator.kappa, field.generator.real, field.generator.imag, "generator", field.band)
+    if len(field.terms) > 1 or field.generator is None:
+        for number, term in enumerate(field.terms, 1):
+            title = f"symbol g{number if len(field.terms) > 1 else ''}"
+            title += "" if term.derivative_of is None else " of ∂ₓ"
+            lines += _table(term.kappa, term.symbol_real, term.symbol_imag, title, field.band)
+    return lines
+
+
+def _nonlinearities(name: str, field: InspectedField) -> list[str]:
+    several = len(field.terms) > 1
+    lines = []
+    for number, term in enumerate(field.terms, 1):
+        lines += _values(name, term, str(number) if several else "")
+    return lines
+
+
+def _equation(field: InspectedField) -> list[str]:
+    if isinstance(field.equation, str):
+        return [f"  no equation: {field.equation}"]
+    form, departure = field.equation
+    low, high = field.band or (math.nan, math.nan)
+    sympy = form.sympy()
+    lines = [
+        f"  {form.text()}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})",
+        f"    LaTeX  {form.latex()}",
+        f"    SymPy  G = {sympy['symbol']}, P(u) = {sympy['nonlinearity']}",
+        f"    its roll-outs depart from the networks by {100 * departure:.2g} % of the change over {forms.STEPS} steps",
+    ]
+    for name, error in (field.twin or {}).items():
+        lines.append(
+            f"    {name}: {error['twin']:.3g} for the equation, {error['networks']:.3g} for the networks"
+            f" ({error['ratio']:.3g} times)"
+        )
+    return lines
+
+
+def _values(name: str, term: InspectedTerm, number: str) -> list[str]:
+    """The nonlinearity at five values, in its gauge where there is one."""
+    h = torch.tensor(term.h, dtype=torch.float64)
+    lines = [f"  {name:>8}  {'h' + number:>16} {'± sd':>10}   (median{GAUGE[term.power]})"]
+    for at in torch.linspace(0, len(term.u) - 1, 5).round().long().tolist():
+        lines.append(f"  {term.u[at]:>8.4g}  {_median(h[:, at]):>16.6g} {forms.spread(h[:, at]):>10.2g}")
+    return lines
+
+
+def _table(
+    kappa: Sequence[Any],
+    real: Sequence[Sequence[float]],
+    imag: Sequence[Sequence[float]],
+    title: str,
+    band: tuple[float, float] | None,
+) -> list[str]:
+    """A symbol at wavenumbers a factor of two apart."""
+    k = torch.tensor(kappa, dtype=torch.float64)
+    modulus = k.abs() if k.ndim == 1 else k.square().sum(1).sqrt()
+    parts = [torch.tensor(values, dtype=torch.float64) for values in (real, imag)]
+    lines = [f"  {'|κ|':>8}  {'Re ' + title:>16} {'± sd':>10} {'Im ' + title:>16} {'± sd':>10}   (medians)"]
+    smallest, last = band or (float(modulus[modulus > 0].min()), float(modulus.max()))
+    count = max(1, math.floor(math.log2(last / smallest)) + 1)
+    for step in range(count):
+        at = int((modulus - smallest * 2**step).abs().argmin())
+        numbers = (f"{_median(part[:, at]):>16.6g} {forms.spread(part[:, at]):>10.2g}" for part in parts)
+        lines.append(f"  {float(modulus[at]):>8.4g}  {' '.join(numbers)}")
+    return lines
+
+
+def _median(values: Float[Tensor, " R"]) -> float:
+    return float(values.nanmedian())

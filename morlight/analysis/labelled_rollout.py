@@ -1,0 +1,53 @@
+"""Roll-outs of fields with names on their axes (xarray)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from morlight.analysis.model import Choice, Gamma, Model, Spread
+from morlight.data import labelled
+from morlight.operators import build
+
+
+def predict(  # noqa: PLR0913 - the options of Model.predict
+    model: Model, initial: Any, steps: int, every: int, finite: bool, gamma: Gamma, realizations: Choice
+) -> Any:
+    """Roll-out of xarray's arrays (see `Model.predict`)."""
+    names, length = model.data.field_names, model.data.grid.length
+    given = labelled.arrays(initial, names, model.data.parameter_names, model.grid.dimensions)
+    if given.length is not None and not np.allclose(given.length, length, rtol=1e-3, atol=0):  # of printed coordinates
+        raise ValueError(
+            f"the coordinates fill the length {list(given.length)}, expected {list(length)} as in the"
+            f" training data of {model.path}"
+        )
+    points = given.states.shape[2:]
+    # coordinates show that it is the same domain; without them other points could be another length
+    there = model if given.length is None or points == model.grid.points else model.on(points)
+    if isinstance(gamma, Mapping):
+        gamma = {**given.gamma, **gamma}
+    frames = there.predict(
+        given.states,
+        steps,
+        every=every,
+        finite=finite,
+        gamma=(given.gamma or None) if gamma is None else gamma,
+        realizations=realizations,
+    )
+    numbers: Sequence[int] | None = model.chosen(realizations)
+    if isinstance(frames, Spread):
+        parts, numbers = {"": frames.mean, "_sd": frames.sd}, None
+    else:
+        numbers = None if realizations == "best" or isinstance(realizations, int) else numbers
+        parts = {"": frames}
+    fields = {f"{name}{end}": u.take(c, -1 - len(points)) for end, u in parts.items() for c, name in enumerate(names)}
+    space = build.basis(model.data.grid.with_points(points))
+    grid = [axis.x.numpy() for axis in space.axes]
+    times = np.arange(steps // every + 1) * every * model.dt
+    attributes = {
+        "checkpoint": str(model.path),
+        "run": model.run or "",
+        "dt": model.dt,
+        "realizations": str(realizations),
+    }
+    return labelled.dataset(fields, times, given, realizations=numbers, grid=grid, attributes=attributes)

@@ -1,0 +1,286 @@
+"""Writing trajectory files: whole or not at all, one trajectory at a time, and able to go on after an interruption."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Num
+
+from morlight.data.trajectory_file import SCALE, Contents
+from morlight.operators.description import Grid
+
+COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+CHUNK = 2**18  # bytes; a window of a few frames inflates little, a whole file is still read in long strides
+
+
+def check_output(path: str | Path, overwrite: bool) -> None:
+    """Refuse to write over a file that is there already; called before anything is computed.
+
+    Raises:
+        ValueError: if the path is a directory, or there is a file that may not be overwritten.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, expected the name of a file to write")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path}: exists already, expected another name, or --overwrite to replace it")
+
+
+class Writer:
+    """A trajectory file filled one trajectory at a time, which appears under its name only when complete.
+
+    Args:
+        contents: what the file will hold; `attributes` go to the root (mappings as JSON). Constants of the whole
+            file are named in its attribute `simulation_parameters` and follow as attributes of their own.
+        dtype: precision of the fields.
+        scale: where the fields are put as integers, such as counts: what one of them stands for.
+        overwrite: whether a file that is there already is replaced.
+
+    Raises:
+        ValueError: on entry where the file cannot be made or is there already, on exit where a trajectory was never
+            put.
+    """
+
+    def __init__(
+        self, contents: Contents, dtype: str = "float32", scale: float | None = None, *, overwrite: bool = False
+    ) -> None:
+        self.contents = contents
+        self.dtype = dtype
+        self.scale = scale
+        self.overwrite = overwrite
+        self.abandoned = False
+        self.missing = set(range(contents.trajectories))
+        self.temporary = contents.path.with_name(f".{contents.path.name}.{secrets.token_hex(4)}.tmp")
+
+    def __enter__(self) -> "Writer":
+        path = self.contents.path
+        check_output(path, self.overwrite)
+        try:
+            self.file = h5py.File(self.temporary, "x")
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
+        try:
+            _lay_out(self.file, self.contents, self.dtype, self.scale)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def put(self, trajectory: int, fields: Mapping[str, Num[np.ndarray, "time *X"]]) -> None:
+        """Write every field of one trajectory."""
+        due = (len(self.contents.times), *self.contents.grid.points)
+        for name in self.contents.fields:
+            if fields[name].shape != due:
+                raise ValueError(
+                    f"{self.contents.path}: field '{name}' has the shape {fields[name].shape} in trajectory {trajectory}, "
+                    f"times and grid ask for {due}"
+                )
+            try:
+                self.file["t0_fields"][name][trajectory] = fields[name]
+            except (OSError, RuntimeError) as error:
+                raise ValueError(f"{self.contents.path}: cannot be written, is the disk full? ({error})") from error
+        self.missing.discard(trajectory)
+
+    def annotate(self, dataset: str, **attributes: str) -> None:
+        """Set attributes of a dataset, such as its unit."""
+        _set(self.file[dataset], attributes)
+
+    def adopt(self, trajectory: int, path: Path) -> None:
+        """Take every field of one trajectory from a file that holds it alone, as it is stored there."""
+        with h5py.File(path, "r") as source:
+            for name in self.contents.fields:
+                part, whole = source["t0_fields"][name].id, self.file["t0_fields"][name].id
+                try:
+                    for chunk in range(part.get_num_chunks()):
+                        place = part.get_chunk_info(chunk).chunk_offset
+                        mask, stored = part.read_direct_chunk(place)
+                        whole.write_direct_chunk((trajectory, *place[1:]), stored, mask)
+                except (OSError, RuntimeError) as error:
+                    raise ValueError(f"{self.contents.path}: cannot be written, is the disk full? ({error})") from error
+        self.missing.discard(trajectory)
+
+    def abandon(self) -> None:
+        """Leave no file behind."""
+        self.missing.clear()
+        self.abandoned = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if self.abandoned:
+                    return
+                if self.missing:
+                    raise ValueError(f"{self.contents.path}: trajectory {min(self.missing)} was never written")
+                self.file.close()
+                with open(self.temporary, "rb+") as file:
+                    os.fsync(file.fileno())
+                os.replace(self.temporary, self.contents.path)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self.file.close()
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
+
+def write(  # noqa: PLR0913 - the parts of a file, each by its name
+    path: str | Path,
+    *,
+    name: str,
+    fields: Mapping[str, Float[np.ndarray, "trajectory time *X"]],
+    grid: Grid,
+    times: Float[np.ndarray, " time"],
+    provenance: Mapping[str, Any],
+    parameters: Mapping[str, Float[np.ndarray, " trajectory"]] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write scalar fields as a trajectory file, whole or not at all, in the precision they have.
+
+    Args:
+        provenance: attributes of the root: generator, its version, parameters, seed, …; see `Writer`.
+        parameters: γ, one value a trajectory.
+        overwrite: whether a file that is there already is replaced.
+
+    Raises:
+        ValueError: if the fields do not fit each other or the grid, or the file cannot be written or is there already.
+    """
+    trajectories = len(next(iter(fields.values())))
+    for field, u in fields.items():
+        if len(u) != trajectories:
+            raise ValueError(
+                f"{path}: field '{field}' has {len(u)} trajectories, '{next(iter(fields))}' {trajectories}"
+            )
+    contents = Contents(Path(path), name, tuple(fields), grid, times, trajectories, parameters or {}, provenance)
+    with Writer(contents, str(np.result_type(*fields.values())), overwrite=overwrite) as writer:
+        for i in range(trajectories):
+            writer.put(i, {field: u[i] for field, u in fields.items()})
+
+
+class Parts:
+    """A trajectory file to be, each trajectory in a file of its own until all are there, and then joined.
+
+    What was put survives an interruption: with the same `contents` later, only the others are `missing`. Enter to begin,
+    leave to join.
+
+    Args:
+        contents, dtype, scale, overwrite: as for `Writer`.
+
+    Raises:
+        ValueError: where the file cannot be written or is there already.
+    """
+
+    def __init__(
+        self, contents: Contents, dtype: str = "float32", scale: float | None = None, *, overwrite: bool = False
+    ) -> None:
+        self.contents, self.dtype, self.scale, self.overwrite = contents, dtype, scale, overwrite
+        identity = json.dumps(
+            [
+                contents.name,
+                contents.trajectories,
+                repr(contents.grid),
+                repr(contents.times),
+                dtype,
+                contents.attributes,
+            ]
+        )
+        mark = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        self.folder = contents.path.with_name(f".{contents.path.name}.{mark}.parts")
+
+    def __enter__(self) -> "Parts":
+        with Writer(
+            self.contents, self.dtype, self.scale, overwrite=self.overwrite
+        ) as writer:  # refuses early what cannot be written
+            writer.abandon()
+        self.folder.mkdir(exist_ok=True)
+        for draft in self.folder.glob(".*.tmp"):
+            draft.unlink()
+        return self
+
+    @property
+    def missing(self) -> list[int]:
+        """Trajectories not yet put."""
+        return [i for i in range(self.contents.trajectories) if not self._part(i).exists()]
+
+    def put(self, trajectory: int, fields: Mapping[str, Num[np.ndarray, "time *X"]]) -> None:
+        """Write every field of one trajectory."""
+        parameters = {key: values[trajectory : trajectory + 1] for key, values in self.contents.parameters.items()}
+        contents = dataclasses.replace(
+            self.contents, path=self._part(trajectory), trajectories=1, parameters=parameters
+        )
+        with Writer(contents, self.dtype, self.scale, overwrite=True) as writer:
+            writer.put(0, fields)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        with Writer(self.contents, self.dtype, self.scale, overwrite=self.overwrite) as writer:
+            for i in range(self.contents.trajectories):
+                writer.adopt(i, self._part(i))
+        shutil.rmtree(self.folder)
+
+    def _part(self, trajectory: int) -> Path:
+        return self.folder / f"{trajectory:06d}.h5"
+
+
+def _lay_out(file: h5py.File, contents: Contents, dtype: str, scale: float | None) -> None:
+    """Everything but the values of the fields."""
+    axes = ("x", "y", "z")[: len(contents.grid.points)]
+    _set(file, {"simulation_parameters": [], **contents.attributes}, dataset_name=contents.name, grid_type="cartesian")
+    _set(file, {}, n_spatial_dims=len(axes), n_trajectories=contents.trajectories)
+    dimensions = file.create_group("dimensions")
+    _set(dimensions, {}, spatial_dims=list(axes))
+    for key, values in zip(("time", *axes), (contents.times, *contents.grid.coordinates), strict=True):
+        _set(dimensions.create_dataset(key, data=values), {}, sample_varying=False, time_varying=False)
+    for axis, boundary, N in zip(axes, contents.grid.boundaries, contents.grid.points, strict=True):
+        side = file.create_group(f"boundary_conditions/{axis}_{boundary.lower()}")
+        _set(side, {}, associated_dims=[axis], associated_fields=[], bc_type=boundary)
+        _set(side, {}, sample_varying=False, time_varying=False)
+        side.create_dataset("mask", data=np.isin(np.arange(N), (0, N - 1)))
+    scalars = file.create_group("scalars")
+    _set(scalars, {}, field_names=list(contents.parameters))
+    for key, values in contents.parameters.items():
+        if np.shape(values) != (contents.trajectories,):
+            raise ValueError(
+                f"{contents.path}: parameter '{key}' has the shape {np.shape(values)}, "
+                f"{contents.trajectories} trajectories ask for ({contents.trajectories},)"
+            )
+        _set(scalars.create_dataset(key, data=values), {}, sample_varying=True, time_varying=False)
+    for order, names in enumerate((contents.fields, (), ())):
+        group = file.create_group(f"t{order}_fields")
+        _set(group, {}, field_names=list(names))
+        for key in names:
+            shape = (contents.trajectories, len(contents.times), *contents.grid.points)
+            block = max(1, CHUNK // (np.dtype(dtype).itemsize * math.prod(contents.grid.points)))
+            chunks = (1, min(block, len(contents.times)), *contents.grid.points)
+            dataset = group.create_dataset(key, shape, dtype, chunks=chunks, **COMPRESSED if scale else {})
+            _set(dataset, {}, sample_varying=True, time_varying=True, dim_varying=[True] * len(axes))
+            _set(dataset, {SCALE: scale} if scale else {})
+
+
+def _set(node: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any], **more: Any) -> None:
+    """Attributes of a node; mappings as JSON, lists of words as arrays of strings."""
+    for key, value in {**attributes, **more}.items():
+        if isinstance(value, Mapping):
+            node.attrs[key] = json.dumps(value)
+        elif isinstance(value, list):
+            words = h5py.string_dtype() if all(isinstance(item, str) for item in value) else None
+            node.attrs[key] = np.array(value, dtype=words) if value else np.empty(0, "S1")
+        else:
+            node.attrs[key] = value

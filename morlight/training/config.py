@@ -1,0 +1,150 @@
+"""The options of training, each with its default: the only definition of them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from morlight.operators.config import OperatorConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is minimized over windows (u_j, …, u_{j+m}).
+
+    Args:
+        loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
+        horizons: m of each stage, the epochs divided evenly among the stages; with moments all at once.
+        steps: which m of a horizon M enter the loss: last, m = M (Eq. 21), all of one roll-out, or one at random for
+            each batch, as in Eq. 34.
+        beta: the m-th step counts 1/m^beta (Eq. 34).
+        field_weights: std, squares in the unit of each field's deviation from its mean, rms, in that of the field, or
+            none.
+        smoothness: weight of the curvature of h and, for the dissipative symbol, of ln ρ over ln|κ|, as a share of
+            the loss; falls with the learning rate. 0 leaves both free.
+    """
+
+    loss: Literal["noise", "points"] = "noise"
+    horizons: list[int] = field(default_factory=lambda: [1, 4, 16])
+    steps: Literal["last", "all", "random"] = "last"
+    beta: float = 1.0
+    field_weights: Literal["none", "rms", "std"] = "rms"
+    smoothness: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.horizons or min(self.horizons) < 1:
+            raise ValueError(f"model.horizons is {self.horizons}, expected at least one horizon, each at least 1 step")
+        if self.smoothness < 0:
+            raise ValueError(f"model.smoothness is {self.smoothness}, expected 0 or more")
+        if self.steps != "last" and self.loss != "points":
+            raise ValueError(f"model.steps is {self.steps}, which needs model.loss points")
+
+    @property
+    def longest(self) -> int:
+        """The longest horizon."""
+        return max(self.horizons)
+
+    def offsets(self, horizon: int) -> tuple[int, ...]:
+        """Of the frames of a window with this horizon that enter the loss, 0 first."""
+        return (0, horizon) if self.steps == "last" else tuple(range(horizon + 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamConfig:
+    """Gradient descent by Adam (Tables 1 to 3).
+
+    Args:
+        lr: learning rate at the start.
+        decay: whether the learning rate falls to 1 % by half a cosine, or stays.
+        reset: whether Adam forgets its moments at the start of each stage.
+        start: random, or linear: the networks are first fitted to the linear model of each mode by itself.
+    """
+
+    lr: float = 1e-2
+    decay: bool = True
+    reset: bool = False
+    start: Literal["random", "linear"] = "random"
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"model.lr is {self.lr}, expected a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquaresConfig:
+    """Least squares on the moments of the data, gathered in one pass.
+
+    Args:
+        iterations: steps of Levenberg–Marquardt, at most.
+    """
+
+    iterations: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ValueError(f"model.iterations is {self.iterations}, expected at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
+    """The group `model` of a configuration: an operator, its loss and the algorithm, in one flat list of keys.
+
+    Args:
+        optimizer: adam, gradient descent, or moments: one pass over the data gathers the moments of the increments of
+            one field, and Levenberg–Marquardt fits g and h to them (h a nearly straight line where m > 1).
+    """
+
+    optimizer: Literal["adam", "moments"] = "adam"
+
+    def __post_init__(self) -> None:
+        for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig):
+            part.__post_init__(self)
+        if self.optimizer == "moments":
+            self._check_moments()
+
+    def _check_moments(self) -> None:
+        if self.scheme != "explicit":
+            raise ValueError(f"model.scheme is {self.scheme} with model.optimizer moments, expected explicit")
+        if self.terms > 1:
+            raise ValueError(f"model.terms is {self.terms} with model.optimizer moments, expected 1")
+        if self.steps != "last":
+            raise ValueError(f"model.steps is {self.steps}, which needs model.optimizer adam")
+
+    @property
+    def operator(self) -> OperatorConfig:
+        """The operator alone."""
+        return _part(self, OperatorConfig)
+
+    @property
+    def objective(self) -> LossConfig:
+        """The loss alone."""
+        return _part(self, LossConfig)
+
+    @property
+    def adam(self) -> AdamConfig:
+        """Gradient descent alone."""
+        return _part(self, AdamConfig)
+
+    @property
+    def least_squares(self) -> LeastSquaresConfig:
+        """Least squares alone."""
+        return _part(self, LeastSquaresConfig)
+
+    @property
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+        """The one that `optimizer` names."""
+        return self.adam if self.optimizer == "adam" else self.least_squares
+
+
+Part = TypeVar("Part")
+
+
+def _part(config: Any, kind: type[Part]) -> Part:
+    return kind(**{each.name: getattr(config, each.name) for each in dataclasses.fields(kind)})  # type: ignore[arg-type]
+
+
+RENAMED = {  # keys of version 0.1, and what stands in their place
+    "model.literal": (
+        "model.field_scaling, model.wavenumber_scaling and model.parameter_scaling (false), model.complex_isotropy and"
+        " model.odd_jump (true), model.initial_slope (random) and model.field_weights (none)"
+    ),
+}

@@ -1,0 +1,95 @@
+"""Least squares: one pass over the data gathers their moments, and Levenberg–Marquardt fits g and h to them."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from morlight.data.datamodule import Schedule
+from morlight.data.windows import Batch
+from morlight.operators import SpectralOperator
+from morlight.training.config import LeastSquaresConfig
+from morlight.training.curriculum import at_once
+from morlight.training.least_squares.levenberg_marquardt import regress
+from morlight.training.least_squares.moments import Gatherer, Moments, counting_noise
+from morlight.training.operator_module import OperatorModule
+
+SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
+
+
+class LeastSquaresModule(OperatorModule):
+    """Increments of one field over several steps at once, without γ."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        if not isinstance(self.operator, SpectralOperator) or len(self.data.fields) > 1 or self.data.parameters:
+            raise ValueError("model.optimizer is moments, which needs one field without parameters; expected adam")
+        if self.loss.own is not None:
+            raise ValueError("a loss of one's own needs gradient descent, expected model.optimizer adam")
+        self.automatic_optimization = False
+        self._steps = 0
+
+    @property
+    def spectral(self) -> SpectralOperator:
+        """The operator, of one field."""
+        assert isinstance(self.operator, SpectralOperator)
+        return self.operator
+
+    @property
+    def algorithm(self) -> LeastSquaresConfig:
+        return self.config.least_squares
+
+    @property
+    def steps_taken(self) -> int:
+        return self._steps
+
+    def schedule(self, epochs: int) -> Schedule:
+        return at_once(self.config.objective, epochs)
+
+    @property
+    def horizons(self) -> list[int]:
+        """m of the increments, each once."""
+        return [1] if self.data.steady else sorted(set(self.config.horizons))
+
+    def configure_optimizers(self) -> None:
+        """None: the moments are solved for at once."""
+
+    def on_train_epoch_start(self) -> None:
+        """Empty sums."""
+        field = self.data.fields[0]
+        basis = copy.deepcopy(self.spectral.basis).double()
+        self._gatherer = Gatherer(basis, field.low, field.high, SPLINES[self.data.grid.dimensions], len(self.horizons))
+
+    def training_step(self, batch: Batch, index: int) -> None:
+        """Add a batch to the sums."""
+        u, later = batch.frames[0, :, 0], batch.frames[1:, :, 0]
+        self._gatherer.add(u, later if self.data.steady else later.double() - u.double())
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Fit after the last batch, before anything is validated."""
+        if self.trainer.is_last_batch:
+            self._solve()
+
+    def _solve(self) -> None:
+        """Levenberg–Marquardt on the sums of all processes."""
+        for total in self._gatherer.sums():
+            total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
+        steps = regress(self.spectral, self._moments(), self.algorithm.iterations, self.config.smoothness)
+        bar = tqdm(steps, "least squares", self.algorithm.iterations, delay=2, leave=False, unit="step", disable=None)
+        errors = torch.full((self.operator.realizations,), torch.nan)
+        for errors in bar:
+            self._steps += 1
+            bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
+        del self._gatherer
+        self.record("train_loss", errors)
+
+    def _moments(self) -> dict[int, Moments]:
+        """Moments of the increments over m steps, by m."""
+        weights: Tensor | None = None
+        if self.config.loss == "noise":
+            weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
+        noise = self.sample.shot_noise
+        counted = None if noise is None else counting_noise(self._gatherer.basis, noise.particles, noise.finer)
+        return dict(zip(self.horizons, self._gatherer.moments(weights, counted), strict=True))

@@ -1,0 +1,187 @@
+"""What both training algorithms share: the operator, its losses on data held back, and its checkpoint."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from jaxtyping import Float
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
+from morlight.analysis.linear_model import Affine, Factors
+from morlight.data.datamodule import Schedule
+from morlight.data.sample import TrainingSample
+from morlight.data.windows import Batch
+from morlight.operators import Operator, SpectralOperator, build
+from morlight.operators.build import Components
+from morlight.operators.description import DataDescription
+from morlight.training import modes
+from morlight.training.certificate import certificate
+from morlight.training.config import AdamConfig, LeastSquaresConfig, ModelConfig
+from morlight.training.window_loss import Loss, WindowLoss
+
+
+class OperatorModule(lightning.LightningModule, ABC):
+    """Learns u(t + Δt) = (I + L) u(t) from windows (u_j, …, u_{j+m}), or L u = f from pairs (Eq. 7).
+
+    Args:
+        config: operator, loss and algorithm.
+        data: what the operator needs to know of its data.
+        sample: of the training data, for noise, linear model and certificate.
+        components: the user's own networks and biases.
+        loss: the user's own loss.
+
+    Raises:
+        ValueError: where there is no such operator or loss for such data.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        data: DataDescription,
+        sample: TrainingSample,
+        components: Components | None = None,
+        loss: Loss | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.data, self.sample, self.components = config, data, sample, components
+        self.operator: Operator = build.operator(config.operator, data, components)
+        self.loss = WindowLoss(self.operator, config.operator, config.objective, data, sample, loss)
+        if self.scalar and config.initial_slope == "positive":
+            assert isinstance(self.operator, SpectralOperator)
+            build.upward(self.operator, data.fields[0].quantiles)
+        if config.scheme == "implicit":
+            build.near_identity(self.operator)
+        self.run_id: str | None = None
+        self.modes: ModeStatistics | None = None
+        self._losses: dict[str, list[Tensor]] = {"train_loss": [], "val_loss": [], "test_loss": []}
+        self._means: dict[str, Tensor] = {}
+        self._growth: tuple[int, Certificate] | None = None
+
+    @property
+    def scalar(self) -> bool:
+        """Whether it is one field with one term and without γ, whose h is tabulated."""
+        return self.loss.bounds is not None
+
+    @property
+    @abstractmethod
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+        """Its options."""
+
+    @property
+    @abstractmethod
+    def steps_taken(self) -> int:
+        """Number of steps of the algorithm so far."""
+
+    @abstractmethod
+    def schedule(self, epochs: int) -> Schedule:
+        """Which frames of a window the data module is to serve.
+
+        Raises:
+            ValueError: where the epochs do not fit the horizons.
+        """
+
+    def on_fit_start(self) -> None:
+        """Keep what the data say about each mode, for those who read the model later."""
+        if self.modes is None:
+            known = modes.linear(self.operator, self.data, self.sample, self.config.objective.longest)
+            self.modes = modes.statistics(known, self.data, self.sample, self.config.horizons)
+            self.begin(known)
+
+    def begin(self, known: list[Factors | Affine]) -> None:
+        """Prepare for the first step.
+
+        Args:
+            known: the linear model.
+        """
+
+    def record(self, name: str, values: Float[Tensor, " R"]) -> None:
+        """Losses of a batch of train_loss, val_loss or test_loss."""
+        self._losses[name].append(values.detach())
+
+    def on_train_epoch_end(self) -> None:
+        """Mean loss of the epoch for each realization, their median and their minimum."""
+        self._log_epoch("train_loss")
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Loss of the longest horizon on trajectories held back."""
+        self.record("val_loss", self.loss(batch, self.config.objective.longest))
+
+    def on_validation_epoch_end(self) -> None:
+        """As for training; the median chooses the best checkpoint."""
+        self._log_epoch("val_loss")
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        """Loss of the longest horizon on trajectories that chose nothing."""
+        self.record("test_loss", self.loss(batch, self.config.objective.longest))
+
+    def on_test_epoch_end(self) -> None:
+        """As for validation."""
+        self._log_epoch("test_loss")
+
+    def _log_epoch(self, name: str) -> None:
+        """The mean over the batches; of a fit, with the logger at once.
+
+        Lightning would hand it over after the checkpoint of the epoch is written: a process killed in between goes on
+        at the epoch that follows and leaves a gap. And it takes a millisecond for each number, of which the callbacks
+        need two.
+        """
+        mean = torch.stack(self._losses[name]).mean(0)
+        self._losses[name].clear()
+        if self.trainer.sanity_checking:
+            return
+        if self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
+        self._means[name] = mean
+        few = {f"{name}/median": float(mean.median()), f"{name}/min": float(mean.min())}
+        metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean.tolist())} | few
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        for logger in self.loggers if fitting else []:
+            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.steps_taken - 1)
+        self.log_dict(
+            few if fitting else metrics, logger=False if fitting else None, sync_dist=self.trainer.world_size > 1
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Plain values only, so that the file opens with weights_only=True."""
+        checkpoint["morlight"] = self.described().to_plain()
+
+    def described(self) -> Checkpoint:
+        """What the checkpoint says beside the weights."""
+        return Checkpoint(
+            path=Path(),
+            config=self.config.operator,
+            training={
+                "optimizer": self.config.optimizer, **asdict(self.config.objective), **asdict(self.algorithm)
+            },
+            data=self.data,
+            modes=self.modes or ModeStatistics(),
+            run=self.run_id,
+            growth=self.certificate(),
+            losses=self._realization_losses(),
+            weights={},
+            components=self.components is not None,
+        )  # fmt: skip
+
+    def _realization_losses(self) -> RealizationLosses | None:
+        """Loss of each realization on the trajectories held back, or else on those of the training."""
+        for name in ("val_loss", "train_loss"):
+            if name in self._means:
+                return RealizationLosses(name, tuple(self._means[name].tolist()))
+        return None
+
+    def certificate(self) -> Certificate | None:
+        """Largest growth of a small disturbance in one explicit step; None where there are none."""
+        if self.data.steady or self.config.scheme == "implicit":
+            return None
+        last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
+        if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system
+            return None
+        if self._growth is None or self._growth[0] != self.steps_taken:
+            found = certificate(self.operator, self.data, self.sample, scalar=self.scalar)
+            self._growth = (self.steps_taken, found)
+        return self._growth[1]

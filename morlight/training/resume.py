@@ -1,0 +1,40 @@
+"""Whether a fit may go on from a checkpoint: the same operator, loss and algorithm, and the same data."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from morlight.analysis.model import Model
+from morlight.training.operator_module import OperatorModule
+from morlight.training.settings import FitSettings
+
+
+def check(saved: Model, module: OperatorModule, settings: FitSettings) -> None:
+    """Refuse to go on from another model's checkpoint, or with other data.
+
+    Raises:
+        ValueError: naming the first key that differs.
+    """
+    stored = {**saved.checkpoint.training, **saved.config.to_plain()}
+    for key, value in asdict(settings.model).items():
+        if key in stored and stored[key] != value:
+            raise ValueError(f"{saved.path}: model.{key} is {stored[key]!r} there, {value!r} in this configuration")
+    before, now = saved.data, module.data
+    for name, there, here in (
+        ("fields", before.field_names, now.field_names),
+        ("targets", list(before.targets), list(now.targets)),
+        ("parameters", before.parameter_names, now.parameter_names),
+        ("grid points", list(before.grid.points), list(now.grid.points)),
+        ("boundaries", list(before.grid.boundaries), list(now.grid.boundaries)),
+    ):
+        if there != here:
+            raise ValueError(f"{module.sample.path}: {name} {here}, expected {there} as in the data of {saved.path}")
+    for name, numbers, others in (
+        ("domain length", before.grid.length, now.grid.length),
+        ("Δt", (before.dt,), (now.dt,)),
+    ):
+        if not np.allclose(others, numbers, rtol=1e-6, atol=0):  # single precision in a file
+            given, expected = (", ".join(f"{value:g}" for value in values) for values in (others, numbers))
+            raise ValueError(
+                f"{module.sample.path}: {name} {given}, expected {expected} as in the data of {saved.path}"
+            )

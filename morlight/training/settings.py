@@ -1,0 +1,234 @@
+"""The settings of a fit: typed, parsed from command lines, files and dictionaries by one parser."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from morlight.data.config import DataConfig
+from morlight.tracking.checkpoints import resolve
+from morlight.training.config import RENAMED, ModelConfig
+from morlight.training.configurations import located
+
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+
+TRAINER: dict[str, Any] = {  # defaults where ours are not Lightning's
+    "accelerator": "auto",
+    "devices": 1,
+    "max_epochs": 3,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
+OURS = {  # arguments of the trainer that a fit sets itself, or that only Python objects can be
+    "callbacks", "logger", "enable_checkpointing", "default_root_dir", "reload_dataloaders_every_n_epochs",
+}  # fmt: skip
+CONFIG = ("-c", "--config")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Everything that a fit is asked for.
+
+    Attributes:
+        model: operator, loss and algorithm.
+        data: trajectories and their split.
+        trainer: arguments of Lightning's Trainer.
+        name: of the run; that of the configuration by default.
+        experiment: MLflow experiment.
+        ckpt_path: checkpoint to go on from: last, a path, or runs:/ID.
+        register: registered model to make a version of; the best has the alias best.
+    """
+
+    model: ModelConfig
+    data: DataConfig
+    trainer: Mapping[str, Any]
+    name: str
+    experiment: str = "morlight"
+    ckpt_path: str | None = None
+    register: str | None = None
+
+    def to_yaml(self) -> str:
+        """A configuration that repeats the fit from its beginning."""
+        return yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Groups and keys of a configuration that repeats the fit from its beginning."""
+        return {
+            "name": self.name,
+            "experiment": self.experiment,
+            "data": asdict(self.data),
+            "model": asdict(self.model),
+            "trainer": json.loads(json.dumps(dict(self.trainer), default=str)),
+        }
+
+    def to_flat(self) -> dict[str, Any]:
+        """The same with dotted keys."""
+        return flat(self.to_plain())
+
+
+def parser(prog: str = "morlight fit") -> ArgumentParser:
+    """The parser of `morlight fit`, `validate` and `test`."""
+    top = ArgumentParser(prog=prog, exit_on_error=False, description="Learn an operator from a trajectory file.")
+    top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")
+    top.add_argument("--name", type=str | None, help="name of the run; that of the configuration by default")
+    top.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
+    top.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
+    top.add_argument(
+        "--register", type=str | None, help="registered model to make a version of; the best has the alias best"
+    )
+    top.add_class_arguments(DataConfig, "data")
+    top.add_class_arguments(ModelConfig, "model")
+    top.add_class_arguments(lightning.Trainer, "trainer", skip=OURS, instantiate=False)
+    top.set_defaults({f"trainer.{key}": value for key, value in TRAINER.items()})
+    return top
+
+
+def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitSettings:
+    """The settings that a command line means.
+
+    Raises:
+        ValueError: one sentence with the key, what came and what was expected.
+    """
+    words, files = _with_files(arguments)
+    for word in words:
+        _refuse_renamed(word.partition("=")[0].removeprefix("--"))
+    with _sentences(files):
+        return _typed(parser(prog).parse_args(words), files)
+
+
+def from_mapping(
+    settings: Mapping[str, Any], config: str | Path | None = None, data: str | Path | None = None
+) -> FitSettings:
+    """The settings of a configuration with some changes.
+
+    Args:
+        settings: changes, dotted keys (`{"model.terms": 2}`) or groups (`{"model": {"terms": 2}}`).
+        config: file or name of a packaged configuration.
+        data: path of the trajectory file, in place of `data.path`.
+
+    Raises:
+        ValueError: one sentence with the key, what came and what was expected.
+    """
+    files = [] if config is None else [_file(str(config))]
+    merged: dict[str, Any] = {}
+    for file in files:
+        _merge(merged, _read(file))
+    _merge(merged, nested(settings))
+    if data is not None:
+        _merge(merged, {"data": {"path": str(data)}})
+    for key in flat(merged):
+        _refuse_renamed(key)
+    with _sentences(files):
+        return _typed(parser().parse_object(merged), files)
+
+
+def keys() -> dict[str, str]:
+    """Options of `morlight fit` and what they mean."""
+    return {
+        word: " ".join(str(action.help).split())
+        for action in parser()._actions
+        for word in action.option_strings
+        if word.startswith("--") and not word.endswith(("+", ".help"))
+    }
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups and keys as dotted keys; mappings within a group stay values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        group = isinstance(value, Mapping) and key in ("model", "data", "trainer")
+        found |= {f"{key}.{name}": inner for name, inner in value.items()} if group else {key: value}
+    return found
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as groups and keys."""
+    groups: dict[str, Any] = {}
+    for key, value in settings.items():
+        group, dot, name = key.partition(".")
+        _merge(groups, {group: {name: value}} if dot else {key: value})
+    return groups
+
+
+def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Add the keys of groups; everything else is replaced."""
+    for key, value in changes.items():
+        if key in ("model", "data", "trainer") and isinstance(value, Mapping):
+            into[key] = {**into.get(key, {}), **value}
+        else:
+            into[key] = value
+
+
+def _with_files(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """The words with paths in place of names of configurations and runs, and these paths."""
+    words, files = list(arguments), []
+    for i, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if equals and option in CONFIG:
+            files.append(_file(value))
+            words[i] = f"{option}={files[-1]}"
+        elif i and words[i - 1] in CONFIG:
+            files.append(_file(word))
+            words[i] = str(files[-1])
+    for file in files:
+        for key in flat(_read(file)):
+            _refuse_renamed(key)
+    return words, files
+
+
+def _file(word: str) -> Path:
+    return resolve(f"{word}/config.yaml") if word.startswith("runs:/") else located(word)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A configuration as it stands in its file."""
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"{file}: expected keys such as data, model and trainer")
+    return settings
+
+
+def _refuse_renamed(key: str) -> None:
+    if key in RENAMED:
+        raise ValueError(f"{key} no longer exists, expected {RENAMED[key]} in its place")
+
+
+def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
+    name = parsed.name or (files[-1].stem if files else "fit")
+    return FitSettings(
+        model=ModelConfig(**parsed.model.as_dict()),
+        data=DataConfig(**parsed.data.as_dict()),
+        trainer=parsed.trainer.as_dict(),
+        name=name,
+        experiment=parsed.experiment,
+        ckpt_path=parsed.ckpt_path,
+        register=parsed.register,
+    )
+
+
+@contextmanager
+def _sentences(files: Sequence[Path]) -> Iterator[None]:
+    """The parser's complaints as one sentence."""
+    try:
+        yield
+    except (ArgumentError, TypeError, KeyError) as error:
+        text = " ".join(str(error).split())
+        choice = re.search(r'key "([\w.]+)": Expected a typing.Literal\[(.*?)\]. Got value: (\S+)', text)
+        if choice:
+            known = choice[2].replace("'", "").replace('"', "")
+            text = f"{choice[1]} is {choice[3]!r}, expected one of {known}"
+        text = re.sub(r'Parser key "([\w.]+)":', r"\1:", text)
+        raise ValueError(": ".join([*map(str, files), text])) from error

@@ -1,0 +1,136 @@
+"""The loss of a batch of windows (u_j, …, u_{j+m}), or of pairs (u, f) without time (Eq. 7, 21, 34)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.data.sample import TrainingSample
+from morlight.data.windows import Batch
+from morlight.operators import losses
+from morlight.operators.config import OperatorConfig
+from morlight.operators.description import DataDescription
+from morlight.operators.rollout import stepper
+from morlight.operators.spectral import Increment, Operator, SpectralOperator
+from morlight.training.config import LossConfig
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # prediction (R, B, C, *X), target (r, B, C, *X) ↦ (R,)
+
+
+class WindowLoss:
+    """Loss of every realization over a batch.
+
+    Args:
+        operator: that predicts.
+        config: of the operator.
+        objective: which loss.
+        data: what the operator knows of its data.
+        sample: of the training data, of which the noise of each mode is estimated.
+        own: a user's loss in place of that of the configuration.
+
+    Raises:
+        ValueError: where the loss is not for such data.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        config: OperatorConfig,
+        objective: LossConfig,
+        data: DataDescription,
+        sample: TrainingSample,
+        own: Loss | None = None,
+    ) -> None:
+        if objective.loss == "noise" and own is None and (data.steady or not isinstance(operator, SpectralOperator)):
+            raise ValueError(
+                "model.loss is noise, which needs fields that change in time and share one basis; expected points"
+            )
+        self.operator, self.config, self.objective, self.data, self.sample = operator, config, objective, data, sample
+        self.own = own
+        self.bounds = table_bounds(operator, config, data)
+        self._noise: dict[int, losses.NoiseWeighted] = {}
+
+    def __call__(self, batch: Batch, horizon: int, step: int = 0) -> Float[Tensor, " R"]:
+        """Loss of each realization.
+
+        Args:
+            batch: windows whose last frame is u_{j+m}, or pairs.
+            horizon: m.
+            step: number of the optimizer step, which decides the m drawn at random.
+        """
+        u, target = batch.frames[0, None], batch.frames[-1, None]
+        if self.data.steady:
+            increment = self.operator.prepared(self.bounds, batch.gamma)
+            return self._measured(increment(u), target, horizon, batch.gamma)
+        advance = stepper(self.operator, self.config.scheme, bounds=self.bounds, gamma=batch.gamma)
+        if len(batch.frames) > 2:
+            return self._over_all_steps(advance, batch, step)
+        for _ in range(horizon):
+            u = advance(u)
+        return self._measured(u, target, horizon, batch.gamma)
+
+    def _measured(self, prediction: Tensor, target: Tensor, horizon: int, gamma: Tensor) -> Float[Tensor, " R"]:
+        if self.own is not None:
+            return self.own(prediction, target)
+        if self.objective.loss == "points":
+            return self.points(prediction, target, gamma)
+        return self.noise(horizon)(prediction, target)
+
+    def noise(self, horizon: int) -> losses.NoiseWeighted:
+        """Each mode in the unit of its own noise over m steps."""
+        if horizon not in self._noise:
+            assert isinstance(self.operator, SpectralOperator)
+            basis, like = self.operator.basis, self.operator.scale
+            frames = (basis.forward(u.to(like.device).double()) for u in self.sample.frames(horizon))
+            first, following, last = frames
+            factor = losses.linear_fit(first, following)
+            variance = losses.residual_variance(factor, first, last, horizon)
+            self._noise[horizon] = losses.NoiseWeighted(basis, variance.to(like.dtype))
+        return self._noise[horizon]
+
+    def points(
+        self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"]
+    ) -> Float[Tensor, " R"]:
+        """Mean square (Eq. 7, 21, 34), each field in its unit."""
+        weights = self.objective.field_weights
+        if weights == "none":
+            return losses.mean_square(prediction, target)
+        sizes = [
+            field.target if field.target is not None else field.spread if weights == "std" else field.scale
+            for field in self.data.fields
+        ]
+        unit = prediction.new_tensor(sizes)
+        if gamma.shape[1]:
+            factors = next(self.operator.summands()).operator.units.factors(gamma)
+            unit = unit if factors is None else unit * factors
+        unit = unit.view(*unit.shape, *[1] * (prediction.ndim - 3))
+        return losses.mean_square(prediction / unit, target / unit)
+
+    def _over_all_steps(self, advance: Increment, batch: Batch, step: int) -> Float[Tensor, " R"]:
+        """Eq. 34, Σ_m |u_{j+m} − (I + L)^m u_j|² / m^β over Σ_m 1/m^β, of all m or of one drawn at random."""
+        windows, horizon = batch.frames, len(batch.frames) - 1
+        weights = torch.arange(1, horizon + 1, dtype=torch.float64) ** -self.objective.beta
+        shares = (weights / weights.sum()).tolist()
+        drawn = 0
+        if self.objective.steps == "random":  # the same for the same step, so that a fit goes on as it would have
+            generator = torch.Generator().manual_seed(self.config.seed + step)
+            drawn = int(torch.randint(1, horizon + 1, (), generator=generator))
+        u, total = windows[0, None], windows.new_zeros(self.operator.realizations)
+        for m in range(1, (drawn or horizon) + 1):
+            u = advance(u)
+            if drawn in (0, m):
+                share = shares[m - 1] * (horizon if drawn else 1)
+                total = total + share * self._measured(u, windows[m, None], m, batch.gamma)
+        return total
+
+
+def table_bounds(operator: Operator, config: OperatorConfig, data: DataDescription) -> tuple[float, float] | None:
+    """Range over which h of one field and one term is tabulated: that of the data and a margin; None for others."""
+    scalar = isinstance(operator, SpectralOperator) and len(data.fields) == 1
+    if not scalar or config.terms > 1 or data.parameters:
+        return None
+    low, high = data.fields[0].low, data.fields[0].high
+    margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes
+    reach = data.fields[0].largest + margin
+    return (-reach, reach) if config.has("reflection") else (low - margin, high + margin)
