@@ -5,16 +5,19 @@ BIN := .venv/bin
 
 # Installed anew when the requirements change; torch comes at the tested version through the constraints.
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+	@test -x $(BIN)/python || { echo "Creating the Python environment .venv"; $(PYTHON) -m venv .venv; }
+	@echo "Installing morlight and its requirements into .venv; the first time takes minutes (torch is large)"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
 
 install: .venv/installed
 
 demo: install
+	@echo "Demo: simulates walkers, learns their equation and predicts; a few minutes on two cores"
 	$(BIN)/python -m experiments.demo
 
 test: install
+	@echo "Tests, except those marked slow (make test-all)"
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-all: install

@@ -29,7 +29,7 @@ def load(checkpoint: str | Path, components: "Components | None" = None) -> "Mod
         ValueError: one sentence, where there is no such checkpoint or it cannot be used.
     """
     from morlight.analysis.model import load as read
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     return read(resolve(checkpoint), components)
 

@@ -1,5 +1,5 @@
 """`python -m morlight`."""
 
-from morlight.cli.main import main
+from morlight.cli.main import program
 
-main()
+program()

@@ -84,3 +84,11 @@ def model(path, data=None, seed=0, size=0.5, modes=None, losses=None, **options)
     """A model from a checkpoint of a redrawn operator."""
     made = operator(data, seed, size, **options)
     return load(save(path, made, data, modes, losses, **options))
+
+
+def mark(path, **values) -> Path:
+    """Change what a checkpoint says of itself under 'morlight', such as run or losses."""
+    saved = torch.load(path, weights_only=True)
+    saved["morlight"] |= values
+    torch.save(saved, path)
+    return Path(path)

@@ -11,9 +11,10 @@ import small
 import torch
 
 from morlight.cli import main as cli
-from morlight.tracking import store
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.store import connect
 from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
-from tests.tracking.test_logger import fresh_database  # noqa: F401 - a fixture
+from tests.tracking.stores import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
 
@@ -83,8 +84,8 @@ def registered(folder, fresh_database):  # noqa: F811
     """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavours have."""
     (folder / "mlruns").mkdir()
     shutil.copy(fresh_database, folder / "mlruns" / "mlflow.db")
-    client = store.connect()
-    run = client.create_run(store.experiment_id(client, "evil", create=True)).info
+    client = connect()
+    run = client.create_run(experiment_id(client, "evil", create=True)).info
     (folder / "model" / "data").mkdir(parents=True)
     for name in ("python_model.pkl", "model.pkl", "data/best.ckpt", "data/pickle_module_info.txt"):
         as_plain_pickle(folder / "model" / name)

@@ -57,7 +57,7 @@ class Study:
         path = self.folder / f"{name or self.name}.h5"
         commands = _read(self.made)
         if not path.exists() or commands.get(path.stem) != command:
-            run(f"morlight simulate {command} -o {path}")
+            run(f"morlight simulate {command} -o {path} --overwrite")
             _write(self.made, commands | {path.stem: command})
         return path
 

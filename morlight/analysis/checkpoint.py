@@ -163,6 +163,8 @@ def read(path: str | Path) -> Checkpoint:
         raise ValueError(f"{path}: key {error} is missing, expected a checkpoint that `morlight fit` wrote") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path}: holds values of other types than `morlight fit` writes ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) -> Checkpoint:
@@ -172,6 +174,9 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         for part in modes["linear"]
     )
     errors = modes["rate_errors"]
+    for each in fields(OperatorConfig):
+        if each.name not in plain["operator"]:  # a default in its place would be another operator
+            raise KeyError(each.name)
     return Checkpoint(
         path,
         OperatorConfig(**plain["operator"]),
@@ -186,6 +191,16 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     )
 
 
+FIRST_OPTIONS = (
+    "biases",
+    "symbol",
+    "width",
+    "depth",
+    "activation",
+    "realizations",
+    "seed",
+)  # of layout 1 from the start
+LATER_OPTIONS = {"terms": 1, "bases": {}, "flux": False, "order": 1, "scheme": "explicit"}  # which came one by one
 Migration = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
@@ -197,7 +212,7 @@ def _second(marks: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
 def _third(marks: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Layout 3 has typed parts; `literal` became separate options."""
     data = settings["data"]
-    literal = settings.get("literal", False)
+    literal = settings["literal"]
     split = {
         "field_scaling": not literal,
         "wavenumber_scaling": not literal,
@@ -207,10 +222,12 @@ def _third(marks: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
         "initial_slope": "random" if literal else "positive",
     }
     known = {each.name for each in fields(OperatorConfig)}
+    options = {key: settings[key] for key in FIRST_OPTIONS}  # a missing one has no default
+    options |= {key: value for key, value in settings.items() if key in known}
     rest = {key: value for key, value in settings.items() if key not in (*known, "data", "literal")}
     return {
         "layout": 3,
-        "operator": {key: value for key, value in settings.items() if key in known} | split,
+        "operator": {**LATER_OPTIONS, **options, **split},
         "training": rest | ({"field_weights": "none"} if literal else {}),
         "data": _description(data),
         "modes": {

@@ -33,7 +33,7 @@ class Term(NamedTuple):
         kappa: κ, or |κ| alone (1, K) of an isotropic symbol.
         symbol: g (R, K).
         u: values of the field.
-        nonlinearity: h there (R, P), the other fields at their medians and γ at its typical value.
+        nonlinearity: h there (R, N), the other fields at their medians and γ at its typical value.
         slope: of the straight line through h over the training data (R,).
         power: n of the gauge h(u) ≈ uⁿ; 0 where there is no gauge, because terms add up or h sees more than u.
     """
@@ -41,8 +41,8 @@ class Term(NamedTuple):
     basis: Basis
     kappa: Float[Tensor, "D K"]
     symbol: Inexact[Tensor, "R K"]
-    u: Float[Tensor, " P"]
-    nonlinearity: Float[Tensor, "R P"]
+    u: Float[Tensor, " N"]
+    nonlinearity: Float[Tensor, "R N"]
     slope: Float[Tensor, " R"]
     power: int
 
@@ -128,7 +128,7 @@ def _changing(operator: Operator, place: int) -> Iterator[tuple[SpectralOperator
             yield summand.operator, summand.places.index(rate)
 
 
-def _range(model: Model, place: int) -> Float[Tensor, " P"]:
+def _range(model: Model, place: int) -> Float[Tensor, " N"]:
     """From the smallest to the largest training value; both ways of zero where reflection holds, and zero with it."""
     field = model.data.fields[place]
     low, high = field.low, field.high
@@ -138,8 +138,8 @@ def _range(model: Model, place: int) -> Float[Tensor, " P"]:
 
 
 def _at(
-    operator: SpectralOperator, model: Model, place: int, u: Float[Tensor, " P"], gamma: Float[Tensor, "b P"]
-) -> Float[Tensor, "R H P"]:
+    operator: SpectralOperator, model: Model, place: int, u: Float[Tensor, " N"], gamma: Float[Tensor, "b P"]
+) -> Float[Tensor, "R H N"]:
     """h at values of one field, the others at their medians."""
     medians = [field.median for field in model.data.fields]
     states = u.new_tensor(medians).view(1, 1, -1, 1).repeat(1, 1, 1, len(u))

@@ -14,6 +14,7 @@ from morlight.analysis.model import Choice, Model, Spread
 from morlight.data import initial
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import digest
+from morlight.data.trajectory_writer import check_output
 from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.operators import check_steps
 
@@ -82,6 +83,7 @@ class Outputs:
     file: str | Path
     plot: str | Path | None = None
     film: str | Path | None = None
+    overwrite: bool = False  # of the trajectory file
 
 
 def write(
@@ -103,6 +105,7 @@ def write(
     """
     check_steps(steps, every)
     _check_name(outputs.file, start.path)
+    check_output(outputs.file, outputs.overwrite)
     numbers = model.chosen(realizations)
     if outputs.plot is not None:
         plots.check(outputs.plot)
@@ -116,7 +119,7 @@ def write(
         names += [name + SUFFIX for name in names]
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
-    _file(model, start, begin, frames, names, numbers, every, outputs.file)
+    _file(model, start, begin, frames, names, numbers, every, outputs)
     shown = slice(0, len(model.data.fields))  # the spread has no figure of its own
     times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
     for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
@@ -139,7 +142,7 @@ def _file(  # noqa: PLR0913 - the parts of write
     names: Sequence[str],
     numbers: Sequence[int],
     every: int,
-    path: str | Path,
+    outputs: Outputs,
 ) -> None:
     R, B = frames.shape[:2]
     flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
@@ -148,7 +151,8 @@ def _file(  # noqa: PLR0913 - the parts of write
         parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)
     parameters |= {name: np.tile(values, R) for name, values in begin.gamma.items()}
     write_trajectories(
-        path,
+        outputs.file,
+        overwrite=outputs.overwrite,
         name=f"prediction of {model.data.name}",
         fields={name: flat[:, :, c] for c, name in enumerate(names)},
         grid=model.grid,

@@ -1,11 +1,13 @@
-"""`morlight check`: does a trained operator have the symmetries and laws that it was built with, and which others?"""
+"""Symmetries and laws of a trained operator, those that its biases promise and others (`morlight check`)."""
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis import violations
@@ -27,44 +29,88 @@ from morlight.operators.stability import SLOWEST, Anchored
 ROUNDING = 1e-10  # of L u, which may be a thousandth of u, in transforms of thousands of points
 GROWTH = 1e-12  # over 1, from rounding
 MEANINGS = {"reflection": ": u → −u", "parity": ": x → −x"}
-Found = tuple[str, bool, Tensor, float]  # name, promised, violation of each realization, tolerance
 
 
-def check(model: Model) -> dict[str, Any]:
-    """Every property with its violation in each realization, and whether it holds and was promised by a bias.
+@dataclass(frozen=True)
+class Property:
+    """One symmetry or law, and how far every realization is from it.
 
-    Returns:
-        {"checkpoint", "properties": {NAME: {"promised", "holds", "tolerance", "per_realization"}}}.
+    Attributes:
+        name: such as translation or conservation of density.
+        promised: whether a bias or the basis guarantees it.
+        violation: of each realization, dimensionless (see `violations`).
+        tolerance: largest violation that rounding explains.
     """
-    found = {
-        name: {
-            "promised": promised,
-            "holds": bool((violation <= tolerance).all()),
-            "tolerance": tolerance,
-            "per_realization": violation.tolist(),
+
+    name: str
+    promised: bool
+    violation: tuple[float, ...]
+    tolerance: float
+
+    @classmethod
+    def of(cls, name: str, promised: bool, violation: Float[Tensor, " R"], tolerance: float = ROUNDING) -> "Property":
+        """The property with a measured violation."""
+        return cls(name, promised, tuple(violation.tolist()), tolerance)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it holds in every realization; never where a violation is NaN."""
+        return all(each <= self.tolerance for each in self.violation)
+
+    @property
+    def largest(self) -> float:
+        """Largest violation; NaN where one is."""
+        return math.nan if any(map(math.isnan, self.violation)) else max(self.violation)
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout of `morlight check --json`."""
+        return {
+            "promised": self.promised,
+            "holds": self.holds,
+            "tolerance": self.tolerance,
+            "per_realization": list(self.violation),
         }
-        for name, promised, violation, tolerance in _properties(model)
-    }
-    return {"checkpoint": str(model.path), "properties": found}
 
 
-def broken(found: Mapping[str, Any]) -> list[str]:
-    """Names of the properties that were promised and do not hold."""
-    return [name for name, told in found["properties"].items() if told["promised"] and not told["holds"]]
+@dataclass(frozen=True)
+class SymmetryCheck:
+    """All symmetries and laws of a model.
+
+    Attributes:
+        checkpoint: path of the model.
+        properties: by their names.
+    """
+
+    checkpoint: str
+    properties: Mapping[str, Property]
+
+    @property
+    def broken(self) -> list[str]:
+        """Names of the properties that were promised and do not hold."""
+        return [name for name, each in self.properties.items() if each.promised and not each.holds]
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout of `morlight check --json`."""
+        properties = {name: each.to_json() for name, each in self.properties.items()}
+        return {"checkpoint": self.checkpoint, "properties": properties}
 
 
-def summary(found: Mapping[str, Any]) -> str:
-    """A table for a person."""
-    lines = [found["checkpoint"], f"{'property':<28} {'promised':<9} {'holds':<6} largest violation"]
-    for name, told in found["properties"].items():
-        words = [("yes" if told[key] else "no") for key in ("promised", "holds")]
-        largest = float(torch.tensor(told["per_realization"], dtype=torch.float64).amax())  # NaN where one is
-        meaning = next((text for word, text in MEANINGS.items() if name.startswith(word)), "")
-        lines.append(f"{name + meaning:<28} {words[0]:<9} {words[1]:<6} {largest:.1e}")
+def check(model: Model) -> SymmetryCheck:
+    """Every property with its violation in each realization, and whether a bias promised it."""
+    return SymmetryCheck(str(model.path), {each.name: each for each in _properties(model)})
+
+
+def summary(result: SymmetryCheck) -> str:
+    """The table that `morlight check` prints."""
+    lines = [result.checkpoint, f"{'property':<28} {'promised':<9} {'holds':<6} largest violation"]
+    for name, each in result.properties.items():
+        promised, holds = ("yes" if value else "no" for value in (each.promised, each.holds))
+        meaning = MEANINGS.get(name, "")
+        lines.append(f"{name + meaning:<28} {promised:<9} {holds:<6} {each.largest:.1e}")
     return "\n".join(lines)
 
 
-def _properties(model: Model) -> Iterator[Found]:
+def _properties(model: Model) -> Iterator[Property]:
     data, operator, grid, config = model.data, model.operator, model.grid, model.config
     lows, highs = ([getattr(field, end) for field in data.fields] for end in ("low", "high"))
     u = violations.states(lows, highs, grid.points)
@@ -73,22 +119,22 @@ def _properties(model: Model) -> Iterator[Found]:
     parts = list(operator.summands())
     periodic = [axis - grid.dimensions for axis, kind in enumerate(grid.boundaries) if kind == "PERIODIC"]
     if periodic:
-        yield "translation", True, violations.translation(operator, u, periodic, gamma), ROUNDING
+        yield Property.of("translation", True, violations.translation(operator, u, periodic, gamma))
     flips = [config.has("reflection", name) for name in data.field_names]
     any_flip = any(flips)
     turned = flips if any_flip else [True] * len(flips)
-    # of second order in time the rates alone are learned; du = Δt v turns over with v whatever u does
+    # of second order in time only the rates are learned; du = Δt v changes its sign with v whatever u does
     learned = operator.operator if isinstance(operator, SecondOrder) else operator
-    yield "reflection", any_flip, violations.reflection(learned, u, turned, gamma), ROUNDING
+    yield Property.of("reflection", any_flip, violations.reflection(learned, u, turned, gamma))
     real = not any(part.symbol(gamma).is_complex() or isinstance(part.basis, Derivative) for part, _ in parts)
-    yield "parity", real, violations.parity(operator, u, gamma), ROUNDING
+    yield Property.of("parity", real, violations.parity(operator, u, gamma))
     yield from _isotropy(model, u, gamma, parts)
     yield from _conservation(model, u, gamma, parts)
     yield from _boundary(model, u, gamma, parts)
     yield from _stability(model, u, gamma)
 
 
-def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Any:
+def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:
     grid = model.grid
     if grid.dimensions < 2 or len(set(grid.boundaries)) > 1:
         return
@@ -100,33 +146,34 @@ def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> A
     promised = not model.config.complex_isotropy and not fluxes
     promised = promised and all(model.config.has("isotropy", name) for name in _changed(model))
     if planes:
-        yield "isotropy, quarter turns", promised, violations.quarter_turns(model.operator, u, planes, gamma), ROUNDING
+        turns = violations.quarter_turns(model.operator, u, planes, gamma)
+        yield Property.of("isotropy, quarter turns", promised, turns)
     if fluxes:  # ∂ₓ of a radial field is not radial
         return
-    spread = torch.stack([violations.radial(part, gamma) for part, _ in parts]).amax(0)
-    yield "isotropy, radial fields", promised, spread, ROUNDING
+    radial = torch.stack([violations.radial(part, gamma) for part, _ in parts]).amax(0)
+    yield Property.of("isotropy, radial fields", promised, radial)
 
 
-def _conservation(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Found]:
+def _conservation(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:
     names = _changed(model)
     offset = len(model.data.fields) - len(names)
     for place, name in enumerate(names):
         basis: Basis = next(part.basis for part, targets in parts if place in targets)
         violation = violations.conservation(model.operator, u, offset + place, basis, gamma)
         title = "conservation" if len(names) == 1 else f"conservation of {name}"
-        yield title, model.config.has("conservation", name), violation, ROUNDING
+        yield Property.of(title, model.config.has("conservation", name), violation)
 
 
-def _boundary(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Found]:
+def _boundary(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:
     names = _changed(model)
     offset = len(model.data.fields) - len(names)
     for place, name in enumerate(names):
-        word = model.config.wall(name)
+        wall = model.config.wall(name)
         bases = [part.basis for part, targets in parts if place in targets]
-        walls = [wall for basis in bases for wall in _walls(basis, slope=word == "cosine")]
-        if walls and word in ("cosine", "sine"):  # polynomials are free at the walls
+        walls = [each for basis in bases for each in _walls(basis, slope=wall == "cosine")]
+        if walls and wall in ("cosine", "sine"):  # polynomials are free at the walls
             violation = violations.boundary(model.operator, u, offset + place, walls, gamma)
-            yield "boundary" if len(names) == 1 else f"boundary of {name}", True, violation, ROUNDING
+            yield Property.of("boundary" if len(names) == 1 else f"boundary of {name}", True, violation)
 
 
 def _walls(basis: Basis, *, slope: bool) -> Iterator[violations.Wall]:
@@ -139,7 +186,7 @@ def _walls(basis: Basis, *, slope: bool) -> Iterator[violations.Wall]:
             yield violations.Wall(axis, (Sine if kind is Sine else Cosine)(N, L), slope)
 
 
-def _stability(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Found]:
+def _stability(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Property]:
     if model.steady or model.config.scheme != "explicit":
         return
     data, operator = model.data, model.operator
@@ -150,9 +197,10 @@ def _stability(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Found]:
         growth = radius(operator, u[0, :2], gamma[:2])
     promised = model.config.has("stability")
     anchors = [part for part, _ in operator.summands() if any(isinstance(m, Anchored) for m in part.g.modules())]
-    yield "stability", promised and not anchors, (growth - 1).clamp_min(0), GROWTH
+    yield Property.of("stability", promised and not anchors, (growth - 1).clamp_min(0), GROWTH)
     if anchors:  # coupled fields may grow for a while, and are bounded
-        yield "boundedness", promised, torch.stack([_unbounded(part, gamma) for part in anchors]).amax(0), 0.0
+        beyond = torch.stack([_unbounded(part, gamma) for part in anchors]).amax(0)
+        yield Property.of("boundedness", promised, beyond, 0.0)
 
 
 def _unbounded(part: SpectralOperator, gamma: Tensor) -> Tensor:

@@ -1,48 +1,54 @@
-"""`morlight data`: the sets that come with the package, and what a trajectory file holds."""
+"""`morlight data`: the data sets that come with the package, and what a trajectory file contains."""
 
 import argparse
-import json
 from typing import Any
 
-from morlight.cli.parsing import plain
+from morlight.cli.output import print_json
+from morlight.cli.parsing import add_json
 
 
 def add(commands: Any) -> None:
-    """`morlight data`."""
-    data = commands.add_parser("data", help="sets that come with the package; what a set or a file holds")
-    data.add_argument("name", nargs="?", metavar="NAME", help="a set, or a trajectory file; a list where left out")
-    data.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    """Add the command to the parser."""
+    data = commands.add_parser("data", help="data sets that come with the package; what a set or a file contains")
+    data.add_argument("name", nargs="?", metavar="NAME", help="a set or a trajectory file; without it, all sets")
+    add_json(data)
     data.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from morlight.data import shipped as sets
+    from morlight.data import shipped
 
-    names = sets.names() if options.name is None else [options.name]
-    found = {name: _told(sets.open(name)) for name in names}
+    names = shipped.names() if options.name is None else [options.name]
+    contents = {name: _contents(name) for name in names}
     if options.json:
-        print(json.dumps(plain(found), allow_nan=False))
+        print_json(contents)
         return
-    for name, told in found.items():
-        size, points = told["bytes"] / 2**20, " × ".join(map(str, told["points"]))
-        print(f"{name}: {told['trajectories']} trajectories of {told['frames']} frames, {points} cells, {size:.1f} MiB")
-        print(f"  fields: {', '.join(told['fields'])}")
-        for parameter, values in told["parameters"].items():
+    for name, content in contents.items():
+        size, points = content["bytes"] / 2**20, " × ".join(map(str, content["points"]))
+        print(
+            f"{name}: {content['trajectories']} trajectories of {content['frames']} frames, {points} cells,"
+            f" {size:.1f} MiB"
+        )
+        print(f"  fields: {', '.join(content['fields'])}")
+        for parameter, values in content["parameters"].items():
             print(f"  {parameter}: {', '.join(f'{value:g}' for value in values)}")
-    if options.name in sets.names():
-        print("\n" + sets.card(options.name))
+    if options.name in shipped.names():
+        print("\n" + shipped.card(options.name))
 
 
-def _told(held: Any) -> dict[str, Any]:
+def _contents(name: str) -> dict[str, Any]:
+    from morlight.data import shipped
+
+    file = shipped.open(name)
     return {
-        "path": str(held.path),
-        "bytes": held.path.stat().st_size,
-        "trajectories": held.trajectories,
-        "frames": len(held.times),
-        "dt": held.dt,
-        "points": list(held.grid.points),
-        "length": list(held.grid.length),
-        "boundaries": list(held.grid.boundaries),
-        "fields": list(held.fields),
-        "parameters": {key: sorted({float(v) for v in values}) for key, values in held.parameters.items()},
+        "path": str(file.path),
+        "bytes": file.path.stat().st_size,
+        "trajectories": file.trajectories,
+        "frames": len(file.times),
+        "dt": file.dt,
+        "points": list(file.grid.points),
+        "length": list(file.grid.length),
+        "boundaries": list(file.grid.boundaries),
+        "fields": list(file.fields),
+        "parameters": {key: sorted({float(v) for v in values}) for key, values in file.parameters.items()},
     }

@@ -3,46 +3,54 @@
 import argparse
 from typing import Any
 
-from morlight.cli.parsing import BadInput, number, numbers
+from morlight.cli.parsing import BadInput, add_checkpoint, number, numbers
 
 
 def add(commands: Any) -> None:
-    """`morlight export`."""
-    these = commands.add_parser("export", help="one step as ONNX or torch.export, or a model folder for MLflow")
-    these.add_argument("checkpoint", help="a path, runs:/ID, or models:/NAME@ALIAS")
-    these.add_argument(
+    """Add the command to the parser."""
+    export = commands.add_parser("export", help="one step as ONNX or torch.export, or a model folder for MLflow")
+    add_checkpoint(export)
+    export.add_argument(
         "-o", "--output", required=True, metavar="FILE",
-        help="program to write: .onnx or .pt2 (torch.export); a new folder where it has no ending, for `mlflow models`",
+        help="program to write: .onnx or .pt2 (torch.export); without an ending, a new folder for `mlflow models`",
     )  # fmt: skip
-    these.add_argument("--points", type=number, nargs="+", help="of another grid of the same domain")
-    these.add_argument("--precision", type=number, choices=(32, 64), default=64, help="of the numbers (default 64)")
-    these.add_argument(
+    export.add_argument("--points", type=number, nargs="+", help="grid points of another grid on the same domain")
+    export.add_argument("--precision", type=number, choices=(32, 64), default=64, help="of the numbers (default 64)")
+    export.add_argument(
         "--realizations", nargs="+", default=["all"], metavar="WHICH", help="all, best, or numbers from 0 (default all)"
     )
-    these.add_argument("--equation", action="store_true", help="the closed form alone, in place of the networks")
-    these.set_defaults(run=_run_export)
+    export.add_argument("--equation", action="store_true", help="the closed form alone, instead of the networks")
+    export.set_defaults(run=_run)
 
 
-def _run_export(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> None:
     from pathlib import Path
 
+    if Path(options.output).suffix:
+        _write_program(options)
+    else:
+        _write_folder(options)
+
+
+def _write_folder(options: argparse.Namespace) -> None:
+    from morlight.analysis.export.pyfunc import save
+    from morlight.tracking.checkpoints import resolve
+
+    if options.points or options.precision != 64 or options.realizations != ["all"] or options.equation:
+        raise BadInput(
+            f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
+            " --precision nor --realizations nor --equation; realizations are chosen with each prediction"
+        )
+    save(resolve(options.checkpoint), options.output)
+
+
+def _write_program(options: argparse.Namespace) -> None:
+    from morlight.analysis.export.program import export
     from morlight.analysis.model import load
-    from morlight.tracking.store import resolve
+    from morlight.tracking.checkpoints import resolve
 
     words = options.realizations
     chosen: Any = words[0] if words in (["all"], ["best"]) else numbers("--realizations", words, "all, best")
-    if not Path(options.output).suffix:
-        if options.points or options.precision != 64 or words != ["all"] or options.equation:
-            raise BadInput(
-                f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
-                " --precision nor --realizations nor --equation; realisations are asked for with each prediction"
-            )
-        from morlight.analysis.export.pyfunc import save
-
-        save(resolve(options.checkpoint), options.output)
-        return
-    from morlight.analysis.export.program import export
-
     model = load(resolve(options.checkpoint))
     rows = model.chosen(chosen)
     if options.equation:
@@ -54,7 +62,7 @@ def _run_export(options: argparse.Namespace) -> None:
 def _equation(model: Any) -> Any:
     from morlight.analysis.equations.choice import twin
 
-    found = twin(model)
-    if found is None:
-        raise BadInput(f"{model.path}: no closed form is justified, which --equation would export")
-    return found
+    equation = twin(model)
+    if equation is None:
+        raise BadInput(f"{model.path}: no closed form is justified, so --equation has nothing to export")
+    return equation

@@ -4,44 +4,63 @@ import sys
 from collections.abc import Sequence
 
 from morlight import __version__
-from morlight.cli import completion, data, deposit, export, fit, models, simulate, sweep
-from morlight.cli import ui as store
-from morlight.cli.parsing import BadInput, Parser
+from morlight.cli import (
+    check,
+    compare,
+    completion,
+    data,
+    deposit,
+    evaluate,
+    export,
+    fit,
+    inspect,
+    predict,
+    simulate,
+    sweep,
+    ui,
+)
+from morlight.cli.endings import INTERRUPTED, START_AGAIN, TERMINATED, exit_now, exit_status
+from morlight.cli.parsing import Parser
 
 
 def parser() -> Parser:
     """All subcommands and their options."""
     top = Parser(prog="morlight", description="Learn continuum models from particle and molecular data.")
     top.add_argument("--version", action="version", version=f"morlight {__version__}")
+    top.set_defaults(how_to_go_on=START_AGAIN)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     simulate.add(commands)
     deposit.add(commands)
     data.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    models.add(commands)
-    sweep.add(commands)
-    export.add(commands)
-    store.add(commands)
+    for command in (predict, evaluate, inspect, check, sweep, compare, export, ui):
+        command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of `morlight`: status 0 on success, 2 on bad input, 1 where a computation failed."""
+    """Entry point of `morlight`.
+
+    Exit status 0 on success, 2 on bad input, 1 where a computation failed, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
+    with exit_status("morlight"):
         if words and words[0] in fit.TASKS:
-            fit.run(words[0], words[1:])
-        else:
-            options = parser().parse_args(words)
+            with exit_status(words[0]):
+                fit.run(words[0], words[1:])
+            return
+        options = parser().parse_args(words)
+        with exit_status(options.command, options.how_to_go_on):
             options.run(options)
-    except (BadInput, ValueError) as error:
-        print(f"morlight: {error}", file=sys.stderr)
-        sys.exit(2)
-    except FloatingPointError as error:
-        print(f"morlight: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt as error:
-        print(f"morlight: {error or 'interrupted'}", file=sys.stderr)
-        sys.exit(130)
+
+
+def program() -> None:
+    """Run `main` as a program of its own: the exit status after a signal is right whenever the signal comes."""
+    try:
+        main()
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            exit_now(end.code)
+        raise

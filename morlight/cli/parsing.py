@@ -1,76 +1,112 @@
-"""What the subcommands share: bad input in a sentence, the parser that speaks it, words and numbers read and told."""
+"""The parser of every command, and the values that their options take."""
 
 import argparse
+import difflib
 import math
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+Value = TypeVar("Value")
+
+CHECKPOINT = "a path, runs:/ID, or models:/NAME@ALIAS"
 
 
 class BadInput(Exception):
-    """A sentence for the person at the keyboard; ends the program with status 2."""
+    """A sentence for the user; ends the program with status 2."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one sentence, without the usage before it."""
+    """Reports what is wrong with the arguments in one sentence, with the closest match to a mistyped word."""
 
-    def error(self, message: str) -> Any:
+    def error(self, message: str) -> NoReturn:
         """End with status 2."""
-        raise BadInput(f"{message}; see `{self.prog} --help`")
+        separator = " See" if message.endswith("?") else "; see"
+        raise BadInput(f"{message}{separator} `{self.prog} --help`")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an unknown option before anything else is said to be missing.
+
+        Raises:
+            BadInput: one sentence.
+        """
+        if args is not None and not any(isinstance(action, argparse._SubParsersAction) for action in self._actions):
+            self._refuse_unknown_options(args)
+        return super().parse_known_args(args, namespace)
+
+    def _refuse_unknown_options(self, words: Sequence[str]) -> None:
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        for word in words:
+            name = word.partition("=")[0]
+            if name == "--":
+                return
+            if name.startswith("--") and not any(option.startswith(name) for option in options):
+                self.error(f"{name} is not an option of `{self.prog}`{suggestion(name, options)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a value that is not one of the choices."""
+        if action.choices is None or value in action.choices:
+            return
+        name = action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
+        choices = [str(choice) for choice in action.choices]
+        match = suggestion(str(value), choices)
+        self.error(f"{name} is '{value}', expected one of {', '.join(choices)}{match}")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` with the known word closest to a mistyped one; empty if none is close."""
+    closest = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {closest[0]}?" if closest else ""
+
+
+def add_checkpoint(command: argparse.ArgumentParser) -> None:
+    """The argument that names a checkpoint."""
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help=CHECKPOINT)
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """The option for output that programs read."""
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def number(text: str) -> int:
-    """A whole number, with underscores between its digits where one likes."""
+    """A whole number; underscores may separate its digits."""
     return int(text.replace("_", ""))
 
 
-def pairs(flag: str, words: Sequence[str] | None, read: Any) -> dict[str, Any]:
-    """NAME=VALUE as a mapping."""
-    found = {}
+def numbers(flag: str, words: Sequence[str], alternatives: str) -> list[int]:
+    """Whole numbers given to an option that also takes some words (`alternatives`), none of which was given.
+
+    Raises:
+        BadInput: naming the option and what it takes.
+    """
+    try:
+        return [number(word) for word in words]
+    except ValueError as error:
+        raise BadInput(f"{flag} is '{' '.join(words)}', expected numbers from 0, or one of: {alternatives}") from error
+
+
+def pairs(flag: str, words: Sequence[str] | None, read: Callable[[str], Value]) -> dict[str, Value]:
+    """NAME=VALUE words as a mapping.
+
+    Raises:
+        BadInput: naming the option and the word that is not of this form.
+    """
+    mapping: dict[str, Value] = {}
     for word in words or []:
         name, equals, value = word.partition("=")
         try:
             if not (name and equals):
                 raise ValueError
-            found[name] = read(value)
+            mapping[name] = read(value)
         except ValueError as error:
             raise BadInput(f"{flag} has '{word}', expected NAME=VALUE") from error
-    return found
+    return mapping
 
 
-def numbers(flag: str, words: Sequence[str], others: str) -> list[int]:
-    """Whole numbers, where words that mean something else were no answer."""
-    try:
-        return [number(word) for word in words]
-    except ValueError as error:
-        raise BadInput(f"{flag} is '{' '.join(words)}', expected numbers from 0, or one of: {others}") from error
-
-
-@contextmanager
-def told(category: type[Warning]) -> Iterator[None]:
-    """Warnings of a kind as sentences on standard error, once each."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", category)
-        others = warnings.showwarning
-        said: set[str] = set()
-
-        def show(message: Any, kind: Any, *where: Any, **more: Any) -> None:
-            if not issubclass(kind, category):
-                others(message, kind, *where, **more)
-            elif str(message) not in said:
-                said.add(str(message))
-                print(f"morlight: warning: {message}", file=sys.stderr)
-
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
-
-
-def plain(value: Any) -> Any:
-    """Infinite and undefined numbers as null: JSON knows neither."""
+def without_nonfinite(value: Any) -> Any:
+    """The value with infinite and undefined numbers replaced by None, since JSON has neither."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: without_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [without_nonfinite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
     ):
         fields = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        fields.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+        _output(fields)
         fields.add_argument("--seed", type=int, default=0, help="of the phases of the coefficients")
         fields.add_argument("--samples", type=number, default=13_800, help="fields, each with its target")
         fields.add_argument("--points", type=number, default=points, help="cells of [0, 2π) along each axis")
@@ -32,10 +32,15 @@ def add(commands: Any) -> None:
         fields.set_defaults(run=_run_fields)
 
 
+def _output(parser: Any) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there already")
+
+
 def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> None:
     defaults = argparse.ArgumentDefaultsHelpFormatter
     these = simulate.add_parser(system, help=text, formatter_class=defaults)
-    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    _output(these)
     these.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
     these.add_argument("--sets", type=number, default=100, help="trajectories, each with an initial density of its own")
     these.add_argument("--walkers", type=number, default=walkers, help="walkers a set")
@@ -47,6 +52,7 @@ def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> 
         help="plain bins as in the paper, fine bins cut off in Fourier space, or linear clouds",
     )  # fmt: skip
     these.add_argument("--device", default="cpu", help="cpu or cuda")
+    these.set_defaults(how_to_go_on="the same command continues with the trajectories that are missing")
     these.set_defaults(run=_run_walkers, alpha=2.0, dimensions=1, drift=None, anisotropy=0.0, shared_component=False)
     if system == "levy":
         these.add_argument("--alpha", type=float, default=1.5, help="α in (0, 2]; 2 is Brownian motion")
@@ -70,19 +76,20 @@ def _run_walkers(options: argparse.Namespace) -> None:
     words = ["sets", "walkers", "steps", "bins", "dt", "deposit", "alpha", "anisotropy", "shared_component"]
     setting = walkers.Walkers(drift=tuple(drift), **{word: getattr(options, word) for word in words})
     simulate = {"brownian": walkers.brownian, "levy": walkers.levy}[options.system]
-    simulate(options.output, setting, seed=options.seed, device=options.device)
+    simulate(options.output, setting, seed=options.seed, device=options.device, overwrite=options.overwrite)
 
 
 def _run_fields(options: argparse.Namespace) -> None:
     from morlight.simulate.random_fields import Fields, burgers, laplacian
 
     draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
-    draw(options.output, Fields(options.samples, options.points, options.band), seed=options.seed)
+    setting = Fields(options.samples, options.points, options.band)
+    draw(options.output, setting, seed=options.seed, overwrite=options.overwrite)
 
 
 def _channels(simulate: Any, system: str, text: str) -> None:
     these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    these.add_argument("-o", "--output", required=True, metavar="FILE", help="trajectory file to write")
+    _output(these)
     if system == "lj":
         these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
     else:
@@ -106,7 +113,7 @@ def _channels(simulate: Any, system: str, text: str) -> None:
     these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
     these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")
     these.add_argument("--runs", metavar="FOLDER", help="where the runs are kept; beside the file where left out")
-    these.set_defaults(run=_run_channels)
+    these.set_defaults(run=_run_channels, how_to_go_on="the same command keeps the runs that are finished")
 
 
 def _run_channels(options: argparse.Namespace) -> None:
@@ -121,4 +128,4 @@ def _run_channels(options: argparse.Namespace) -> None:
     sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
     seeds = range(options.seed, options.seed + options.seeds)
     ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)
-    channels.simulate(options.output, ensemble, options.runs)
+    channels.simulate(options.output, ensemble, options.runs, overwrite=options.overwrite)

@@ -1,18 +1,18 @@
-"""`morlight ui`: the runs that are kept."""
+"""`morlight ui`: MLflow's pages on the tracked runs."""
 
 import argparse
 from typing import Any
 
 
 def add(commands: Any) -> None:
-    """`morlight ui`."""
-    ui = commands.add_parser("ui", help="the MLflow UI on the tracked runs")
+    """Add the command to the parser."""
+    ui = commands.add_parser("ui", help="MLflow's pages on the tracked runs, in a browser")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     ui.add_argument("--port", type=int, default=5000, help="port to listen on (default 5000)")
-    ui.set_defaults(run=_run_ui)
+    ui.set_defaults(run=_run)
 
 
-def _run_ui(options: argparse.Namespace) -> None:
-    from morlight.tracking.store import ui
+def _run(options: argparse.Namespace) -> None:
+    from morlight.tracking.ui import serve
 
-    ui(options.host, options.port)
+    serve(options.host, options.port)

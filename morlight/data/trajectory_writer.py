@@ -23,6 +23,19 @@ COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shu
 CHUNK = 2**18  # bytes; a window of a few frames inflates little, a whole file is still read in long strides
 
 
+def check_output(path: str | Path, overwrite: bool) -> None:
+    """Refuse to write over a file that is there already; called before anything is computed.
+
+    Raises:
+        ValueError: if the path is a directory, or there is a file that may not be overwritten.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, expected the name of a file to write")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path}: exists already, expected another name, or --overwrite to replace it")
+
+
 class Writer:
     """A trajectory file filled one trajectory at a time, which appears under its name only when complete.
 
@@ -31,23 +44,27 @@ class Writer:
             file are named in its attribute `simulation_parameters` and follow as attributes of their own.
         dtype: precision of the fields.
         scale: where the fields are put as integers, such as counts: what one of them stands for.
+        overwrite: whether a file that is there already is replaced.
 
     Raises:
-        ValueError: on entry where the file cannot be made, on exit where a trajectory was never put.
+        ValueError: on entry where the file cannot be made or is there already, on exit where a trajectory was never
+            put.
     """
 
-    def __init__(self, contents: Contents, dtype: str = "float32", scale: float | None = None) -> None:
+    def __init__(
+        self, contents: Contents, dtype: str = "float32", scale: float | None = None, *, overwrite: bool = False
+    ) -> None:
         self.contents = contents
         self.dtype = dtype
         self.scale = scale
+        self.overwrite = overwrite
         self.abandoned = False
         self.missing = set(range(contents.trajectories))
         self.temporary = contents.path.with_name(f".{contents.path.name}.{secrets.token_hex(4)}.tmp")
 
     def __enter__(self) -> "Writer":
         path = self.contents.path
-        if path.is_dir():
-            raise ValueError(f"{path}: is a directory, expected the name of a file to write")
+        check_output(path, self.overwrite)
         try:
             self.file = h5py.File(self.temporary, "x")
         except OSError as error:
@@ -74,6 +91,10 @@ class Writer:
             except (OSError, RuntimeError) as error:
                 raise ValueError(f"{self.contents.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
+
+    def annotate(self, dataset: str, **attributes: str) -> None:
+        """Set attributes of a dataset, such as its unit."""
+        _set(self.file[dataset], attributes)
 
     def adopt(self, trajectory: int, path: Path) -> None:
         """Take every field of one trajectory from a file that holds it alone, as it is stored there."""
@@ -126,12 +147,17 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
     times: Float[np.ndarray, " time"],
     provenance: Mapping[str, Any],
     parameters: Mapping[str, Float[np.ndarray, " trajectory"]] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write scalar fields as a trajectory file, whole or not at all, in the precision they have.
 
     Args:
         provenance: attributes of the root: generator, its version, parameters, seed, …; see `Writer`.
         parameters: γ, one value a trajectory.
+        overwrite: whether a file that is there already is replaced.
+
+    Raises:
+        ValueError: if the fields do not fit each other or the grid, or the file cannot be written or is there already.
     """
     trajectories = len(next(iter(fields.values())))
     for field, u in fields.items():
@@ -140,7 +166,7 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
                 f"{path}: field '{field}' has {len(u)} trajectories, '{next(iter(fields))}' {trajectories}"
             )
     contents = Contents(Path(path), name, tuple(fields), grid, times, trajectories, parameters or {}, provenance)
-    with Writer(contents, str(np.result_type(*fields.values()))) as writer:
+    with Writer(contents, str(np.result_type(*fields.values())), overwrite=overwrite) as writer:
         for i in range(trajectories):
             writer.put(i, {field: u[i] for field, u in fields.items()})
 
@@ -152,15 +178,17 @@ class Parts:
     leave to join.
 
     Args:
-        contents, dtype, scale: as for `Writer`.
+        contents, dtype, scale, overwrite: as for `Writer`.
 
     Raises:
-        ValueError: where the file cannot be written.
+        ValueError: where the file cannot be written or is there already.
     """
 
-    def __init__(self, contents: Contents, dtype: str = "float32", scale: float | None = None) -> None:
-        self.contents, self.dtype, self.scale = contents, dtype, scale
-        said = json.dumps(
+    def __init__(
+        self, contents: Contents, dtype: str = "float32", scale: float | None = None, *, overwrite: bool = False
+    ) -> None:
+        self.contents, self.dtype, self.scale, self.overwrite = contents, dtype, scale, overwrite
+        identity = json.dumps(
             [
                 contents.name,
                 contents.trajectories,
@@ -170,11 +198,13 @@ class Parts:
                 contents.attributes,
             ]
         )
-        mark = hashlib.sha256(said.encode()).hexdigest()[:8]
+        mark = hashlib.sha256(identity.encode()).hexdigest()[:8]
         self.folder = contents.path.with_name(f".{contents.path.name}.{mark}.parts")
 
     def __enter__(self) -> "Parts":
-        with Writer(self.contents, self.dtype, self.scale) as writer:  # refuses early what cannot be written
+        with Writer(
+            self.contents, self.dtype, self.scale, overwrite=self.overwrite
+        ) as writer:  # refuses early what cannot be written
             writer.abandon()
         self.folder.mkdir(exist_ok=True)
         for draft in self.folder.glob(".*.tmp"):
@@ -192,7 +222,7 @@ class Parts:
         contents = dataclasses.replace(
             self.contents, path=self._part(trajectory), trajectories=1, parameters=parameters
         )
-        with Writer(contents, self.dtype, self.scale) as writer:
+        with Writer(contents, self.dtype, self.scale, overwrite=True) as writer:
             writer.put(0, fields)
 
     def __exit__(
@@ -200,7 +230,7 @@ class Parts:
     ) -> None:
         if kind is not None:
             return
-        with Writer(self.contents, self.dtype, self.scale) as writer:
+        with Writer(self.contents, self.dtype, self.scale, overwrite=self.overwrite) as writer:
             for i in range(self.contents.trajectories):
                 writer.adopt(i, self._part(i))
         shutil.rmtree(self.folder)

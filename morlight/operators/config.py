@@ -1,7 +1,7 @@
 """The options of an operator, each with its default: the only definition of them."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Bias = Literal["conservation", "isotropy", "reflection", "stability"]
 Scheme = Literal["explicit", "implicit"]
@@ -59,6 +59,20 @@ class OperatorConfig:
         for key in ("width", "depth", "realizations", "terms"):
             if getattr(self, key) < 1:
                 raise ValueError(f"model.{key} is {getattr(self, key)}, expected at least 1")
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Refuse unknown words: a misspelled bias would be left out without notice."""
+        for key, hint in get_type_hints(OperatorConfig).items():
+            if get_origin(hint) is Literal and getattr(self, key) not in get_args(hint):
+                known = ", ".join(map(str, get_args(hint)))
+                raise ValueError(f"model.{key} is {getattr(self, key)!r}, expected one of {known}")
+        lists = self.biases.values() if isinstance(self.biases, dict) else [self.biases]
+        if not all(set(biases) <= set(BIASES) for biases in lists):
+            raise ValueError(f"model.biases is {self.biases!r}, expected any of {', '.join(BIASES)}")
+        for name, wall in self.bases.items():
+            if wall not in WALLS:
+                raise ValueError(f"model.bases has {wall!r} for {name}, expected one of {', '.join(WALLS)}")
 
     def has(self, bias: Bias, field: str | None = None) -> bool:
         """Whether a field, or any field where none is named, has a bias."""

@@ -50,12 +50,11 @@ def radius(
     Args:
         operator: R operators.
         u: states, in the units of the data.
-        gamma: parameters of each state.
+        gamma: parameters of each state, or one row for all of them.
     """
     found = []
     with torch.no_grad():
-        for b in range(len(u)):
-            at = gamma[b : b + 1]
+        for b, at in enumerate(gamma.expand(len(u), -1).split(1)):
             state = u[None, b : b + 1].expand(operator.realizations, *[-1] * u.ndim).contiguous()
             if state[0].numel() <= DENSE:
                 found.append(_dense(operator, state, at))

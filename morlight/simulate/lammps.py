@@ -108,22 +108,24 @@ class Ensemble:
         return {**told, "seed": seed, **self.settings, "frames": self.frames, "bins": self.bins}
 
 
-def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None) -> None:
+def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None, *, overwrite: bool = False) -> None:
     """Make the runs that are not there yet, and write all of them as a trajectory file.
 
     Args:
         path: file to write, one trajectory a run; its scalars are γ and the seed.
         ensemble: what to run.
         runs: folder of the runs; beside the file, with the ending .runs, where left out.
+        overwrite: whether a file that is there already is replaced; finished runs are used again in any case.
 
     Raises:
-        ValueError: where LAMMPS is missing or stops, with its own message and the line of its input.
+        ValueError: where the file is there already, or LAMMPS is missing or stops, with its own message and the line
+            of its input.
     """
     path = Path(path)
     folder = path.with_suffix(".runs") if runs is None else Path(runs)
     pairs = [(gamma, seed) for gamma in ensemble.gammas for seed in ensemble.seeds]
     made = [Run(ensemble, gamma, seed, folder) for gamma, seed in pairs]
-    with Writer(_held(path, ensemble, made)) as writer:  # refuses early what cannot be written
+    with Writer(_held(path, ensemble, made), overwrite=overwrite) as writer:  # refuses early what cannot be written
         writer.abandon()
     if not all(run.finished for run in made):
         command = _command(ensemble)
@@ -131,7 +133,7 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
         _run_all(command, [run for run in made if not run.finished], ensemble)
     spent = {"core_seconds": [run.core_seconds for run in made], "lammps_version": made[0].lammps_version}
     held = _held(path, ensemble, made)
-    with Writer(dataclasses.replace(held, attributes={**held.attributes, **spent})) as writer:
+    with Writer(dataclasses.replace(held, attributes={**held.attributes, **spent}), overwrite=overwrite) as writer:
         for place, run in enumerate(made):
             writer.put(place, run.fields())
 

@@ -43,7 +43,7 @@ class Fields:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
 
 
-def burgers(path: str | Path, setting: Fields | None = None, *, seed: int = 0) -> None:
+def burgers(path: str | Path, setting: Fields | None = None, *, seed: int = 0, overwrite: bool = False) -> None:
     """Write random fields u on a line and the target ∂ₓu² as a trajectory file of one frame (Eq. 16, left).
 
     Args:
@@ -51,9 +51,10 @@ def burgers(path: str | Path, setting: Fields | None = None, *, seed: int = 0) -
         setting: what to draw.
         seed: of the coefficients; the first samples of a larger set are those of a smaller one, and a finer grid
             holds the same functions.
+        overwrite: whether a file that is there already is replaced.
 
     Raises:
-        ValueError: where the grid does not hold u², or the file cannot be written.
+        ValueError: where the grid does not hold u², or the file cannot be written or is there already.
     """
     setting = setting or Fields()
     _check_points(setting, 2 * setting.band, "u²")
@@ -63,16 +64,16 @@ def burgers(path: str | Path, setting: Fields | None = None, *, seed: int = 0) -
         u = evaluate(c, kappa, setting.points)
         return u, scipy.fft.irfft(1j * k * scipy.fft.rfft(u**2), setting.points)
 
-    _write(_held(path, ("burgers", "∂ₓu²"), 1, setting, seed), kappa, pair)
+    _write(_held(path, ("burgers", "∂ₓu²"), 1, setting, seed), kappa, pair, overwrite=overwrite)
 
 
-def laplacian(path: str | Path, setting: Fields | None = None, *, seed: int = 0) -> None:
+def laplacian(path: str | Path, setting: Fields | None = None, *, seed: int = 0, overwrite: bool = False) -> None:
     """Write random fields u in the plane and the target ∇²u as a trajectory file of one frame (Eq. 16, right).
 
     The arguments are those of `burgers`; by default there are 128 points along each axis.
 
     Raises:
-        ValueError: where the grid does not hold u, or the file cannot be written.
+        ValueError: where the grid does not hold u, or the file cannot be written or is there already.
     """
     setting = setting or Fields(points=128)
     _check_points(setting, setting.band, "u")
@@ -82,7 +83,7 @@ def laplacian(path: str | Path, setting: Fields | None = None, *, seed: int = 0)
     def pair(c: Complex[np.ndarray, "samples modes"]) -> tuple[np.ndarray, np.ndarray]:
         return evaluate(c, kappa, setting.points), evaluate(symbol * c, kappa, setting.points)
 
-    _write(_held(path, ("laplacian", "∇²u"), 2, setting, seed), kappa, pair)
+    _write(_held(path, ("laplacian", "∇²u"), 2, setting, seed), kappa, pair, overwrite=overwrite)
 
 
 def wavenumbers(band: int, dimensions: int) -> Int[np.ndarray, "modes d"]:
@@ -146,11 +147,16 @@ def _write(
     held: Contents,
     kappa: Int[np.ndarray, "modes d"],
     pair: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    *,
+    overwrite: bool,
 ) -> None:
     """The file of `pair`, u and target of a block of coefficients."""
     rng = np.random.default_rng(held.attributes["seed"])
     block = max(1, BLOCK // math.prod(held.grid.points))
-    with Writer(held) as writer, tqdm(desc="simulating", total=held.trajectories, unit="sample") as progress:
+    with (
+        Writer(held, overwrite=overwrite) as writer,
+        tqdm(desc="simulating", total=held.trajectories, unit="sample") as progress,
+    ):
         for start in range(0, held.trajectories, block):
             # the last block is drawn whole, so that its samples are to the last bit those of a larger set
             u, target = (values.astype("float32")[:, None] for values in pair(coefficients(rng, block, kappa)))

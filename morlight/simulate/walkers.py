@@ -1,7 +1,7 @@
 """Independent random walkers on a periodic box, counted at every step (Sec. 5.2).
 
 Positions are 32-bit integers with 2³² = 2π: the periodic wrap is the overflow of the addition, exact and free,
-and the cell is the high bits. The rounding, 1.5e-9, is far below any step.
+and cells are exact. The rounding, 1.5e-9, is far below any step.
 """
 
 import math
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data.particles import kernels as deposit
+from morlight.data.particles.cell_sums import cell_sums
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Parts
 from morlight.operators.description import Grid
@@ -82,15 +83,19 @@ class Walkers:
 PLANE = Walkers(walkers=819_200, bins=64, alpha=1.5, drift=(0.0, 0.0))  # Sec. 5.2.3
 
 
-def brownian(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu") -> None:
+def brownian(
+    path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu", overwrite: bool = False
+) -> None:
     """Write the densities of Brownian walkers, dX = dZ with increments N(0, 2Δt), as a trajectory file (Eq. 19).
 
     Args and errors as for `levy`.
     """
-    _simulate("brownian", path, setting or Walkers(), seed, device)
+    _simulate("brownian", path, setting or Walkers(), seed=seed, device=device, overwrite=overwrite)
 
 
-def levy(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu") -> None:
+def levy(
+    path: str | Path, setting: Walkers | None = None, *, seed: int = 0, device: str = "cpu", overwrite: bool = False
+) -> None:
     """Write the densities of α-stable flights as a trajectory file (Eq. 19, Sec. 5.2.3).
 
     Each set has a stream of random numbers of its own, so that a file depends on the seed alone, not on the number
@@ -102,14 +107,15 @@ def levy(path: str | Path, setting: Walkers | None = None, *, seed: int = 0, dev
         setting: what to simulate; the paper's 100 sets of 819 200 flights in the plane with α = 1.5 if left out.
         seed: of all streams.
         device: of torch.
+        overwrite: whether a file that is there already is replaced.
 
     Raises:
-        ValueError: where the file cannot be written or the device is not there.
+        ValueError: where the file cannot be written or is there already, or the device is not there.
     """
-    _simulate("levy", path, setting or PLANE, seed, device)
+    _simulate("levy", path, setting or PLANE, seed=seed, device=device, overwrite=overwrite)
 
 
-def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: str) -> None:
+def _simulate(name: str, path: str | Path, setting: Walkers, *, seed: int, device: str, overwrite: bool) -> None:
     _check_device(device)
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected at least 0")
@@ -138,7 +144,7 @@ def _simulate(name: str, path: str | Path, setting: Walkers, seed: int, device: 
     workers = torch.get_num_threads() if device == "cpu" else 1
     stop = threading.Event()
     with (
-        Parts(held, dtype, None if dtype == "float32" else unit) as parts,
+        Parts(held, dtype, None if dtype == "float32" else unit, overwrite=overwrite) as parts,
         ThreadPoolExecutor(workers) as pool,
         tqdm(desc="simulating", total=setting.sets * setting.steps, unit="step", delay=1, smoothing=0.05) as bar,
     ):
@@ -223,21 +229,10 @@ def _counter(setting: Walkers) -> Callable[[Int[Tensor, "D walkers"]], Num[Tenso
     """Counts in the cells for the histogram, a density of mean 1 for the other deposits, of integer positions."""
     d, N = setting.dimensions, setting.bins
     if setting.deposit == "linear":
-        return lambda x: deposit.cloud((x.double() / TURN + 0.5) * N, (N,) * d)
-    cells = N * deposit.FINER[d] if setting.deposit == "fourier" else N
-    bits = cells.bit_length() - 1
-
-    def flat(x: Tensor) -> Tensor:
-        place = torch.zeros((), dtype=torch.int32, device=x.device)
-        for line in x:
-            cell = (line >> (32 - bits)) + cells // 2 if cells == 2**bits else ((line.long() + 2**31) * cells) >> 32
-            place = place * cells + cell
-        return place
-
-    def count(x: Tensor) -> Tensor:
-        places = torch.cat([flat(block) for block in x.split(BLOCK, 1)]) if x.is_cpu else flat(x)
-        return torch.bincount(places, minlength=cells**d).view((cells,) * d)
-
+        return lambda x: deposit.cloud(x.double() + TURN / 2, (N,) * d, (TURN,) * d)
+    cells = (N * deposit.FINER[d] if setting.deposit == "fourier" else N,) * d
+    ranges = [(-TURN / 2, TURN / 2)] * d
     if setting.deposit == "histogram":
-        return count
-    return lambda x: deposit.truncate(count(x).double() * (cells**d / setting.walkers), (N,) * d)
+        return lambda x: cell_sums(x, cells, ranges)
+    unit = math.prod(cells) / setting.walkers
+    return lambda x: deposit.truncate(cell_sums(x, cells, ranges) * unit, (N,) * d)

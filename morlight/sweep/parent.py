@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from morlight.sweep.plan import Plan
-from morlight.tracking.logger import provenance
+from morlight.tracking.provenance import provenance
 from morlight.tracking.sweep_run import SweepRun
 
 PATIENCE = 30.0  # s that a worker waits for the one that makes the run
@@ -42,7 +42,8 @@ class Parent:
         plan = self.plan
         space = {f"space.{d.key}": str(d.given()) for d in plan.space}
         return space | {
-            "objective": ", ".join(plan.objective), "sampler": plan.sampler, "pruner": plan.pruner,
+            "objective": ", ".join(plan.objective), "direction": ", ".join(plan.direction),
+            "sampler": plan.sampler, "pruner": plan.pruner,
             "config": plan.config.name, "seed": str(plan.seed),
         }  # fmt: skip
 

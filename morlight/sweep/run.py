@@ -20,7 +20,7 @@ from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
-from morlight.tracking.sweep_run import register
+from morlight.tracking.registry import register
 from morlight.training import fit
 from morlight.training.settings import from_mapping
 

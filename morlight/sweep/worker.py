@@ -19,7 +19,7 @@ from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.processes import other_processes
 from morlight.sweep.storage import RETRIES, QueueEmpty
-from morlight.tracking.store import StoreAway
+from morlight.tracking.store import StoreUnavailable
 from morlight.training import fit
 from morlight.training.callbacks.guard import Diverged
 from morlight.training.callbacks.pruning import Pruning
@@ -79,7 +79,7 @@ class Worker:
         except Diverged as error:
             self._bad(trial, "diverged", error)
         except ValueError as error:
-            if isinstance(error, StoreAway):
+            if isinstance(error, StoreUnavailable):
                 self._again(trial, str(error))
             else:
                 self._bad(trial, "refused", error)

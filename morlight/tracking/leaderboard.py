@@ -1,76 +1,211 @@
-"""Runs of an experiment, the best first."""
+"""Runs of an experiment ranked, those of each data set among themselves."""
 
+import difflib
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from morlight.tracking.store import runs
+from morlight.tracking.names import legal_name
+from morlight.tracking.run import Dataset, Run
+from morlight.tracking.runs import read_runs
 
-# what runs are judged by where nobody says: the first of these that all of them have, or else that any has
-JUDGED_BY = (
-    "objective", "eq35/median", "square_wave_t1/median", "operator/median", "rollout_end/median", "val_loss/median",
-    "train_loss/median",
-)  # fmt: skip
-SHOWN = 4  # parameters in a line
+# default ranking metrics, the most telling first
+ERRORS = ("objective", "eq35/median", "square_wave_t1/median", "operator/median", "rollout_end/median")
+LOSSES = ("val_loss/median", "train_loss/median")
+RANKING_METRICS = ERRORS + LOSSES
+
+# metrics of what an error is compared with: NAME/ERROR
+LINEAR, NOISE_CEILING = "linear", "noise_ceiling"
+
+VARIED_SHOWN = 4  # parameters shown of runs that belong to no sweep
 
 
-def leaderboard(experiment: str, by: str | None = None, *, largest: bool = False) -> dict[str, Any]:
-    """Runs in the layout of `morlight compare --json`, those of sweeps as a whole left out.
+@dataclass(frozen=True)
+class Ranking:
+    """Runs of one data set, the best first; those without the metric or without a finite value last.
 
     Args:
-        experiment: of MLflow.
-        by: the metric; for an error just its name stands for the median of its realisations.
-        largest: whether the largest value is the best.
+        dataset: of all these runs; None if they have not noted any.
+        metric: that they are ranked by; None if they have none in common.
+        objective: what the metric `objective` stands for in the sweeps of these runs.
+        largest_first: whether the largest value is the best.
+        runs: all of them.
+        ranked: number of runs that have a finite value.
+        options: keys that the sweeps of these runs search, or else that differ most among the runs.
+    """
+
+    dataset: Dataset | None
+    metric: str | None
+    objective: str | None
+    largest_first: bool
+    runs: tuple[Run, ...]
+    ranked: int
+    options: tuple[str, ...]
+
+    @property
+    def error(self) -> str:
+        """Name of the error that the runs are ranked by, without `/median`."""
+        name = self.objective if self.metric == "objective" and self.objective else str(self.metric)
+        return name.removesuffix("/median")
+
+    def reference(self, kind: str, run: Run) -> float | None:
+        """Value of `linear/ERROR` or `noise_ceiling/ERROR`, where the run has logged it."""
+        return run.metrics.get(f"{kind}/{legal_name(self.error)}")
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Rankings of an experiment, that of the data set used last first."""
+
+    experiment: str
+    rankings: tuple[Ranking, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout of `morlight compare --json`: the runs, and which of them are ranked by what."""
+        keys = ("run_id", "name", "status", "metrics", "params")
+        metrics = {ranking.metric for ranking in self.rankings}
+        return {
+            "experiment": self.experiment,
+            "by": metrics.pop() if len(metrics) == 1 else None,
+            "rankings": [
+                {
+                    "data": ranking.dataset and ranking.dataset.name,
+                    "digest": ranking.dataset and ranking.dataset.digest,
+                    "by": ranking.metric,
+                    "run_ids": [run.run_id for run in ranking.runs],
+                }
+                for ranking in self.rankings
+            ],
+            "runs": [{key: getattr(run, key) for key in keys} for ranking in self.rankings for run in ranking.runs],
+        }
+
+
+def leaderboard(
+    experiment: str,
+    by: str | None = None,
+    *,
+    sweep: str | None = None,
+    data: str | None = None,
+    largest_first: bool = False,
+) -> Leaderboard:
+    """Fits and trials of an experiment, ranked for each data set by itself.
+
+    Args:
+        experiment: MLflow experiment.
+        by: metric to rank by, of which NAME stands for NAME/median; by default the first of `ERRORS` that the most
+            finished runs have, or of `LOSSES` if none has an error.
+        sweep: only the trials of this sweep.
+        data: only the fits to this data set, by its name or path.
+        largest_first: whether the largest value is the best; sweeps that maximize say so themselves.
 
     Raises:
-        ValueError: no such experiment, or no run with this metric.
+        ValueError: no such experiment, sweep or data set, or no run with this metric.
     """
-    found = [run for run in runs(experiment) if run["tags"].get("kind") != "sweep"]
-    logged = {name for run in found for name in run["metrics"]}
-    if by is None:
-        everywhere = logged.intersection(*(run["metrics"] for run in found if run["status"] == "FINISHED"))
-        metric = next((name for names in (everywhere, logged) for name in JUDGED_BY if name in names), None)
-    else:
-        legal = by.replace("=", "_")
-        metric = next((name for name in (by, f"{by}/median", legal, f"{legal}/median") if name in logged), None)
-        if metric is None:
-            known = ", ".join(sorted(name.removesuffix("/median") for name in logged if name.endswith("/median")))
-            raise ValueError(f"experiment '{experiment}' has no run with the metric {by}; there are: {known or 'none'}")
-
-    def rank(run: dict[str, Any]) -> tuple[bool, float]:
-        value = run["metrics"].get(metric, math.nan)
-        known = math.isfinite(value) and abs(value) < 1e300  # MLflow keeps infinity as the largest number
-        return not known, (-value if largest else value) if known else 0.0
-
-    keys = ("run_id", "name", "status", "metrics", "params")
-    ordered = [{key: run[key] for key in keys} for run in sorted(found, key=rank)]
-    return {"experiment": experiment, "by": metric, "runs": ordered}
+    everything = read_runs(experiment)
+    sweeps = {run.run_id: run for run in everything if run.is_sweep}
+    runs = [run for run in everything if not run.is_sweep]
+    if sweep is not None:
+        runs = _chosen(runs, f"experiment '{experiment}': no run of the sweep", sweep, _names_of_sweep)
+    if data is not None:
+        runs = _chosen(runs, f"experiment '{experiment}': no fit to the data set", data, _names_of_data)
+    groups: dict[Dataset | None, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.dataset, []).append(run)
+    if by is not None:
+        _require_metric(experiment, by, runs)
+    rankings = (_ranked(dataset, group, sweeps, by, largest_first) for dataset, group in groups.items())
+    return Leaderboard(experiment, tuple(rankings))
 
 
-def lines(board: dict[str, Any]) -> str:
-    """A table: rank, value, noise ceiling where the data have one, status, name, and what differs among the runs."""
-    metric, found = board["by"], board["runs"]
-    if not found:
-        return f"{board['experiment']}: no runs"
-    ceiling = f"noise_ceiling/{str(metric).removesuffix('/median')}"
-    noisy = any(ceiling in run["metrics"] for run in found)
-    varied = _varied(found)
-    head = ["", str(metric), *(["noise ceiling"] if noisy else []), "status", "name", *varied, "run"]
-    rows = [head]
-    for place, run in enumerate(found, 1):
-        values = [_number(run["metrics"].get(metric)), *([_number(run["metrics"].get(ceiling))] if noisy else [])]
-        words = [run["params"].get(key, "") for key in varied]
-        rows.append([str(place), *values, run["status"], run["name"], *words, run["run_id"]])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+def _names_of_sweep(run: Run) -> list[str]:
+    return [run.tags.get("sweep", "")]
 
 
-def _varied(found: list[dict[str, Any]]) -> list[str]:
-    """The parameters that differ most among the runs."""
-    keys = {key for run in found for key in run["params"] if key.partition(".")[0] in ("data", "model", "trainer")}
-    counts = {key: len({run["params"].get(key) for run in found}) for key in sorted(keys)}
-    several = [key for key in sorted(counts, key=lambda key: -counts[key]) if counts[key] > 1]
-    return several[:SHOWN]
+def _names_of_data(run: Run) -> list[str]:
+    path = run.params.get("data.path", "")
+    return [run.dataset.name if run.dataset else "", path, Path(path).name, Path(path).stem]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _chosen(runs: Sequence[Run], refusal: str, name: str, names: Callable[[Run], list[str]]) -> list[Run]:
+    chosen = [run for run in runs if name in names(run)]
+    if not chosen:
+        known = sorted({names(run)[0] for run in runs} - {""})
+        close = difflib.get_close_matches(name, known, n=1)
+        advice = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known) or 'none'}"
+        raise ValueError(f"{refusal} '{name}'{advice}")
+    return chosen
+
+
+def _ranked(
+    dataset: Dataset | None, runs: Sequence[Run], sweeps: Mapping[str, Run], by: str | None, largest_first: bool
+) -> Ranking:
+    parents = _parents(runs, sweeps)
+    objective = _common(parent.params.get("objective") for parent in parents)
+    comparable = objective is not None and all(run.parent_id in sweeps for run in runs if "objective" in run.metrics)
+    metric = _default_metric(runs, comparable) if by is None else _spelled(by, _logged(runs))
+    if metric == "objective" and _common(parent.params.get("direction") for parent in parents) == "maximize":
+        largest_first = True
+
+    def rank(run: Run) -> tuple[bool, float]:
+        value = _finite(run, metric)
+        return (True, 0.0) if value is None else (False, -value if largest_first else value)
+
+    ordered = tuple(sorted(runs, key=rank))
+    ranked = sum(_finite(run, metric) is not None for run in runs)
+    return Ranking(dataset, metric, objective, largest_first, ordered, ranked, _options(runs, parents))
+
+
+def _default_metric(runs: Sequence[Run], objectives_comparable: bool) -> str | None:
+    finished = [run for run in runs if run.status == "FINISHED"] or runs
+    errors = ERRORS if objectives_comparable else ERRORS[1:]
+    for metrics in (errors, LOSSES):
+        counts = {metric: sum(metric in run.metrics for run in finished) for metric in metrics}
+        if any(counts.values()):
+            return max(metrics, key=lambda metric: counts[metric])  # the first of those that most runs have
+    return None
+
+
+def _finite(run: Run, metric: str | None) -> float | None:
+    value = run.metrics.get(str(metric), math.nan)
+    return value if math.isfinite(value) and abs(value) < 1e300 else None  # MLflow keeps infinity as the largest number
+
+
+def _parents(runs: Sequence[Run], sweeps: Mapping[str, Run]) -> list[Run]:
+    identities = dict.fromkeys(str(run.parent_id) for run in runs)
+    return [sweeps[identity] for identity in identities if identity in sweeps]
+
+
+def _options(runs: Sequence[Run], parents: Sequence[Run]) -> tuple[str, ...]:
+    swept = dict.fromkeys(
+        key.removeprefix("space.") for parent in parents for key in sorted(parent.params) if key.startswith("space.")
+    )
+    if swept:
+        return tuple(swept)
+    keys = {key for run in runs for key in run.params if "." in key}
+    counts = {key: len({run.params.get(key) for run in runs}) for key in keys}
+    varied = sorted((key for key in counts if counts[key] > 1), key=lambda key: (-counts[key], key))
+    return tuple(varied[:VARIED_SHOWN])
+
+
+def _common(values: Iterable[str | None]) -> str | None:
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def _logged(runs: Sequence[Run]) -> set[str]:
+    return {name for run in runs for name in run.metrics}
+
+
+def _spelled(by: str, logged: set[str]) -> str | None:
+    """The metric as MLflow spells it."""
+    legal = legal_name(by)
+    return next((name for name in (by, f"{by}/median", legal, f"{legal}/median") if name in logged), None)
+
+
+def _require_metric(experiment: str, by: str, runs: Sequence[Run]) -> None:
+    logged = _logged(runs)
+    if _spelled(by, logged) is None:
+        known = ", ".join(sorted(name.removesuffix("/median") for name in logged if name.endswith("/median")))
+        raise ValueError(f"experiment '{experiment}' has no run with the metric {by}; there are: {known or 'none'}")

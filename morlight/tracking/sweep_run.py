@@ -1,4 +1,4 @@
-"""Runs that belong together: a sweep and its trials, and the model that one of them becomes."""
+"""The run of a sweep: the parent of one run per trial."""
 
 import sys
 import time
@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morlight.tracking.store import connect, experiment_id, hasty, short, told_as
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.mlflow_calls import first_line, short_timeout
+from morlight.tracking.store import connect
 
 if TYPE_CHECKING:
     import mlflow
 
 PATIENCE = 60.0  # s that a sweep waits for a store that is away before it goes on without an entry
-BEST = "best"
 
 
 class SweepRun:
@@ -97,48 +98,13 @@ class SweepRun:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with hasty(retries=1, timeout=30):
+                with short_timeout(retries=1, timeout=30):
                     action(self.client)
                 return
             except Exception as error:  # each kind of storage has errors of its own
                 if time.monotonic() > deadline:
-                    print(f"morlight: the run of sweep {self.name} lacks an entry ({short(error)})", file=sys.stderr)
+                    print(
+                        f"morlight: the run of sweep {self.name} lacks an entry ({first_line(error)})", file=sys.stderr
+                    )
                     return
                 time.sleep(1.0)
-
-
-def register(name: str, run_id: str, metric: float | None = None) -> tuple[str, bool]:
-    """Make the checkpoints of a run a version of a registered model; the better of all has the alias `best`.
-
-    Args:
-        name: of the model, made if missing.
-        run_id: of the run.
-        metric: to judge by, smaller is better; without it the newest version is the best.
-
-    Returns:
-        The version, and whether it is the best.
-
-    Raises:
-        ValueError: the registry does not take it.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client = connect(create=False)
-    with told_as(f"model '{name}' cannot be registered in {client.tracking_uri}"):
-        try:
-            client.create_registered_model(name)
-        except MlflowException:  # is there, or refused: the next call tells
-            client.get_registered_model(name)
-        known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
-        tags = {} if metric is None else {"metric": repr(metric)}
-        made = (
-            known[0] if known else client.create_model_version(name, f"runs:/{run_id}/checkpoints", run_id, tags=tags)
-        )
-        try:
-            held = client.get_model_version_by_alias(name, BEST).tags.get("metric")
-        except MlflowException:
-            held = None
-        better = metric is None or held is None or metric <= float(held)
-        if better:
-            client.set_registered_model_alias(name, BEST, made.version)
-    return str(made.version), better

@@ -16,10 +16,10 @@ from pytorch_lightning.loggers import Logger
 from morlight.analysis.model import Model, load
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.operators.build import Components
-from morlight.tracking.leaderboard import JUDGED_BY
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.leaderboard import RANKING_METRICS
 from morlight.tracking.logger import Tracker
-from morlight.tracking.store import resolve
-from morlight.tracking.sweep_run import register
+from morlight.tracking.registry import register
 from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
 from morlight.training.callbacks import pruning
@@ -258,7 +258,7 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
     if trial.started is None:
         print(f"morlight: runs:/{result.run_id}, {result.checkpoint}", file=sys.stderr)
     if settings.register is not None:
-        value = next((result.metrics[name] for name in JUDGED_BY if name in result.metrics), None)
+        value = next((result.metrics[name] for name in RANKING_METRICS if name in result.metrics), None)
         version, best = register(settings.register, result.run_id, value)
         alias = f", models:/{settings.register}@best" if best else ""
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)

@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from morlight.data.config import DataConfig
-from morlight.tracking.store import resolve
+from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
 from morlight.training.configurations import located
 

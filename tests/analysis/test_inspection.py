@@ -1,16 +1,36 @@
-"""`morlight inspect`: what an exact operator of known symbol and nonlinearity is told to be."""
+"""`morlight inspect`: what it shows of an operator of known symbol and nonlinearity."""
 
-import dataclasses
 import json
 
+import command
 import numpy as np
 import pytest
+import small
 import torch
-from test_checking import described, redrawn, saved
 
-from morlight.analysis import inspection, plots
+from morlight.analysis import plots
+from morlight.analysis.checkpoint import ModeStatistics
 from morlight.analysis.equations import forms
+from morlight.analysis.inspection import inspect, readings
+from morlight.analysis.inspection_text import summary
 from morlight.cli import main as cli
+
+
+def described(fields=("density",), points=(16,), boundaries="PERIODIC", **more):
+    """A description of fields between 0.2 and 2."""
+    target = 2.0 if "targets" in more else None
+    fields = [small.field(name, 0.2, 2.0, 1.3, target=target) for name in fields]
+    return small.description(fields, where=small.grid(points, boundaries=boundaries), **more)
+
+
+@pytest.fixture
+def redrawn(tmp_path):
+    """Models of which every parameter is drawn anew, as `model.ckpt`."""
+
+    def make(data=None, **options):
+        return small.model(tmp_path / "model.ckpt", data or described(), seed=1, **options)
+
+    return make
 
 
 def linear(operator, slope):
@@ -23,24 +43,24 @@ def linear(operator, slope):
         network.offsets[1].fill_(0.3)
 
 
-def test_the_generator_is_that_of_the_linearised_increment():
+def test_the_generator_is_that_of_the_linearized_increment(redrawn):
     model = redrawn(symbol="dissipative", depth=2)
     linear(model.operator, 1.7)
-    told = inspection.inspect(model)["fields"]["density"]
+    density = inspect(model).fields["density"]
     g = model.operator.symbol()[:, 0, 0].numpy()
     expected = np.log(1 + 1.7 * g) / 0.1
-    real, imag = (np.array(told["generator"][part]) for part in ("real", "imag"))
-    assert np.abs(real + 1j * imag - expected).max() < 1e-9  # the slope by least squares of 11 values
-    (term,) = told["terms"]
-    assert np.allclose(np.array(term["symbol_real"]) + 1j * np.array(term["symbol_imag"]), 1.7 * g, atol=1e-9)
-    inside = np.array(term["nonlinearity"]["u"]) >= 0
-    assert np.allclose(np.array(term["nonlinearity"]["h"])[:, inside], np.array(term["nonlinearity"]["u"])[inside])
-    assert term["kappa"] == pytest.approx(range(9))
-    assert told["conserved"] is True  # a dissipative symbol has g(0) = 0
+    real, imag = np.array(density.generator.real), np.array(density.generator.imag)
+    assert np.abs(real + 1j * imag - expected).max() < 1e-9  # the slope by least squares
+    (term,) = density.terms
+    assert np.allclose(np.array(term.symbol_real) + 1j * np.array(term.symbol_imag), 1.7 * g, atol=1e-9)
+    inside = np.array(term.u) >= 0
+    assert np.allclose(np.array(term.h)[:, inside], np.array(term.u)[inside])
+    assert term.kappa == pytest.approx(range(9))
+    assert density.conserved is True  # a dissipative symbol has g(0) = 0
 
 
 def power_laws(symbol, exponents, log_rates):
-    """Make the symbol the power laws exp(−e^b (κ/κ₀)^a) − 1, one for each realisation."""
+    """Make the symbol the power laws exp(−e^b (κ/κ₀)^a) − 1, one for each realization."""
     with torch.no_grad():
         for parameter in symbol.network.parameters():
             parameter.zero_()
@@ -49,33 +69,37 @@ def power_laws(symbol, exponents, log_rates):
     return symbol.scale
 
 
-def known(model, error):
-    """The model, with data that tell the rate of every mode with this relative standard error."""
-    count = model.operator.basis.points[0] // 2 + 1
-    return dataclasses.replace(model, data=model.data | {"rate_errors": [[np.inf] + [error] * (count - 1)]})
+def known(error):
+    """Statistics of 16 points that give the rate of every mode with this relative standard error."""
+    return ModeStatistics(rate_errors=((np.inf, *[error] * 8),))
 
 
-def test_a_power_law_is_read_off_with_its_uncertainty(capsys, tmp_path):
-    model = known(redrawn(symbol="dissipative", depth=2), 1e-4)
+def test_a_power_law_is_read_off_with_its_uncertainty(redrawn, tmp_path):
+    model = redrawn(symbol="dissipative", depth=2, modes=known(1e-4))
     linear(model.operator, 1.0)
     R = model.realizations
     exponents = np.linspace(1.49, 1.51, R)
     scale = power_laws(model.operator.g, exponents, [np.log(0.1 * s) for s in np.ones(R)])
-    told = inspection.inspect(model)["fields"]["density"]
-    form = told["closed_form"]
-    assert form["exponent"] == pytest.approx(1.5, abs=1e-9)
-    assert form["exponent_sd"] == pytest.approx(exponents.std(ddof=1), rel=0.01)
-    assert form["coefficient"] == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
-    assert "drift" not in form
-    assert told["identifiable_band"] == pytest.approx([1, 8])
-    assert f"(−Δ)^{forms.number(0.75, form['exponent_sd'] / 2)} density" in form["equation"]
-    assert form["equation"] in inspection.summary(inspection.inspect(model))
-    plots.learned(inspection.readings(model), tmp_path / "learned.png")
+    inspection = inspect(model)
+    density = inspection.fields["density"]
+    form = density.equation.form
+    assert form.exponent[0] == pytest.approx(1.5, abs=1e-9)
+    assert form.exponent[1] == pytest.approx(exponents.std(ddof=1), rel=0.01)
+    assert form.coefficient[0] == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
+    assert not form.drift
+    closed = inspection.to_json()["fields"]["density"]["closed_form"]
+    assert "drift" not in closed
+    assert (closed["exponent"], closed["exponent_sd"]) == form.exponent
+    assert density.band == pytest.approx((1, 8))
+    assert f"(−Δ)^{forms.number(0.75, form.exponent[1] / 2)} density" in form.text()
+    assert form.text() in summary(inspection)
+    plots.learned(readings(model), tmp_path / "learned.png")
 
 
 @pytest.mark.parametrize("fault", ["bent h", "no power law", "unknown"])
-def test_a_closed_form_that_is_not_justified_is_not_told(fault):
-    model = known(redrawn(symbol="dissipative", depth=2), 1e-4 if fault != "unknown" else 1.0)
+def test_a_closed_form_that_is_not_justified_is_refused_with_the_reason(redrawn, fault):
+    modes = known(1.0 if fault == "unknown" else 1e-4)
+    model = redrawn(symbol="dissipative", depth=2, modes=modes)
     linear(model.operator, 1.0)
     power_laws(model.operator.g, np.full(model.realizations, 1.5), np.full(model.realizations, -2.0))
     with torch.no_grad():
@@ -84,7 +108,11 @@ def test_a_closed_form_that_is_not_justified_is_not_told(fault):
         if fault == "no power law":  # flat below the middle of the band, and steep above
             model.operator.g.network.weights[0].fill_(4.0)
             model.operator.g.network.weights[1].fill_(3.0)
-    assert inspection.inspect(model)["fields"]["density"]["closed_form"] is None
+    reason = inspect(model).fields["density"].equation
+    assert reason.startswith("the data identify the symbol at no wavenumber" if fault == "unknown" else "no power law")
+    shown = inspect(model).to_json()["fields"]["density"]
+    assert (shown["closed_form"], shown["closed_form_refused"]) == (None, reason)
+    assert f"no equation: {reason}" in summary(inspect(model))
 
 
 @pytest.mark.parametrize(
@@ -101,68 +129,69 @@ def test_numbers_carry_the_uncertainty_of_their_last_digits(value, sd, text):
     assert forms.number(value, sd) == text
 
 
-def test_conserved_is_what_the_operator_does_not_what_was_said():
-    assert inspection.inspect(redrawn())["fields"]["density"]["conserved"] is False
-    assert inspection.inspect(redrawn(biases=["conservation"]))["fields"]["density"]["conserved"] is True
+def test_conserved_is_what_the_operator_does_not_what_was_said(redrawn):
+    assert inspect(redrawn()).fields["density"].conserved is False
+    assert inspect(redrawn(biases=["conservation"])).fields["density"].conserved is True
 
 
-def test_systems_tell_every_field_with_its_basis_and_terms():
-    data = described(("density", "momentum"), boundary="WALL")
-    words = {"bases": {"momentum": "sine"}, "biases": {"density": ["conservation"]}, "terms": 2, "flux": True}
-    told = inspection.inspect(redrawn(data, **words))["fields"]
-    density, momentum = told["density"], told["momentum"]
-    assert (density["basis"], momentum["basis"]) == ("Cosine", "Sine")
-    assert (density["conserved"], momentum["conserved"]) == (True, False)
-    assert [term.get("derivative_of") for term in density["terms"]] == [None, None, "Sine", "Sine"]
-    assert [term.get("derivative_of") for term in momentum["terms"]] == [None, None, "Cosine", "Cosine"]
-    assert density["terms"][0]["kappa"][0] == 0
-    assert momentum["terms"][0]["kappa"][0] > 0
+def test_systems_show_every_field_with_its_basis_and_terms(redrawn):
+    data = described(("density", "momentum"), boundaries="WALL")
+    options = {"bases": {"momentum": "sine"}, "biases": {"density": ["conservation"]}, "terms": 2, "flux": True}
+    shown = inspect(redrawn(data, **options)).fields
+    density, momentum = shown["density"], shown["momentum"]
+    assert (density.basis, momentum.basis) == ("Cosine", "Sine")
+    assert (density.conserved, momentum.conserved) == (True, False)
+    assert [term.derivative_of for term in density.terms] == [None, None, "Sine", "Sine"]
+    assert [term.derivative_of for term in momentum.terms] == [None, None, "Cosine", "Cosine"]
+    listed = [term.get("derivative_of") for term in density.to_json()["terms"]]
+    assert listed == [None, None, "Sine", "Sine"]
+    assert density.terms[0].kappa[0] == 0
+    assert momentum.terms[0].kappa[0] > 0
 
 
-def test_isotropic_symbols_are_told_once_for_each_modulus():
-    told = inspection.inspect(redrawn(described(points=(8, 8)), biases=["isotropy"]))["fields"]["density"]
-    kappa = np.array(told["terms"][0]["kappa"])
+def test_isotropic_symbols_are_shown_once_for_each_modulus(redrawn):
+    (term,) = inspect(redrawn(described(points=(8, 8)), biases=["isotropy"])).fields["density"].terms
     squares = {a * a + b * b for a in range(5) for b in range(5)}
-    assert np.allclose(kappa**2, sorted(squares))
-    assert np.array(told["terms"][0]["symbol_real"]).shape == (2, len(squares))
-    vectors = inspection.inspect(redrawn(described(points=(8, 8))))["fields"]["density"]["terms"][0]["kappa"]
-    assert np.array(vectors).shape == (8 * 5, 2)
+    assert np.allclose(np.square(term.kappa), sorted(squares))
+    assert np.array(term.symbol_real).shape == (2, len(squares))
+    (term,) = inspect(redrawn(described(points=(8, 8)))).fields["density"].terms
+    assert np.array(term.kappa).shape == (8 * 5, 2)
 
 
-def test_operators_without_time_have_a_symbol_and_no_generator():
-    data = described(targets=["slope"], unit=[2.0], band=[1.0, 5.0])
-    found = inspection.inspect(redrawn(data))
-    told = found["fields"]["density"]
-    assert (found["dt"], told["generator"], told["identifiable_band"]) == (None, None, [1.0, 5.0])
-    assert told["terms"][0]["power"] in (1, 2, 3)
-    assert "symbol g" in inspection.summary(found)
+def test_operators_without_time_have_a_symbol_and_no_generator(redrawn):
+    inspection = inspect(redrawn(described(targets=("slope",), band=(1.0, 5.0))))
+    shown = inspection.to_json()
+    density = shown["fields"]["density"]
+    assert (shown["dt"], density["generator"], density["identifiable_band"]) == (None, None, [1.0, 5.0])
+    assert inspection.fields["density"].terms[0].power in (1, 2, 3)
+    assert "symbol g" in summary(inspection)
 
 
-def test_rates_of_a_pair_state_are_told_and_the_fields_themselves_have_no_term():
-    told = inspection.inspect(redrawn(described(("u", "rate")), order=2))["fields"]
-    assert told["u"]["terms"] == []
-    assert len(told["rate"]["terms"]) == 1
+def test_rates_of_a_pair_state_are_shown_and_the_fields_themselves_have_no_term(redrawn):
+    shown = inspect(redrawn(described(("u", "rate")), order=2)).fields
+    assert shown["u"].terms == ()
+    assert len(shown["rate"].terms) == 1
 
 
-@pytest.mark.parametrize("words", [{}, {"terms": 2}, {"biases": ["isotropy"]}])
-def test_command_writes_json_table_and_figure(tmp_path, capsys, words):
-    path = saved(tmp_path / "model.ckpt", redrawn(described(points=(8, 8)), symbol="dissipative", **words))
+@pytest.mark.parametrize("options", [{}, {"terms": 2}, {"biases": ["isotropy"]}])
+def test_command_writes_json_table_and_figure(redrawn, tmp_path, capsys, options):
+    path = str(redrawn(described(points=(8, 8)), symbol="dissipative", **options).path)
     cli.main(["inspect", path, "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert {"dt", "fields", "growth"} <= set(found)
-    assert set(found["fields"]["density"]) == {
-        "basis", "conserved", "terms", "generator", "identifiable_band", "closed_form"
+    shown = json.loads(capsys.readouterr().out)
+    assert {"dt", "fields", "growth"} <= set(shown)
+    assert set(shown["fields"]["density"]) == {
+        "basis", "conserved", "terms", "generator", "identifiable_band", "closed_form", "closed_form_refused"
     }  # fmt: skip
+    term = shown["fields"]["density"]["terms"][0]
+    assert {"kappa", "symbol_real", "symbol_imag", "nonlinearity"} <= set(term)
+    assert set(term["nonlinearity"]) == {"u", "h"}
+    assert set(shown["fields"]["density"]["generator"]) == {"kappa", "real", "imag"}
     cli.main(["inspect", path, "--plot", str(tmp_path / "learned.png")])
     assert "generator" in capsys.readouterr().out
     assert (tmp_path / "learned.png").stat().st_size > 10_000
 
 
-def test_a_figure_that_cannot_be_is_refused_before_anything(tmp_path, capsys):
-    path = saved(tmp_path / "model.ckpt", redrawn())
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["inspect", path, "--plot", str(tmp_path / "learned.doc")])
-    assert ended.value.code == 2
-    captured = capsys.readouterr()
-    assert "no image format" in captured.err
-    assert captured.out == ""
+def test_a_figure_that_cannot_be_is_refused_before_anything(redrawn, tmp_path, capsys):
+    path = str(redrawn().path)
+    sentence = command.refused(f"inspect {path} --plot {tmp_path / 'learned.doc'}", capsys)
+    assert "no image format" in sentence

@@ -1,46 +1,33 @@
+"""The regression of each mode: it finds known factors, and networks initialized with it do what it does."""
+
 import math
 
 import pytest
+import small
 import torch
 
 from morlight.analysis import linear_model as linear
 from morlight.operators import Cosine, Fourier, Legendre, SecondOrder, Sine, build
 
-MODEL = {
-    "biases": [],
-    "symbol": "plain",
-    "width": 8,
-    "depth": 3,
-    "activation": "elu",
-    "realizations": 3,
-    "seed": 0,
-    "literal": False,
-}
 
-
-def system(boundary="WALL", bases=None, **words):
-    data = {
-        "fields": ["density", "momentum"],
-        "points": [16],
-        "length": [3.0],
-        "boundaries": [boundary],
-        "scale": [1.3, 0.4],
-        "dt": 0.1,
-    }
-    return build.operator(MODEL | {"bases": bases or {}} | words, data)
+def system(boundaries="WALL", **options):
+    """A freshly initialized operator of density and momentum on 16 points."""
+    fields = [small.field("density", scale=1.3), small.field("momentum", scale=0.4)]
+    data = small.description(fields, where=small.grid((16,), 3.0, boundaries))
+    return build.operator(small.config(width=8, realizations=3, **options), data)
 
 
 def frames(parts, m, noise=0.0, count=400):
     """u_j, u_{j+1} and u_{j+m} of fields whose modes grow by known factors, in any basis."""
     generator = torch.Generator().manual_seed(1)
     u = torch.randn(count, 2, 16, generator=generator, dtype=torch.float64)
-    told = []
+    seen = []
     for steps in (0, 1, m):
         later = u.clone()
         for basis, places, factor in parts:
             later[:, places] = basis.inverse(factor**steps * basis.forward(u[:, places]))
-        told.append(later + noise * (steps > 0) * torch.randn(later.shape, generator=generator, dtype=torch.float64))
-    return torch.stack(told)
+        seen.append(later + noise * (steps > 0) * torch.randn(later.shape, generator=generator, dtype=torch.float64))
+    return torch.stack(seen)
 
 
 @pytest.mark.parametrize("m", [1, 2, 5])

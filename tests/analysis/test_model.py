@@ -1,54 +1,26 @@
+"""Predictions of a checkpoint: their shapes, choices, other grids, xarray, and files that are refused."""
+
 import pickle
 from pathlib import Path
 
+import heat
 import numpy as np
 import pytest
+import small
 import torch
 import xarray
+from heat import wave
 
-from morlight.analysis import model as prediction
-from morlight.operators import build
+from morlight.analysis.checkpoint import ModeStatistics
+from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.model import load
 
-SETTINGS = {
-    "biases": ["conservation", "reflection"],
-    "symbol": "dissipative",
-    "width": 3,
-    "depth": 3,
-    "activation": "tanh",
-    "realizations": 2,
-    "seed": 0,
-    "literal": False,
-}
-DATA = {
-    "name": "made",
-    "fields": ["density"],
-    "points": [16],
-    "length": [2 * np.pi],
-    "boundaries": ["PERIODIC"],
-    "dt": 0.01,
-    "scale": [1.3],
-    "values": [np.linspace(0.1, 2, 11).tolist()],
-    "low": [0.1],
-    "high": [2.0],
-    "digest": "0",
-}
-
-
-def save(path, **changes):
-    operator = build.operator(SETTINGS, DATA)
-    state = {f"operator.{key}": value for key, value in operator.state_dict().items()}
-    checkpoint = {"morlight": {"layout": 1}, "hyper_parameters": SETTINGS | {"data": DATA}, "state_dict": state}
-    torch.save(checkpoint | changes, path)
-    return path
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 
 @pytest.fixture
 def model(tmp_path):
-    return prediction.load(save(tmp_path / "model.ckpt"))
-
-
-def wave(*lead):
-    return np.broadcast_to(1 + 0.5 * np.sin(np.arange(16) * 2 * np.pi / 16), (*lead, 16))
+    return load(heat.checkpoint(tmp_path / "model.ckpt"))
 
 
 def test_axes_of_the_result_follow_those_of_the_initial_state(model):
@@ -75,9 +47,9 @@ def test_initial_states_of_another_shape_are_refused(model, shape):
         model.predict(np.ones(shape), 1)
 
 
-def test_complex_initial_states_are_refused_and_a_model_tells_what_it_is_in_a_line(model):
+def test_complex_initial_states_are_refused_and_the_name_of_a_model_is_one_line(model):
     with pytest.raises(ValueError, match="is complex, expected real numbers"):
-        model.predict(np.ones(model.data["points"]) * 1j, 1)
+        model.predict(np.ones(model.grid.points) * 1j, 1)
     assert repr(model).startswith(f"Model({model.path}: ")
     assert len(repr(model)) < len(str(model.path)) + 100
 
@@ -88,10 +60,10 @@ def test_initial_states_with_nan_are_refused(model):
 
 
 def test_states_that_blow_up_stop_with_the_step(tmp_path):
-    model = prediction.load(save(tmp_path / "model.ckpt"))
+    model = load(heat.checkpoint(tmp_path / "model.ckpt"))
     with torch.no_grad():
         model.operator.h.nonlinearity.network.weights[-1].fill_(1e308)
-    with pytest.raises(FloatingPointError, match=r"realisation\(s\) \[0, 1\] are not finite after \d+ steps"):
+    with pytest.raises(FloatingPointError, match=r"realization\(s\) \[0, 1\] are not finite after \d+ steps"):
         model.predict(wave(), 50)
 
 
@@ -103,46 +75,79 @@ def test_checkpoint_with_code_in_it_does_not_run_it(tmp_path):
     path = tmp_path / "evil.ckpt"
     torch.save({"morlight": {"layout": 1}, "state_dict": Payload()}, path)
     with pytest.raises(ValueError, match="not a readable checkpoint"):
-        prediction.load(path)
+        load(path)
     path.write_bytes(pickle.dumps(Payload()))
     with pytest.raises(ValueError, match="not a readable checkpoint"):
-        prediction.load(path)
+        load(path)
     assert not (tmp_path / "executed").exists()
 
 
+def without(*keys):
+    """A change of a nested dictionary that takes one key away."""
+
+    def change(saved):
+        *parents, last = keys
+        for key in parents:
+            saved = saved[key]
+        del saved[last]
+
+    return change
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("change", "message"),
     [
-        ({"morlight": None}, "'morlight' is missing"),
-        ({"morlight": {"layout": 99}}, "layout 99 is unknown"),
-        ({"state_dict": {}}, "weights do not fit"),
-        ({"hyper_parameters": SETTINGS}, "'data' is missing"),
-        ({"hyper_parameters": {"data": DATA}}, "'biases' is missing"),
+        (without("morlight"), "'morlight' is missing"),
+        (lambda saved: saved["morlight"].update(layout=99), "layout 99 is unknown"),
+        (lambda saved: saved["state_dict"].clear(), "weights do not fit"),
+        (without("state_dict"), "'state_dict' is missing"),
+        (without("morlight", "data"), "'data' is missing"),
+        (without("morlight", "operator", "biases"), "'biases' is missing"),
+        (lambda saved: saved["morlight"].update(data=[1]), "values of other types"),
+        (lambda saved: saved["morlight"]["operator"].update(width=0), "model.width is 0, expected at least 1"),
     ],
 )
-def test_checkpoints_of_something_else_are_refused(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message):
-        prediction.load(save(tmp_path / "model.ckpt", **changes))
+def test_checkpoints_of_something_else_are_refused(tmp_path, change, message):
+    changed_and_refused(heat.checkpoint(tmp_path / "model.ckpt"), tmp_path / "changed.ckpt", change, message)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (("hyper_parameters",), "'data' is missing"),
+        (("hyper_parameters", "data"), "'data' is missing"),
+        (("hyper_parameters", "biases"), "'biases' is missing"),
+        (("hyper_parameters", "symbol"), "'symbol' is missing"),
+        (("hyper_parameters", "literal"), "'literal' is missing"),
+    ],
+)
+def test_checkpoints_of_the_first_layout_without_what_they_all_had_are_refused(tmp_path, keys, message):
+    changed_and_refused(CHECKPOINTS / "layout1.ckpt", tmp_path / "changed.ckpt", without(*keys), message)
+
+
+def changed_and_refused(source, path, change, message):
+    saved = torch.load(source, weights_only=True)
+    change(saved)
+    torch.save(saved, path)
+    with pytest.raises(ValueError, match=message) as refused:
+        load(path)
+    assert str(path) in str(refused.value)
 
 
 def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("hello")
-    whole = save(tmp_path / "whole.ckpt").read_bytes()
+    whole = heat.checkpoint(tmp_path / "whole.ckpt").read_bytes()
     (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
     for name in ("text.ckpt", "half.ckpt"):
         with pytest.raises(ValueError, match=f"{name}: not a readable checkpoint"):
-            prediction.load(tmp_path / name)
+            load(tmp_path / name)
     with pytest.raises(ValueError, match="no such checkpoint file"):
-        prediction.load(tmp_path / "absent.ckpt")
-
-
-def fitted(tmp_path, name="model.ckpt", **marks):
-    """A checkpoint of this version, with what it says under 'morlight'."""
-    return prediction.load(save(tmp_path / name, morlight={"layout": 2, **marks}))
+        load(tmp_path / "absent.ckpt")
 
 
 def test_the_best_realization_is_that_of_the_smallest_loss(tmp_path):
-    model = fitted(tmp_path, losses={"name": "val_loss", "per_realization": [np.nan, 0.5]})
+    losses = {"name": "val_loss", "per_realization": [np.nan, 0.5]}
+    model = load(small.mark(heat.checkpoint(tmp_path / "model.ckpt"), losses=losses))
     everything = model.predict(wave(), 5)
     for choice, expected in (("best", everything[1]), (0, everything[0]), ([1, 0], everything[::-1])):
         # products of other sizes round otherwise
@@ -164,19 +169,19 @@ def test_realizations_that_are_not_there_are_refused(model, wrong):
 
 
 def test_a_checkpoint_that_does_not_know_its_best_realization_says_so(model):
-    with pytest.raises(ValueError, match="does not tell the losses"):
+    with pytest.raises(ValueError, match="does not hold the losses"):
         model.predict(wave(), 1, realizations="best")
 
 
 def straight(tmp_path):
     """An operator with h(u) a straight line, so that each mode is multiplied by a number of its own."""
-    model = prediction.load(save(tmp_path / "straight.ckpt"))
+    model = load(heat.checkpoint(tmp_path / "straight.ckpt"))
     network = model.operator.h.nonlinearity.network
     network.activation = lambda x: x
     return model
 
 
-@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
+@pytest.mark.filterwarnings("ignore::morlight.analysis.extrapolation.Extrapolation")
 def test_on_another_grid_the_same_waves_evolve_alike(tmp_path):
     model = straight(tmp_path)
 
@@ -189,26 +194,22 @@ def test_on_another_grid_the_same_waves_evolve_alike(tmp_path):
     assert np.allclose(fine[..., 1::3], coarse, rtol=0, atol=1e-12)
 
 
-def test_waves_beyond_the_identified_band_are_told_with_their_share(tmp_path):
+def test_waves_beyond_the_identified_band_bring_a_warning_with_their_share(tmp_path):
     errors = np.where(np.arange(9) <= 4, 0.01, 1.0)
-    model = prediction.load(
-        save(tmp_path / "known.ckpt", hyper_parameters=SETTINGS | {"data": DATA | {"rate_errors": [errors.tolist()]}})
-    )
+    modes = ModeStatistics(rate_errors=(tuple(errors.tolist()),))
+    model = load(heat.checkpoint(tmp_path / "known.ckpt", modes=modes))
     x = (np.arange(48) + 0.5) * 2 * np.pi / 48
-    with pytest.warns(prediction.Extrapolation, match=r"goes up to 24.* for 1 ≤ \|κ\| ≤ 4; 20 % of the variance"):
+    with pytest.warns(Extrapolation, match=r"goes up to 24.* for 1 ≤ \|κ\| ≤ 4; 20 % of the variance"):
         model.on(48).predict(2 * np.sin(3 * x) + np.cos(20 * x), 1)
     model.on(8).predict(np.sin(3 * x[::6]), 1)  # a coarser grid has no others
 
 
-def test_parameters_outside_the_training_range_are_told(tmp_path):
-    data = DATA | {"parameters": ["rho"], "gamma_scale": [0.2], "gamma_low": [0.1], "gamma_high": [0.3]}
-    torch_model = build.operator(SETTINGS, data)
-    state = {f"operator.{key}": value for key, value in torch_model.state_dict().items()}
-    path = save(tmp_path / "rho.ckpt", hyper_parameters=SETTINGS | {"data": data}, state_dict=state)
-    model = prediction.load(path)
+def test_parameters_outside_the_training_range_bring_a_warning(tmp_path):
+    data = heat.description(parameters=[small.parameter("rho", 0.2, low=0.1, high=0.3)])
+    model = load(heat.checkpoint(tmp_path / "rho.ckpt", data))
     inside = model.predict(wave(), 3, gamma={"rho": 0.2})
     assert np.array_equal(inside, model.predict(wave(), 3, gamma=np.array([[0.2]])))
-    with pytest.warns(prediction.Extrapolation, match=r"rho = 0.5 lies outside the training data, 0.1 to 0.3"):
+    with pytest.warns(Extrapolation, match=r"rho = 0.5 lies outside the training data, 0.1 to 0.3"):
         model.predict(wave(), 1, gamma={"rho": 0.5})
     with pytest.raises(ValueError, match="parameters sigma are given, expected rho"):
         model.predict(wave(), 1, gamma={"sigma": 0.2})
@@ -230,8 +231,8 @@ def test_xarray_goes_in_and_comes_out_with_names(model):
     assert both.attrs["checkpoint"] == str(model.path)
 
 
-@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
-def test_coordinates_tell_another_grid_or_another_domain(model):
+@pytest.mark.filterwarnings("ignore::morlight.analysis.extrapolation.Extrapolation")
+def test_coordinates_show_another_grid_or_another_domain(model):
     x = (np.arange(32) + 0.5) * 2 * np.pi / 32
     u0 = xarray.DataArray(1 + 0.1 * np.sin(x), dims="x", coords={"x": x})
     assert model.predict(u0, 1).sizes == {"realization": 2, "time": 2, "x": 32}
@@ -243,8 +244,8 @@ def test_coordinates_tell_another_grid_or_another_domain(model):
         model.predict(u0.to_dataset(name="mass"), 1)
 
 
-def test_states_that_blow_up_between_two_frames_are_told_with_their_own_step(tmp_path):
-    model = prediction.load(save(tmp_path / "model.ckpt"))
+def test_states_that_blow_up_between_two_frames_stop_with_their_own_step(tmp_path):
+    model = load(heat.checkpoint(tmp_path / "model.ckpt"))
     with torch.no_grad():
         model.operator.h.nonlinearity.network.weights[-1].fill_(1e308)
     with pytest.raises(FloatingPointError, match=r"are not finite after [1-9] steps"):
@@ -253,8 +254,7 @@ def test_states_that_blow_up_between_two_frames_are_told_with_their_own_step(tmp
 
 def test_checkpoints_of_the_first_layout_predict_what_they_predicted():
     """The file and the states after 50 steps were written by the version that had layout 1."""
-    folder = Path(__file__).parents[1] / "checkpoints"
-    model = prediction.load(folder / "layout1.ckpt")
+    model = load(CHECKPOINTS / "layout1.ckpt")
     x = (np.arange(64) + 0.5) * 2 * np.pi / 64
     later = model.predict(1 + 0.5 * np.sin(x) + 0.2 * np.cos(5 * x), 50, every=50)[:, -1]
-    assert np.allclose(later, np.load(folder / "layout1.npy"), rtol=0, atol=1e-12)
+    assert np.allclose(later, np.load(CHECKPOINTS / "layout1.npy"), rtol=0, atol=1e-12)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import xarray
+from command import refused
+from heat import wave
 from PIL import Image
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
 
 from morlight.analysis import films
-from morlight.analysis import model as prediction
+from morlight.analysis.model import load
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
-from tests.analysis.test_model import save, wave
+from morlight.data.trajectory_file import TrajectoryFile, digest
 
 
 def predict(words):
@@ -22,9 +23,9 @@ def predict(words):
 
 
 @pytest.fixture
-def here(folder):  # noqa: F811
-    losses = {"name": "val_loss", "per_realization": [2.0, 1.0]}
-    save(folder / "model.ckpt", morlight={"layout": 2, "losses": losses, "run": "abc"})
+def here(folder):
+    """The working directory with a checkpoint that knows its run and its losses."""
+    small.mark("model.ckpt", losses={"name": "val_loss", "per_realization": [2.0, 1.0]}, run="abc")
     return folder
 
 
@@ -38,43 +39,45 @@ def test_a_state_is_the_same_whatever_file_it_comes_in(here, name):
     else:
         xarray.Dataset({"density": ("x", wave())}, {"x": x}).to_netcdf(name)
     predict(f"--initial {name} --steps 10 -o out.h5")
-    expected = prediction.load("model.ckpt").predict(wave(), 10)
-    assert trajectories.read("out.h5")[:, :, 0] == pytest.approx(expected, abs=1e-6)
+    expected = load("model.ckpt").predict(wave(), 10)
+    assert TrajectoryFile.open("out.h5").read()[:, :, 0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_batches_realizations_and_their_mean_are_told_apart_in_the_file(here):
+def test_batches_realizations_and_their_mean_are_distinct_in_the_file(here):
     np.save("u.npy", np.stack([wave(1), 2 * wave(1)]))
     predict("--initial u.npy --trajectory 1 0 --steps 4 -o all.h5")
-    told = trajectories.describe("all.h5")
-    assert told.parameters["realization"].tolist() == [0, 0, 1, 1]
-    assert told.parameters["initial"].tolist() == [1, 0, 1, 0]
-    everything = trajectories.read("all.h5").reshape(2, 2, 5, 16)
+    file = TrajectoryFile.open("all.h5")
+    assert file.parameters["realization"].tolist() == [0, 0, 1, 1]
+    assert file.parameters["initial"].tolist() == [1, 0, 1, 0]
+    everything = file.read().reshape(2, 2, 5, 16)
     predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations best -o best.h5")
-    assert trajectories.describe("best.h5").parameters["realization"].tolist() == [1, 1]
-    assert trajectories.read("best.h5")[:, :, 0] == pytest.approx(everything[1], abs=1e-6)
+    best = TrajectoryFile.open("best.h5")
+    assert best.parameters["realization"].tolist() == [1, 1]
+    assert best.read()[:, :, 0] == pytest.approx(everything[1], abs=1e-6)
     predict("--initial u.npy --trajectory 1 0 --steps 4 --realizations mean -o mean.h5")
-    mean = trajectories.read("mean.h5", ["density", "density_sd"])
+    mean = TrajectoryFile.open("mean.h5").read(["density", "density_sd"])
     assert mean[:, :, 0] == pytest.approx(everything.mean(0), abs=1e-6)
     assert mean[:, :, 1] == pytest.approx(everything.std(0, ddof=1), abs=1e-6)
 
 
 def test_the_file_says_where_it_comes_from(here):
     predict("--initial heat.h5 --frame 2 --steps 4 --every 2 -o out.h5")
-    told = trajectories.describe("out.h5").attributes
-    assert told["generator"] == "morlight predict"
-    assert told["checkpoint_digest"] == trajectories.digest("model.ckpt")
-    assert told["initial_digest"] == trajectories.digest("heat.h5")
-    assert (told["run"], told["steps"], told["initial"]) == ("abc", 4, "heat.h5, trajectory 0, frame 2")
+    attributes = TrajectoryFile.open("out.h5").attributes
+    assert attributes["generator"] == "morlight predict"
+    assert attributes["checkpoint_digest"] == digest("model.ckpt")
+    assert attributes["initial_digest"] == digest("heat.h5")
+    assert (attributes["run"], attributes["steps"]) == ("abc", 4)
+    assert attributes["initial"] == "heat.h5, trajectory 0, frame 2"
 
 
-def test_another_grid_is_used_and_told(here, capsys):
+def test_another_grid_is_used_with_one_warning(here, capsys):
     np.save("fine.npy", 1 + 0.1 * np.sin((np.arange(32) + 0.5) * np.pi / 16))
     assert "--points" in refused("predict model.ckpt --initial fine.npy --steps 1 -o out.h5", capsys)
     predict("--initial fine.npy --points 32 --steps 1 -o out.h5")
-    assert trajectories.describe("out.h5").grid.points == (32,)
-    told = capsys.readouterr().err
-    assert told.startswith("morlight: warning: model.ckpt: on [32] points, trained on [16]")
-    assert told.count("\n") == 1
+    assert TrajectoryFile.open("out.h5").grid.points == (32,)
+    warned = capsys.readouterr().err
+    assert warned.startswith("morlight: warning: model.ckpt: on [32] points, trained on [16]")
+    assert warned.count("\n") == 1
 
 
 @pytest.mark.parametrize("ending", ["gif", "mp4"])
@@ -124,7 +127,7 @@ COMMANDS = [line for line in SHELL if line.startswith("morlight ") and "--equati
 @pytest.mark.parametrize(
     "line", [pytest.param(line, marks=pytest.mark.slow if "export" in line else []) for line in COMMANDS]
 )
-@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
+@pytest.mark.filterwarnings("ignore::morlight.analysis.extrapolation.Extrapolation")
 def test_the_commands_of_the_page_on_using_a_model_run(here, line):
     words = shlex.split(line.replace("CHECKPOINT", "model.ckpt").replace("FILE", "heat.h5"), comments=True)
     cli.main(words[1:])
@@ -132,11 +135,11 @@ def test_the_commands_of_the_page_on_using_a_model_run(here, line):
     assert all((here / name).stat().st_size for name in outputs)
 
 
-@pytest.mark.filterwarnings("ignore::morlight.analysis.model.Extrapolation")
+@pytest.mark.filterwarnings("ignore::morlight.analysis.extrapolation.Extrapolation")
 def test_the_example_in_python_of_the_page_on_using_a_model_runs(here):
     example = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0].replace("runs:/ID", "model.ckpt")
     u0 = np.ones(16)
     names = {"u0": u0, "dataset": xarray.Dataset({"density": ("x", u0)})}
     exec(example.replace("400", "20"), names)
     assert names["later"].sizes["time"] == 3
-    assert names["fine"].data["points"] == [80]
+    assert names["fine"].grid.points == (80,)

@@ -14,7 +14,7 @@ import pytest
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 from tests.analysis.evaluation.test_walkers import heat
 from tests.analysis.test_model import save
 
@@ -45,7 +45,7 @@ def refused(words, capsys):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from morlight import cli\n"
+        "import sys; from morlight.cli import main as cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'pytorch_lightning', 'mlflow', 'h5py', 'matplotlib') if m in sys.modules])"
@@ -127,6 +127,29 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(folder, capsys, wor
     assert sorted(folder.iterdir()) == before
 
 
+MISTYPED = [
+    ("prdict", "did you mean predict? See `morlight --help`"),
+    ("simulate brwnian -o a.h5", "did you mean brownian? See `morlight simulate --help`"),
+    ("predict model.ckpt --intial heat.h5", "--intial is not an option of `morlight predict`; did you mean --initial?"),
+    ("simulate levy --stpes=3", "--stpes is not an option of `morlight simulate levy`; did you mean --steps?"),
+    ("compare --largst", "did you mean --largest?"),
+]
+
+
+@pytest.mark.parametrize(("words", "advice"), MISTYPED)
+def test_a_mistyped_word_gets_the_closest_match(capsys, words, advice):
+    assert advice in refused(words, capsys)
+
+
+def test_a_word_like_nothing_known_gets_no_match(capsys):
+    assert "did you mean" not in refused("compare --xyzzy", capsys)
+
+
+def test_an_abbreviated_option_is_still_taken(folder, capsys):
+    cli.main(shlex.split("evaluate model.ckpt --dat heat.h5 --js"))
+    assert json.loads(capsys.readouterr().out)["data"] == "heat.h5"
+
+
 def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
     """The commands of the README's tour, on fewer walkers, and its example in Python."""
     text = (ROOT / "README.md").read_text()
@@ -139,7 +162,7 @@ def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
             words += ["--sets", "10", "--walkers", "2000", "--steps", "60", "--bins", "32"]
         if words[1] == "fit":
             words += ["--trainer.enable_progress_bar", "false"]
-        words = [f"runs:/{store.runs('morlight')[0]['run_id']}" if word == "runs:/ID" else word for word in words]
+        words = [f"runs:/{read_runs('morlight')[0].run_id}" if word == "runs:/ID" else word for word in words]
         if words[1] != "ui":  # started and asked in test_tracking.py
             cli.main(words[1:])
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -8,11 +8,12 @@ import pytest
 
 from morlight.data import location as source
 from morlight.data.datamodule import TrajectoryDataModule
-from morlight.data.particles.convert import Deposit, convert
+from morlight.data.particles.convert import convert
+from morlight.data.particles.settings import Deposit
 from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.test_lammps_dump import FRAME, written
 
-HOW = {"fields": ["density", "momentum"], "bins": [2]}
+HOW = {"fields": ["density", "momentum"], "bins": [2], "masses": {1: 1, 2: 3}, "bounds": [[0, 10]]}
 
 
 def dump(folder, name="a.dump", at="5.5"):
@@ -26,7 +27,8 @@ def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     data.prepare_data()
     data.setup()
     paths = [tmp_path / "a.dump", tmp_path / "b.dump"]
-    convert(paths, tmp_path / "c.h5", Deposit(**HOW), parameters={"rho": [1.0, 2.0]})
+    how = Deposit(**{**HOW, "masses": {1: 1.0, 2: 3.0}, "bounds": [(0.0, 10.0)]})
+    convert(paths, tmp_path / "c.h5", how, parameters={"rho": [1.0, 2.0]})
     assert np.array_equal(TrajectoryFile.open(data.file.path).read(), TrajectoryFile.open(tmp_path / "c.h5").read())
     assert data.file.parameters["rho"].tolist() == [1, 2]
     assert data.file.path.parent == tmp_path
@@ -38,6 +40,18 @@ def test_a_pattern_does_not_take_what_was_kept_for_particles(tmp_path):
     kept = source.located(str(tmp_path / "dump.*"), HOW)
     assert source.located(str(tmp_path / "dump.*"), HOW) == kept
     assert len(TrajectoryFile.open(kept).read()) == 2
+
+
+def test_files_of_a_pattern_are_paired_in_natural_order_and_the_pairs_are_shown(tmp_path, capsys):
+    for run in (10, 1, 2):
+        dump(tmp_path, f"run{run}.dump", at=f"{run / 2}")
+    for sources in ({"scalars": {"n": [1, 2, 10]}}, {"name_pattern": "run{n}.dump"}):
+        kept = source.located(str(tmp_path / "run*.dump"), {**HOW, **sources})
+        held = TrajectoryFile.open(kept)
+        assert held.parameters["n"].tolist() == [1, 2, 10]
+        assert held.attributes["files"] == {"run1.dump": {"n": 1}, "run2.dump": {"n": 2}, "run10.dump": {"n": 10}}
+        assert re.search(r"run10\.dump +n = 10", capsys.readouterr().err)
+    assert TrajectoryFile.open(kept).read()[2, 0, 0] * 40 == pytest.approx([1, 2])  # run10: the atom at 5, not below
 
 
 def test_fields_are_kept_until_file_or_settings_change(tmp_path):
@@ -53,9 +67,14 @@ def test_fields_are_kept_until_file_or_settings_change(tmp_path):
 
 BAD = {
     "no file": ("b.dump", HOW, "b.dump: no such file, expected files of particles at data.path"),
-    "unknown setting": ("a.dump", {"cells": 3}, "data.deposit has cells, expected scalars or any of fields, bins"),
+    "unknown setting": (
+        "a.dump",
+        {"cells": 3},
+        "data.deposit has cells, expected any of scalars, name_pattern, table",
+    ),
     "unknown field": ("a.dump", {"fields": ["mass"]}, "fields: mass, expected any of density"),
-    "a word for a number": ("a.dump", {"average": "two"}, "data.deposit: "),
+    "a word for a number": ("a.dump", {"average": "two"}, "data.deposit: average is 'two', expected a whole number"),
+    "a word for numbers": ("a.dump", {"bounds": ["low"]}, "data.deposit: bounds is ['low'], expected numbers"),
 }
 
 

@@ -11,7 +11,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
 from morlight.data.windows import MemoryFrames, Windows
 from morlight.operators.description import Grid
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 
 
 def counted(trajectories=5, frames=40):
@@ -100,7 +100,7 @@ def test_a_fit_does_not_depend_on_streaming(tmp_path, monkeypatch, words, tolera
     common += f" --model.optimizer {words} --model.iterations 5 --data.batch 20"
     for name, memory in (("memory", 4), ("stream", 1e-4)):
         cli.main(["fit", *common.split(), "--name", name, "--data.memory", str(memory)])
-    runs = {run["name"]: run["metrics"] for run in store.runs("morlight")}
+    runs = {run.name: run.metrics for run in read_runs("morlight")}
     assert runs["stream"]["train_loss/median"] == pytest.approx(runs["memory"]["train_loss/median"], rel=tolerance)
     models = [prediction.load(next((tmp_path / "mlruns/fits" / name).glob("*/best.ckpt"))) for name in runs]
     fields = [model.data.fields[0] for model in models]

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from morlight.cli import main as cli
-from morlight.tracking import leaderboard, store
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.runs import read_runs
 from tests.sweep.test_sweep import PLAN, folder, parent_and_children
-from tests.tracking.test_logger import free_port, fresh_database
-from tests.tracking.test_logger import served as mlflow_server
+from tests.tracking.stores import free_port, fresh_database
+from tests.tracking.stores import served as mlflow_server
 
 __all__ = ["folder", "fresh_database"]  # fixtures
 
@@ -29,63 +30,50 @@ def fit(*words):
 def test_runs_are_repeated_registered_and_compared(folder, capsys):
     fit("--name", "first", "--model.lr", "0.003", "--register", "heat")
     fit("--name", "worse", "--model.lr", "1e-9", "--register", "heat")
-    first, worse = (next(run for run in store.runs("morlight") if run["name"] == name) for name in ("first", "worse"))
+    first, worse = (next(run for run in read_runs("morlight") if run.name == name) for name in ("first", "worse"))
 
     # the command that its page shows
-    note = first["tags"]["mlflow.note.content"]
+    note = first.tags["mlflow.note.content"]
     (command,) = re.findall(r"Repeat this run: `morlight (fit --config \S+)`", note)
-    assert command == f"fit --config runs:/{first['run_id']}"
+    assert command == f"fit --config runs:/{first.run_id}"
     cli.main([*command.split(), "--experiment", "again"])
-    (again,) = store.runs("again")
-    assert again["name"] == "first"
-    assert again["metrics"] == first["metrics"]
-    assert {k: v for k, v in again["params"].items() if k != "experiment"} == {
-        k: v for k, v in first["params"].items() if k not in ("experiment", "register")
+    (again,) = read_runs("again")
+    assert again.name == "first"
+    assert again.metrics == first.metrics
+    assert {k: v for k, v in again.params.items() if k != "experiment"} == {
+        k: v for k, v in first.params.items() if k not in ("experiment", "register")
     } | {"register": "None"}
 
     # the better one keeps the alias
-    assert store.resolve("models:/heat@best") == store.resolve(f"runs:/{first['run_id']}")
-    assert store.resolve("models:/heat/2") == store.resolve(f"runs:/{worse['run_id']}")
+    assert resolve("models:/heat@best") == resolve(f"runs:/{first.run_id}")
+    assert resolve("models:/heat/2") == resolve(f"runs:/{worse.run_id}")
 
     capsys.readouterr()
     cli.main(["compare", "--json"])
     board = json.loads(capsys.readouterr().out)
     assert board["experiment"] == "morlight"
-    assert [run["run_id"] for run in board["runs"]] == [first["run_id"], worse["run_id"]]
+    assert [entry["run_id"] for entry in board["runs"]] == [first.run_id, worse.run_id]
     assert set(board["runs"][0]) == {"run_id", "name", "status", "metrics", "params"}
     cli.main(["compare", "--by", "rollout_end", "--largest"])
-    head, top, _ = capsys.readouterr().out.splitlines()
+    criterion, head, top, _ = capsys.readouterr().out.splitlines()
+    assert criterion == "data set heat: 2 runs ranked by rollout_end/median, largest first"
     assert "rollout_end/median" in head
     assert "model.lr" in head
-    assert worse["run_id"] in top
+    assert worse.run_id in top
     with pytest.raises(SystemExit) as ended:
         cli.main(["compare", "--by", "beauty"])
     assert ended.value.code == 2
     assert "no run with the metric beauty; there are: " in capsys.readouterr().err
-    for word in ("runs:/0123", f"runs:/{first['run_id']}/x"):
+    for word in ("runs:/0123", f"runs:/{first.run_id}/x"):
         with pytest.raises(SystemExit) as ended:
             cli.main(["fit", "--config", word])
         assert ended.value.code == 2
 
 
-def test_the_noise_ceiling_stands_beside_the_error_it_belongs_to(monkeypatch):
-    metrics = {"eq35/median": 0.2, "noise_ceiling/eq35": 0.05}
-    run = {"run_id": "a", "name": "lj", "status": "FINISHED", "metrics": metrics, "params": {}, "tags": {}}
-    other = run | {"run_id": "b", "metrics": {"eq35/median": 0.1}}
-    broken = run | {"run_id": "c", "metrics": {"eq35/median": 1.7976931348623157e308}}  # MLflow's infinity
-    whole = run | {"run_id": "d", "tags": {"kind": "sweep"}}
-    monkeypatch.setattr(leaderboard, "runs", lambda name: [broken, run, whole, other])
-    board = leaderboard.leaderboard("lj")
-    assert [found["run_id"] for found in board["runs"]] == ["b", "a", "c"]
-    head, _, second, _ = leaderboard.lines(board).splitlines()
-    assert head.split()[:3] == ["eq35/median", "noise", "ceiling"]
-    assert second.split()[:3] == ["2", "0.2", "0.05"]
-
-
 def test_a_fit_has_its_roll_out_beside_the_data_as_a_figure(folder):
     fit()
-    (run,) = store.runs("morlight")
-    figure = store.resolve(f"runs:/{run['run_id']}/figures/rollout.png")
+    (run,) = read_runs("morlight")
+    figure = resolve(f"runs:/{run.run_id}/figures/rollout.png")
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert figure.stat().st_size > 20_000
 
@@ -114,10 +102,10 @@ def test_a_fit_goes_on_without_its_server_and_sends_everything_afterwards(folder
         said = process.communicate(timeout=300)[1]
         assert process.returncode == 0, said
         assert "does not answer" in said
-        (run,) = store.runs("morlight")
-    assert run["status"] == "FINISHED"
+        (run,) = read_runs("morlight")
+    assert run.status == "FINISHED"
     steps = [step for step, _ in logged()]
-    done = int(run["metrics"]["epoch"]) + 1
+    done = int(run.metrics["epoch"]) + 1
     assert len(steps) == len(set(steps)) == done > before
     times = [stamp for _, stamp in logged()]
     assert times == sorted(times)
@@ -196,7 +184,7 @@ def test_the_script_for_slurm_works_with_tasks_as_local_processes(folder):
     said = [task.communicate(timeout=500)[1] for task in tasks]
     assert [task.returncode for task in tasks] == [0] * 3, said
     parent, children = parent_and_children()
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 5
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 5
 
 
 def test_torchrun_fits_in_two_processes_as_one_does(folder):
@@ -207,9 +195,9 @@ def test_torchrun_fits_in_two_processes_as_one_does(folder):
     done = subprocess.run(pair, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     cli.main([*words, "--name", "one"])
-    one, two = sorted(store.runs("morlight"), key=lambda run: run["name"])
-    assert (one["name"], two["name"], two["status"]) == ("one", "two", "FINISHED")
+    one, two = sorted(read_runs("morlight"), key=lambda run: run.name)
+    assert (one.name, two.name, two.status) == ("one", "two", "FINISHED")
     checkpoints = [list(Path("mlruns/fits", name).glob("*/last.ckpt")) for name in ("one", "two")]
     assert [len(found) for found in checkpoints] == [1, 1]
     for key in ("train_loss/median", "val_loss/median", "rollout_end/median"):
-        assert two["metrics"][key] == pytest.approx(one["metrics"][key], rel=1e-6)  # Adam, on rounding alone
+        assert two.metrics[key] == pytest.approx(one.metrics[key], rel=1e-6)  # Adam, on rounding alone

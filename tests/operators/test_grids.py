@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+import systems
 import torch
 
 from morlight.operators import Perceptrons, build, on_grid
-from tests.analysis.export.test_program import SYSTEMS, made, start
 
 # fields of sines and cosines that feed each other are left out: a cosine is no finite sum of sines on any grid
 FINER = {"fourier": [40], "odd points": [32], "plane": [20, 16], "pipe": [15, 20], "polynomials": [40],
@@ -14,13 +14,13 @@ FINER = {"fourier": [40], "odd points": [32], "plane": [20, 16], "pipe": [15, 20
 
 def energy(model, operator, points, gamma):
     """∫ (L u)² dx of each field, for u the longest wave that is none of constant value."""
-    data, words = model.data, SYSTEMS[operator.name][0].get("bases", {})
+    grid = model.grid.with_points(points)
     fields, spaces = [], []
-    for name in data["fields"]:
-        wall = words.get(name, "cosine")
-        space = build.basis(points, data["length"], data["boundaries"], wall).double()
+    for name in model.data.field_names:
+        wall = model.config.wall(name)
+        space = build.basis(grid, wall).double()
         shapes = []
-        for x, L, side in zip(space.coordinates, data["length"], data["boundaries"], strict=True):
+        for x, L, side in zip(space.coordinates, grid.length, grid.boundaries, strict=True):
             if side == "PERIODIC":
                 shapes.append(torch.sin(2 * np.pi * x / L))
             else:
@@ -35,20 +35,18 @@ def energy(model, operator, points, gamma):
 
 @pytest.mark.parametrize("name", FINER)
 def test_a_wave_is_changed_alike_on_both_grids(tmp_path, name):
-    model = made(tmp_path, name)
+    model = systems.made(tmp_path, name)
     for module in model.operator.modules():  # h a straight line, so that no other waves arise
         if isinstance(module, Perceptrons) and any(module is part for part in _pointwise(model.operator)):
             module.activation = lambda x: x
             for offset in module.offsets:
                 offset.zero_()
-    gamma = start(model, batch=1)[1]
-    gamma = None if gamma is None else torch.from_numpy(gamma)
+    gamma = model.parameters(systems.start(model, batch=1)[1], 1)
     own, finer = model.operator, on_grid(model.operator, FINER[name])
-    if gamma is not None:  # γ enters h as well, as a constant, which no wall of no value lets through
+    if gamma.shape[1]:  # γ enters h as well, as a constant, which no wall of no value lets through
         for part in _pointwise(own) + _pointwise(finer):
             part.weights[0][..., -gamma.shape[1] :] = 0
-    own.name = finer.name = name
-    before, after = energy(model, own, model.data["points"], gamma), energy(model, finer, FINER[name], gamma)
+    before, after = energy(model, own, model.grid.points, gamma), energy(model, finer, FINER[name], gamma)
     assert np.allclose(before, after, rtol=1e-10, atol=0)
     assert float(before.min()) > 1e-8
 

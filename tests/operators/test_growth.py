@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import small
 import torch
 from torch import nn
 
@@ -27,7 +28,7 @@ class Heat(nn.Module):
         super().__init__()
         self.rate, self.channels = rate, channels
 
-    def forward(self, kappa, gamma=None):
+    def forward(self, kappa, gamma):
         g = -self.rate * kappa.square().sum(0)
         return g.expand(1, 1, self.channels, *g.shape)
 
@@ -39,7 +40,7 @@ class Steep(nn.Module):
         super().__init__()
         self.slope = slope
 
-    def forward(self, u, gamma=None):
+    def forward(self, u, gamma):
         return self.slope * u
 
 
@@ -54,7 +55,7 @@ def test_growth_of_a_straight_h_is_that_of_the_worst_mode(rate, slope):
 
 def test_growth_sees_the_steepest_slope_over_the_range():
     class Square(nn.Module):
-        def forward(self, u, gamma=None):
+        def forward(self, u, gamma):
             return u**2
 
     operator = SpectralOperator(Fourier(16, math.tau), Heat(0.01), Square()).double()
@@ -119,7 +120,7 @@ def pair():
     """∂ₜa = b, ∂ₜb = −4a for means, by two operators on cosines: I + L turns and grows by |1 + 2iΔt|."""
 
     class One(nn.Module):
-        def forward(self, kappa, gamma=None):
+        def forward(self, kappa, gamma):
             return torch.ones(1, 1, 1, *kappa.shape[1:], dtype=kappa.dtype)
 
     class Other(nn.Module):
@@ -127,7 +128,7 @@ def pair():
             super().__init__()
             self.place, self.factor = place, factor
 
-        def forward(self, u, gamma=None):
+        def forward(self, u, gamma):
             return self.factor * u[:, :, self.place, None]
 
     parts = [
@@ -142,6 +143,14 @@ def test_radius_of_a_system_is_that_of_its_matrix(monkeypatch):
     assert radius(pair(), state).tolist() == pytest.approx([abs(1 + 0.2j)])
     monkeypatch.setattr(growth, "DENSE", 0)
     assert radius(pair(), state).tolist() == pytest.approx([abs(1 + 0.2j)], rel=5e-3)  # power iteration turns
+
+
+def test_radius_with_one_row_of_parameters_is_that_with_a_row_for_each_state():
+    operator = small.operator(small.description(parameters=["shear"], where=small.grid((12,))), size=1.0)
+    states = torch.randn(3, 1, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gamma = torch.tensor([[0.7]], dtype=torch.float64)
+    assert torch.equal(radius(operator, states, gamma), radius(operator, states, gamma.repeat(3, 1)))
+    assert not torch.allclose(radius(operator, states, gamma), radius(operator, states, -gamma), rtol=1e-3)
 
 
 def test_power_iteration_agrees_with_the_matrix(make_operator, monkeypatch):

@@ -4,15 +4,11 @@ import itertools
 import math
 
 import pytest
+import small
 import torch
 from torch import nn
 
 from morlight.operators import Cosine, Fourier, Sine, SpectralOperator, build, rollout, stepper
-
-MODEL = {
-    "biases": ["conservation"], "symbol": "plain", "width": 4, "depth": 3, "activation": "elu", "realizations": 2,
-    "seed": 0, "literal": False,
-}  # fmt: skip
 
 
 class Heat(nn.Module):
@@ -22,7 +18,7 @@ class Heat(nn.Module):
         super().__init__()
         self.dt = dt
 
-    def forward(self, kappa, gamma=None):
+    def forward(self, kappa, gamma):
         g = -self.dt * kappa.square().sum(0)
         return g.expand(1, 1, 1, *g.shape)
 
@@ -34,7 +30,7 @@ class Given(nn.Module):
         super().__init__()
         self.h = h
 
-    def forward(self, u, gamma=None):
+    def forward(self, u, gamma):
         return self.h(u)
 
 
@@ -58,12 +54,10 @@ def test_the_step_solves_its_equation(basis):
 
 
 def test_systems_and_random_networks_are_stepped_as_well():
-    data = {
-        "fields": ["density", "momentum"], "points": [12], "length": [2.0], "boundaries": ["WALL"], "dt": 0.1,
-        "scale": [1.0, 1.0], "low": [0.0, 0.0], "high": [1.0, 1.0],
-    }  # fmt: skip
-    model = MODEL | {"biases": {"density": ["conservation"]}, "bases": {"momentum": "sine"}, "terms": 2}
-    operator = build.operator(model, data).double()
+    fields = [small.field(name, 0.0, 1.0, scale=1.0) for name in ("density", "momentum")]
+    data = small.description(fields, where=small.grid((12,), 2.0, "WALL"))
+    config = small.config(biases={"density": ["conservation"]}, bases={"momentum": "sine"}, terms=2)
+    operator = build.operator(config, data).double()
     with torch.no_grad():
         for part in operator.operators:
             part.h.network.weights[-1].mul_(0.2)
@@ -110,11 +104,9 @@ def test_stiff_steps_are_stable_where_explicit_ones_are_not():
 
 
 def test_gradients_are_those_of_the_solution():
-    data = {
-        "fields": ["u"], "points": [12], "length": [math.tau], "boundaries": ["PERIODIC"], "dt": 0.1, "scale": [1.0],
-        "low": [0.0], "high": [1.0],
-    }  # fmt: skip
-    operator = build.operator(MODEL | {"symbol": "dissipative"}, data).double()
+    data = small.description([small.field("u", 0.0, 1.0, scale=1.0)], where=small.grid((12,)))
+    config = small.config(biases=["conservation"], symbol="dissipative")
+    operator = build.operator(config, data).double()
     build.upward(operator, [0.0, 0.5, 1.0])
     u = field(12)
 
@@ -137,7 +129,7 @@ def test_gradients_are_those_of_the_solution():
 
 def test_a_step_without_a_solution_is_refused():
     class One(nn.Module):
-        def forward(self, kappa, gamma=None):
+        def forward(self, kappa, gamma):
             return torch.ones(1, 1, 1, kappa.shape[1], dtype=kappa.dtype)
 
     operator = SpectralOperator(Fourier(16, math.tau), One(), Given(lambda u: u**2)).double()

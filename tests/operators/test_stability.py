@@ -1,32 +1,29 @@
 """Coupled fields with the bias of stability are bounded whatever their weights are."""
 
+import dataclasses
 import math
 
 import pytest
+import small
 import torch
 
 from morlight.operators import build, states
 from morlight.operators.stability import SLOWEST
 
-DATA = {
-    "fields": ["density", "momentum"], "points": [12], "length": [1.0], "boundaries": ["WALL"], "dt": 0.1,
-    "scale": [1.3, 0.7], "low": [0.0, -1.0], "high": [2.0, 1.0], "reach": [1.6, 1.5], "parameters": ["density"],
-    "gamma_scale": [0.1], "gamma_spread": [1.2], "powers": [[1.0], [1.4]],
-}  # fmt: skip
-MODEL = {
-    "biases": {"density": ["conservation", "stability"], "momentum": ["stability"]}, "symbol": "plain", "width": 4,
-    "depth": 3, "activation": "elu", "realizations": 3, "seed": 0, "literal": False, "terms": 2,
+GRID = small.grid((12,), 1.0, "WALL")
+FIELDS = (
+    small.field("density", 0.0, 2.0, scale=1.3, reach=1.6, powers=(1.0,)),
+    small.field("momentum", -1.0, 1.0, scale=0.7, reach=1.5, powers=(1.4,)),
+)
+DATA = small.description(FIELDS, [small.parameter("density", 0.1, spread=1.2)], GRID)
+OPTIONS = {
+    "biases": {"density": ["conservation", "stability"], "momentum": ["stability"]}, "realizations": 3, "terms": 2,
     "bases": {"momentum": "sine"},
 }  # fmt: skip
 
 
-def redrawn(size, **words):
-    operator = build.operator(MODEL | words, DATA).double()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in operator.parameters():
-            parameter.uniform_(-size, size, generator=generator)
-    return operator.requires_grad_(False)
+def redrawn(size, **options):
+    return small.operator(DATA, 1, size, **OPTIONS | options).requires_grad_(False)
 
 
 def start(batch=2, seed=0):
@@ -79,16 +76,7 @@ def test_each_linear_term_decays_and_the_rest_is_blind_beyond_the_data():
         assert float((1 + g[:, :, 0])[moving].max()) <= math.exp(-SLOWEST) + 1e-12
         far = torch.full((1, 2, 2, 1), 1e6, dtype=torch.float64)
         h = part.nonlinearity(torch.cat([far, 2 * far], 3), GAMMA)
-        assert torch.allclose(
-            h[
-                :,
-                :,
-                1:,
-                :,
-            ][..., 0],
-            h[:, :, 1:][..., 1],
-            rtol=1e-9,
-        )
+        assert torch.allclose(h[:, :, 1:, 0], h[:, :, 1:, 1], rtol=1e-9)
         near = torch.rand(1, 2, 2, 30, dtype=torch.float64) * 0.01
         own = part.nonlinearity(near, GAMMA)[:, :, 0]
         target = part.targets[0]
@@ -96,12 +84,13 @@ def test_each_linear_term_decays_and_the_rest_is_blind_beyond_the_data():
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("options", "named"),
     [
         ({"biases": {"density": ["stability"]}}, "holds for all of them or none"),
         ({"biases": ["stability"], "order": 2}, "neither isotropy nor model.order 2"),
     ],
 )
-def test_words_that_do_not_go_with_it_are_refused(words, named):
+def test_options_that_do_not_go_with_it_are_refused(options, named):
+    fields = [dataclasses.replace(field, powers=()) for field in FIELDS]
     with pytest.raises(ValueError, match=named):
-        build.operator(MODEL | words, DATA | {"parameters": []})
+        build.operator(small.config(**OPTIONS | options), small.description(fields, where=GRID))

@@ -63,8 +63,8 @@ def test_the_fourier_deposit_keeps_the_mean(tmp_path):
 def test_both_deposits_see_the_same_walkers(tmp_path):
     modes = []
     for deposit in ("histogram", "fourier"):
-        brownian(tmp_path / "a.h5", Walkers(1, 5000, 3, 64, deposit=deposit))
-        modes.append(np.fft.rfft(TrajectoryFile.open(tmp_path / "a.h5").read())[..., 1:4] / 64)
+        brownian(tmp_path / f"{deposit}.h5", Walkers(1, 5000, 3, 64, deposit=deposit))
+        modes.append(np.fft.rfft(TrajectoryFile.open(tmp_path / f"{deposit}.h5").read())[..., 1:4] / 64)
     # cells damp mode k by sinc(πk / 64): 1 % for 3, and alias k ± 64 by noise of sinc(π (64 ± k) / 64) / √W
     np.testing.assert_allclose(*modes, atol=5e-3)
 
@@ -91,7 +91,7 @@ def test_the_seed_alone_decides_whatever_the_number_of_workers(tmp_path, threads
     digests = set()
     for workers in (1, 2, 3):
         threads(workers)
-        brownian(tmp_path / "a.h5", SMALL, seed=4)
+        brownian(tmp_path / "a.h5", SMALL, seed=4, overwrite=True)
         digests.add(digest(tmp_path / "a.h5"))
     assert len(digests) == 1
 

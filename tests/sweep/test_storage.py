@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from morlight.sweep import storage as storages
 from morlight.sweep import study as studies
 from morlight.sweep.plan import Dimension, Plan
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 from tests.postgres import served
 from tests.sweep.test_sweep import PLAN, folder, parent_and_children
 
@@ -167,5 +167,5 @@ def test_four_workers_on_postgresql_survive_its_death_and_that_of_one_of_them(fo
         assert sorted(trial.user_attrs["slot"] for trial in done) == list(range(12))
         close(study)
     parent, children = parent_and_children()
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 13
-    assert len(store.runs("morlight")) == 13
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 13
+    assert len(read_runs("morlight")) == 13

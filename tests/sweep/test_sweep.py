@@ -17,8 +17,10 @@ import yaml
 
 from morlight.cli import main as cli
 from morlight.sweep.plan import Dimension, Plan
-from morlight.tracking import store
+from morlight.tracking.checkpoints import resolve
 from morlight.tracking.leaderboard import leaderboard
+from morlight.tracking.runs import read_runs
+from morlight.tracking.store import connect
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # s for a process on a machine that is busy otherwise
@@ -56,10 +58,10 @@ def finished(trials):
 
 
 def parent_and_children(name="search"):
-    runs = store.runs("morlight")
-    (parent,) = (run for run in runs if run["tags"].get("kind") == "sweep" and run["name"] == name)
-    children = [run for run in runs if run["tags"].get("mlflow.parentRunId") == parent["run_id"]]
-    return parent, sorted(children, key=lambda run: int(run["tags"]["trial"]))
+    runs = read_runs("morlight")
+    (parent,) = (run for run in runs if run.tags.get("kind") == "sweep" and run.name == name)
+    children = [run for run in runs if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    return parent, sorted(children, key=lambda run: int(run.tags["trial"]))
 
 
 def test_a_sweep_is_a_parent_run_with_a_child_a_trial_and_goes_on_when_asked_for_more(folder, capsys):
@@ -74,13 +76,13 @@ def test_a_sweep_is_a_parent_run_with_a_child_a_trial_and_goes_on_when_asked_for
     found = json.loads(capsys.readouterr().out)
     assert (found["trials"], found["pruned"], found["diverged"], found["refused"]) == (2, 0, 0, 0)
     parent, children = parent_and_children()
-    assert parent["status"] == "FINISHED"
-    assert parent["metrics"]["trials/finished"] == 2
-    assert [(run["name"], run["status"]) for run in children] == [
+    assert parent.status == "FINISHED"
+    assert parent.metrics["trials/finished"] == 2
+    assert [(run.name, run.status) for run in children] == [
         ("search-000", "FINISHED"), ("search-001", "FINISHED"),
     ]  # fmt: skip
     for run, trial in zip(children, study().trials, strict=True):
-        params, values = run["params"], trial.params
+        params, values = run.params, trial.params
         m = values["model.horizons"]
         assert params["model.horizons"] == str(list(range(1, m + 1)))
         assert int(params["trainer.max_epochs"]) == m * values["trainer.max_epochs"]
@@ -88,25 +90,25 @@ def test_a_sweep_is_a_parent_run_with_a_child_a_trial_and_goes_on_when_asked_for
         assert params["model.biases"] == str(json.loads(values["model.biases"]))
         assert ("model.smoothness" in values) == (values["model.symbol"] == "dissipative")
         assert float(params["model.smoothness"]) == values.get("model.smoothness", 0.01)
-        assert run["metrics"]["objective"] == pytest.approx(run["metrics"]["rollout_end/median"])
-        assert trial.values == [pytest.approx(run["metrics"]["objective"])]
-    best = min(children, key=lambda run: run["metrics"]["objective"])
-    assert found["best"][0]["run_id"] == best["run_id"]
-    assert store.resolve("models:/heat@best") == store.resolve(f"runs:/{best['run_id']}")
-    client = store.connect()
-    assert {file.path for file in client.list_artifacts(parent["run_id"], "figures")} >= {
+        assert run.metrics["objective"] == pytest.approx(run.metrics["rollout_end/median"])
+        assert trial.values == [pytest.approx(run.metrics["objective"])]
+    best = min(children, key=lambda run: run.metrics["objective"])
+    assert found["best"][0]["run_id"] == best.run_id
+    assert resolve("models:/heat@best") == resolve(f"runs:/{best.run_id}")
+    client = connect()
+    assert {file.path for file in client.list_artifacts(parent.run_id, "figures")} >= {
         "figures/history.png", "figures/importances.png", "figures/slices.png",
     }  # fmt: skip
-    curve = client.get_metric_history(parent["run_id"], "objective")
-    assert [(m.step, m.value) for m in curve] == [(i, run["metrics"]["objective"]) for i, run in enumerate(children)]
+    curve = client.get_metric_history(parent.run_id, "objective")
+    assert [(m.step, m.value) for m in curve] == [(i, run.metrics["objective"]) for i, run in enumerate(children)]
 
-    before = [run["run_id"] for run in children]
+    before = [run.run_id for run in children]
     sweep(space=space, trials=2)  # nothing left to do
-    assert [run["run_id"] for run in parent_and_children()[1]] == before
+    assert [run.run_id for run in parent_and_children()[1]] == before
     sweep(space=space, trials=3)
     parent, children = parent_and_children()
-    assert [run["run_id"] for run in children][:2] == before
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 4
+    assert [run.run_id for run in children][:2] == before
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 4
     assert len(finished(study().trials)) == 3
 
 
@@ -127,10 +129,10 @@ def test_what_diverges_is_marked_and_the_sweep_goes_on(folder, capsys):
     assert "not finite at epoch" in worse.user_attrs["diverged"]
     assert math.isfinite(better.values[0])
     parent, (bad, good) = parent_and_children()
-    assert (parent["status"], bad["status"], good["status"]) == ("FINISHED", "FAILED", "FINISHED")
-    assert "not finite" in bad["tags"]["diverged"]
-    assert parent["metrics"]["trials/diverged"] == 1
-    assert leaderboard("morlight")["runs"][0]["run_id"] == good["run_id"]
+    assert (parent.status, bad.status, good.status) == ("FINISHED", "FAILED", "FINISHED")
+    assert "not finite" in bad.tags["diverged"]
+    assert parent.metrics["trials/diverged"] == 1
+    assert leaderboard("morlight").rankings[0].runs[0].run_id == good.run_id
 
 
 def test_an_objective_beyond_the_limit_counts_as_diverged(folder):
@@ -159,7 +161,7 @@ def test_two_objectives_leave_the_front_that_neither_beats(folder, capsys):
     front = {v for v in values if not any(o != v and o[0] <= v[0] and o[1] <= v[1] for o in values)}
     assert {tuple(trial["values"].values()) for trial in found["best"]} == front
     _, children = parent_and_children()
-    logged = [[run["metrics"][f"objective/{name}"] for name in ("rollout_end", "val_loss")] for run in children]
+    logged = [[run.metrics[f"objective/{name}"] for name in ("rollout_end", "val_loss")] for run in children]
     assert logged == [pytest.approx(v) for v in values]
 
 
@@ -171,7 +173,7 @@ def test_a_trial_worse_than_the_others_is_pruned(folder):
     assert last.state.name == "PRUNED"
     assert len(last.intermediate_values) < 3
     *_, run = parent_and_children()[1]
-    assert (run["status"], run["tags"]["pruned"]) == ("FINISHED", "true")
+    assert (run.status, run.tags["pruned"]) == ("FINISHED", "true")
 
 
 def command(*words, name="search", **plan):
@@ -209,13 +211,13 @@ def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_trial_goes_on_fro
     assert sorted(trial.user_attrs["slot"] for trial in done) == [0, 1, 2]
     assert [trial.state.name for trial in there.trials].count("FAIL") == 1
     parent, children = parent_and_children()
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 4
-    assert checkpoint.parent.name == children[1]["run_id"]
-    assert "continued.command" in children[1]["tags"]
-    assert "continued.command" not in children[0]["tags"]
-    losses = store.connect().get_metric_history(children[1]["run_id"], "train_loss/median")
-    assert {m.step for m in losses} == {m.step for m in store.connect().get_metric_history(
-        children[0]["run_id"], "train_loss/median")}  # fmt: skip
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 4
+    assert checkpoint.parent.name == children[1].run_id
+    assert "continued.command" in children[1].tags
+    assert "continued.command" not in children[0].tags
+    losses = connect().get_metric_history(children[1].run_id, "train_loss/median")
+    assert {m.step for m in losses} == {m.step for m in connect().get_metric_history(
+        children[0].run_id, "train_loss/median")}  # fmt: skip
     for ours, theirs in zip(children, parent_and_children("whole")[1], strict=True):
         assert ours["metrics"]["objective"] == theirs["metrics"]["objective"]
 
@@ -225,7 +227,7 @@ def test_workers_on_one_journal_end_with_exactly_the_trials_asked_for(folder):
     assert done.returncode == 0, done.stderr
     assert len(study().trials) == len(finished(study().trials)) == 5
     parent, children = parent_and_children()
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 6
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 6
     assert len({trial.params["model.lr"] for trial in study().trials}) == 5
 
 
@@ -236,13 +238,13 @@ def test_a_trial_in_two_processes_is_that_of_one(folder):
     done = subprocess.run(pair, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     sweep(name="single", set=precise, **both)
-    assert len(store.runs("morlight")) == 6
+    assert len(read_runs("morlight")) == 6
     for two, one in zip(parent_and_children("pair")[1], parent_and_children("single")[1], strict=True):
-        assert two["status"] == "FINISHED"
-        assert two["params"]["trainer.devices"] == "2"
+        assert two.status == "FINISHED"
+        assert two.params["trainer.devices"] == "2"
         # Adam takes a gradient of rounding alone for a step
-        assert two["metrics"]["objective"] == pytest.approx(one["metrics"]["objective"], rel=1e-6)
-        assert two["metrics"]["val_loss/median"] == pytest.approx(one["metrics"]["val_loss/median"], rel=1e-6)
+        assert two.metrics["objective"] == pytest.approx(one.metrics["objective"], rel=1e-6)
+        assert two.metrics["val_loss/median"] == pytest.approx(one.metrics["val_loss/median"], rel=1e-6)
 
 
 def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):
@@ -254,11 +256,11 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):
     said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130, said
     parent, (child,) = parent_and_children()
-    assert (parent["status"], child["status"]) == ("KILLED", "KILLED")
+    assert (parent.status, child.status) == ("KILLED", "KILLED")
     sweep(**long)
     parent, children = parent_and_children()
-    assert [run["status"] for run in [parent, *children]] == ["FINISHED"] * 3
-    assert children[0]["run_id"] == child["run_id"]
+    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 3
+    assert children[0].run_id == child.run_id
 
 
 BAD = {

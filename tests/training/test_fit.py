@@ -17,7 +17,9 @@ from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.operators.description import Grid
-from morlight.tracking import store
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.runs import read_runs
+from morlight.tracking.store import connect
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 SHORT = """
@@ -63,20 +65,18 @@ def weights(path):
 
 def test_fit_is_one_finished_run_with_config_data_metrics_and_checkpoint(folder, heat_file):
     fit(heat_file)
-    (run,) = store.runs("morlight")
-    assert (run["status"], run["name"]) == ("FINISHED", "short")
-    assert run["params"]["model.width"] == "3"
+    (run,) = read_runs("morlight")
+    assert (run.status, run.name) == ("FINISHED", "short")
+    assert run.params["model.width"] == "3"
     assert {"train_loss/00", "train_loss/01", "train_loss/median", "val_loss/min", "rollout_end/median"} <= set(
-        run["metrics"]
+        run.metrics
     )
-    client = store.connect()
-    (data,) = client.get_run(run["run_id"]).inputs.dataset_inputs
+    client = connect()
+    (data,) = client.get_run(run.run_id).inputs.dataset_inputs
     assert data.dataset.name == "heat"
-    names = {
-        file.path for part in ("", "checkpoints", "figures") for file in client.list_artifacts(run["run_id"], part)
-    }
+    names = {file.path for part in ("", "checkpoints", "figures") for file in client.list_artifacts(run.run_id, part)}
     assert {"config.yaml", "evaluation.json", "checkpoints/best.ckpt", "figures/learned.png"} <= names
-    assert prediction.load(store.resolve(f"runs:/{run['run_id']}")).realizations == 2
+    assert prediction.load(resolve(f"runs:/{run.run_id}")).realizations == 2
 
 
 def test_last_checkpoint_is_of_the_last_epoch_whatever_the_validation_says(folder, heat_file):
@@ -120,10 +120,10 @@ def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(f
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert "--ckpt_path last" in message
-        assert store.runs("morlight")[0]["status"] == "KILLED"
+        assert read_runs("morlight")[0].status == "KILLED"
     fit(heat_file, *long, "--ckpt_path", "last")
     assert checkpoints(folder) == [interrupted]
-    assert [run["status"] for run in store.runs("morlight")] == ["FINISHED"]
+    assert [run.status for run in read_runs("morlight")] == ["FINISHED"]
     fit(heat_file, *long, "--name", "whole")
     (whole,) = checkpoints(folder, "whole")
     for key, value in weights(whole).items():
@@ -141,9 +141,9 @@ def test_planes_are_learned_and_predicted_as_lines_are(folder):
     write_trajectories("plane.h5", name="plane", fields={"density": u}, grid=grid, times=times, provenance={})
     more = ["--trainer.max_epochs", "30", "--data.batch", "5", "--model.biases", "[conservation, isotropy, reflection]"]
     fit("plane.h5", *more, "--model.width", "8")
-    (run,) = store.runs("morlight")
-    assert run["metrics"]["rollout_end/min"] < 0.02  # of the whole field, whose mean is 1
-    words = f"predict runs:/{run['run_id']} --initial plane.h5 --steps 10 -o later.h5 --plot later.png"
+    (run,) = read_runs("morlight")
+    assert run.metrics["rollout_end/min"] < 0.02  # of the whole field, whose mean is 1
+    words = f"predict runs:/{run.run_id} --initial plane.h5 --steps 10 -o later.h5 --plot later.png"
     cli.main(words.split())
     assert TrajectoryFile.open("later.h5").read().shape == (2, 11, 1, 16, 12)
 
@@ -169,7 +169,7 @@ def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_
     for devices in ("1", "2"):
         command = [sys.executable, "-m", "morlight", *words, "--trainer.devices", devices, "--name", f"by{devices}"]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
-    assert sorted((run["name"], run["status"]) for run in store.runs("morlight")) == [
+    assert sorted((run.name, run.status) for run in read_runs("morlight")) == [
         ("by1", "FINISHED"),
         ("by2", "FINISHED"),
     ]
@@ -185,7 +185,7 @@ def test_divergence_ends_the_fit_with_a_sentence_and_a_failed_run(folder, heat_f
         fit(heat_file, "--model.symbol", "plain", "--model.lr", "1e30", "--model.loss", "points")
     assert ended.value.code == 1
     assert "is not finite at epoch" in capsys.readouterr().err
-    assert [run["status"] for run in store.runs("morlight")] == ["FAILED"]
+    assert [run.status for run in read_runs("morlight")] == ["FAILED"]
 
 
 CHANNELS = {
@@ -205,8 +205,8 @@ def test_every_configuration_runs_for_one_step_an_epoch(folder, config):
         cli.main(["simulate", system, *size.split(), "-o", str(data)])
     more = ["--data.trajectories", "20"] if steady else []
     fit(data, "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu", *more, config=config)
-    (run,) = store.runs("morlight")
-    assert (run["status"], run["name"]) == ("FINISHED", config.stem)
+    (run,) = read_runs("morlight")
+    assert (run.status, run.name) == ("FINISHED", config.stem)
 
 
 def test_validate_and_test_take_a_checkpoint(folder, heat_file, capsys):
@@ -304,17 +304,17 @@ def test_fit_says_so_where_the_linear_model_is_better(folder, heat_file, capfd):
     fit(heat_file, "--model.lr", "1e-6", "--data.test", "0.4", "--data.validation", "0.1")
     said = capfd.readouterr().err
     assert "a linear model of each mode by itself is better on the held-out trajectories: over 4 step(s)" in said
-    (run,) = store.runs("morlight")
-    assert f"morlight: runs:/{run['run_id']}, mlruns/fits/" in said
-    assert run["metrics"]["over_linear/median"] > 1 + 2 * run["metrics"]["over_linear/standard_error"]
+    (run,) = read_runs("morlight")
+    assert f"morlight: runs:/{run.run_id}, mlruns/fits/" in said
+    assert run.metrics["over_linear/median"] > 1 + 2 * run.metrics["over_linear/standard_error"]
 
 
 def test_fit_says_nothing_where_the_networks_are_as_good(folder, heat_file, capfd):
     moments = ["--model.optimizer", "moments", "--model.horizons", "[4]", "--model.smoothness", "1e-4"]
     fit(heat_file, *moments, "--trainer.max_epochs", "1", "--data.test", "0.4", "--data.validation", "0.1")
     assert "linear model" not in capfd.readouterr().err
-    (run,) = store.runs("morlight")
-    assert run["metrics"]["over_linear/median"] < 1 + 2 * run["metrics"]["over_linear/standard_error"]
+    (run,) = read_runs("morlight")
+    assert run.metrics["over_linear/median"] < 1 + 2 * run.metrics["over_linear/standard_error"]
 
 
 def test_linear_start_is_where_the_linear_model_is_and_resuming_does_not_start_again(folder, heat_file):
@@ -356,9 +356,9 @@ def test_a_density_of_mean_zero_with_empty_trajectories_is_learned(folder, optim
     write_trajectories("even.h5", name="even", fields={"density": u}, grid=held.grid, times=held.times, provenance={})
     words = ["--model.optimizer", optimizer, "--model.horizons", "[4]", "--data.seed", "1"]
     fit("even.h5", *words, "--trainer.max_epochs", "1")
-    (run,) = store.runs("morlight")
-    assert run["status"] == "FINISHED"
-    assert np.isfinite(run["metrics"]["val_loss/median"])
+    (run,) = read_runs("morlight")
+    assert run.status == "FINISHED"
+    assert np.isfinite(run.metrics["val_loss/median"])
 
 
 def test_a_file_cut_short_is_refused_before_a_run_begins(folder, heat_file, capsys):

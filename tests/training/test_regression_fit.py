@@ -14,7 +14,7 @@ from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.operators.description import Grid
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 
 REGRESSION = """
 model:
@@ -73,10 +73,10 @@ def test_burgers_is_learned_from_samples_it_has_not_seen(samples, capsys):
     cli.main(["evaluate", str(model.path), "--data", "burgers.h5", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (told["dt"], set(told["errors"])) == (None, {"operator"})
-    (run,) = store.runs("morlight")
-    assert run["status"] == "FINISHED"
-    assert run["metrics"]["operator/median"] < 0.01
-    assert run["metrics"]["train_loss/median"] == pytest.approx(run["metrics"]["operator/median"] ** 2, rel=0.5)
+    (run,) = read_runs("morlight")
+    assert run.status == "FINISHED"
+    assert run.metrics["operator/median"] < 0.01
+    assert run.metrics["train_loss/median"] == pytest.approx(run.metrics["operator/median"] ** 2, rel=0.5)
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(model.path), "--initial", "burgers.h5", "--steps", "3", "-o", "later.h5"])
     assert ended.value.code == 2
@@ -95,8 +95,8 @@ def test_moments_of_two_processes_are_those_of_one(samples):
     for devices in ("1", "2"):
         words = ["fit", "--config", "regression.yaml", "--trainer.devices", devices, "--name", f"by{devices}"]
         subprocess.run([sys.executable, "-m", "morlight", *words, "--model.iterations", "5"], check=True, timeout=120)
-    one, two = ({key: value for key, value in run["metrics"].items() if key.startswith("train_loss")}
-                for run in store.runs("morlight"))  # fmt: skip
+    one, two = ({key: value for key, value in run.metrics.items() if key.startswith("train_loss")}
+                for run in read_runs("morlight"))  # fmt: skip
     assert one == pytest.approx(two, rel=1e-6)  # sums in another order, five ill-conditioned steps
     assert len(one) == 5
 

@@ -228,8 +228,8 @@ def of_powers(
     kappa: Float[Tensor, "D K"],
     symbol: Inexact[Tensor, "R K"],
     errors: Float[Tensor, " K"],
-    u: Float[Tensor, " P"],
-    h: Float[Tensor, "R P"],
+    u: Float[Tensor, " N"],
+    h: Float[Tensor, "R N"],
 ) -> Form | None:
     """The shortest sum of whole powers of ∇ and of u that is justified; None where none is.
 
@@ -268,7 +268,7 @@ def of_powers(
 
 
 def _polynomial(
-    model: Model, u: Float[Tensor, " P"], h: Float[Tensor, "R P"]
+    model: Model, u: Float[Tensor, " N"], h: Float[Tensor, "R N"]
 ) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
     """P with one coefficient 1, of u or without time of its highest power, and the factor that g has for it."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]

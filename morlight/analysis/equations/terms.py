@@ -139,7 +139,7 @@ def powers(
     )
 
 
-def polynomial(u: Float[Tensor, " P"], h: Float[Tensor, "R P"], exponents: Sequence[int]) -> tuple[Tensor, Tensor]:
+def polynomial(u: Float[Tensor, " N"], h: Float[Tensor, "R N"], exponents: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Coefficients (R, n) of powers of u in h by least squares, and the relative misfit (R,)."""
     columns = torch.stack([u**n for n in exponents], 1)
     found = torch.linalg.lstsq(columns, h.T).solution.T

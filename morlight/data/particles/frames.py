@@ -1,15 +1,51 @@
-"""Trajectories of particles, frame by frame: what any reader of them gives, and which reader reads which file."""
+"""What every reader of particle files yields: one frame, with what the file itself states and None for the rest.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+A box has an origin and is periodic or not along each axis; a frame has a time step, a time, or neither. Many formats
+leave some of these open. A reader never fills them in: `morlight.data.particles.binning` asks for them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Num
-
-from morlight.data.particles import lammps_dump as dumps
+from jaxtyping import Float, Shaped
 
 AXES = "xyz"
+POSITION_FORMS = ("", "u", "s", "su")  # x wrapped, xu unwrapped, xs and xsu in units of the box (LAMMPS)
+TYPE_COLUMNS = ("type", "element", "typelabel")
+
+Columns = Mapping[str, Shaped[np.ndarray, " P"]]
+
+
+class CutShort(ValueError):
+    """The file ends within a frame; the frames before it are whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A right-angled box.
+
+    Attributes:
+        sides: length along x, y and z.
+        low: lower corner; None where the format does not define it.
+        periodic: along each axis; None where the format does not define it.
+    """
+
+    sides: Float[np.ndarray, "3"]
+    low: Float[np.ndarray, "3"] | None
+    periodic: tuple[bool | None, bool | None, bool | None]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a frame is: its time step where the file counts them, its time where the file states it.
+
+    `rounding` is the relative precision in which the format stores times.
+    """
+
+    step: int | None = None
+    time: float | None = None
+    rounding: float = 2.0**-52
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,97 +53,68 @@ class Frame:
     """Particles at one moment.
 
     Attributes:
-        where: file and line or number of the frame, for complaints.
-        time: in the unit of the file, or the time step where it tells no time.
-        low: lower corner of the box.
-        high: upper corner.
-        periodic: whether the box is, along each axis.
-        columns: x, y, z, vx, vy, vz, type, mass, … of each particle, as many as were asked for and are there.
+        where: file and line, byte or number of the frame, for error messages.
+        clock: time step and time.
+        box: as the frame itself states it.
+        columns: x, vx, type, mass, …, those that were asked for and are in the file.
+        names: all columns of the file.
+        units: unit style of LAMMPS, where the file states it.
     """
 
     where: str
-    time: float
-    low: Float[np.ndarray, "3"]
-    high: Float[np.ndarray, "3"]
-    periodic: tuple[bool, bool, bool]
-    columns: Mapping[str, Num[np.ndarray, " P"]]
+    clock: Clock
+    box: Box
+    columns: Columns
+    names: Sequence[str]
+    units: str | None = None
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def column(self, name: str) -> Shaped[np.ndarray, " P"]:
+        """One column of finite numbers.
+
+        Raises:
+            ValueError: where it is missing, listing the columns of the file, or has a number that is not finite.
+        """
+        if name not in self.columns:
+            raise ValueError(f"{self.where}: there is no column {name}; the file has {', '.join(self.names)}")
+        values = self.columns[name]
+        bad = np.flatnonzero(~np.isfinite(values)) if values.dtype.kind == "f" else np.empty(0, int)
+        if len(bad):
+            raise ValueError(f"{self.where}: column {name} of particle {bad[0] + 1} of the frame is not finite")
+        return values
 
 
-def frames(path: str | Path, wanted: Sequence[str]) -> Iterator[Frame]:
-    """Frames of a file, one after the other, by the reader that its name calls for.
+def position_columns(wanted: Sequence[str]) -> list[str]:
+    """The wanted columns, and all columns from which a wanted position can be computed."""
+    return [f"{name}{form}" for name in wanted for form in (POSITION_FORMS if name in AXES else ("",))]
 
-    Text and binary dumps of LAMMPS are read here, plain or compressed (.gz, .zst); H5MD, DCD, XTC, TRR, NetCDF and
-    what else it knows by MDAnalysis (the extra md).
 
-    Args:
-        path: file.
-        wanted: columns that are needed.
+def with_positions(columns: Columns, box: Box, wanted: Sequence[str]) -> dict[str, Shaped[np.ndarray, " P"]]:
+    """Columns with x, y, z computed from xu, or from xs or xsu and the box of this frame."""
+    complete = dict(columns)
+    for index, axis in enumerate(AXES):
+        if axis not in wanted or axis in complete:
+            continue
+        if f"{axis}u" in complete:
+            complete[axis] = complete[f"{axis}u"]
+        elif box.low is not None:
+            scaled = next((complete[f"{axis}{form}"] for form in ("s", "su") if f"{axis}{form}" in complete), None)
+            if scaled is not None:
+                complete[axis] = box.low[index] + scaled * box.sides[index]
+    return {name: complete[name] for name in wanted if name in complete}
+
+
+def right_angled(where: str, low: Sequence[float] | None, sides: Sequence[float], tilt: Sequence[float]) -> Box:
+    """A box whose periodicity is filled in by the caller; a triclinic box with zero tilt is right-angled.
 
     Raises:
-        ValueError: naming the file, the place in it and what was expected there.
+        ValueError: where the box is tilted or has no volume.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file, expected a trajectory of particles")
-    read: Callable[[Path, Sequence[str]], Iterator[dumps.Raw]] = dumps.read if dumps.knows(path) else _foreign
-    for raw in read(path, wanted):
-        yield Frame(raw.where, raw.time, *_box(raw, path), _placed(raw, wanted))
-
-
-def _box(raw: dumps.Raw, path: Path) -> tuple[np.ndarray, np.ndarray, tuple[bool, bool, bool]]:
-    if raw.tilted:
-        raise ValueError(f"{raw.where}: the box is tilted, expected one with right angles")
-    low, high = np.asarray(raw.box, np.float64).T
-    if not (high > low).all():
-        raise ValueError(f"{raw.where}: the box is from {low.tolist()} to {high.tolist()}, expected a volume")
-    return low, high, raw.periodic
-
-
-def _placed(raw: dumps.Raw, wanted: Sequence[str]) -> dict[str, Num[np.ndarray, " P"]]:
-    """Columns as they were asked for; positions from those that are there: x, else xu, else xs or xsu in the box."""
-    found = dict(raw.columns)
-    for axis, (low, high) in zip(AXES, raw.box, strict=True):
-        if axis in wanted and axis not in found:
-            if f"{axis}u" in found:
-                found[axis] = found[f"{axis}u"]
-            else:
-                scaled = next((found[f"{axis}{end}"] for end in ("s", "su") if f"{axis}{end}" in found), None)
-                if scaled is not None:
-                    found[axis] = low + scaled * (high - low)
-    for name in wanted:
-        if name not in found:
-            raise ValueError(f"{raw.where}: there is no column {name}; the file has {', '.join(raw.columns)}")
-    for name in wanted:
-        bad = np.flatnonzero(~np.isfinite(found[name]))
-        if len(bad):
-            raise ValueError(f"{raw.where}: column {name} of particle {bad[0] + 1} of the frame is not finite")
-    return {name: found[name] for name in wanted}
-
-
-def _foreign(path: Path, wanted: Sequence[str]) -> Iterator[dumps.Raw]:
-    """Frames by MDAnalysis: positions and, where the format has them, velocities; no types, no masses."""
-    try:
-        from MDAnalysis.coordinates.core import reader
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: is no dump of LAMMPS, and MDAnalysis, which reads other formats, is not installed, expected"
-            " pip install 'morlight[md]'"
-        ) from error
-    try:
-        opened = reader(str(path), convert_units=False)
-    except Exception as error:  # it raises whatever its readers raise
-        raise ValueError(f"{path}: cannot be read by MDAnalysis ({' '.join(str(error).split())})") from error
-    with opened:
-        for number, step in enumerate(opened):
-            where = f"{path}: frame {number}"
-            size = step.dimensions
-            if size is None or not np.allclose(size[3:], 90):
-                raise ValueError(f"{where}: the box is {size}, expected one with right angles")
-            columns = dict(zip(AXES, step.positions.T.astype(np.float64), strict=True))
-            if step.has_velocities:
-                columns |= dict(zip(("vx", "vy", "vz"), step.velocities.T.astype(np.float64), strict=True))
-            box = [(0.0, float(side)) for side in size[:3]]
-            yield dumps.Raw(where, float(step.time), box, False, (True, True, True), columns)
+    if any(tilt):
+        raise ValueError(f"{where}: the box is tilted, expected one with right angles")
+    lengths = np.asarray(sides, np.float64)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ValueError(f"{where}: the box has the sides {lengths.tolist()}, expected a volume")
+    return Box(lengths, None if low is None else np.asarray(low, np.float64), (None, None, None))

@@ -11,15 +11,17 @@ import itertools
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from morlight.data.particles.cell_sums import cell_sums
 from morlight.operators.bases import dct, dst, idct, idst
 
 KERNELS = ("histogram", "linear", "spectral")
 FINER = {1: 16, 2: 8}  # cells to one of the grid along each axis, for the Fourier deposit of walkers, by dimensions
 OVERSAMPLING = 16  # fine cells to one of the grid along each axis, for the spectral deposit
+BLOCK = 131_072  # particles shared between centers at a time: their intermediate values stay in the cache
 
 
 def histogram(
@@ -28,18 +30,22 @@ def histogram(
     length: tuple[float, ...],
     boundaries: tuple[str, ...] | None = None,
 ) -> Float[Tensor, "*X"]:
-    """Density of mean 1 in each cell.
+    """Density of mean 1 in each cell, in float64, so that counts are exact.
 
     Args:
         positions: in [0, L]; on periodic axes others are brought back by whole periods.
         points: cells along each axis.
         length: L of each axis.
-        boundaries: PERIODIC or WALL on each axis; all periodic where left out.
+        boundaries: PERIODIC or WALL on each axis; by default, all periodic.
 
     Raises:
-        ValueError: where a particle is behind a wall, or nowhere, or where there is none.
+        ValueError: if a particle is behind a wall or has a position that is not finite, or there is no particle.
     """
-    return density(_cells(positions, points, length, boundaries), points)
+    _require_particles(positions)
+    counts = cell_sums(positions, points, [(0.0, L) for L in length])
+    if counts.sum() < positions.shape[1]:  # some are not within [0, L); to look for them first would cost a third more
+        counts = cell_sums(*_inside(positions, points, length, boundaries))
+    return counts * (counts.numel() / positions.shape[1])
 
 
 def sums(
@@ -55,52 +61,23 @@ def sums(
     Args:
         positions, points, length, boundaries: as for `histogram`.
         weights: wₚ, one row for each field.
-        kernel: histogram, the mean over each cell; linear, shared between the nearest centres; or spectral, the modes
+        kernel: histogram, the mean over each cell; linear, shared between the nearest centers; or spectral, the modes
             below the Nyquist wavenumber, cosines between walls.
 
     Raises:
-        ValueError: where a particle is behind a wall, or nowhere.
+        ValueError: if a particle is behind a wall or has a position that is not finite.
     """
     volume = math.prod(L / N for L, N in zip(length, points, strict=True))
     if kernel == "linear":
-        _cells(positions, points, length, boundaries)  # complains
-        cells = positions * positions.new_tensor([[N / L] for N, L in zip(points, length, strict=True)])
-        return torch.stack([_cloud(cells, w, points, boundaries) for w in weights]) / volume
+        x = _folded(positions, length, boundaries)
+        return _shared(x, weights, points, length, boundaries) / volume
     finer = tuple(N * OVERSAMPLING for N in points) if kernel == "spectral" else points
-    flat = _flat(_cells(positions, finer, length, boundaries), finer)
-    counts = torch.stack([torch.bincount(flat, w, minlength=math.prod(finer)).reshape(finer) for w in weights])
+    inside = _inside(positions, finer, length, boundaries)
+    totals = torch.stack([cell_sums(*inside, w) for w in weights])
     if kernel == "histogram":
-        return counts / volume
+        return totals / volume
     bases = tuple("fourier" if boundary == "PERIODIC" else "cosine" for boundary in boundaries)
-    return torch.stack([truncate(u, points, bases) for u in counts]) * (OVERSAMPLING ** len(points) / volume)
-
-
-def _cells(
-    positions: Float[Tensor, "D particles"],
-    points: tuple[int, ...],
-    length: tuple[float, ...],
-    boundaries: tuple[str, ...] | None,
-) -> Int[Tensor, "D particles"]:
-    """The cell of each particle along each axis."""
-    cells = []
-    for axis, (x, N, L) in enumerate(zip(positions, points, length, strict=True)):
-        ends = torch.stack(x.aminmax() if len(x) else (x.new_zeros(()),) * 2)
-        low, high = ends.tolist()
-        if not math.isfinite(low) or not math.isfinite(high):  # NaN is both
-            raise ValueError("a particle has a position that is not finite")
-        periodic = boundaries is None or boundaries[axis] == "PERIODIC"
-        if not periodic and (low < 0 or high > L):
-            outside = int(((x < 0) | (x > L)).sum())
-            raise ValueError(
-                f"{outside} of {len(x)} particles are behind the walls of axis {'xyz'[axis]}, from"
-                f" {low:.6g} to {high:.6g}, expected all within 0 to {L:.6g}"
-            )
-        cell = x * (N / L)
-        if low >= 0 and float(ends[1] * (N / L)) < N:  # what follows costs more than all the rest
-            cells.append(cell.long())
-        else:
-            cells.append(cell.floor().long() % N if periodic else cell.long().clamp(0, N - 1))
-    return torch.stack(cells)
+    return torch.stack([truncate(u, points, bases) for u in totals]) * (OVERSAMPLING ** len(points) / volume)
 
 
 def spectral(
@@ -112,69 +89,131 @@ def spectral(
 ) -> Float[Tensor, "*X"]:
     """Density of mean 1 from the modes of a finer histogram, `oversampling` cells to one along each axis.
 
-    Args and errors as for `histogram`, and bases: fourier, cosine or sine for each axis, all fourier where left out.
+    Args and errors as for `histogram`, and bases: fourier, cosine or sine for each axis; by default, all fourier.
     """
     walls = None if bases is None else tuple("PERIODIC" if word == "fourier" else "WALL" for word in bases)
     return truncate(histogram(positions, tuple(oversampling * N for N in points), length, walls), points, bases)
 
 
-def density(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
-    """Density of mean 1 of particles that lie in the given cells (float64: counts are exact).
+def cloud(
+    positions: Float[Tensor, "D particles"], points: tuple[int, ...], length: tuple[float, ...]
+) -> Float[Tensor, "*X"]:
+    """Density of mean 1 in a periodic box, each particle shared linearly between the nearest centers (cloud in cell).
+
+    Args and errors as for `histogram`.
+    """
+    _require_particles(positions)
+    boundaries = ("PERIODIC",) * len(points)
+    total = _shared(positions, None, points, length, boundaries)[0]
+    if total.sum() < positions.shape[1] - 0.5:  # some are farther than half a cell from the box
+        total = _shared(_folded(positions, length, boundaries), None, points, length, boundaries)[0]
+    return total * (total.numel() / positions.shape[1])
+
+
+def _inside(
+    positions: Float[Tensor, "D particles"],
+    points: tuple[int, ...],
+    length: tuple[float, ...],
+    boundaries: tuple[str, ...] | None,
+) -> tuple[Float[Tensor, "D particles"], tuple[int, ...], list[tuple[float, float]]]:
+    """Positions, points, and ranges that hold all: [0, L), or [0, N) with the number of each particle's cell."""
+    boundaries = boundaries or ("PERIODIC",) * len(points)
+    if _all_inside(positions, length, boundaries):
+        return positions, points, [(0.0, L) for L in length]
+    cells = []
+    for x, N, L, boundary in zip(positions, points, length, boundaries, strict=True):
+        cell = (x * (N / L)).floor()
+        cells.append(cell % N if boundary == "PERIODIC" else cell.clamp(max=N - 1))
+    return torch.stack(cells), points, [(0.0, float(N)) for N in points]
+
+
+def _folded(
+    positions: Float[Tensor, "D particles"], length: tuple[float, ...], boundaries: tuple[str, ...]
+) -> Float[Tensor, "D particles"]:
+    """Positions in [0, L], whole periods taken off on periodic axes."""
+    if _all_inside(positions, length, boundaries):
+        return positions
+    axes = zip(positions, length, boundaries, strict=True)
+    return torch.stack([x - L * (x / L).floor() if boundary == "PERIODIC" else x for x, L, boundary in axes])
+
+
+def _all_inside(
+    positions: Float[Tensor, "D particles"], length: tuple[float, ...], boundaries: tuple[str, ...]
+) -> bool:
+    """Whether every position is within [0, L).
 
     Raises:
-        ValueError: where there is no particle.
+        ValueError: if a particle is behind a wall or has a position that is not finite.
     """
-    _some(cells)
-    counts = torch.bincount(_flat(cells, points), minlength=math.prod(points)).reshape(points)
-    return counts.double() * (counts.numel() / cells.shape[1])
+    inside = True
+    for axis, (x, L, boundary) in enumerate(zip(positions, length, boundaries, strict=True)):
+        low, high = torch.stack(x.aminmax() if len(x) else (x.new_zeros(()),) * 2).tolist()
+        if not math.isfinite(low) or not math.isfinite(high):  # NaN is both
+            raise ValueError("a particle has a position that is not finite")
+        if boundary != "PERIODIC" and (low < 0 or high > L):
+            outside = int(((x < 0) | (x > L)).sum())
+            raise ValueError(
+                f"{outside} of {len(x)} particles are behind the walls of axis {'xyz'[axis]}, from"
+                f" {low:.6g} to {high:.6g}, expected all within 0 to {L:.6g}"
+            )
+        inside = inside and low >= 0 and high < L
+    return inside
 
 
-def _some(particles: Tensor) -> None:
-    if particles.shape[1] == 0:
+def _require_particles(positions: Tensor) -> None:
+    if positions.shape[1] == 0:
         raise ValueError("there is no particle, expected at least one for a density of mean 1")
 
 
-def _flat(cells: Int[Tensor, "D particles"], points: tuple[int, ...]) -> Int[Tensor, " particles"]:
-    """Number of each particle's cell among all."""
-    flat = cells[0]
-    for cell, N in zip(cells[1:], points[1:], strict=True):
-        flat = flat * N + cell
-    return flat
-
-
-def cloud(cells: Float[Tensor, "D particles"], points: tuple[int, ...]) -> Float[Tensor, "*X"]:
-    """Density of mean 1, each particle shared linearly between the nearest centres of cells (cloud in cell).
-
-    Args:
-        cells: positions in units of the cells, centres at 1/2, 3/2, …; the box is periodic.
-        points: number of cells along each axis.
-
-    Raises:
-        ValueError: where there is no particle.
-    """
-    _some(cells)
-    total = _cloud(cells, torch.ones_like(cells[0]), points, ("PERIODIC",) * len(points))
-    return total * (total.numel() / cells.shape[1])
-
-
-def _cloud(
-    cells: Float[Tensor, "D particles"],
-    weights: Float[Tensor, " particles"],
+def _shared(
+    positions: Float[Tensor, "D particles"],
+    weights: Float[Tensor, "F particles"] | None,
     points: tuple[int, ...],
+    length: tuple[float, ...],
     boundaries: tuple[str, ...],
+) -> Float[Tensor, "F *X"]:
+    """Weights (1 by default) shared between the nearest centers; what is beyond a wall stays in the cell at the wall.
+
+    Between the centers j − 1 and j, a particle gives the share s of its weight to j and 1 − s to j − 1. So the sums of
+    w and of w s over the particles between two centers are enough, and they are histograms with N + 1 cells.
+    """
+    between, ranges = [N + 1 for N in points], [(0.0, N + 1.0) for N in points]
+    subsets = list(itertools.product((0, 1), repeat=len(points)))
+    fields = 1 if weights is None else len(weights)
+    moments = positions.new_zeros(len(subsets), fields, *between, dtype=torch.float64)
+    rows = positions.new_empty(2, len(points), BLOCK, dtype=torch.float64)
+    for start in range(0, positions.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        x, shares = rows[..., : positions[:, block].shape[1]]
+        for row, target, N, L in zip(positions[:, block].double(), x, points, length, strict=True):
+            torch.mul(row, N / L, out=target)
+        torch.sub(x.add_(0.5), torch.floor(x, out=shares), out=shares)
+        for moment, subset in zip(moments, subsets, strict=True):
+            share = None
+            for axis in itertools.compress(range(len(points)), subset):
+                share = shares[axis] if share is None else share * shares[axis]
+            for field in range(fields):
+                w = None if weights is None else weights[field, block]
+                if share is not None:
+                    w = share if w is None else w * share
+                moment[field] += cell_sums(x, between, ranges, w)
+    total = moments.unflatten(0, (2,) * len(points))
+    for axis, boundary in enumerate(boundaries):
+        total = _centers(total[0], total[1], axis - len(points), boundary)
+    return total
+
+
+def _centers(
+    whole: Float[Tensor, "*between"], share: Float[Tensor, "*between"], axis: int, boundary: str
 ) -> Float[Tensor, "*X"]:
-    """Weights shared between the nearest centres; what a wall would cut off stays in its cell."""
-    left = (cells - 0.5).floor()
-    share = cells - 0.5 - left
-    total = torch.zeros(math.prod(points), dtype=cells.dtype, device=cells.device)
-    for corner in itertools.product((0, 1), repeat=len(points)):
-        flat, weight = left.new_zeros(left.shape[1], dtype=torch.long), weights
-        for axis, (side, N, boundary) in enumerate(zip(corner, points, boundaries, strict=True)):
-            place = left[axis].long() + side
-            flat = flat * N + (place % N if boundary == "PERIODIC" else place.clamp(0, N - 1))
-            weight = weight * (share[axis] if side else 1 - share[axis])
-        total += torch.bincount(flat, weight, minlength=len(total))
-    return total.reshape(points)
+    """Sums at the centers along one axis, from those of w and of w s between them."""
+    N = whole.shape[axis] - 1
+    lower = whole - share
+    total = lower.narrow(axis, 1, N) + share.narrow(axis, 0, N)
+    first, last = (0, N - 1) if boundary == "WALL" else (N - 1, 0)
+    total.select(axis, first).add_(lower.select(axis, 0))
+    total.select(axis, last).add_(share.select(axis, N))
+    return total
 
 
 def truncate(

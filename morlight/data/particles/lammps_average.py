@@ -6,27 +6,31 @@
 5100 80 2359
   1 0.40625 4.5 -0.43 8.65
   …
+
+The three lines of the header are the user's (title1, title2, title3); what follows them is not. A run that is appended
+brings a header of its own, and its samples are read by it.
 """
 
-import gzip
-import io
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
-FIRST = b"# Chunk-averaged data"
-HEADING = ("Chunk", "Row")  # first word of the line that names the columns; Row in fix ave/time
+from morlight.data.particles.compressed import opened
+from morlight.data.particles.frames import CutShort
+from morlight.data.particles.lammps_dump import shown
 
 
 @dataclass(frozen=True, eq=False)
 class Chunks:
-    """What such a file holds.
+    """Contents of such a file.
 
     Attributes:
         path: the file.
-        columns: names, the first being the number of the chunk.
+        columns: names, the first being the number of the chunk; those that every header has.
         steps: time step of each sample.
         values: of all columns.
     """
@@ -44,74 +48,149 @@ class Chunks:
         """
         if name not in self.columns:
             raise ValueError(f"{self.path}: there is no column '{name}'; the file has {', '.join(self.columns)}")
+        if self.columns.count(name) > 1:
+            raise ValueError(f"{self.path}: column '{name}' is there twice, expected each column once")
         return self.values[..., self.columns.index(name)]
 
 
-def knows(path: Path) -> bool:
-    """Whether a file begins as these do."""
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        return file.read(len(FIRST)) == FIRST
+@dataclass(frozen=True)
+class _Sample:
+    columns: tuple[str, ...]
+    step: int
+    rows: list[tuple[int, str]]
 
 
-def read(path: str | Path) -> Chunks:
-    """All samples of a file, plain or gzipped; each must have as many chunks as the first.
+def recognizes(first: bytes) -> bool:
+    """Whether a text holds samples of fix ave/chunk: a step, a number of chunks, and chunks counted from 1."""
+    lines = [line.split() for line in first.decode(errors="replace").splitlines()[:-1]]
+    for line, after in itertools.pairwise(lines[1:6]):  # titles may be any words
+        if len(line) in (2, 3) and all(word.isdigit() for word in line[:2]):
+            return len(after) > 2 and after[0] == "1" and all(_is_number(word) for word in after)
+    return False
+
+
+def read(path: str | Path, whole_samples: bool = False) -> Chunks:
+    """All samples of a file; each must have as many chunks as the first.
+
+    Args:
+        path: text, plain or compressed.
+        whole_samples: whether a sample that is cut short at the end of the file is left out instead of refused.
 
     Raises:
+        CutShort: where the file ends within a sample.
         ValueError: naming the file, the line and what was expected there.
     """
     path = Path(path)
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as the output of fix ave/chunk ({error})") from error
+    samples, cut = _samples(path, _text(path))
+    if cut is not None and not (whole_samples and samples):
+        raise cut
+    if not samples:
+        raise ValueError(f"{path}: expected the names of columns, '# Chunk …', and samples, of fix ave/chunk")
+    first = samples[0]
+    for sample in samples:
+        if len(sample.rows) != len(first.rows):
+            line = sample.rows[0][0] - 1
+            raise ValueError(
+                f"{path}: line {line}: {len(sample.rows)} chunks, expected {len(first.rows)} in every sample"
+            )
+    shared = tuple(name for name in first.columns if all(name in sample.columns for sample in samples))
+    values = np.stack([_values(path, sample)[:, _places(sample, first, shared)] for sample in samples])
+    return Chunks(path, shared, np.array([sample.step for sample in samples]), values)
+
+
+def _places(sample: _Sample, first: _Sample, shared: Sequence[str]) -> list[int]:
+    """Where the shared columns are in a sample; those of a header that repeats the first by place."""
+    if sample.columns == first.columns:
+        return [place for place, name in enumerate(first.columns) if name in shared]
+    return [sample.columns.index(name) for name in shared]
+
+
+def _text(path: Path) -> str:
+    pieces = []
+    with opened(path) as stream:
+        while data := stream.read(2**22):
+            pieces.append(data)
+    return b"".join(pieces).decode(errors="replace")
+
+
+def _samples(path: Path, text: str) -> tuple[list[_Sample], CutShort | None]:
+    """Samples with the columns of the header before them, and the error where the last one is cut short."""
     lines = text.splitlines()
-    columns = next((tuple(line[1:].split()) for line in lines if line[1:].split()[:1] in [[w] for w in HEADING]), ())
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
-    if not columns or not numbered:
-        raise ValueError(f"{path}: line 3: expected the names of columns, '# Chunk …', and samples, of fix ave/chunk")
-    heads = _heads(path, numbered)
-    size = int(numbered[0][1].split()[1])
-    rows = [line for place, (_, line) in enumerate(numbered) if place % (size + 1)]
+    samples: list[_Sample] = []
+    columns: tuple[str, ...] = ()
+    place = 0
+    while place < len(lines):
+        start, header = place, []
+        while place < len(lines) and not _is_head(lines[place]):
+            header.append(lines[place])
+            place += 1
+        if place == len(lines):
+            named = [line for line in header if line.strip() and not line.startswith("#")]
+            if samples and named:
+                raise _no_head(path, start, named[0])
+            break
+        if header := [line for line in header if line.strip()]:
+            if samples and not all(line.startswith("#") for line in header):
+                raise _no_head(path, start, header[0])
+            columns = tuple(header[-1].lstrip("#").split())
+        step, size = (int(word) for word in lines[place].split()[:2])
+        if size == 0:
+            raise ValueError(f"{path}: line {place + 1}: 0 chunks, expected some in every sample")
+        rows = [(number + 1, lines[number]) for number in range(place + 1, min(place + 1 + size, len(lines)))]
+        if len(rows) < size:
+            missing = size - len(rows)
+            return samples, CutShort(f"{path}: line {len(lines)}: the file ends {missing} lines before its last sample")
+        place += 1 + size
+        if place == len(lines) and not text.endswith("\n"):
+            return samples, CutShort(
+                f"{path}: line {place}: the last line has no end, its last number may be cut short"
+            )
+        samples.append(_Sample(columns, step, rows))
+    return samples, None
+
+
+def _no_head(path: Path, place: int, line: str) -> ValueError:
+    return ValueError(
+        f"{path}: line {place + 1}: '{shown(line.strip().encode())}', expected a step and a number of chunks"
+    )
+
+
+def _is_head(line: str) -> bool:
+    words = line.split()
+    return len(words) in (2, 3) and words[0].isdigit() and words[1].isdigit()
+
+
+def _values(path: Path, sample: _Sample) -> Float[np.ndarray, "chunks columns"]:
+    """The numbers of a sample, one for each column in every line."""
+    width = len(sample.columns)
+    words = [row.split() for _, row in sample.rows]
     try:
-        table = np.loadtxt(io.StringIO("\n".join(rows)), ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path}: {_culprit(numbered, size, len(columns))} ({error})") from error
-    if table.shape[1] != len(columns):
-        raise ValueError(f"{path}: {_culprit(numbered, size, len(columns))}")
-    return Chunks(path, columns, np.array(heads), table.reshape(len(heads), size, len(columns)))
+        values = np.array(words, np.float64)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.shape != (len(sample.rows), width):
+        number, row = next(
+            (pair for pair, line in zip(sample.rows, words, strict=True) if not _are_numbers(line, width)),
+            sample.rows[0],
+        )
+        raise ValueError(
+            f"{path}: line {number}: '{shown(row.strip().encode())}', expected {width} numbers:"
+            f" {' '.join(sample.columns)}"
+        )
+    odd = np.flatnonzero(values[:, 0] != np.arange(1, len(values) + 1))
+    if len(odd):
+        number, row = sample.rows[odd[0]]
+        raise ValueError(f"{path}: line {number}: '{shown(row.strip().encode())}', expected chunk {odd[0] + 1}")
+    return values
 
 
-def _heads(path: Path, numbered: list[tuple[int, str]]) -> list[int]:
-    """Steps of the samples, each of which must be whole."""
-    size: int | None = None
-    steps, place = [], 0
-    while place < len(numbered):
-        number, line = numbered[place]
-        words = line.split()
-        if not (len(words) in (2, 3) and words[0].isdigit() and words[1].isdigit()):
-            raise ValueError(f"{path}: line {number}: '{line.strip()[:40]}', expected a step and a number of chunks")
-        size = int(words[1]) if size is None else size
-        if int(words[1]) != size or size == 0:
-            raise ValueError(f"{path}: line {number}: {words[1]} chunks, expected {size or 'some'} in every sample")
-        if place + size >= len(numbered):
-            missing = place + size + 1 - len(numbered)
-            raise ValueError(f"{path}: line {numbered[-1][0]}: the file ends {missing} lines before its last sample")
-        steps.append(int(words[0]))
-        place += size + 1
-    return steps
+def _are_numbers(words: Sequence[str], count: int) -> bool:
+    return len(words) == count and all(_is_number(word) for word in words)
 
 
-def _culprit(numbered: list[tuple[int, str]], size: int, columns: int) -> str:
-    """The first line without as many numbers as there are columns."""
-    for place, (number, line) in enumerate(numbered):
-        if place % (size + 1) and not _numbers(line, columns):
-            return f"line {number}: '{line.strip()[:40]}', expected {columns} numbers"
-    return f"expected {columns} numbers a line"
-
-
-def _numbers(line: str, count: int) -> bool:
+def _is_number(word: str) -> bool:
     try:
-        return len([float(word) for word in line.split()]) == count
+        float(word)
     except ValueError:
         return False
+    return True

@@ -1,5 +1,9 @@
-"""Dumps of LAMMPS, frame by frame: text, plain or compressed with gzip or zstd, and binary.
+"""Text dumps of LAMMPS (and SPARTA), frame by frame.
 
+    ITEM: UNITS                      (dump_modify units yes, in the first frame only)
+    lj
+    ITEM: TIME                       (dump_modify time yes)
+    5.0
     ITEM: TIMESTEP
     1000
     ITEM: NUMBER OF ATOMS
@@ -12,101 +16,76 @@
     2049 1 1.09844 0.488431 0.488431 -0.815916 1.58982 -0.884118
     …
 
-Never more than one frame of a text, and what was read ahead, is in the memory.
+Every frame is read by its own header. At most one frame, and what was read ahead, is in memory.
 """
 
-import gzip
 import io
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-import zstandard
-from jaxtyping import Num
+from jaxtyping import Shaped
 from pyarrow import csv
 
+from morlight.data.particles.compressed import Stream, opened
+from morlight.data.particles.frames import (
+    Box,
+    Clock,
+    CutShort,
+    Frame,
+    position_columns,
+    right_angled,
+    with_positions,
+)
+
 FIRST = b"ITEM: TIMESTEP"
+ATOMS = b"ITEM: ATOMS"
 AHEAD = 2**22  # bytes read at a time
-TEXT = (".dump", ".lammpstrj", ".lammpsdump", ".txt")
-BINARY = (".bin", ".lammpsbin")
-COMPRESSED = (".gz", ".zst")
-POSITIONS = {f"{axis}{end}" for axis in "xyz" for end in ("u", "s", "su")}  # that stand for x, y and z
+LETTERS = {"p": True, "f": False, "s": False, "m": False, "r": False}  # periodic, fixed, shrink-wrapped, reflecting
 
 
-@runtime_checkable
-class Stream(Protocol):
-    """Bytes, one piece after the other."""
-
-    def read(self, size: int, /) -> bytes:
-        """So many, or fewer at the end."""
-
-
-@dataclass(frozen=True, eq=False)
-class Raw:
-    """A frame as it stands in its file: box of lower and upper ends, periodic or not along each axis."""
-
-    where: str
-    time: float
-    box: Sequence[tuple[float, float]]
-    tilted: bool
-    periodic: tuple[bool, bool, bool]
-    columns: Mapping[str, Num[np.ndarray, " P"]]
-
-
-def knows(path: Path) -> bool:
-    """Whether a file is a dump of LAMMPS, by its name or else by how it begins."""
-    name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
-    if Path(name).suffix in (*TEXT, *BINARY) or name.startswith("dump."):
-        return True
-    with _opened(path) as file:
-        return file.read(len(FIRST)) == FIRST
-
-
-def read(path: Path, wanted: Sequence[str]) -> Iterator[Raw]:
-    """Frames of a dump.
+def read(path: Path, wanted: Sequence[str]) -> Iterator[Frame]:
+    """Frames of a text dump.
 
     Raises:
-        ValueError: naming the file, the line (of a text) or the byte, and what was expected there.
+        CutShort: where the file ends within a frame.
+        ValueError: naming the file, the line and what was expected there.
     """
-    name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
-    with _opened(path) as file:
-        try:
-            yield from (_binary if Path(name).suffix in BINARY else _text)(path, file, wanted)
-        except (EOFError, zstandard.ZstdError, gzip.BadGzipFile, OSError) as error:
-            raise ValueError(f"{path}: is damaged or cut short ({error})") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Stream]:
-    """The file, decompressed as it is read."""
-    with open(path, "rb") as raw:
-        if path.suffix == ".gz":
-            yield gzip.GzipFile(fileobj=raw)
-        elif path.suffix == ".zst":
-            yield zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=False)
-        else:
-            yield raw
-
-
-def _text(path: Path, file: Stream, wanted: Sequence[str]) -> Iterator[Raw]:
-    line = 1
-    for block in _blocks(file):
-        if not block.strip():
-            continue
-        frame, lines = _parsed(path, block, line, wanted)
-        yield frame
-        line += lines
+    with opened(path) as file:
+        line, before, units = 1, b"", None
+        blocks = _blocks(file)
+        for block in blocks:
+            if not block.startswith(FIRST):  # what stands before the first ITEM: TIMESTEP
+                before = block
+                continue
+            at = block.find(ATOMS)
+            end = block.find(b"\nITEM: ", at) + 1 if at >= 0 else 0  # the units and time of the next frame
+            try:
+                frame, lines = _parsed(path, before, block[:end] if end else block, line, wanted)
+            except CutShort as error:
+                if end or next(blocks, None) is not None:  # there are frames after it: not a cut end
+                    raise ValueError(str(error)) from error
+                raise
+            units = frame.units or units
+            yield replace(frame, units=units)
+            line += lines
+            before = block[end:] if end else b""
     if line == 1:
-        raise ValueError(f"{path}: is empty or cut short, expected '{FIRST.decode()}' in line 1")
+        raise ValueError(f"{path}: line 1: '{shown(before)}', expected a frame with '{FIRST.decode()}'")
+    if before.strip():
+        raise CutShort(f"{path}: line {line}: the file ends within the header of a frame")
+
+
+def shown(text: bytes, size: int = 40) -> str:
+    """The first line of some bytes, short and printable."""
+    first = text.split(b"\n", 1)[0][:size].decode(errors="replace").rstrip()
+    return "".join(letter if letter.isprintable() else "?" for letter in first)
 
 
 def _blocks(file: Stream) -> Iterator[bytes]:
-    """What lies from one `ITEM: TIMESTEP` to the next."""
+    """Pieces that each begin with `ITEM: TIMESTEP`, after what stands before the first of them."""
     pieces: list[bytes] = []
     rest = b""
     while True:
@@ -125,147 +104,145 @@ def _blocks(file: Stream) -> Iterator[bytes]:
             rest = rest[-len(FIRST) :]
 
 
-def _parsed(path: Path, block: bytes, line: int, wanted: Sequence[str]) -> tuple[Raw, int]:
-    """One frame of a text, and how many lines it has."""
-    at = block.find(b"ITEM: ATOMS")
-    head = block[: at if at >= 0 else len(block)].decode(errors="replace").splitlines()
-    if at < 0 or not head[0].startswith(FIRST.decode()):
-        expected = FIRST.decode() if not head[0].startswith(FIRST.decode()) else "ITEM: ATOMS"
-        raise ValueError(f"{path}: line {line}: '{head[0][:40]}', expected a frame with '{expected}'")
+def _parsed(path: Path, before: bytes, block: bytes, line: int, wanted: Sequence[str]) -> tuple[Frame, int]:
+    """One frame, and the number of its lines."""
+    at = block.find(ATOMS)
+    where = f"{path}: line {line}"
+    end = block.find(b"\n", at)
+    if at < 0 or end < 0:
+        raise CutShort(f"{where}: '{shown(block)}', expected a frame with '{ATOMS.decode()}', is the file cut short?")
+    head = (before + block[:at]).decode(errors="replace").splitlines()
+    step, count, time, units, box = _header(where, head)
+    columns = block[at:end].decode(errors="replace").split()[2:]
+    body = block[end + 1 :]
+    table = _table(path, body, columns, position_columns(wanted), line + len(head) + 1) if body.strip() else {}
+    got = len(next(iter(table.values()))) if table else 0
+    if got != count:
+        raise CutShort(f"{where}: the frame of step {step} has {got} of its {count} atoms, is the file cut short?")
+    if not block.endswith(b"\n"):
+        last = line + len(head) + count
+        raise CutShort(f"{path}: line {last}: the last line has no end, its last number may be cut short")
+    if not table:
+        table = {name: np.empty(0) for name in columns}
+    return (
+        Frame(where, Clock(step, time), box, with_positions(table, box, wanted), columns, units),
+        len(head) + 1 + count,
+    )
+
+
+def _header(where: str, head: Sequence[str]) -> tuple[int, int, float | None, str | None, Box]:
+    """Step, number of atoms, time, units and box."""
     items: dict[str, list[str]] = {}
+    values: list[str] = []
     for text in head:
         if text.startswith("ITEM: "):
-            items[text[6:]] = held = []
+            items[text[6:].strip()] = values = []
         else:
-            held.append(text)
-    where = f"{path}: line {line}"
-    bounds = next((key for key in items if key.startswith("BOX BOUNDS")), None)
+            values.append(text.strip())
+    bounds = next((key for key in items if key.startswith("BOX BOUNDS")), "")
     try:
         step, count = int(items["TIMESTEP"][0]), int(items["NUMBER OF ATOMS"][0])
-        assert bounds is not None
-        sides = [tuple(float(word) for word in text.split()) for text in items[bounds]]
-        time = float(items["TIME"][0]) if "TIME" in items else float(step)
-        assert len(sides) == 3
-        assert {len(side) for side in sides} <= {2, 3}
-    except (KeyError, IndexError, ValueError, AssertionError) as error:
+        time = float(items["TIME"][0]) if "TIME" in items else None
+        rows = np.array([[float(word) for word in text.split()] for text in items[bounds][:3]])
+    except (KeyError, IndexError, ValueError) as error:
         raise ValueError(
             f"{where}: expected a frame with a step, a number of atoms and the bounds of the box"
         ) from error
-    words = bounds.split()[2:]
-    periodic = [word == "pp" for word in words if len(word) == 2 and set(word) <= set("psfm")]
-    tilted = len(sides[0]) == 3
-    end = block.index(b"\n", at) if b"\n" in block[at:] else len(block)
-    columns = block[at:end].decode(errors="replace").split()[2:]
-    table = _table(path, block[end + 1 :], columns, wanted, line + len(head) + 1)
-    got = len(next(iter(table.values()))) if table else 0
-    if got != count:
-        raise ValueError(f"{where}: the frame of step {step} has {got} of its {count} atoms, is the file cut short?")
-    box = [(side[0], side[1]) for side in sides]
-    axes = (periodic + [True] * 3)[:3] if periodic else [True] * 3
-    frame = Raw(where, time, box, tilted, (axes[0], axes[1], axes[2]), table)
-    return frame, len(head) + 1 + count
+    units = items["UNITS"][0] if items.get("UNITS") else None
+    return step, count, time, units, _box(where, bounds.split()[2:], rows)
+
+
+def _box(where: str, words: Sequence[str], rows: np.ndarray) -> Box:
+    """The box of the three lines that follow `ITEM: BOX BOUNDS`, whose words say what is periodic."""
+    if words[:2] == ["abc", "origin"] and rows.shape == (3, 4):  # general triclinic, LAMMPS since 2024
+        box = right_angled(where, rows[:, 3].tolist(), np.diag(rows[:, :3]).tolist(), _off_diagonal(rows[:, :3]))
+    elif rows.shape in ((3, 2), (3, 3)):
+        tilt = rows[:, 2].tolist() if rows.shape == (3, 3) else []
+        box = right_angled(where, rows[:, 0].tolist(), (rows[:, 1] - rows[:, 0]).tolist(), tilt)
+    else:
+        raise ValueError(f"{where}: expected a frame with a step, a number of atoms and the bounds of the box")
+    ends = [word for word in words if word not in ("xy", "xz", "yz", "abc", "origin")]
+    if not ends:
+        return box
+    if len(ends) != 3 or not all(len(word) <= 2 and word.isalpha() for word in ends):
+        raise ValueError(
+            f"{where}: BOX BOUNDS has the words '{' '.join(ends)}', expected one for each axis, such as pp"
+        )
+    x, y, z = (_periodic(word) for word in ends)
+    return replace(box, periodic=(x, y, z))
+
+
+def _off_diagonal(rows: np.ndarray) -> list[float]:
+    return rows[~np.eye(3, dtype=bool)].tolist()
+
+
+def _periodic(word: str) -> bool | None:
+    """Whether an axis is periodic; None for words that mean neither periodic nor a wall, such as SPARTA's outflow."""
+    known = {LETTERS.get(letter) for letter in word}
+    return known.pop() if len(known) == 1 else None
 
 
 def _table(
     path: Path, body: bytes, columns: Sequence[str], wanted: Sequence[str], line: int
-) -> dict[str, Num[np.ndarray, " P"]]:
-    """The wanted columns, and all that positions can be had from, as numbers."""
-    if not body.strip():
-        return {name: np.empty(0) for name in columns}
-    first = body[: body.find(b"\n")] if b"\n" in body else body
-    spare = ["", " "][first.endswith(b" ")]  # some versions end every line with a space
-    chosen = [name for name in columns if name in wanted or name in POSITIONS] or list(columns[:1])
+) -> dict[str, Shaped[np.ndarray, " P"]]:
+    """The wanted columns: numbers, and words where types are named."""
+    chosen = [name for name in dict.fromkeys(columns) if name in wanted] or list(columns[:1])
+    if twice := [name for name in chosen if columns.count(name) > 1]:
+        raise ValueError(f"{path}: line {line - 1}: column {twice[0]} is there twice, expected each column once")
+    first = body.split(b"\n", 1)[0]
+    spare = ["", " "][first.endswith((b" ", b" \r"))]  # some versions end every line with a space
+    words = _columns_of_words(first.decode(errors="replace").split(), columns, chosen)
+    unique = [name if columns.index(name) == place else f"{name}:{place}" for place, name in enumerate(columns)]
     try:
         read = csv.read_csv(
             pa.BufferReader(body),
-            csv.ReadOptions(use_threads=False, column_names=[*columns, *spare], block_size=max(len(body), 1)),
+            csv.ReadOptions(use_threads=False, column_names=[*unique, *spare], block_size=max(len(body), 1)),
             csv.ParseOptions(delimiter=" "),
-            csv.ConvertOptions(column_types={name: pa.float64() for name in chosen}, include_columns=chosen),
+            csv.ConvertOptions(
+                column_types={name: pa.string() if name in words else pa.float64() for name in chosen},
+                include_columns=chosen,
+            ),
         )
-    except pa.ArrowInvalid as error:
-        place = _bad_line(body, columns, chosen)
-        if place is None:  # other spaces than LAMMPS writes
-            try:
-                table = np.loadtxt(io.BytesIO(body), usecols=[list(columns).index(name) for name in chosen], ndmin=2)
-            except ValueError as wrong:
-                raise ValueError(f"{path}: line {line}: {wrong}") from error
-            return dict(zip(chosen, table.T, strict=True))
-        number, text = place
-        raise ValueError(
-            f"{path}: line {line + number}: '{text[:60]}', expected {len(columns)} values: {' '.join(columns)}"
-        ) from error
-    return {name: read.column(name).to_numpy() for name in chosen}
+    except pa.ArrowInvalid:
+        return _slow_table(path, body, columns, chosen, words, line)
+    return {
+        name: read.column(name).to_numpy().astype(str) if name in words else read.column(name).to_numpy()
+        for name in chosen
+    }
 
 
-def _bad_line(body: bytes, columns: Sequence[str], chosen: Sequence[str]) -> tuple[int, str] | None:
-    """The first line of a frame that has not a value for each column, or no number where one is wanted."""
+def _columns_of_words(first: Sequence[str], columns: Sequence[str], chosen: Sequence[str]) -> set[str]:
+    """Columns of type names: elements, and types where the first particle has a label (never a number, in LAMMPS)."""
+    words = {"element", "typelabel"} & set(chosen)
+    place = list(columns).index("type") if "type" in chosen else len(first)
+    return words | ({"type"} if place < len(first) and not _is_number(first[place]) else set())
+
+
+def _slow_table(
+    path: Path, body: bytes, columns: Sequence[str], chosen: Sequence[str], words: set[str], line: int
+) -> dict[str, Shaped[np.ndarray, " P"]]:
+    """Other spaces than LAMMPS writes; or else the line that is wrong."""
+    lines = body.splitlines()
     places = [list(columns).index(name) for name in chosen]
-    for number, raw in enumerate(body.splitlines()):
-        words = raw.decode(errors="replace").split()
-        try:
-            _ = [float(words[place]) for place in places]
-        except (ValueError, IndexError):
-            return number, " ".join(words)
-        if len(words) != len(columns):
-            return number, " ".join(words)
-    return None
+    for number, raw in enumerate(lines):
+        values = raw.decode(errors="replace").split()
+        good = len(values) == len(columns)
+        if not good or not all(
+            name in words or _is_number(values[at]) for name, at in zip(chosen, places, strict=True)
+        ):
+            last = number == len(lines) - 1 and len(values) < len(columns)
+            raise (CutShort if last else ValueError)(
+                f"{path}: line {line + number}: '{shown(' '.join(values).encode(), 60)}', expected {len(columns)}"
+                f" values: {' '.join(columns)}"
+            )
+    kinds = [(name, "U32" if name in words else "f8") for name in chosen]
+    table = np.loadtxt(io.BytesIO(body), usecols=places, dtype=kinds, ndmin=1, comments=None)
+    return {name: table[name] for name in chosen}
 
 
-class _Cursor:
-    """Reads numbers one after the other and knows where it is."""
-
-    def __init__(self, path: Path, file: Stream) -> None:
-        self.path, self.file, self.place = path, file, 0
-
-    def bytes(self, size: int) -> bytes:
-        """The next so many.
-
-        Raises:
-            ValueError: where the file ends before.
-        """
-        data = b""
-        while len(data) < size and (more := self.file.read(size - len(data))):
-            data += more
-        if len(data) < size:
-            raise ValueError(f"{self.path}: byte {self.place}: the file ends within a frame, is it cut short?")
-        self.place += size
-        return data
-
-    def take(self, form: str) -> tuple[Any, ...]:
-        """The next values of a `struct`."""
-        return struct.unpack(f"<{form}", self.bytes(struct.calcsize(f"<{form}")))
-
-    def words(self) -> list[str]:
-        """Words with their length before them."""
-        return self.bytes(self.take("i")[0]).decode(errors="replace").split()
-
-
-def _binary(path: Path, file: Stream, wanted: Sequence[str]) -> Iterator[Raw]:
-    """Frames of a binary dump, as of LAMMPS since 2020, whose frames name their columns."""
-    cursor = _Cursor(path, file)
-    while start := file.read(8):
-        where = f"{path}: byte {cursor.place}"
-        cursor.place += len(start)
-        mark = -struct.unpack("<q", start.ljust(8, b"\0"))[0]
-        known = 0 < mark <= 64 and cursor.bytes(mark).startswith(b"DUMP")
-        endian, revision = cursor.take("ii") if known else (0, 0)
-        if not (known and endian == 1 and revision > 1):
-            raise ValueError(f"{where}: expected a frame of a binary dump that names its columns (LAMMPS since 2020)")
-        step, count, tilted, *kinds = cursor.take("qqi6i")
-        bounds = cursor.take("9d" if tilted else "6d")
-        (width,) = cursor.take("i")
-        cursor.words()  # the units
-        time = cursor.take("d")[0] if cursor.take("c")[0] != b"\0" else step
-        names = cursor.words()
-        pieces = [cursor.bytes(8 * cursor.take("i")[0]) for _ in range(cursor.take("i")[0])]
-        table = np.frombuffer(b"".join(pieces), "<f8").reshape(-1, width)
-        if len(table) != count:
-            raise ValueError(f"{where}: the frame of step {step} has {len(table)} of its {count} atoms")
-        box = [(bounds[2 * axis], bounds[2 * axis + 1]) for axis in range(3)]
-        periodic = kinds[0] == 0, kinds[2] == 0, kinds[4] == 0
-        kept = {
-            name: column for name, column in zip(names, table.T, strict=True) if name in wanted or name in POSITIONS
-        }
-        yield Raw(where, float(time), box, bool(tilted), periodic, kept or {names[0]: table[:, 0]})
-    if cursor.place == 0:
-        raise ValueError(f"{path}: is empty or cut short, expected a binary dump")
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

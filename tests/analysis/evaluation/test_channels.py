@@ -5,13 +5,15 @@ import json
 import channel
 import numpy as np
 import pytest
-import torch
 
-from morlight.analysis import model as prediction
-from morlight.analysis.evaluation import channels as ensemble
-from morlight.analysis.evaluation import walkers as evaluation
+from morlight.analysis import checkpoint
+from morlight.analysis.evaluation import channels
+from morlight.analysis.evaluation.evaluate import evaluate
+from morlight.analysis.model import load
 from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data import trajectory_writer
+from morlight.data.ensembles import where
+from morlight.data.trajectory_file import TrajectoryFile
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,11 @@ def fitted(fluid, tmp_path_factory):
     cli.main(["fit", "--config", "channel.yaml", "--data.path", str(fluid)])
     yield next(folder.glob("mlruns/fits/channel/*/last.ckpt"))
     patch.undo()
+
+
+def held_out(fluid):
+    """Rows of the density that the fit has not seen."""
+    return where(TrajectoryFile.open(fluid), {"density": 0.1}, "test").nonzero()[0].tolist()
 
 
 CONFIG = """
@@ -58,81 +65,82 @@ trainer:
 
 
 def test_noise_ceiling_is_the_standard_error_of_the_mean_of_the_runs(fluid, fitted):
-    found = evaluation.evaluate(prediction.load(fitted), fluid)
+    result = evaluate(load(fitted), fluid)
     # noise of 5 % of the largest value in each of four runs: 2.5 % of the mean, over its root mean square in x
-    held = trajectories.describe(fluid)
-    p = trajectories.read(fluid, ["momentum"])[:, -1, 0]
+    file = TrajectoryFile.open(fluid)
+    p = file.read(["momentum"])[:, -1, 0]
     sizes = [np.abs(u).max() / np.sqrt((u**2).mean()) for u in p]
     expected = 0.025 * np.sqrt(np.mean(np.square(sizes)))
-    assert held.trajectories == 4 * len(channel.DENSITIES)
+    assert file.trajectories == 4 * len(channel.DENSITIES)
     # the norm of 20 cells of 6 ensembles: 120 numbers, a standard deviation of 1/√240
-    assert found["noise_ceiling"]["t=1 momentum"] == pytest.approx(expected, rel=4 / 240**0.5 + 0.05)
+    assert result.noise_ceiling["t=1 momentum"] == pytest.approx(expected, rel=4 / 240**0.5 + 0.05)
 
 
 def test_errors_are_those_written_out(fluid, fitted):
-    model = prediction.load(fitted)
-    rows = trajectories.where(trajectories.describe(fluid), {"density": 0.1}, "test").nonzero()[0].tolist()
-    found = evaluation.evaluate(model, fluid, rows)
-    u = trajectories.read(fluid, ["density", "momentum"])[rows].astype(np.float64).mean(0)
+    model = load(fitted)
+    rows = held_out(fluid)
+    result = evaluate(model, fluid, rows)
+    u = TrajectoryFile.open(fluid).read(["density", "momentum"])[rows].astype(np.float64).mean(0)
     walk = model.predict(u[0], 40, gamma=np.array([[0.1]]))
     for frame, label in ((1, "t=0.025"), (40, "t=1")):
         off = np.square(walk[:, frame] - u[frame]).sum(-1) / np.square(u[frame]).sum(-1)
-        assert found["errors"][label]["per_realization"] == pytest.approx(np.sqrt(off.mean(1)))
-        assert found["errors"][f"{label} momentum"]["per_realization"] == pytest.approx(np.sqrt(off[:, 1]))
-    first, last = (np.square(found["errors"][name]["per_realization"]) for name in ("t=0.025", "t=1"))
-    assert found["errors"]["eq35"]["per_realization"] == pytest.approx(first + last)  # Eq. 35
+        assert result.errors[label].per_realization == pytest.approx(np.sqrt(off.mean(1)))
+        assert result.errors[f"{label} momentum"].per_realization == pytest.approx(np.sqrt(off[:, 1]))
+    first, last = (np.square(result.errors[name].per_realization) for name in ("t=0.025", "t=1"))
+    assert result.errors["eq35"].per_realization == pytest.approx(first + last)  # Eq. 35
     stay = np.square(u[0] - u[40]).sum(-1) / np.square(u[40]).sum(-1)
-    assert found["baselines"]["persistence"]["t=1"] == pytest.approx(np.sqrt(stay.mean()))
-    (only,) = found["by_parameters"]
-    assert only["parameters"] == {"density": pytest.approx(0.1)}
+    assert result.baselines["persistence"]["t=1"] == pytest.approx(np.sqrt(stay.mean()))
+    (only,) = result.by_parameters
+    assert only.parameters == {"density": pytest.approx(0.1)}
 
 
 def test_a_density_never_seen_is_predicted_to_a_few_times_the_noise(fluid, fitted):
-    model = prediction.load(fitted)
-    rows = trajectories.where(trajectories.describe(fluid), {"density": 0.1}, "test").nonzero()[0].tolist()
-    found = evaluation.evaluate(model, fluid, rows)
+    model = load(fitted)
+    rows = held_out(fluid)
+    result = evaluate(model, fluid, rows)
     exact = 0.1 * channel.speed(0.1, np.array([1.0]), 20)[0]
-    start = ensemble.read(model, trajectories.describe(fluid), rows).mean[:, 0]
+    start = channels.read(model, TrajectoryFile.open(fluid), rows).mean[:, 0]
     learned = model.predict(start, 40, gamma=np.array([[0.1]]))
     off = np.linalg.norm(learned[:, 0, -1, 1] - exact, axis=1) / np.linalg.norm(exact)
     assert off.min() < 0.1
-    assert found["errors"]["t=1"]["min"] < 4 * found["noise_ceiling"]["t=1"]
-    assert found["errors"]["t=1"]["min"] < 0.3 * found["baselines"]["persistence"]["t=1"]
-    assert found["bounded"] == {"steps": 400, "count": 3, "per_realization": [True] * 3}
-    assert max(max(found["mass_drift"]["density"]), 0) < 1e-12
+    assert result.errors["t=1"].min < 4 * result.noise_ceiling["t=1"]
+    assert result.errors["t=1"].min < 0.3 * result.baselines["persistence"]["t=1"]
+    assert result.bounded.to_json() == {"steps": 400, "count": 3, "per_realization": [True] * 3}
+    assert max(max(result.mass_drift["density"]), 0) < 1e-12
 
 
 def test_eq35_over_all_densities_is_still_the_sum_of_the_squares(fluid, fitted):
-    found = evaluation.evaluate(prediction.load(fitted), fluid)
-    errors = found["errors"]
+    result = evaluate(load(fitted), fluid)
+    errors = result.errors
     first, last = (np.square(errors[name]["per_realization"]) for name in ("t=0.025", "t=1"))
     assert errors["eq35"]["per_realization"] == pytest.approx(first + last)
-    noise = found["noise_ceiling"]
+    noise = result.noise_ceiling
     assert noise["eq35"] == pytest.approx(noise["t=0.025"] ** 2 + noise["t=1"] ** 2)
 
 
 def test_trajectories_without_a_seed_are_no_runs_of_one_system(fitted, fluid, tmp_path):
-    held, u = trajectories.describe(fluid), trajectories.read(fluid)
-    fields = {name: u[:4, :, c] for c, name in enumerate(held.fields)}
-    densities = {"density": held.parameters["density"][:4]}
-    told = {"grid": held.grid, "times": held.times, "parameters": densities, "provenance": {}}
-    trajectories.write(tmp_path / "free.h5", name="free", fields=fields, **told)
-    found = evaluation.evaluate(prediction.load(fitted), tmp_path / "free.h5")
-    assert len(found["by_parameters"]) == 4
-    assert found["noise_ceiling"] is None
+    file = TrajectoryFile.open(fluid)
+    u = file.read()
+    fields = {name: u[:4, :, c] for c, name in enumerate(file.fields)}
+    densities = {"density": file.parameters["density"][:4]}
+    same = {"grid": file.grid, "times": file.times, "parameters": densities, "provenance": {}}
+    trajectory_writer.write(tmp_path / "free.h5", name="free", fields=fields, **same)
+    result = evaluate(load(fitted), tmp_path / "free.h5")
+    assert len(result.by_parameters) == 4
+    assert result.noise_ceiling is None
 
 
 def test_one_run_of_each_density_has_no_noise_ceiling(fitted, tmp_path):
     path = channel.write(tmp_path / "one.h5", seeds=1)
-    assert evaluation.evaluate(prediction.load(fitted), path)["noise_ceiling"] is None
+    assert evaluate(load(fitted), path).noise_ceiling is None
 
 
-def test_command_tells_one_density_and_refuses_those_that_are_not_there(fluid, fitted, capsys):
+def test_command_evaluates_one_density_and_refuses_those_that_are_not_there(fluid, fitted, capsys):
     cli.main(["evaluate", str(fitted), "--data", str(fluid), "--only", "density=0.1", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert {"t=0.025", "t=1", "eq35"} <= set(told["errors"])
-    assert told["noise_ceiling"]["t=1"] > 0
-    assert set(told["baselines"]) == {"persistence", "linear"}
+    shown = json.loads(capsys.readouterr().out)
+    assert {"t=0.025", "t=1", "eq35"} <= set(shown["errors"])
+    assert shown["noise_ceiling"]["t=1"] > 0
+    assert set(shown["baselines"]) == {"persistence", "linear"}
     with pytest.raises(SystemExit) as ended:
         cli.main(["evaluate", str(fitted), "--data", str(fluid), "--only", "density=0.3"])
     assert ended.value.code == 2
@@ -140,17 +148,18 @@ def test_command_tells_one_density_and_refuses_those_that_are_not_there(fluid, f
 
 
 def test_parameters_below_zero_have_no_logarithm_and_are_refused(fitted):
-    model = prediction.load(fitted)
+    model = load(fitted)
     with pytest.raises(ValueError, match=r"parameter density is -0\.1, expected values above 0"):
         model.predict(np.zeros((2, 20)), 1, gamma=np.array([[-0.1]]))
 
 
 def test_checkpoint_holds_the_units_of_fields_and_parameters(fitted):
-    data = torch.load(fitted, weights_only=True)["hyper_parameters"]["data"]
+    data = checkpoint.read(fitted).data
     trained = [density for density in channel.DENSITIES if density != 0.1]
-    assert data["gamma_scale"] == pytest.approx([float(np.exp(np.mean(np.log(trained))))], rel=1e-5)
-    assert data["gamma_spread"] == pytest.approx([float(np.std(np.log(trained)))], rel=1e-5)
-    ((density,), (momentum,)) = data["powers"]
+    (parameter,) = data.parameters
+    assert parameter.scale == pytest.approx(float(np.exp(np.mean(np.log(trained)))), rel=1e-5)
+    assert parameter.spread == pytest.approx(float(np.std(np.log(trained))), rel=1e-5)
+    ((density,), (momentum,)) = (field.powers for field in data.fields)
     assert density == pytest.approx(1, abs=0.02)  # ρ ∝ ρ*
     # p ∝ ρ f W²/ν at rest, ν ∝ ρ^(−1/2); slow fluids are not quite there
     assert momentum == pytest.approx(1.5, abs=0.15)

@@ -11,79 +11,17 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
+from command import refused
+from systems import SYSTEMS, made, start
 
-from morlight.analysis import inspection
-from morlight.analysis import model as prediction
+from morlight.analysis.equations import choice
 from morlight.analysis.export.program import export
 from morlight.analysis.export.real_arithmetic import RealStep
+from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.model import load
 from morlight.cli import main as cli
-from morlight.operators import build
-from tests.analysis.test_model import DATA, SETTINGS
 
 PARITY = 1e-6  # of the state, which is of order one
-
-
-def data(fields=("density",), points=(16,), boundaries=("PERIODIC",), **more):
-    C = len(fields)
-    sides = {"points": list(points), "length": [2 * np.pi] * len(points), "boundaries": list(boundaries)}
-    values = {"scale": [1.3, 0.7, 1.1][:C], "values": DATA["values"] * C, "low": [0.1] * C, "high": [2.0] * C}
-    return DATA | sides | values | {"fields": list(fields)} | more
-
-
-RHO = {"parameters": ["density", "size"], "gamma_scale": [0.2, 3.0], "gamma_low": [0.1, 2.0], "gamma_high": [0.3, 5.0]}
-PAIR = ("density", "momentum")
-CHANNEL = {"bases": {"momentum": "sine"}, "terms": 2, "biases": {"density": ["conservation"]}}
-SYSTEMS = {
-    "fourier": ({}, data()),
-    "odd points": ({"biases": [], "symbol": "plain"}, data(points=(15,))),
-    "stable": ({"biases": ["stability", "reflection"]}, data()),
-    "channel": ({**CHANNEL, "activation": "elu"}, data(PAIR, boundaries=("WALL",), **RHO)),
-    "bounded": (
-        {**CHANNEL, "symbol": "plain", "biases": {"density": ["conservation", "stability"], "momentum": ["stability"]}},
-        data(PAIR, boundaries=("WALL",), **RHO),
-    ),
-    "fluxes": ({**CHANNEL, "flux": True, "symbol": "plain"}, data(PAIR, boundaries=("WALL",))),
-    "plane": (
-        {"biases": ["conservation"], "activation": "softplus"},
-        data(points=(12, 8), boundaries=["PERIODIC"] * 2),
-    ),
-    "isotropic": (
-        {"biases": ["isotropy"], "activation": "silu"},
-        data(points=(8, 8), boundaries=["PERIODIC"] * 2, **RHO),
-    ),
-    "literal": ({"literal": True, "biases": ["isotropy"], "symbol": "plain"}, data()),
-    "pipe": ({"bases": {"density": "sine"}, "biases": []}, data(points=(6, 8), boundaries=("WALL", "PERIODIC"))),
-    "polynomials": ({"bases": {"density": "legendre"}, "biases": []}, data(boundaries=("WALL",))),
-    "waves": ({"order": 2, "biases": []}, data(("u", "v"))),
-    "samples": ({"biases": [], "symbol": "plain"}, data(targets=["f"], unit=[2.0])),
-}
-
-
-def made(tmp_path, name):
-    """A checkpoint of a system with every parameter redrawn, moderate enough to be rolled out."""
-    words, described = SYSTEMS[name]
-    settings = SETTINGS | words
-    operator = build.operator(settings, described)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for key, parameter in operator.named_parameters():
-            parameter.uniform_(-0.4, 0.4, generator=generator)
-            if "h." in key and "weights" in key:
-                parameter *= 0.5
-    path = tmp_path / "made.ckpt"
-    state = {f"operator.{key}": value for key, value in operator.state_dict().items()}
-    marks = {"layout": 2, "losses": {"name": "val_loss", "per_realization": [1.0, 0.5]}}
-    torch.save({"morlight": marks, "hyper_parameters": settings | {"data": described}, "state_dict": state}, path)
-    return prediction.load(path)
-
-
-def start(model, batch=3):
-    rng = np.random.default_rng(2)
-    u = 1 + 0.3 * rng.standard_normal((batch, len(model.data["fields"]), *model.data["points"]))
-    names = model.data.get("parameters", [])
-    lows, highs = (np.array(model.data.get(key) or []) for key in ("gamma_low", "gamma_high"))
-    return u, rng.uniform(lows, highs, (batch, len(names))) if names else None
 
 
 def checkpoint_does(model, u, gamma, steps):
@@ -97,9 +35,7 @@ def test_real_matrices_do_what_transforms_do(tmp_path, name):
     model = made(tmp_path, name)
     u, gamma = start(model)
     expected = checkpoint_does(model, u, gamma, 1)
-    step = RealStep(
-        model.operator, steady=model.steady, activation=model.settings["activation"], gamma=gamma is not None
-    )
+    step = RealStep(model.operator, steady=model.steady, activation=model.config.activation, gamma=gamma is not None)
     found = step(torch.from_numpy(u).expand(2, *u.shape), None if gamma is None else torch.from_numpy(gamma))
     assert np.allclose(found, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
 
@@ -125,9 +61,9 @@ def test_onnx_runtime_rolls_out_what_the_checkpoint_rolls_out(tmp_path, name):
     expected = checkpoint_does(model, u, gamma, 20)
     assert np.isfinite(expected).all()
     assert np.abs(state - expected).max() <= PARITY * np.abs(expected).max()
-    told = session.get_modelmeta().custom_metadata_map
-    assert json.loads(told["fields"]) == model.data["fields"]
-    assert math.isclose(float(told["dt"]), model.dt)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["fields"]) == model.data.field_names
+    assert math.isclose(float(metadata["dt"]), model.dt)
 
 
 def test_one_realization_in_single_precision_needs_no_axis_for_it(tmp_path):
@@ -161,29 +97,29 @@ def test_the_program_of_torch_export_runs_where_morlight_is_not(tmp_path, name):
     assert done.returncode == 0, done.stderr
     expected = checkpoint_does(model, u, gamma, 5)
     assert np.abs(np.load(tmp_path / "later.npy") - expected).max() <= 1e-11 * np.abs(expected).max()
-    assert json.loads(json.loads(done.stdout)["points"]) == model.data["points"]
+    assert json.loads(json.loads(done.stdout)["points"]) == list(model.grid.points)
 
 
-def test_the_command_takes_the_best_realization_and_another_grid(folder, tmp_path, capsys):  # noqa: F811
+def test_the_command_takes_the_best_realization_and_another_grid(folder, tmp_path):
     model = made(tmp_path, "fourier")
     cli.main(shlex.split("export made.ckpt --points 24 --realizations best -o model.onnx"))
     session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
     u = 1 + 0.1 * np.sin(np.arange(24) * np.pi / 12).reshape(1, 1, 24)
     (found,) = session.run(None, {"u": u})
-    with pytest.warns(prediction.Extrapolation):
+    with pytest.warns(Extrapolation):
         expected = model.on(24).predict(u, 1, realizations="best")[:, 1]
     assert np.abs(found - expected).max() <= PARITY
 
 
 def test_the_equation_leaves_without_its_networks(tmp_path):
     """−1.009 |κ|^1.978, from a checkpoint of the first layout: a wave of κ = 2 decays by that in one step."""
-    model = prediction.load(Path(__file__).parents[2] / "checkpoints" / "layout1.ckpt")
-    form = inspection.inspect(model)["fields"]["density"]["closed_form"]
-    export(inspection.twin(model), tmp_path / "model.onnx", realizations=[0])
+    model = load(Path(__file__).parents[2] / "checkpoints" / "layout1.ckpt")
+    form = choice.choose(model, 0).form
+    export(choice.twin(model), tmp_path / "model.onnx", realizations=[0])
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     wave = np.sin(2 * (np.arange(64) + 0.5) * np.pi / 32)
     (found,) = session.run(None, {"u": 1 + wave.reshape(1, 1, 64)})
-    rate = form["coefficient"] * 2 ** form["exponent"]
+    rate = form.coefficient[0] * 2 ** form.exponent[0]
     assert np.allclose(found[0, 0], 1 + wave * np.exp(-rate * model.dt), rtol=0, atol=1e-12)
 
 
@@ -194,12 +130,12 @@ def test_the_equation_leaves_without_its_networks(tmp_path):
         ("model.ckpt -o model.txt", ".txt is no program"),
         ("model.ckpt -o nowhere/model.onnx", "nowhere"),
         ("model.ckpt --points 4096 -o model.onnx", "at most 1024"),
-        ("model.ckpt --realizations best -o model.onnx", "does not tell the losses"),
+        ("model.ckpt --realizations best -o model.onnx", "does not hold the losses"),
         ("model.ckpt --realizations 9 -o model.onnx", "numbers from 0 to 1"),
         ("heat.h5 -o model.onnx", "not a readable checkpoint"),
     ],
 )
-def test_what_cannot_be_exported_is_told(folder, capsys, words, sentence):  # noqa: F811
+def test_what_cannot_be_exported_is_refused(folder, capsys, words, sentence):
     before = sorted(folder.iterdir())
     assert sentence in refused(f"export {words}", capsys)
     assert sorted(folder.iterdir()) == before

@@ -14,13 +14,15 @@ import mlflow.pyfunc
 import numpy as np
 import pytest
 import torch
+from systems import made, start
 
-from morlight.analysis import model as prediction
-from morlight.analysis.export import pyfunc as serving
+from morlight.analysis.export import pyfunc
+from morlight.analysis.model import load
 from morlight.cli import main as cli
-from morlight.tracking import store
-from tests.analysis.export.test_program import made, start
-from tests.tracking.test_logger import folder, free_port, fresh_database  # noqa: F401 - fixtures
+from morlight.tracking.checkpoints import resolve
+from morlight.tracking.runs import read_runs
+from morlight.tracking.store import connect, tracking_uri
+from tests.tracking.stores import folder, free_port, fresh_database  # noqa: F401 - fixtures
 
 TUNED = ["--data.batch", "16", "--trainer.max_epochs", "1", "--model.horizons", "[1]", "--trainer.accelerator", "cpu"]
 
@@ -37,12 +39,12 @@ def run(folder, heat_file):  # noqa: F811
         "false",
     ]
     cli.main(["fit", *words, "--model.realizations", "2", *TUNED])
-    return store.runs("morlight")[0]["run_id"]
+    return read_runs("morlight")[0].run_id
 
 
 def surroundings():
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # MLflow starts uvicorn by its name
-    return os.environ | {"MLFLOW_TRACKING_URI": store.tracking_uri(), "PYTHONWARNINGS": "ignore", "PATH": path}
+    return os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONWARNINGS": "ignore", "PATH": path}
 
 
 def ask(port, question):
@@ -64,7 +66,7 @@ def wait_for(port, server):
 
 
 def test_the_model_of_a_run_is_served_over_http_and_by_the_command_line(run, tmp_path):
-    model = prediction.load(store.resolve(f"runs:/{run}"))
+    model = load(resolve(f"runs:/{run}"))
     u = 1 + 0.3 * np.sin(np.arange(32) * np.pi / 16) * np.array([[1.0], [2.0]])
     expected = model.predict(u[:, None], 40, every=20)[:, :, :, 0].swapaxes(0, 1)
     question = {"inputs": {"density": u.tolist()}, "params": {"steps": 40, "every": 20}}
@@ -90,20 +92,20 @@ def test_the_model_of_a_run_is_served_over_http_and_by_the_command_line(run, tmp
         os.killpg(server.pid, signal.SIGTERM)
         server.communicate(timeout=30)
     (tmp_path / "question.json").write_text(json.dumps(question))
-    told = ["-i", str(tmp_path / "question.json"), "-o", str(tmp_path / "answer.json")]
-    subprocess.run([*words, "predict", *where, *told], env=surroundings(), check=True, capture_output=True)
+    files = ["-i", str(tmp_path / "question.json"), "-o", str(tmp_path / "answer.json")]
+    subprocess.run([*words, "predict", *where, *files], env=surroundings(), check=True, capture_output=True)
     answer = json.loads((tmp_path / "answer.json").read_text())
     assert np.allclose(answer["predictions"]["density"], expected, rtol=0, atol=1e-12)
 
 
 def test_a_registered_model_is_found_by_its_alias(run, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri())
-    client = store.connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
+    client = connect()
     client.create_registered_model("heat")
     source = f"{client.get_run(run).info.artifact_uri}/model"
     version = client.create_model_version("heat", source, run).version
     client.set_registered_model_alias("heat", "good", version)
-    model = prediction.load(store.resolve("models:/heat@good"))
+    model = load(resolve("models:/heat@good"))
     served = mlflow.pyfunc.load_model("models:/heat@good")
     u = np.ones((1, 32))
     assert np.array_equal(served.predict({"density": u})["density"][0], model.predict(u, 1)[:, :, 0])
@@ -113,9 +115,9 @@ def test_a_registered_model_is_found_by_its_alias(run, monkeypatch):
 def test_every_kind_of_model_answers_as_its_checkpoint_does(tmp_path, name):
     model = made(tmp_path, name)
     u, gamma = start(model)
-    serving.save(model.path, tmp_path / "served")
+    pyfunc.save(model.path, tmp_path / "served")
     served = mlflow.pyfunc.load_model(str(tmp_path / "served"))
-    names = model.data["fields"]
+    names = model.data.field_names
     given = {field: u[:, c] for c, field in enumerate(names)}
     if gamma is not None:  # a field is called density as well
         given |= {"gamma_density": gamma[:, 0], "size": gamma[:, 1]}
@@ -136,7 +138,7 @@ def test_the_folder_holds_no_pickle_and_its_checkpoint_is_not_unpickled(tmp_path
             return (open, (str(tmp_path / "executed"), "w"))
 
     model = made(tmp_path, "fourier")
-    serving.save(model.path, tmp_path / "served")
+    pyfunc.save(model.path, tmp_path / "served")
     files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".py")]
     (inside,) = (tmp_path / "served").rglob("*.ckpt")
@@ -154,6 +156,6 @@ def test_a_folder_that_is_there_is_not_overwritten(tmp_path):
     model = made(tmp_path, "fourier")
     (tmp_path / "served").mkdir()
     with pytest.raises(ValueError, match="is there already"):
-        serving.save(model.path, tmp_path / "served")
+        pyfunc.save(model.path, tmp_path / "served")
     with pytest.raises(ValueError, match="does not exist"):
-        serving.save(model.path, tmp_path / "nowhere" / "served")
+        pyfunc.save(model.path, tmp_path / "nowhere" / "served")

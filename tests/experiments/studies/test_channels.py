@@ -7,7 +7,7 @@ import channel
 import pytest
 
 from experiments import colloid_models, generalization, lj_models, lj_refinement, results
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ def test_studies_run_at_their_small_scale_and_are_kept(tmp_path, monkeypatch, ca
     lj_models.main(["--data", str(fluid)])
     lj_refinement.main(["--data", str(one)])
     generalization.main(["--data", str(fluid), "--system", "lj", "--search", "2"])
-    assert {run["status"] for name in ("lj_models", "lj_refinement") for run in store.runs(name)} == {"FINISHED"}
+    assert {run.status for name in ("lj_models", "lj_refinement") for run in read_runs(name)} == {"FINISHED"}
     for name in ("lj_models", "lj_refinement", "generalization"):
         pictures = list(Path(f"mlruns/studies/{name}/small").glob(f"{name}*.png"))
         assert pictures

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments import brownian, burgers, laplacian, levy
-from morlight.tracking import store
+from morlight.tracking.runs import read_runs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -31,9 +31,9 @@ def test_study_runs_continues_and_draws_its_figure(folder, capsys, study, name):
     assert len(results) == len(study.RECIPES) + 2 * len(curves)
     assert max(results["default/200"]["errors"]) < 0.5 < min(results["paper/200"]["errors"])
     assert Path(f"mlruns/studies/{name}/small/{name}.png").stat().st_size > 50_000
-    runs = store.runs(name)
+    runs = read_runs(name)
     assert len(runs) == len(results) + 1
-    assert {run["status"] for run in runs} == {"FINISHED"}
+    assert {run.status for run in runs} == {"FINISHED"}
     assert "| samples | median error |" in shown
 
     for key in ("paper/50", "default/50"):  # as if the first run had been stopped between the two
@@ -75,7 +75,7 @@ def test_studies_of_walkers_run_and_draw_all_their_figures(folder, capsys, study
     figures = list(Path(f"mlruns/studies/{name}/small").glob("*.png"))
     assert len(figures) == {"brownian": 6, "levy": 5}[name]
     assert min(figure.stat().st_size for figure in figures) > 20_000
-    assert {run["status"] for run in store.runs(name)} == {"FINISHED"}
+    assert {run.status for run in read_runs(name)} == {"FINISHED"}
     assert {"brownian": "| claim of Sec. 5.2 |", "levy": "| learned from |"}[name] in shown
     study.main(["--scale", "small"])
     assert "$ morlight fit" not in capsys.readouterr().out  # everything is kept

@@ -130,7 +130,7 @@ def test_transforms_of_functions_see_single_operations():
 
 PROGRAM = """
 import torch
-from morlight.operators import fused
+from morlight.operators.kernels import fused
 from morlight.operators.networks import Perceptrons
 y = Perceptrons(1, 1)(torch.linspace(-1, 1, 100).view(1, 1, -1))
 print(fused.library() is not None, y.sum().item())

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+import small
+import systems
 import torch
 
 from morlight.operators import Fourier, build, losses
@@ -15,10 +17,6 @@ from morlight.training.least_squares.levenberg_marquardt import (
 )
 from morlight.training.least_squares.moments import Gatherer, counting_noise
 
-MODEL = {
-    "biases": [], "symbol": "plain", "width": 4, "depth": 3, "activation": "tanh", "realizations": 3, "seed": 0,
-    "literal": False,
-}  # fmt: skip
 POINTS = 32
 
 
@@ -35,10 +33,9 @@ def samples(count=40):
 
 def data():
     u, f = samples()
-    return {
-        "fields": ["u"], "points": [POINTS], "length": [math.tau], "boundaries": ["PERIODIC"],
-        "scale": [float(u.square().mean().sqrt())], "unit": [float(f.square().mean().sqrt())], "band": [1.0, 8.0],
-    }  # fmt: skip
+    scale, target = (float(values.square().mean().sqrt()) for values in (u, f))
+    field = small.field("u", float(u.min()), float(u.max()), scale, target=target)
+    return small.description([field], where=small.grid((POINTS,)), band=(1.0, 8.0))
 
 
 def moments():
@@ -62,8 +59,13 @@ def counts():
     return decaying(counted=counting_noise(Fourier(POINTS, math.tau).double(), 5000))
 
 
-def operator(**words):
-    return build.operator(MODEL | words, data()).double()
+def operator(**options):
+    """A fresh operator of small networks of tanh."""
+    return build.operator(small.config(**{"activation": "tanh", "realizations": 3, **options}), data())
+
+
+def double(**options):
+    return operator(**options).double()
 
 
 def test_jacobian_is_that_of_automatic_differentiation():
@@ -102,16 +104,16 @@ def test_search_finds_the_minimum_of_a_known_problem_in_every_realisation():
 
 @pytest.mark.parametrize("data_of", [moments, decaying, counts])
 @pytest.mark.parametrize(
-    "words",
+    "options",
     [
         {},
-        {"biases": ["isotropy"], "literal": True},
+        systems.PAPER | {"biases": ["isotropy"]},
         {"biases": ["conservation", "reflection"]},
         {"symbol": "dissipative"},
     ],
 )
-def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(words, data_of):
-    squares = LeastSquares(operator(**words).requires_grad_(False), data_of())
+def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(options, data_of):
+    squares = LeastSquares(double(**options).requires_grad_(False), data_of())
     noise = torch.randn(squares.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     theta = squares.start + 0.1 * noise
     slope = torch.autograd.functional.jacobian(lambda t: squares.error(t).sum(), theta)
@@ -119,10 +121,10 @@ def test_normal_equations_of_the_networks_are_half_the_slope_of_their_error(word
 
 
 @pytest.mark.parametrize(
-    "words", [{}, {"symbol": "dissipative"}, {"symbol": "dissipative", "biases": ["conservation", "isotropy"]}]
+    "options", [{}, {"symbol": "dissipative"}, {"symbol": "dissipative", "biases": ["conservation", "isotropy"]}]
 )
-def test_normal_equations_of_smoothness_are_half_the_slope_of_its_error(words):
-    squares = LeastSquares(operator(**words).requires_grad_(False), moments())
+def test_normal_equations_of_smoothness_are_half_the_slope_of_its_error(options):
+    squares = LeastSquares(double(**options).requires_grad_(False), moments())
     squares.prefer_smooth(0.3)
     noise = torch.randn(squares.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     theta = squares.start + 0.1 * noise
@@ -134,7 +136,7 @@ def test_normal_equations_of_smoothness_are_half_the_slope_of_its_error(words):
 
 
 def test_smoothness_is_that_of_the_losses():
-    learned = operator(symbol="dissipative")
+    learned = double(symbol="dissipative")
     squares = LeastSquares(learned.requires_grad_(False), decaying())
     squares.prefer_smooth(2.0)
     h = learned.nonlinearity(squares.smoothness.u[:, None, None] * learned.scale).flatten(1)
@@ -147,7 +149,7 @@ def test_smoothness_is_that_of_the_losses():
 
 
 def test_what_the_data_do_not_say_is_smooth():
-    learned, free = operator(symbol="dissipative"), operator(symbol="dissipative")
+    learned, free = double(symbol="dissipative"), double(symbol="dissipative")
     for each in (learned, free):
         build.upward(each, samples()[0].flatten().tolist())
     list(regress(learned, decaying((1,)), 200, smoothness=1e-4))
@@ -176,7 +178,7 @@ def test_increments_over_several_steps_are_those_of_the_steps_one_after_the_othe
 
 def test_a_decay_is_learned_from_increments_over_several_steps():
     u, _ = samples()
-    learned = operator(symbol="dissipative", biases=["conservation"])
+    learned = double(symbol="dissipative", biases=["conservation"])
     build.upward(learned, u.flatten().tolist())
     list(regress(learned, decaying((1, 5)), 200))
     kappa = torch.arange(1, 5, dtype=torch.float64)
@@ -186,7 +188,7 @@ def test_a_decay_is_learned_from_increments_over_several_steps():
 
 
 def test_regression_learns_the_operator_and_says_how_well():
-    learned = operator()
+    learned = double()
     errors = torch.stack(list(regress(learned, moments(), 150)))
     assert (errors.diff(dim=0) <= 0).all()
     assert errors[-1].sqrt().median() < 0.02
@@ -197,16 +199,16 @@ def test_regression_learns_the_operator_and_says_how_well():
 
 
 def test_realisations_side_by_side_are_single_ones():
-    side = torch.stack(list(regress(operator(), moments(), 12)))
-    single = torch.stack(list(regress(operator(seed=2, realizations=1), moments(), 12)))
+    side = torch.stack(list(regress(double(), moments(), 12)))
+    single = torch.stack(list(regress(double(seed=2, realizations=1), moments(), 12)))
     assert torch.allclose(side[:, 2:], single, rtol=1e-6)
 
 
 def test_single_precision_is_fitted_in_double():
     torch.manual_seed(0)
-    single, double = build.operator(MODEL, data()), operator()
+    single, other = operator(), double()
     of_single = list(regress(single, moments(), 15))[-1]
-    of_double = list(regress(double, moments(), 15))[-1]
+    of_double = list(regress(other, moments(), 15))[-1]
     assert of_single.dtype == torch.float64
     assert next(single.parameters()).dtype == torch.float32
     assert torch.allclose(of_single, of_double, rtol=1e-2)

@@ -1,0 +1,64 @@
+"""`morlight evaluate`: errors of an operator on a trajectory file."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from morlight.cli.output import print_json
+from morlight.cli.parsing import add_checkpoint, add_json, pairs
+
+if TYPE_CHECKING:
+    from morlight.analysis.evaluation.result import Evaluation
+
+REFERENCES = {
+    "noise": "noise of the data: difference between halves of the runs",
+    "linear": "linear model: one factor per mode",
+    "persistence": "persistence: the state does not change",
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    evaluate = commands.add_parser("evaluate", help="errors of an operator on a trajectory file")
+    add_checkpoint(evaluate)
+    evaluate.add_argument(
+        "--data", required=True, metavar="FILE", help="trajectory file on the grid of the training data"
+    )
+    evaluate.add_argument(
+        "--only", action="append", metavar="NAME=VALUE", help="only trajectories with this scalar, such as density=0.1"
+    )
+    add_json(evaluate)
+    evaluate.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from morlight.analysis.evaluation.evaluate import evaluate
+    from morlight.analysis.model import load
+    from morlight.data.ensembles import where
+    from morlight.data.trajectory_file import TrajectoryFile
+    from morlight.tracking.checkpoints import resolve
+
+    file, rows = TrajectoryFile.open(options.data), None
+    if options.only:
+        rows = where(file, pairs("--only", options.only, float), "--only").nonzero()[0].tolist()
+    result = evaluate(load(resolve(options.checkpoint)), file, rows)
+    if options.json:
+        print_json(result.to_json())
+    else:
+        _print_table(result)
+
+
+def _print_table(result: "Evaluation") -> None:
+    print(f"{result.checkpoint} on {result.data}, {result.realizations} realizations")
+    print(f"{'error':<20} {'median':>10} {'min':>10}   of each realization")
+    for name, error in result.errors.items():
+        each = " ".join(f"{value:.2g}" for value in error.per_realization)
+        print(f"{name:<20} {error.median:>10.3g} {error.min:>10.3g}   {each}")
+    references = {"noise": result.noise_ceiling or {}, **result.baselines}
+    for reference, errors in references.items():
+        for name, value in errors.items():
+            print(f"{name:<20} {value:>10.3g} {'':>10}   {REFERENCES[reference]}")
+    if result.bounded is not None:
+        bounded = result.bounded
+        print(f"bounded over {bounded.steps} steps: {bounded.count} of {result.realizations} realizations")
+    for field, drifts in result.mass_drift.items():
+        print(f"drift of the total of {field}: at most {max(drifts):.1e}")

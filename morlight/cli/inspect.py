@@ -1,0 +1,54 @@
+"""`morlight inspect`: symbol, nonlinearity, generator and growth of an operator."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from morlight.cli.output import print_json
+from morlight.cli.parsing import add_checkpoint, add_json
+
+if TYPE_CHECKING:
+    from morlight.analysis.inspection import Inspection
+    from morlight.analysis.model import Model
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    inspect = commands.add_parser("inspect", help="what was learned: symbol, nonlinearity, generator, growth")
+    add_checkpoint(inspect)
+    add_json(inspect)
+    inspect.add_argument("--plot", metavar="FILE", help="figure of symbols and nonlinearities")
+    inspect.add_argument(
+        "--data", metavar="FILE", help="trajectory file on which the closed form is compared with the networks"
+    )
+    inspect.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from morlight.analysis import plots
+    from morlight.analysis.inspection import inspect, readings
+    from morlight.analysis.inspection_text import summary
+    from morlight.analysis.model import load
+    from morlight.tracking.checkpoints import resolve
+
+    if options.plot:
+        plots.check(options.plot)
+    model = load(resolve(options.checkpoint))
+    inspection = inspect(model)
+    if options.data:
+        inspection = _with_twin(model, options.data, inspection)
+    if options.plot:
+        plots.learned(readings(model), options.plot)
+    if options.json:
+        print_json(inspection.to_json())
+    else:
+        print(summary(inspection))
+
+
+def _with_twin(model: "Model", data: str, inspection: "Inspection") -> "Inspection":
+    """With the errors of the closed form beside those of the networks."""
+    from morlight.analysis.equations import forms
+    from morlight.analysis.equations.choice import twin
+    from morlight.analysis.evaluation.evaluate import evaluate
+
+    equation, networks = twin(model), evaluate(model, data)
+    return inspection if equation is None else inspection.with_twin(forms.compared(networks, evaluate(equation, data)))

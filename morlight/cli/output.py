@@ -1,0 +1,34 @@
+"""What commands print: JSON on standard output, warnings on standard error."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from morlight.cli.parsing import without_nonfinite
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object; infinite and undefined numbers become null."""
+    print(json.dumps(without_nonfinite(value), allow_nan=False))
+
+
+@contextmanager
+def warnings_as_sentences(category: type[Warning]) -> Iterator[None]:
+    """Print each different warning of a category once, as a sentence on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", category)
+        show_others = warnings.showwarning
+        printed: set[str] = set()
+
+        def show(message: Any, kind: Any, *where: Any, **more: Any) -> None:
+            if not issubclass(kind, category):
+                show_others(message, kind, *where, **more)
+            elif str(message) not in printed:
+                printed.add(str(message))
+                print(f"morlight: warning: {message}", file=sys.stderr)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield

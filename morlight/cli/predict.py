@@ -1,0 +1,63 @@
+"""`morlight predict`: roll an operator out from an initial state."""
+
+import argparse
+from typing import Any
+
+from morlight.cli.output import warnings_as_sentences
+from morlight.cli.parsing import add_checkpoint, number, numbers, pairs
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    predict = commands.add_parser("predict", help="roll an operator out from an initial state")
+    add_checkpoint(predict)
+    predict.add_argument(
+        "--initial", required=True, metavar="FILE", help="initial state: a trajectory file, .npy, .npz, or .nc (NetCDF)"
+    )
+    predict.add_argument(
+        "--trajectory", nargs="+", default=["0"], metavar="I",
+        help="trajectories of this file to start from, numbered from 0, or all (default 0)",
+    )  # fmt: skip
+    predict.add_argument("--frame", type=number, default=0, help="frame to start from, numbered from 0 (default 0)")
+    predict.add_argument("--steps", type=number, required=True, help="number of steps Δt")
+    predict.add_argument("--every", type=number, default=1, help="keep one of so many steps (default 1)")
+    predict.add_argument(
+        "--realizations", nargs="+", default=["all"], metavar="WHICH",
+        help="all, best, mean (with the standard deviation as NAME_sd), or numbers from 0 (default all)",
+    )  # fmt: skip
+    predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ instead of those of the file")
+    predict.add_argument(
+        "--points", type=number, nargs="+", help="grid points of a NumPy array, if they differ from the training data"
+    )
+    predict.add_argument(
+        "-o", "--output", required=True, metavar="FILE",
+        help="trajectory file, with one trajectory per realization and initial state",
+    )  # fmt: skip
+    predict.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
+    predict.add_argument("--animate", metavar="FILE", help="film of the frames, .gif or .mp4")
+    predict.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from morlight.analysis import prediction
+    from morlight.analysis.extrapolation import Extrapolation
+    from morlight.analysis.model import load
+    from morlight.tracking.checkpoints import resolve
+
+    trajectories = None
+    if options.trajectory != ["all"]:
+        trajectories = numbers("--trajectory", options.trajectory, "all")
+    gamma = pairs("--gamma", options.gamma, float)
+    start = prediction.Start(options.initial, trajectories, options.frame, options.points, gamma)
+    outputs = prediction.Outputs(options.output, options.plot, options.animate, options.overwrite)
+    realizations = _realizations(options.realizations)
+    with warnings_as_sentences(Extrapolation):
+        model = load(resolve(options.checkpoint))
+        prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
+
+
+def _realizations(words: list[str]) -> str | list[int]:
+    if len(words) == 1 and words[0] in ("all", "best", "mean"):
+        return words[0]
+    return numbers("--realizations", words, "all, best, mean")

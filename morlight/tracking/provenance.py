@@ -1,0 +1,53 @@
+"""Where a run comes from: user, command, versions of packages, git revision."""
+
+import getpass
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from morlight.tracking.names import TAG_LENGTH
+
+
+def provenance() -> dict[str, str]:
+    """Tags of a run that say which user started it, by which command, on which versions and git revision."""
+    tags = {
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": sys.argv[0],
+        "mlflow.user": _user(),
+        "command": shlex.join(sys.orig_argv)[:TAG_LENGTH],
+        "version.python": platform.python_version(),
+    }
+    for package in ("morlight", "torch", "pytorch-lightning", "mlflow", "numpy"):
+        tags[f"version.{package}"] = importlib.metadata.version(package)
+    return tags | _revision()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def _revision() -> dict[str, str]:
+    """Commit of the checkout that holds the code, else of the working directory; empty without either."""
+    for folder in (Path(__file__).parent, Path.cwd()):
+        commit = _git(folder, "rev-parse", "HEAD")
+        if commit:
+            dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+            return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(dirty).lower()}
+    return {}
+
+
+def _git(folder: Path, *command: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *command], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

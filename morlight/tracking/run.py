@@ -1,0 +1,50 @@
+"""A run and the data set of a run, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data that a fit was trained on.
+
+    Args:
+        name: as MLflow shows it.
+        digest: start of the hash of the file, which distinguishes files of the same name.
+    """
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of MLflow: a fit, a trial of a sweep, or a sweep.
+
+    Args:
+        run_id: identity in the store.
+        name: as shown in the UI.
+        status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
+        metrics: last value of each metric.
+        params: options of the fit as text.
+        tags: everything else that was noted, such as `sweep`, the name of the sweep that the run belongs to.
+        dataset: of the fit, if it was noted.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    dataset: Dataset | None = None
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether this is the run of a sweep as a whole, the parent of its trials."""
+        return self.tags.get("kind") == "sweep"
+
+    @property
+    def parent_id(self) -> str | None:
+        """Id of the run of the sweep that this run is a trial of."""
+        return self.tags.get("mlflow.parentRunId")

@@ -1,0 +1,60 @@
+"""A store in a SQLite file: how it is created, and where its runs keep their artifacts, beside the database."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from morlight.tracking.mlflow_calls import silenced
+
+SQLITE = "sqlite:///"
+
+
+def database_file(uri: str) -> Path | None:
+    """File of a SQLite store; None for servers and other databases."""
+    path = uri.removeprefix(SQLITE)
+    return Path(path) if path not in (uri, "", ":memory:") else None
+
+
+def artifact_root(file: Path) -> str:
+    """URI of the folder `artifacts` beside the database, which holds the files of all runs."""
+    return (file.parent.absolute() / "artifacts").as_uri()
+
+
+def create(file: Path) -> None:
+    """Create a database, whole or not at all, however many processes ask for it at once.
+
+    MLflow's migrations are neither atomic nor safe against a second process; so each process makes its own
+    draft and the first to link it under the final name wins.
+
+    Raises:
+        ValueError: the file cannot be created, or something else has its name.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder, silenced():
+            draft = Path(folder) / file.name
+            _migrate(draft, artifact_root(file))
+            os.link(draft, file)
+    except FileExistsError:
+        if not file.is_file():
+            raise ValueError(f"{file}: expected a tracking database here, found something else") from None
+    except OSError as error:
+        raise ValueError(f"{file}: the tracking database cannot be created ({error.strerror})") from error
+
+
+def _migrate(draft: Path, root: str) -> None:
+    """Create the tables, written to the disk once: a slow disk takes 5 s for the commits of the migrations."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import Engine, event
+
+    def unsynchronized(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", unsynchronized)
+    try:
+        SqlAlchemyStore(f"{SQLITE}{draft}", root).engine.dispose()
+    finally:
+        event.remove(Engine, "connect", unsynchronized)
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,90 @@
+"""Commands that end early, as processes: signals at any time, and a reader that goes away."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import pytest
+
+from morlight.cli.endings import BadInput, exit_status
+
+MORLIGHT = [sys.executable, "-m", "morlight"]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+def interrupted(words, number, ready, cwd):
+    """Exit status and standard error of a command that gets a signal once `ready` is true."""
+    process = subprocess.Popen([*MORLIGHT, *words], cwd=cwd, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not ready(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    return process.communicate(timeout=60)[1], process.returncode
+
+
+def loaded(name):
+    """Whether a process has mapped a library whose path contains the name."""
+
+    def ready(process):
+        with open(f"/proc/{process.pid}/maps") as maps:
+            return name in maps.read()
+
+    return ready
+
+
+SIMULATE = shlex.split("simulate brownian --sets 1000 --walkers 100000 -o walkers.h5")  # minutes, if left alone
+SENTENCE = "morlight: simulate interrupted; the same command continues with the trajectories that are missing\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into /proc for what a process has loaded")
+@pytest.mark.parametrize("library", ["libtorch_cpu", "libtorch_python", "_multiarray_umath"])
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_a_signal_while_libraries_are_loaded_ends_in_one_sentence(tmp_path, number, expected, library):
+    printed, status = interrupted(SIMULATE, number, loaded(library), tmp_path)
+    assert printed == SENTENCE
+    assert status == expected
+
+
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_a_signal_while_numbers_are_computed_leaves_whole_trajectories_only(tmp_path, number, expected):
+    printed, status = interrupted(SIMULATE, number, lambda _: any(tmp_path.glob(".*/*.h5")), tmp_path)
+    assert SENTENCE in printed
+    assert status == expected
+    (folder,) = tmp_path.iterdir()
+    for part in folder.iterdir():
+        with h5py.File(part) as file:
+            assert file["t0_fields/density"].shape == (1, 1001, 256)
+
+
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_what_a_command_says_about_going_on_is_printed(number, expected, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, exit_status("sweep", "the same command continues the sweep"):
+        signal.raise_signal(number)
+    assert ended.value.code == expected
+    assert capsys.readouterr().err == "morlight: sweep interrupted; the same command continues the sweep\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(BadInput("bad"), 2), (ValueError("bad"), 2), (FloatingPointError("bad"), 1)]
+)
+def test_errors_become_one_sentence_and_a_status(error, expected, capsys):
+    with pytest.raises(SystemExit) as ended, exit_status("fit"):
+        raise error
+    assert ended.value.code == expected
+    assert capsys.readouterr().err == "morlight: bad\n"
+
+
+@pytest.mark.parametrize("words", [["data"], ["data", "--json"], ["data", "lj"]])
+def test_a_reader_that_goes_away_causes_no_traceback(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*MORLIGHT, *words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 141  # as of any program that SIGPIPE ends
