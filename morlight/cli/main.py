@@ -10,6 +10,7 @@ from morlight.cli import (
     completion,
     data,
     deposit,
+    doctor,
     evaluate,
     export,
     fit,
@@ -32,6 +33,7 @@ def parser() -> Parser:
     simulate.add(commands)
     deposit.add(commands)
     data.add(commands)
+    doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
     for command in (predict, evaluate, inspect, check, sweep, compare, export, ui):

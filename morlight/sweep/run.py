@@ -16,6 +16,7 @@ import torch
 
 from morlight.sweep import study as studies
 from morlight.sweep.figures import figures
+from morlight.sweep.orphan import PARENT, end_with_parent
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
@@ -41,6 +42,7 @@ def run(plan: Plan) -> optuna.Study:
     Raises:
         ValueError: in one sentence, for a plan that cannot be carried out; nothing is written then.
     """
+    end_with_parent()
     with _silent():
         base = check(plan)
         study, new = studies.open_study(plan)
@@ -141,7 +143,7 @@ def _many(plan: Plan) -> None:
 
 def surroundings(index: int, workers: int) -> dict[str, str]:
     """Environment of a worker: one GPU of those visible where there are any, its share of the cores."""
-    words = dict(os.environ) | {INDEX: str(index)}
+    words = dict(os.environ) | {INDEX: str(index), PARENT: str(os.getpid())}
     words.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     if (count := torch.cuda.device_count()) > 0:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))

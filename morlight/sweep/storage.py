@@ -24,7 +24,10 @@ from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+
+from morlight.sweep.journal_lock import JournalLock
 
 FOLDER = Path("mlruns") / "sweeps"
 JOURNAL = "journal:///"
@@ -151,10 +154,11 @@ class Journal(JournalStorage, BaseHeartbeat):
     patience = 0.0
 
     def __init__(self, path: Path, heartbeat: int, callback: RetryHeartbeatStaleTrialCallback) -> None:
+        path = path.absolute()  # kept for the life of the process, which may change its folder
         path.parent.mkdir(parents=True, exist_ok=True)
         self.place, self.interval, self.callback = str(path), heartbeat, callback
         self.alive = path.with_suffix(".alive")
-        super().__init__(WholeLines(str(path)))
+        super().__init__(WholeLines(str(path), JournalLock(path)))
         self.patience = PATIENCE
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -213,16 +217,26 @@ def open_storage(url: str | None, name: str, heartbeat: int) -> BaseStorage:
     try:
         if url.startswith(JOURNAL):
             return Journal(Path(url.removeprefix(JOURNAL)), heartbeat, callback)
-        dialect, rest = url.split("://", 1)
-        dialect = "postgresql+psycopg" if dialect in ("postgresql", "postgres") else dialect
-        if dialect.startswith("sqlite") and rest.startswith("/"):
-            Path(rest[1:]).parent.mkdir(parents=True, exist_ok=True)
         words = {"heartbeat_interval": heartbeat, "grace_period": GRACE * heartbeat}
-        return _first(lambda: Database(f"{dialect}://{rest}", heartbeat_stale_trial_callback=callback, **words))
+        place = _database(url)
+        return _first(lambda: Database(place, heartbeat_stale_trial_callback=callback, **words))
     except Exception as error:  # the database's, its driver's or the operating system's
         shown = url.rpartition("@")[2] if "@" in url else url
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise ValueError(f"{shown}: the storage of the study cannot be reached ({reason})") from error
+
+
+def _database(url: str) -> str:
+    """The URL with a driver that we have, and with the whole path of a file, whose folder is made."""
+    place = make_url(url)
+    if place.drivername in ("postgresql", "postgres"):
+        place = place.set(drivername="postgresql+psycopg")
+    file = place.database or ":memory:"
+    if place.get_backend_name() == "sqlite" and not file.startswith((":memory:", "file:")):
+        file = str(Path(file).absolute())
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        place = place.set(database=file)
+    return place.render_as_string(hide_password=False)
 
 
 def _first(make: Callable[[], BaseStorage]) -> BaseStorage:

@@ -1,11 +1,15 @@
 """Storages of studies when their disk or server is away: real files, a real PostgreSQL."""
 
 import json
+import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -128,6 +132,103 @@ def test_a_journal_survives_a_full_disk_and_half_lines(tmp_path, capsys):
     take(study, given)
     assert states(opened(given)) == ["COMPLETE"] * 3
     assert all(json.loads(line) for line in file.read_text().splitlines())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 512 kB."""
+    mounted = shutil.which("mount") and os.geteuid() == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=512k", "morlight-test", str(disk)]
+    if not mounted or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/a.db", "journal:///{}/a.journal"])
+def test_a_study_on_a_full_disk_waits_for_room_and_loses_nothing(small_disk, url, capsys):
+    given = plan(url.format(small_disk), trials=20)
+    study = opened(given)
+    take(study, given)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    freed = threading.Timer(2.0, ballast.unlink)
+    freed.start()
+    try:
+        for _ in range(19):
+            take(study, given)
+    finally:
+        freed.join()
+    assert "does not answer" in capsys.readouterr().err
+    again = opened(given)
+    assert states(again) == ["COMPLETE"] * 20
+    assert [trial.value for trial in again.trials] == [trial.params["x"] for trial in again.trials]
+
+
+@pytest.mark.parametrize("url", [None, "journal:///a.journal", "sqlite:///a.db"])
+def test_a_relative_path_stays_the_same_file_when_the_process_changes_its_folder(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    given = replace(plan("", trials=2), storage=url)
+    study = opened(given)
+    take(study, given)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    take(study, given)
+    assert not list(Path().iterdir())
+    monkeypatch.chdir(tmp_path)
+    assert states(opened(given)) == ["COMPLETE"] * 2
+
+
+def killed_with_the_lock(folder):
+    """A worker of the study `search` in the default storage, killed while it holds the lock of the journal."""
+    code = (
+        "import os, signal\nfrom morlight.sweep.storage import open_storage\n"
+        "open_storage(None, 'search', 1)._backend._lock.acquire(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder).returncode == -9
+    assert (folder / "mlruns/sweeps/search.journal.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_after_a_worker_was_killed_while_it_held_the_lock_of_the_journal(folder):
+    Path("search.yaml").write_text(yaml.safe_dump(PLAN))
+    command = [sys.executable, "-m", "morlight", "sweep", "--config", "search.yaml", "--trials"]
+    subprocess.run([*command, "1"], check=True, capture_output=True, timeout=300)
+    killed_with_the_lock(folder)
+    done = subprocess.run([*command, "2"], check=True, capture_output=True, text=True, timeout=300)
+    assert "is the lock of a worker that died" in done.stderr
+    journal = optuna.storages.journal.JournalFileBackend("mlruns/sweeps/search.journal")
+    study = optuna.load_study(storage=optuna.storages.JournalStorage(journal), study_name="search")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_killing_a_sweep_ends_its_workers_and_the_next_one_finishes_it(folder, how):
+    settings = {"trainer.max_epochs": 50}
+    Path("search.yaml").write_text(yaml.safe_dump(PLAN | {"set": settings}))
+    command = [sys.executable, "-m", "morlight", "sweep", "--config", "search.yaml", "--trials", "2", "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(list(Path("mlruns").glob("fits/*/*/last.ckpt"))) < 2:
+            time.sleep(0.1)
+        workers = children(process.pid)
+        assert len(workers) == 2
+        process.send_signal(how)
+        process.wait(timeout=60)
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    parent, trials = parent_and_children()
+    assert [run["status"] for run in [parent, *trials]] == ["FINISHED"] * 3
+
+
+def children(pid):
+    """Processes started by a process."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_postgresql_that_dies_and_comes_back_is_waited_for(capsys):
