@@ -131,12 +131,12 @@ def _command(file: TrajectoryFile, every: Sequence[System]) -> str:
     return f"morlight simulate {str(file.attributes['generator']).split()[-1]} {which} {flags}"
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Adopt a file as a set."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", help="that `morlight simulate lj` or `colloid` wrote")
     parser.add_argument("name", help="of the set")
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     file = TrajectoryFile.open(options.file)
     every = systems(file)
     shipped.FOLDER.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
-from experiments.studies.levy_trial import Errors, Trial
+from experiments.studies.levy_trial import Case, Errors, Trial
 from experiments.support.error_bars import error_bars
 from morlight.analysis import inspection, plots
 from morlight.analysis.evaluation.walkers import linearized_symbol, square_wave
@@ -120,9 +120,7 @@ def errors(results: Errors, sizes: Sequence[int], path: Path) -> None:
     styles = dict(zip(anisotropies, (("o", "-"), ("s", "--"), ("v", ":")), strict=True))
     for axes, (title, pick) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for name, beta in lines:
-            at = {
-                case.sets: pick(each) for case, each in results.items() if (case.model, case.anisotropy) == (name, beta)
-            }
+            values = [pick(results[Case(name, beta, size)]) for size in sizes]
             style = {"color": COLORS[name], "marker": styles[beta][0], "ls": styles[beta][1], "ms": 4}
             error_bars(axes, list(sizes), values, label=f"{name}, β = {beta:g}", **style)
         axes.set(title=title, xlabel="sets of walkers")
