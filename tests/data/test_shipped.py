@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from experiments.channel_sets import systems
 
 import morlight.data
-from experiments.channel_sets import systems
 from morlight.cli import main as cli
 from morlight.data import shipped as sets
 from morlight.data.trajectory_file import TrajectoryFile
