@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from experiments.channel_sets import systems
+from experiments.support.channel_systems import systems
 
 import morlight.data
 from morlight.cli import main as cli
