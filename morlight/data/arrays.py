@@ -148,7 +148,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: cannot be read as {ending or 'an array'} ({reason})") from error
 
 
-class _single(dict[str, np.ndarray]):  # noqa: N801 - an archive of one array
+class _single(dict[str, np.ndarray]):
     """One .npy file as an archive with one array, named after the file."""
 
     def __init__(self, path: Path) -> None:

@@ -76,7 +76,7 @@ def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) ->
     )
 
 
-def _linear(  # noqa: PLR0913 - a roll-out and its truth
+def _linear(
     model: Model,
     u: np.ndarray,
     steps: int,
