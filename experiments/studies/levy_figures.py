@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,28 +11,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
-from experiments.study import error_bars
+from experiments.studies.levy_trial import Case, Errors, Trial
+from experiments.support.error_bars import error_bars
 from morlight.analysis import inspection, plots
-from morlight.analysis import model as prediction
-from morlight.analysis.evaluation import walkers as evaluation
-from morlight.data import trajectory_file as trajectories
+from morlight.analysis.evaluation.walkers import linearized_symbol, square_wave
+from morlight.analysis.model import Model
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import generator
-
-if TYPE_CHECKING:
-    from experiments.levy import Trial
 
 TIMES = (0.0, 0.25, 0.5, 1.0)
 LEVELS = (-60, -40, -20, -10, -3)
 COLORS = {"isotropic": plots.LEARNED, "anisotropic": plots.TRUTH}
 
 
-def spreading(model: prediction.Model, data: Path, trial: "Trial", path: Path) -> None:
+def spreading(model: Model, data: Path, trial: Trial, path: Path) -> None:
     """Fig. 7: flights, what was learned from the same start; a square wave, exact and learned (Eq. 25)."""
-    frames = trajectories.read(data, ["density"], slice(1))[0, :, 0].astype(np.float64)
+    frames = TrajectoryFile.open(data).read(["density"], slice(1))[0, :, 0].astype(np.float64)
     times = [t for t in TIMES if round(t / trial.dt) < len(frames)]
     times = times if len(times) > 2 else [f * (len(frames) - 1) * trial.dt for f in (0, 0.25, 0.5, 1)]
     at = [round(t / trial.dt) for t in times]
-    wave = evaluation.square_wave(trial.points, lambda modulus: modulus**trial.alpha, 0.0).numpy()
+    wave = square_wave(trial.points, lambda modulus: modulus**trial.alpha, 0.0).numpy()
     rows = {
         "flights": [frames[step] for step in at],
         "learned": _learned(model, frames[0], at),
@@ -42,7 +40,7 @@ def spreading(model: prediction.Model, data: Path, trial: "Trial", path: Path) -
     _maps(rows, times, path)
 
 
-def points(models: Mapping[str, prediction.Model], trial: "Trial", path: Path) -> None:
+def points(models: Mapping[str, Model], trial: Trial, path: Path) -> None:
     """Fig. 8: a Dirac impulse, exact, learned without and with isotropy (Eq. 26)."""
     times = (0.01, 0.05, 0.1, 0.25)
     at = [round(t / trial.dt) for t in times]
@@ -51,8 +49,8 @@ def points(models: Mapping[str, prediction.Model], trial: "Trial", path: Path) -
     _maps(rows, times, path)
 
 
-def _learned(model: prediction.Model, start: np.ndarray, at: Sequence[int]) -> list[np.ndarray]:
-    """Frames of the realisation in the middle, by its last value."""
+def _learned(model: Model, start: np.ndarray, at: Sequence[int]) -> list[np.ndarray]:
+    """Frames of the realization in the middle, by its last value."""
     later = model.predict(start, max(at), finite=False)
     order = np.argsort(later[:, -1].std((1, 2)))
     return [later[order[len(order) // 2], step] for step in at]
@@ -77,18 +75,18 @@ def _maps(rows: Mapping[str, Sequence[np.ndarray]], times: Sequence[float], path
 
 
 def _pair(name: str) -> bool:
-    """Rows that share their colours."""
+    """Rows that share their colors."""
     return name.startswith("square")
 
 
-def contours(models: Mapping[str, prediction.Model], path: Path) -> None:
+def contours(models: Mapping[str, Model], path: Path) -> None:
     """Fig. 9: isocontours of Re g/Δt, theory, without and with isotropy, from two deposits."""
     figure = Figure(figsize=(11, 5.6), layout="compressed")
     for axes, deposit in zip(figure.subplots(1, 2), ("histogram", "fourier"), strict=True):
         handles = []
         for name, width in (("anisotropic", 4), ("isotropic", 1.5)):
             model = models[f"{name}/{deposit}"]
-            g = evaluation.gauged_symbol(model).real.median(0).values / model.dt
+            g = linearized_symbol(model).real.median(0).values / model.dt
             kappa = model.spectral.basis.wavenumbers
             _contour(axes, kappa, g, colors=COLORS[name], linewidths=width, linestyles="-", alpha=0.8)
             handles.append(Line2D([], [], color=COLORS[name], lw=width, label=f"{name}, median"))
@@ -109,30 +107,32 @@ def _contour(axes: Axes, kappa: torch.Tensor, values: torch.Tensor, **style: Any
         axes.contour(sign * kx, sign * ky, z, LEVELS, **style)
 
 
-def errors(found: Mapping[str, Any], sizes: Sequence[int], anisotropies: Sequence[float], path: Path) -> None:
+def errors(results: Errors, sizes: Sequence[int], path: Path) -> None:
     """Fig. 10: errors over the number of sets, by anisotropy of the initial densities."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
-    titles = {
-        "step": "rms of one step, held out (noise included)",
-        "symbol": "relative error of g, |κ| ≤ 16",
-        "impulse": "relative error of the impulse, t = 0.25",
+    panels = {
+        "rms of one step, held out (noise included)": lambda errors: errors.step,
+        "relative error of g, |κ| ≤ 16": lambda errors: errors.symbol,
+        "relative error of the impulse, t = 0.25": lambda errors: errors.impulse,
     }
-    for axes, (what, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
-        for beta, marker, line in zip(anisotropies, "osv", ("-", "--", ":"), strict=True):
-            for name in COLORS:
-                curve = [found[f"{name}/{beta}/{size}"][what] for size in sizes]
-                label = f"{name}, β = {beta:g}"
-                error_bars(axes, list(sizes), curve, color=COLORS[name], marker=marker, ls=line, ms=4, label=label)
+    lines = list(dict.fromkeys((case.model, case.anisotropy) for case in results))
+    anisotropies = list(dict.fromkeys(beta for _, beta in lines))
+    styles = dict(zip(anisotropies, (("o", "-"), ("s", "--"), ("v", ":")), strict=True))
+    for axes, (title, pick) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for name, beta in lines:
+            values = [pick(results[Case(name, beta, size)]) for size in sizes]
+            style = {"color": COLORS[name], "marker": styles[beta][0], "ls": styles[beta][1], "ms": 4}
+            error_bars(axes, list(sizes), values, label=f"{name}, β = {beta:g}", **style)
         axes.set(title=title, xlabel="sets of walkers")
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
-        if what == "step":
+        if title.startswith("rms"):
             axes.set_yscale("linear")  # almost all of it is noise, a few per cent apart
     axes.legend(frameon=False, fontsize=8)
     plots.save(figure, path)
 
 
-def deposits(models: Mapping[str, prediction.Model], alpha: float, path: Path) -> None:
+def deposits(models: Mapping[str, Model], alpha: float, path: Path) -> None:
     """The learned generator over the exact one, by the deposit that the walkers were counted with."""
     figure = Figure(figsize=(6.5, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -141,7 +141,7 @@ def deposits(models: Mapping[str, prediction.Model], alpha: float, path: Path) -
         modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
         chosen = (modulus > 0) & (modulus <= 24)
         order = modulus[chosen].argsort()
-        g = evaluation.gauged_symbol(model).flatten(1)[:, chosen][:, order]
+        g = linearized_symbol(model).flatten(1)[:, chosen][:, order]
         rate = generator(g[:, None, None], model.dt)[:, 0, 0].real
         kappa = modulus[chosen][order]
         for r, values in enumerate(-rate / kappa**alpha):
@@ -150,7 +150,7 @@ def deposits(models: Mapping[str, prediction.Model], alpha: float, path: Path) -
     (reading,) = inspection.readings(model)  # of the last deposit
     if reading.band:
         low, high = reading.band
-        axes.axvspan(low, min(high, 24), color=plots.START, alpha=0.06, lw=0, label=f"told by the {deposit} data")
+        axes.axvspan(low, min(high, 24), color=plots.START, alpha=0.06, lw=0, label=f"identified by the {deposit} data")
     axes.set(xlabel="|κ| (1/length)", ylabel="learned rate / |κ|^α", ylim=(0.5, 2.5), xscale="log")
     axes.legend(frameon=False)
     plots.save(figure, path)

@@ -1,11 +1,10 @@
-"""Every fast path against the plain form, which stands in the benchmarks; nothing here is timed."""
+"""Every fast path against the formula as one would write it down."""
 
 import pytest
+import small
 import torch
 
-from benchmarks import plain
-from benchmarks.cases import CASES
-from morlight.operators import Cosine, Fourier, Odd, advance, build, mean_square
+from morlight.operators import Cosine, Fourier, Odd, mean_square
 from morlight.operators.bases import Basis
 from morlight.operators.kernels.table import Interpolate, tabulate
 from morlight.operators.spectral import distinct_rows
@@ -13,31 +12,6 @@ from morlight.operators.spectral import distinct_rows
 
 def drawn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def redraw(module, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.uniform_(-0.5, 0.5, generator=generator)
-    return module
-
-
-@pytest.mark.parametrize("name", sorted(CASES))
-@pytest.mark.parametrize("steps", [1, 3])
-def test_step_of_the_benchmark_is_that_of_its_plain_form(name, steps):
-    case = CASES[name]
-    u, target, gamma = case.batch(torch.float64, fields=3)
-    operator = redraw(case.operator(1, torch.float64))
-    values = (
-        mean_square(advance(operator.prepared(None, gamma), u, steps), target).sum(),
-        plain.loss(case, operator, u[0], target[0], steps, gamma),
-    )
-    assert abs(values[0] - values[1]) < 1e-12 * values[1]
-    mine, due = (torch.autograd.grad(value, list(operator.parameters())) for value in values)
-    largest = max(gradient.abs().max() for gradient in due)
-    for one, other in zip(mine, due, strict=True):
-        assert (one - other).abs().max() < 1e-12 * largest  # sums of some 10⁴ terms in another order
 
 
 @pytest.mark.parametrize("points", [(12,), (9,), (6, 8), (5, 7)])
@@ -94,9 +68,8 @@ def test_points_that_need_no_gradient_get_none():
 
 @pytest.mark.parametrize("nodes", [64, 65])
 def test_half_a_table_of_an_odd_nonlinearity_is_the_whole(nodes):
-    model = {"biases": ["reflection"], "symbol": "plain", "width": 4, "depth": 3, "activation": "elu", "seed": 0}
-    data = {"fields": ["u"], "points": [16], "length": [6.28], "boundaries": ["PERIODIC"], "scale": [1.3]}
-    operator = redraw(build.operator(model | {"literal": False, "realizations": 2}, data).double())
+    data = small.description([small.field(scale=1.3)], where=small.grid((16,)))
+    operator = small.operator(data, biases=["reflection"])
     assert isinstance(operator.h, Odd)
     u = drawn(1, 4, 1, 16)
     half, whole = (
@@ -133,16 +106,18 @@ def test_bases_between_walls_filter_by_their_transforms():
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("boundary", ["WALL", "PERIODIC"])
-def test_linearised_operator_is_the_derivative_of_the_increment_in_every_direction(order, boundary):
-    model = {"biases": [], "symbol": "plain", "width": 4, "depth": 3, "activation": "elu", "seed": 0, "terms": 2}
-    data = {"fields": ["a", "b"], "points": [6], "length": [2.0], "boundaries": [boundary], "scale": [1.3, 0.7]}
-    data |= {"dt": 0.1, "parameters": ["rho"], "gamma_scale": [0.5]}
-    words = {"literal": False, "realizations": 2, "order": order, "bases": {"b": "sine"} if boundary == "WALL" else {}}
-    operator = redraw(build.operator(model | words, data).double())
+def test_linearized_operator_is_the_derivative_of_the_increment_in_every_direction(order, boundary):
+    data = small.description(
+        [small.field("a", scale=1.3), small.field("b", scale=0.7)],
+        ["rho"],
+        where=small.grid((6,), 2.0, boundary),
+    )
+    bases = {"b": "sine"} if boundary == "WALL" else {}
+    operator = small.operator(data, order=order, terms=2, bases=bases)
     u, gamma = drawn(2, 1, 2, 6), torch.tensor([[0.3]], dtype=torch.float64)
     v = torch.eye(12, dtype=torch.float64).view(1, 12, 2, 6)
-    found = operator.linearised(u, gamma)(v)
+    derivative = operator.linearized(u, gamma)(v)
     increment = operator.prepared(gamma=gamma)
     for d in range(12):
         due = torch.func.jvp(increment, (u,), (v[:, d : d + 1].expand_as(u),))[1]
-        assert torch.allclose(found[:, d : d + 1], due, rtol=0, atol=1e-13)
+        assert torch.allclose(derivative[:, d : d + 1], due, rtol=0, atol=1e-13)
