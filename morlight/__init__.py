@@ -50,7 +50,7 @@ def open(name: str | Path) -> "TrajectoryFile":
 
 
 def write(path: str | Path, fields: Any, **described: Any) -> Path:
-    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (see `morlight.data.arrays`)."""
+    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (`morlight.data.arrays`)."""
     from morlight.data import arrays
 
     return arrays.write(path, fields, **described)

@@ -109,13 +109,13 @@ def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, nam
 
 
 @pytest.mark.parametrize("words", ["predict model.ckpt --initial evil.npy --steps 1 -o out.h5"])
-def test_arrays_with_a_payload_do_not_execute(folder, capsys, words):  # noqa: F811
+def test_arrays_with_a_payload_do_not_execute(folder, capsys, words):
     np.save("evil.npy", np.array([Payload()], dtype=object), allow_pickle=True)
     assert "evil.npy: cannot be read" in refused(words, capsys)
     assert not Path(PROOF).exists()
 
 
-def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: F811
+def test_configurations_with_a_payload_do_not_execute(folder, capsys):
     Path("evil.yaml").write_text(f"data: !!python/object/apply:os.system ['touch {PROOF}']\n")
     with pytest.raises(SystemExit) as ended:
         cli.main(shlex.split("fit --config evil.yaml"))
@@ -123,7 +123,7 @@ def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: 
     assert not Path(PROOF).exists()
 
 
-def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):  # noqa: F811
+def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):
     torch.save({"morlight": {"layout": 4}}, "later.ckpt")
     told = refused("predict later.ckpt --initial heat.h5 --steps 1 -o out.h5", capsys)
     assert told == "morlight: later.ckpt: layout 4 is unknown to this version, expected one of 1, 2, 3\n"

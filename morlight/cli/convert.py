@@ -29,9 +29,7 @@ def add(commands: Any) -> None:
         "--coordinates", nargs="+", metavar="AXIS=ARRAY",
         help="arrays of the file with the coordinates of the points, in place of --length",
     )  # fmt: skip
-    these.add_argument(
-        "--boundaries", nargs="+", metavar="KIND", help="periodic or wall for each axis, or one for all"
-    )
+    these.add_argument("--boundaries", nargs="+", metavar="KIND", help="periodic or wall for each axis, or one for all")
     these.add_argument("--scalar", nargs="+", metavar="NAME=V,…", help="parameters γ, one value a trajectory")
     these.add_argument("--every", type=number, default=1, metavar="N", help="keep every Nth frame (default 1)")
     these.add_argument(

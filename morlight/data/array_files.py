@@ -14,7 +14,7 @@ NUMPY, MATLAB = (".npy", ".npz"), ".mat"
 HDF5_MATLAB = b"MATLAB 7.3"
 
 
-def convert(  # noqa: PLR0913 - as `write`, with the names of arrays
+def convert(
     files: Sequence[str | Path],
     path: str | Path,
     *,
@@ -97,10 +97,14 @@ def _same(first: _Arrays, other: _Arrays, names: Mapping[str, str | None], dims:
     """Refuse files on other times or points than those of the first."""
     for name in filter(None, names.values()):
         if not np.array_equal(first.take(name), other.take(name)):
-            raise ValueError(f"{other.path}: '{name}' differs from that of {first.path}, expected the same in all files")
+            raise ValueError(
+                f"{other.path}: '{name}' differs from that of {first.path}, expected the same in all files"
+            )
     for name in set(dims or ()) & set(first.labels):
         if name != "trajectory" and not np.array_equal(first.labels[name], other.labels.get(name, np.empty(0))):
-            raise ValueError(f"{other.path}: '{name}' differs from that of {first.path}, expected the same in all files")
+            raise ValueError(
+                f"{other.path}: '{name}' differs from that of {first.path}, expected the same in all files"
+            )
 
 
 def _joined(files: Sequence[_Arrays], name: str, dims: Sequence[str] | None) -> np.ndarray:
@@ -115,7 +119,9 @@ def _joined(files: Sequence[_Arrays], name: str, dims: Sequence[str] | None) -> 
         )
     for file, u in zip(files, arrays, strict=True):
         if u.ndim != arrays[0].ndim or np.delete(u.shape, axis).tolist() != np.delete(arrays[0].shape, axis).tolist():
-            raise ValueError(f"{file.path}: '{name}' has the shape {u.shape}, that of {files[0].path} {arrays[0].shape}")
+            raise ValueError(
+                f"{file.path}: '{name}' has the shape {u.shape}, that of {files[0].path} {arrays[0].shape}"
+            )
     return np.concatenate(arrays, axis)
 
 

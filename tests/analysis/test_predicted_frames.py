@@ -6,8 +6,8 @@ import small_fits
 import torch
 import xarray
 
-from morlight.data.trajectory_file import TrajectoryFile
 from morlight.cli import main as cli
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import rollout
 
 DT = 0.1
