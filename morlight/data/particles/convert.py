@@ -186,7 +186,7 @@ def _mean(fields: Fields) -> Fields:
     return Fields(fields.times, fields.grid, values.mean(0, keepdims=True), errors, fields.units)
 
 
-def _write(  # noqa: PLR0913 - the parts of a file
+def _write(
     output: Path,
     how: Deposit,
     fields: Fields,
