@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import xarray
 from PIL import Image
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
 
 from morlight.analysis import films
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data import trajectory_file as trajectories
 from tests.analysis.test_model import save, wave
+from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
 
 
 def predict(words):

@@ -11,7 +11,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from tests.test_cli import folder, refused  # noqa: F401 - a fixture
 
 from morlight.analysis import inspection
 from morlight.analysis import model as prediction
@@ -20,6 +19,7 @@ from morlight.analysis.export.real_arithmetic import RealStep
 from morlight.cli import main as cli
 from morlight.operators import build
 from tests.analysis.test_model import DATA, SETTINGS
+from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
 
 PARITY = 1e-6  # of the state, which is of order one
 
