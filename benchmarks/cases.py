@@ -12,60 +12,70 @@ import torch
 from torch import Tensor
 
 from morlight.operators import Operator, build
+from morlight.operators.config import OperatorConfig
+from morlight.operators.description import DataDescription, FieldStatistics, Grid, ParameterStatistics
 
 BATCH = 100
-PLAIN: dict[str, Any] = {"symbol": "plain", "activation": "elu", "seed": 0, "literal": False}
-PERIODIC: dict[str, Any] = {"fields": ["u"], "scale": [1.0]}
 
 
 @dataclass(frozen=True)
 class Case:
-    """Words of a model and the description of its data.
+    """An operator and the description of its data.
 
     Attributes:
+        options: of the operator.
+        data: description.
         bounds: of the fields, for a table of h where h is a function of one variable.
-        values: of the parameter γ, evenly over the batch.
+        values: number of values of the parameter γ, evenly over the batch; 0 without a parameter.
     """
 
-    model: dict[str, Any]
-    data: dict[str, Any]
+    options: dict[str, Any]
+    data: DataDescription
     bounds: tuple[float, float] | None
     values: int = 0
 
     def operator(self, realizations: int, dtype: torch.dtype) -> Operator:
-        """Freshly initialised."""
-        return build.operator(self.model | PLAIN | {"realizations": realizations}, self.data).to(dtype)
+        """Freshly initialized."""
+        config = OperatorConfig(**self.options, symbol="plain", realizations=realizations)
+        return build.operator(config, self.data).to(dtype)
 
-    def batch(self, dtype: torch.dtype, fields: int = BATCH) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Fields, what they should become, and γ."""
-        shape = (1, fields, len(self.data["fields"]), *self.data["points"])
+    @property
+    def isotropic(self) -> bool:
+        """Whether g depends on |κ| alone."""
+        return OperatorConfig(**self.options).has("isotropy")
+
+    def batch(self, dtype: torch.dtype, fields: int = BATCH) -> tuple[Tensor, Tensor, Tensor]:
+        """Fields, what they should become, and γ (fields, P)."""
+        shape = (1, fields, len(self.data.fields), *self.data.grid.points)
         generator = torch.Generator().manual_seed(0)
         u, target = torch.rand(2, *shape, generator=generator, dtype=torch.float64).to(dtype).unbind()
-        gamma = torch.linspace(0.1, 1, self.values or 1, dtype=dtype)[torch.arange(fields) % (self.values or 1), None]
-        return u, target, gamma if self.values else None
+        if not self.values:
+            return u, target, torch.empty(fields, 0, dtype=dtype)
+        values = torch.linspace(0.1, 1, self.values, dtype=dtype)
+        return u, target, values[torch.arange(fields) % self.values, None]
 
 
-def periodic(points: list[int], **model: Any) -> Case:
+def description(
+    fields: tuple[str, ...], grid: Grid, parameters: tuple[ParameterStatistics, ...] = ()
+) -> DataDescription:
+    """Fields between −2 and 2 in units of their own."""
+    statistics = tuple(FieldStatistics(name, -2.0, 2.0, 1.0) for name in fields)
+    return DataDescription("benchmark", "", grid, 1.0, statistics, parameters)
+
+
+def periodic(points: list[int], **options: Any) -> Case:
     """One periodic field, h tabulated."""
-    data = PERIODIC | {"points": points, "length": [math.tau] * len(points), "boundaries": ["PERIODIC"] * len(points)}
-    return Case(model, data, (-2.0, 2.0))
+    count = len(points)
+    grid = Grid(tuple(points), (math.tau,) * count, ("PERIODIC",) * count)
+    return Case(options, description(("u",), grid), (-2.0, 2.0))
 
 
-CHANNEL: dict[str, Any] = {
-    "fields": ["density", "momentum"],
-    "points": [20],
-    "length": [1.0],
-    "boundaries": ["WALL"],
-    "scale": [1.0, 1.0],
-    "parameters": ["rho"],
-    "gamma_scale": [0.5],
-}
 CASES = {
     "A": periodic([64, 64], biases=["conservation", "reflection", "isotropy"], width=8, depth=8),
     "B": periodic([256], biases=["conservation", "reflection"], width=4, depth=4),
     "C": Case(
         {"biases": {"density": ["conservation"]}, "width": 4, "depth": 4, "terms": 2, "bases": {"momentum": "sine"}},
-        CHANNEL,
+        description(("density", "momentum"), Grid((20,), (1.0,), ("WALL",)), (ParameterStatistics("rho", 0.5),)),
         None,
         values=8,
     ),

@@ -38,7 +38,7 @@ def measure() -> Iterator[dict[str, Any]]:
             yield {
                 "case": case,
                 "value": value / REALIZATIONS,
-                "unit": "ms a step a realisation",
+                "unit": "ms a step a realization",
                 "precision": precision,
                 "speedup": layered / value,
                 "threads": torch.get_num_threads(),

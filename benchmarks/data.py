@@ -19,11 +19,13 @@ import numpy as np
 import torch
 
 from benchmarks.step import best
-from morlight.data import trajectory_file as trajectories
 from morlight.data.particles import formats as particles
 from morlight.data.particles.kernels import cloud, histogram, spectral
-from morlight.data.streaming import FileWindows, PoolLoader
-from morlight.data.windows import WindowLoader, Windows
+from morlight.data.streaming import FileFrames, PoolLoader
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write
+from morlight.data.windows import BatchLoader, MemoryFrames, Windows
+from morlight.operators.description import Grid
 
 PARTICLES, CELLS = 1_000_000, 256
 ATOMS, FRAMES = 20_000, 20
@@ -64,24 +66,21 @@ def windows(folder: str) -> Iterator[dict[str, Any]]:
     """One epoch of batches of windows, 20 trajectories of 1000 fields of 256 points."""
     path = Path(folder) / "windows.h5"
     u = np.random.default_rng(0).normal(size=(20, 1000, CELLS)).astype(np.float32)
-    grid = trajectories.Grid((CELLS,), (1.0,), ("PERIODIC",))
+    grid = Grid((CELLS,), (1.0,), ("PERIODIC",))
     times = np.arange(1000.0)
-    trajectories.write(path, name="noise", fields={"u": u}, grid=grid, times=times, provenance={"generator": "noise"})
-    rows, offsets = torch.arange(20), (0, 4)
-
-    def read(row: int, start: int, stop: int) -> torch.Tensor:
-        return torch.from_numpy(trajectories.read(path, ["u"], slice(row, row + 1), slice(start, stop))[0])
-
-    whole = Windows(torch.from_numpy(u)[:, :, None], rows)
-    held = FileWindows(read, (20, 1000, 1, CELLS), rows, torch.zeros(20, 0))
+    write(path, name="noise", fields={"u": u}, grid=grid, times=times, provenance={"generator": "noise"})
+    rows, gamma, offsets = torch.arange(20), torch.zeros(20, 0), (0, 4)
+    whole = Windows(MemoryFrames(torch.from_numpy(u)[:, :, None]), rows, gamma)
+    frames = FileFrames(TrajectoryFile.open(path), ("u",))
+    parts = Windows(frames, rows, gamma)
     order = torch.randperm(whole.count(4), generator=torch.Generator().manual_seed(0))
 
     def memory() -> None:
-        for _ in WindowLoader(whole, order, offsets, 100):
+        for _ in BatchLoader(whole, order, offsets, 100):
             pass
 
     def streamed() -> None:
-        for _ in PoolLoader(held, offsets, 100, 2**23, 0):
+        for _ in PoolLoader(parts, frames, offsets, 100, 2**23, seed=0):
             pass
 
     works: list[Named] = [("in memory", memory), ("streamed within 8 MiB", streamed)]

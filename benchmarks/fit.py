@@ -1,6 +1,6 @@
 """Whole fits through Lightning, data loading, checkpoints and MLflow included: their time, and the framework's share.
 
-The share is all of the command's time, after its imports, that is not spent in forward, backward and optimiser. Case C
+The share is all of the command's time, after its imports, that is not spent in forward, backward and optimizer. Case C
 is trained as in Table 3 on as many fields as 40 runs of molecular dynamics make, for 100 epochs; case B as in Table 2,
 on a tenth of the sets.
 """
@@ -9,63 +9,58 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import morlight
 from benchmarks.cases import CASES
 from benchmarks.step import timer
 from benchmarks.tracking import Watch
-from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.data.trajectory_writer import write
+from morlight.operators.description import Grid
 from morlight.simulate.walkers import Walkers, brownian
-from morlight.training.gradient_module import OperatorModule
+from morlight.training.gradient_module import GradientModule
+from morlight.training.window_loss import WindowLoss
 
-WORK = ((OperatorModule, "_windows_loss"), (OperatorModule, "_bending"), (torch.Tensor, "backward"))
-CONFIGS = {
-    "B": """
-data: {batch: 100}
-model:
-  biases: [conservation, reflection]
-  symbol: plain
-  horizons: [1, 2, 3, 4]
-  loss: points
-  smoothness: 0
-  lr: 0.001
-trainer: {max_epochs: 4, accelerator: cpu}
-""",
-    "C": """
-data: {fields: [density, momentum], parameters: [rho], batch: 100}
-model:
-  biases: {density: [conservation]}
-  bases: {momentum: sine}
-  symbol: plain
-  terms: 2
-  horizons: [1, 2, 3, 4]
-  loss: points
-  smoothness: 0
-  lr: 0.001
-trainer: {max_epochs: 100, accelerator: cpu}
-""",
+WORK = ((WindowLoss, "__call__"), (GradientModule, "_bending"), (torch.Tensor, "backward"))
+COMMON: dict[str, Any] = {
+    "data.batch": 100,
+    "model.symbol": "plain",
+    "model.horizons": [1, 2, 3, 4],
+    "model.loss": "points",
+    "model.smoothness": 0,
+    "model.lr": 0.001,
+    "trainer.accelerator": "cpu",
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "B": {"model.biases": ["conservation", "reflection"], "trainer.max_epochs": 4},
+    "C": {
+        "data.fields": ["density", "momentum"],
+        "data.parameters": ["rho"],
+        "model.biases": {"density": ["conservation"]},
+        "model.bases": {"momentum": "sine"},
+        "model.terms": 2,
+        "trainer.max_epochs": 100,
+    },
 }
 
 
 def channel(path: str, runs: int = 40, frames: int = 41) -> None:
     """Density and momentum that relax between walls, with noise: in size what the channels of Sec. 6 make."""
     rng = np.random.default_rng(0)
-    N = CASES["C"].data["points"][0]
+    N = CASES["C"].data.grid.points[0]
     x, t = (np.arange(N) + 0.5) / N, np.arange(frames)[:, None] / (frames - 1)
     rho = np.resize([0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], runs)
     waves = rng.normal(size=(runs, 1, 1)) * np.exp(-3 * t) * np.cos(np.pi * x)
     density = rho[:, None, None] * (1 + 0.2 * waves + 0.02 * rng.normal(size=(runs, frames, N)))
     momentum = (1 - np.exp(-3 * t)) * np.sin(np.pi * x) * density + 0.01 * rng.normal(size=(runs, frames, N))
-    trajectories.write(
+    write(
         path,
         name="channel",
         fields={"density": density, "momentum": momentum},
-        grid=trajectories.Grid((N,), (1.0,), ("WALL",)),
+        grid=Grid((N,), (1.0,), ("WALL",)),
         times=t[:, 0],
         provenance={"generator": "benchmark"},
         parameters={"rho": rho},
@@ -89,7 +84,7 @@ def watching(watch: Watch) -> Iterator[None]:
 
 
 def measure() -> Iterator[dict[str, Any]]:
-    """Cases B and C, one realisation and twenty, in single precision as by default and in double."""
+    """Cases B and C, one realization and twenty, in single precision as by default and in double."""
     here = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -106,12 +101,11 @@ def measure() -> Iterator[dict[str, Any]]:
 
 def fit(name: str, realizations: int, precision: str) -> dict[str, Any]:
     """One fit."""
-    Path("config.yaml").write_text(CONFIGS[name])
-    words = ["--model.realizations", str(realizations), "--trainer.precision", precision]
+    case = {"name": name, "model.realizations": realizations, "trainer.precision": precision}
     clock = timer()
     watch, start = Watch(clock), clock()
     with watching(watch):
-        cli.main(["fit", "--config", "config.yaml", "--data.path", f"{name}.h5", "--name", name, *words])
+        morlight.fit(f"{name}.h5", {**COMMON, **SETTINGS[name], **case})
     whole = clock() - start
     return {
         "case": name,

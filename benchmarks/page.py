@@ -12,9 +12,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments.support import tables
 from morlight.analysis import plots
 
 DOCS = Path(__file__).parents[1] / "docs"
+FIGURES = DOCS / "figures"
 KEPT = DOCS / "benchmarks.jsonl"
 Lines = list[dict[str, Any]]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
@@ -24,7 +26,7 @@ benchmarks NAME` prints; where numbers were copied from an earlier page, the sec
 one machine; seconds are of that machine and no promise. With one thread the clock is the processor's, with two that of
 the wall. None of it is a test; what the tests hold is that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
-LABELS = {"R": "realisations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
+LABELS = {"R": "realizations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
 
 
 def number(value: float) -> str:
@@ -33,10 +35,8 @@ def number(value: float) -> str:
 
 
 def table(lines: Lines, columns: Sequence[Column]) -> str:
-    """Markdown."""
-    rows = [[title for title, _ in columns], ["---"] * len(columns)]
-    rows += [[cell(line) for _, cell in columns] for line in lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    """Markdown, a row for each line."""
+    return tables.table([title for title, _ in columns], [[cell(line) for _, cell in columns] for line in lines])
 
 
 def key(name: str, missing: str = "–") -> Callable[[dict[str, Any]], str]:
@@ -57,7 +57,7 @@ def share(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def step(lines: Lines) -> str:
-    """Steps: one row for a case, a number of realisations and a horizon, double and single precision side by side."""
+    """Steps: one row for a case, a number of realizations and a horizon, double and single precision side by side."""
     rows = []
     for line in (line for line in lines if line["precision"] == 64):
         same = ("case", "realizations", "horizon")
@@ -101,7 +101,7 @@ def scaling(lines: Lines) -> str:
     """The exponents, below the figure."""
     listed = [{"case": LABELS[line["case"]], "value": line["value"]} for line in lines if line["unit"] == "exponent"]
     columns = [("time grows with", key("case")), ("exponent", key("value"))]
-    return "![Time over size, log-log](benchmarks_scaling.png)\n\n" + table(listed, columns)
+    return "![Time over size, log-log](figures/benchmarks_scaling.png)\n\n" + table(listed, columns)
 
 
 def figure(lines: Lines, path: Path) -> None:
@@ -123,10 +123,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "step": (
         "Training steps",
         step,
-        "Forward, backward and Adam, milliseconds a step and realisation, batches of 100 fields. A: heat in the plane,"
+        "Forward, backward and Adam, milliseconds a step and realization, batches of 100 fields. A: heat in the plane,"
         " 64 × 64 points, isotropic, width and depth 8. B: a line of 256 points. C: density and momentum of a"
         " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
-        " fields of one realisation in the same run. *Plain eager* is `benchmarks/plain.py`, one realisation, to which"
+        " fields of one realization in the same run. *Plain eager* is `benchmarks/plain.py`, one realization, to which"
         " the tests hold the fast paths to rounding.",
     ),
     "compile": (
@@ -136,7 +136,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             [
                 CASE,
                 ("precision", key("precision")),
-                ("ms a step a realisation", key("value")),
+                ("ms a step a realization", key("value")),
                 ("over layer by layer", key("speedup")),
                 ("first step, s", key("first_step")),
             ],
@@ -158,7 +158,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             ],
         ),
         "Through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The share is all"
-        " time outside forward, backward and optimiser.",
+        " time outside forward, backward and optimizer.",
     ),
     "data": (
         "Data",
@@ -170,7 +170,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "simulate": (
         "Walkers",
         lambda lines: table(lines, [CASE, ("million walker-steps/s", key("value")), ("speed-up", key("speedup"))]),
-        "Counting into the field of every frame and writing the file included. *plain torch* is the vectorised loop"
+        "Counting into the field of every frame and writing the file included. *plain torch* is the vectorized loop"
         " that one would write, without a file.",
     ),
     "rollout": (
@@ -244,7 +244,7 @@ def read(path: Path) -> Lines:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def page(lines: Lines, folder: Path = DOCS) -> str:
+def page(lines: Lines, folder: Path = FIGURES) -> str:
     """Markdown of all results; figures go to a folder."""
     parts = ["# Benchmarks", HEAD]
     for name, (title, form, text) in SECTIONS.items():

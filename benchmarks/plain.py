@@ -1,6 +1,6 @@
 """The operators of `cases` as one would write them down: the reference of the benchmarks and of their tests.
 
-One realisation; h at every point, g at every mode and for every γ anew in each step, torch's own derivatives.
+One realization; h at every point, g at every mode and for every γ anew in each step, torch's own derivatives.
 """
 
 import torch
@@ -41,7 +41,7 @@ def periodic(part: SpectralOperator, u: Tensor, isotropic: bool) -> Tensor:
 
 def channel(parts: System, u: Tensor, gamma: Tensor) -> Tensor:
     """Σ_k C⁻¹ g_k C h_k for the density and Σ_k S⁻¹ g_k S h_k for the momentum, fields (B, 2, N), γ (B, 1)."""
-    scaled = parts.operators[0].gamma.seen(gamma)
+    scaled = parts.operators[0].units.scaled(gamma)
     inputs = torch.cat([u.movedim(1, -1), scaled[:, None].expand(-1, u.shape[-1], 1)], -1)
     increments = []
     for part, (forward, inverse) in zip(parts.operators, ((dct, idct), (dst, idst)), strict=True):
@@ -59,13 +59,12 @@ def channel(parts: System, u: Tensor, gamma: Tensor) -> Tensor:
     return torch.stack([torch.as_tensor(part) for part in increments], 1)
 
 
-def loss(case: Case, operator: Operator, u: Tensor, target: Tensor, steps: int, gamma: Tensor | None) -> Tensor:
+def loss(case: Case, operator: Operator, u: Tensor, target: Tensor, steps: int, gamma: Tensor) -> Tensor:
     """Mean square after some steps of explicit Euler (Eq. 21), fields (B, C, *X)."""
     for _ in range(steps):
         if isinstance(operator, System):
-            assert gamma is not None
             u = u + channel(operator, u, gamma)
         else:
             assert isinstance(operator, SpectralOperator)
-            u = u + periodic(operator, u, "isotropy" in case.model["biases"])
+            u = u + periodic(operator, u, case.isotropic)
     return (u - target).square().mean()

@@ -9,39 +9,49 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+import morlight
 from benchmarks.data import installed
 from benchmarks.step import best
-from morlight.analysis import model as prediction
-from morlight.cli import main as cli
-from morlight.data import trajectory_file as trajectories
+from morlight.analysis.model import Model
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.simulate import lammps
 from morlight.simulate.walkers import Walkers, brownian
+from morlight.training.fit import FitResult
 
 RUNS, FRAMES, EVERY, ATOMS = 4, 20, 500, 500
 STEPS = 200
-CHANNEL = """
-data: {fields: [density, momentum], batch: 10, validation: 0, test: 0}
-model:
-  biases: {density: [conservation]}
-  bases: {momentum: sine}
-  terms: 2
-  realizations: 5
-  horizons: [1, 2, 3, 4]
-  loss: points
-  smoothness: 0
-trainer: {max_epochs: 20, accelerator: cpu}
-"""
-LINE = """
-data: {batch: 100}
-model: {biases: [conservation, reflection], realizations: 1, optimizer: moments, horizons: [4], smoothness: 1.0e-4}
-trainer: {max_epochs: 1, accelerator: cpu}
-"""
+COMMON: dict[str, Any] = {"trainer.accelerator": "cpu"}
+CHANNEL: dict[str, Any] = {
+    "name": "channel",
+    "data.fields": ["density", "momentum"],
+    "data.batch": 10,
+    "data.validation": 0.0,
+    "data.test": 0.0,
+    "model.biases": {"density": ["conservation"]},
+    "model.bases": {"momentum": "sine"},
+    "model.terms": 2,
+    "model.realizations": 5,
+    "model.horizons": [1, 2, 3, 4],
+    "model.loss": "points",
+    "model.smoothness": 0,
+    "trainer.max_epochs": 20,
+}
+LINE: dict[str, Any] = {
+    "name": "line",
+    "data.batch": 100,
+    "model.biases": ["conservation", "reflection"],
+    "model.realizations": 1,
+    "model.optimizer": "moments",
+    "model.horizons": [4],
+    "model.smoothness": 1e-4,
+    "trainer.max_epochs": 1,
+}
 
 
 def spent(work: Callable[[], object]) -> float:
@@ -52,25 +62,27 @@ def spent(work: Callable[[], object]) -> float:
     return sum(after[:4]) - sum(before[:4])
 
 
-def fitted(config: str, path: str, name: str) -> tuple[prediction.Model, float]:
+def fitted(settings: Mapping[str, Any], path: str) -> tuple[Model, float]:
     """The model of a fit, and what it took."""
-    Path(f"{name}.yaml").write_text(config)
-    seconds = spent(lambda: cli.main(["fit", "--config", f"{name}.yaml", "--data.path", path]))
-    return prediction.load(next(Path("mlruns", "fits", name).glob("*/last.ckpt"))), seconds
+    results: list[FitResult] = []
+    seconds = spent(lambda: results.append(morlight.fit(path, {**COMMON, **settings})))
+    model = results[0].model
+    assert model is not None
+    return model, seconds
 
 
 def channel() -> Iterator[dict[str, Any]]:
     """The model of a channel against LAMMPS, and after how many runs it has paid for itself."""
-    size = ["--frames", str(FRAMES), "--every", str(EVERY), "--average", "100", "--bins", "20", "--atoms", str(ATOMS)]
-    words = ["simulate", "lj", "-o", "lj.h5", "--density", "0.1", "--seeds", str(RUNS), *size]
-    data = spent(lambda: cli.main(words))
-    model, training = fitted(CHANNEL, "lj.h5", "channel")
-    u = trajectories.read("lj.h5", model.data["fields"], slice(1), slice(1))[0, 0]
+    settings = {"every": EVERY, "average": 100, "atoms": ATOMS}
+    ensemble = lammps.Ensemble(lammps.LJ, [(0.1,)], range(1, RUNS + 1), settings, frames=FRAMES, bins=20)
+    data = spent(lambda: lammps.simulate("lj.h5", ensemble))
+    model, training = fitted(CHANNEL, "lj.h5")
+    u = TrajectoryFile.open("lj.h5").read(model.data.field_names, slice(1), slice(1))[0, 0]
     one = best(lambda: model.predict(u, FRAMES, finite=False)) / 1e3
     run = data / RUNS
     yield {"case": "LAMMPS, a run", "value": FRAMES / run, "unit": "frames/s", "seconds": run}
     yield {
-        "case": "morlight, 5 realisations",
+        "case": "morlight, 5 realizations",
         "value": FRAMES / one,
         "unit": "frames/s",
         "seconds": one,
@@ -84,43 +96,58 @@ def channel() -> Iterator[dict[str, Any]]:
 def line() -> Iterator[dict[str, Any]]:
     """One field of walkers, 256 points, stepped on from the same start by three models."""
     brownian("line.h5", Walkers(sets=10, steps=400))
-    model, seconds = fitted(LINE, "line.h5", "line")
-    fields = trajectories.read("line.h5", model.data["fields"], slice(10))[:, :, 0]
-    ours = STEPS / (best(lambda: model.predict(fields[0, 0], STEPS, every=STEPS)) / 1e3)
+    model, seconds = fitted(LINE, "line.h5")
+    fields = TrajectoryFile.open("line.h5").read(model.data.field_names, slice(10))[:, :, 0]
+    ours = steps_a_second(lambda: model.predict(fields[0, 0], STEPS, every=STEPS))
     yield {"case": "morlight", "value": ours, "unit": "steps/s", "ours_over_it": 1.0, "training_seconds": seconds}
     there = installed("neuralop", "pydmd")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if "neuralop" in there:
-            from neuralop.models import FNO
-
-            network = FNO(n_modes=(16,), in_channels=1, out_channels=1, hidden_channels=32, n_layers=4).eval()
-            start = torch.from_numpy(fields[0, 0]).float()[None, None]
-
-            def roll() -> None:
-                with torch.inference_mode():
-                    u = start
-                    for _ in range(STEPS):
-                        u = network(u)
-
-            value = STEPS / (best(roll) / 1e3)
+            value = neural_operator(fields[0, 0])
             yield {"case": "neuraloperator FNO", "value": value, "unit": "steps/s", "ours_over_it": ours / value}
         if "pydmd" in there:
-            from pydmd import DMD
-
-            made = DMD(svd_rank=40)
-            begin = time.process_time()
-            made.fit(fields[0].T.astype(np.float64))
-            taken = time.process_time() - begin
-
-            def forward() -> None:
-                u = fields[0, 0].astype(np.float64)
-                for _ in range(STEPS):
-                    u = made.predict(u).real
-
-            value = STEPS / (best(forward) / 1e3)
+            value, seconds = dynamic_modes(fields[0].astype(np.float64))
             result = {"case": "PyDMD", "value": value, "unit": "steps/s", "ours_over_it": ours / value}
-            yield result | {"training_seconds": taken}
+            yield result | {"training_seconds": seconds}
+
+
+def steps_a_second(roll: Callable[[], object]) -> float:
+    """Of a roll-out of `STEPS` steps."""
+    return STEPS / (best(roll) / 1e3)
+
+
+def neural_operator(u: np.ndarray) -> float:
+    """Steps a second of a Fourier neural operator with fresh weights."""
+    from neuralop.models import FNO
+
+    network = FNO(n_modes=(16,), in_channels=1, out_channels=1, hidden_channels=32, n_layers=4).eval()
+    start = torch.from_numpy(u).float()[None, None]
+
+    def roll() -> None:
+        with torch.inference_mode():
+            field = start
+            for _ in range(STEPS):
+                field = network(field)
+
+    return steps_a_second(roll)
+
+
+def dynamic_modes(frames: np.ndarray) -> tuple[float, float]:
+    """Steps a second of dynamic mode decomposition, and seconds of its fit."""
+    from pydmd import DMD
+
+    made = DMD(svd_rank=40)
+    begin = time.process_time()
+    made.fit(frames.T)
+    seconds = time.process_time() - begin
+
+    def roll() -> None:
+        u = frames[0]
+        for _ in range(STEPS):
+            u = made.predict(u).real
+
+    return steps_a_second(roll), seconds
 
 
 def measure() -> Iterator[dict[str, Any]]:

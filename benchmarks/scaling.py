@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.cases import periodic
 from benchmarks.step import best
-from morlight.data.windows import WindowLoader, Windows
+from morlight.data.windows import BatchLoader, MemoryFrames, Windows
 from morlight.operators import advance, mean_square
 from morlight.training.allocation import keep_freed_memory
 
@@ -54,11 +54,13 @@ def step(size: Size) -> Callable[[], None]:
 
 def epoch(count: int) -> Callable[[], None]:
     """All windows of one frame more than there are steps, batch by batch."""
-    windows = Windows(torch.zeros(count // 1000, 1001, 1, 16), torch.arange(count // 1000))
+    trajectories = count // 1000
+    frames = MemoryFrames(torch.zeros(trajectories, 1001, 1, 16))
+    windows = Windows(frames, torch.arange(trajectories), torch.zeros(trajectories, 0))
     order = torch.randperm(windows.count(1), generator=torch.Generator().manual_seed(0))
 
     def work() -> None:
-        for _ in WindowLoader(windows, order, (0, 1), 100):
+        for _ in BatchLoader(windows, order, (0, 1), 100):
             pass
 
     return work

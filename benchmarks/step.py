@@ -35,18 +35,18 @@ def best(work: Callable[[], object], seconds: float = 0.4) -> float:
     return 1e3 * min(times)
 
 
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def stepping(
     case: Case, realizations: int, horizon: int, dtype: torch.dtype, wrap: Callable[[Loss], Loss] | None = None
 ) -> Callable[[], None]:
-    """A step of R realisations side by side, roll-out and loss wrapped where one likes."""
+    """A step of R realizations side by side, roll-out and loss wrapped where one likes."""
     operator = case.operator(realizations, dtype)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
     u, target, gamma = case.batch(dtype)
 
-    def plain_loss(u: Tensor, target: Tensor, gamma: Tensor | None) -> Tensor:
+    def plain_loss(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
         return mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum()
 
     loss = plain_loss if wrap is None else wrap(plain_loss)
@@ -60,7 +60,7 @@ def stepping(
 
 
 def plainly(case: Case, horizon: int, dtype: torch.dtype) -> Callable[[], None]:
-    """A step of one realisation in the plain form."""
+    """A step of one realization in the plain form."""
     operator = case.operator(1, dtype)
     optimizer = torch.optim.Adam(operator.parameters(), foreach=False)
     u, target, gamma = case.batch(dtype)
@@ -74,10 +74,11 @@ def plainly(case: Case, horizon: int, dtype: torch.dtype) -> Callable[[], None]:
 
 
 def pair(case: Case, dtype: torch.dtype) -> Callable[[], object]:
-    """One forward and one inverse transform of the fields of a realisation."""
+    """One forward and one inverse transform of the fields of a realization."""
     u = case.batch(dtype)[0]
-    last = tuple(range(-len(case.data["points"]), 0))
-    return lambda: torch.fft.irfftn(torch.fft.rfftn(u, dim=last), s=case.data["points"], dim=last)
+    points = case.data.grid.points
+    last = tuple(range(-len(points), 0))
+    return lambda: torch.fft.irfftn(torch.fft.rfftn(u, dim=last), s=points, dim=last)
 
 
 def measure(*names: str) -> Iterator[dict[str, Any]]:
@@ -93,7 +94,7 @@ def measure(*names: str) -> Iterator[dict[str, Any]]:
                     yield {
                         "case": name,
                         "value": value,
-                        "unit": "ms a step a realisation",
+                        "unit": "ms a step a realization",
                         "realizations": realizations,
                         "horizon": horizon,
                         "precision": precision,

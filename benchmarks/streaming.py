@@ -11,12 +11,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from morlight.simulate.walkers import PLANE, levy
 
-CONFIG = Path(__file__).parents[1] / "configs" / "levy.yaml"
 GIB = 2**30
 PASS = ["--model.optimizer", "adam", "--model.horizons", "[1]", "--model.realizations", "1"]  # the least work a batch
 
@@ -24,7 +22,7 @@ PASS = ["--model.optimizer", "adam", "--model.horizons", "[1]", "--model.realiza
 def fit(folder: str, *words: str) -> tuple[float, float]:
     """Seconds and largest resident memory in GiB of a fit in a process of its own."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "morlight", "fit", "--config", str(CONFIG), *words]
+    command = [sys.executable, "-m", "morlight", "fit", "--config", "levy", *words]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -4,15 +4,13 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from morlight.cli import main as cli
+import morlight
 from morlight.simulate.walkers import Walkers, brownian
 from morlight.tracking.logger import Tracker
 
 METHODS = ("log_metrics", "log_hyperparams", "log_dataset", "log_artifact", "log_text", "save", "finalize")
-CONFIG = Path(__file__).parents[1] / "configs" / "brownian.yaml"
 
 
 class Watch:
@@ -46,7 +44,7 @@ def measure() -> Iterator[dict[str, Any]]:
             brownian(f"{sets}.h5", Walkers(sets=sets))
         for case, sets in (("small, new store", 2), ("small", 2), ("paper's data", 100)):
             watch.seconds, start = 0.0, time.perf_counter()
-            cli.main(["fit", "--config", str(CONFIG), "--data.path", f"{sets}.h5"])
+            morlight.fit(f"{sets}.h5", config="brownian")
             whole = time.perf_counter() - start
             yield {"case": case, "value": watch.seconds / whole, "unit": "share of the fit", "fit_seconds": whole}
         os.chdir("/")

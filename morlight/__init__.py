@@ -1,5 +1,6 @@
 """Learn continuum models from particles, molecules or any fields.
 
+morlight.write("mine.h5", {"u": u}, dt=0.1, length=6.28, boundaries="periodic")
 result = morlight.fit("mine.h5", {"model.terms": 2})    # a trajectory file, a shipped set, or a data module
 model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
 model.predict(u0, steps=400)
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from morlight.operators.build import Components
     from morlight.training.fit import FitResult
 
-__version__ = "0.1.0"
-__all__ = ["fit", "load", "open"]
+__version__ = "0.2.0"
+__all__ = ["fit", "load", "open", "write"]
 
 
 def load(checkpoint: str | Path, components: "Components | None" = None) -> "Model":
@@ -46,3 +47,10 @@ def open(name: str | Path) -> "TrajectoryFile":
     from morlight.data import shipped
 
     return shipped.open(name)
+
+
+def write(path: str | Path, fields: Any, **described: Any) -> Path:
+    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (`morlight.data.arrays`)."""
+    from morlight.data import arrays
+
+    return arrays.write(path, fields, **described)

@@ -8,6 +8,7 @@ from morlight.cli import (
     check,
     compare,
     completion,
+    convert,
     data,
     deposit,
     doctor,
@@ -31,6 +32,7 @@ def parser() -> Parser:
     top.set_defaults(how_to_go_on=START_AGAIN)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     simulate.add(commands)
+    convert.add(commands)
     deposit.add(commands)
     data.add(commands)
     doctor.add(commands)

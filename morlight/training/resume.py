@@ -27,7 +27,7 @@ def check(saved: Model, module: OperatorModule, settings: FitSettings) -> None:
         if stored_own != own_here:
             kind = {True: f"{name} of the user's own", False: f"the configured {name}"}
             raise ValueError(
-                f"{saved.path}: was trained with {kind[stored_own]}, expected {kind[stored_own]} in place of {kind[own_here]}"
+                f"{saved.path}: was trained with {kind[stored_own]}, expected that in place of {kind[own_here]}"
             )
     before, now = saved.data, module.data
     for name, there, here in (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import morlight.data
-from experiments.channel_sets import systems
+from experiments.support.channel_systems import systems
 from morlight.cli import main as cli
 from morlight.data import shipped as sets
 from morlight.data.trajectory_file import TrajectoryFile

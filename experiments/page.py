@@ -1,0 +1,44 @@
+"""Section 6 as a page: `python -m experiments.page` writes experiments/README.md from experiments/results/*.json.
+
+The studies at the scale of the paper leave their results there.
+"""
+
+from experiments.studies import colloid_models, generalization, lj_models, lj_refinement
+from experiments.support import results
+
+PAGE = results.EXPERIMENTS / "README.md"
+STUDIES = (lj_refinement, lj_models, colloid_models, generalization)
+INTRODUCTION = """# Section 6: continuum models from molecules
+
+This page is made by `python -m experiments.page` from the results in `experiments/results`, which the studies leave
+there at the scale of the paper. The models are learned from our own runs of LAMMPS (`morlight simulate lj`,
+`morlight simulate colloid`); errors are ‖a − b‖/‖b‖ over x, of several fields the root of the mean of their squares;
+*steady* is that of the mean of the last five frames (t = 0.9 … 1), the others of one frame. Cells read *median /
+minimum* of the realizations. The noise ceiling is the error that the exact equation would have: half the difference
+between halves of the runs with the same γ. Beside it stand persistence, u(t) = u(0), and the linear (affine) model of
+each mode by itself, both of the same data."""
+
+
+def page() -> str:
+    """The page, from the kept results alone."""
+    parts = [INTRODUCTION]
+    for study in STUDIES:
+        name = study.__name__.rpartition(".")[2]
+        title = (study.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+        parts += [f"## {title}", f"```sh\npython -m {study.__name__} --scale paper\n```"]
+        kept = results.load(name)
+        if kept is None:
+            parts.append("Not run yet at this scale.")
+            continue
+        minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
+        parts.append(
+            f"{len(kept.fits)} fits, {minutes:.0f} minutes of one process in all"
+            f" ({minutes / 2:.0f} minutes with two at once)."
+        )
+        parts.append(study.page(kept.fits))
+        parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

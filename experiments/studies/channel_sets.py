@@ -1,0 +1,155 @@
+"""Sets of driven channels: what is in them, in figures of every system, and a data card (Sec. 6).
+
+    morlight simulate lj --grid paper --seeds 2 -o lj.h5
+    python -m experiments.studies.channel_sets lj.h5 lj
+
+puts the file among the sets of the package under a name, with its card, and the figures into docs/figures.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.support.channel_systems import BINS, STEADY, System, on_bins, system_table, systems
+from experiments.support.results import FIGURES
+from morlight.data import shipped
+from morlight.data.ensembles import SEED
+from morlight.data.trajectory_file import TrajectoryFile
+
+SHOWN = (0, 1, 2, 5, 10, 40)  # frames drawn
+
+
+def profiles(every: Sequence[System], path: Path) -> None:
+    """Density over its mean, velocity and temperature across the channel, a column for each system."""
+    figure = Figure((2.1 * len(every) + 0.8, 6), layout="constrained")
+    axes = figure.subplots(3, len(every), sharex=True, squeeze=False)
+    for column, system in zip(axes.T, every, strict=True):
+        column[0].set_title(system.label)
+        rows = system.density.mean(0) / system.density.mean(), system.velocity, system.temperature
+        for panel, values in zip(column, rows, strict=True):
+            _over_time(panel, values)
+        column[2].set_xlabel("x / width")
+        column[2].set_ylim(0, 1.5 * np.nanmedian(rows[2]))
+    for panel, label in zip(axes[:, 0], ("density / mean", "velocity (σ/τ)", "temperature (ε)"), strict=True):
+        panel.set_ylabel(label)
+    axes[0, 0].legend(title="frame", fontsize="x-small", ncols=2)
+    figure.savefig(path, dpi=90)
+
+
+def maps(every: Sequence[System], path: Path, *, columns: int = 5) -> None:
+    """Density over its mean (dashed, at the end) and momentum density over time, a panel for each system."""
+    figure = Figure((2.6 * columns, 2.1 * -(-len(every) // columns)), layout="constrained")
+    axes = figure.subplots(-(-len(every) // columns), columns, sharex=True, squeeze=False)
+    for panel, system in zip(axes.flat, every, strict=True):
+        panel.set_title(system.label, fontsize="small")
+        _over_time(panel, on_bins(system.momentum).mean(0))
+        twin = panel.twinx()
+        density = on_bins(system.density)[:, -STEADY:].mean((0, 1))
+        twin.plot(_centers(BINS), density / density.mean(), "--", color="tab:red", lw=1)
+        twin.set_ylim(0, 2.5)
+        twin.tick_params(labelsize="x-small", colors="tab:red")
+        panel.tick_params(labelsize="x-small")
+    for panel in axes[-1]:
+        panel.set_xlabel("x / width")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("momentum density\n(m/σ²τ)", fontsize="small")
+    for panel in axes[:, -1]:
+        panel.annotate("density / mean", (1.22, 0.5), xycoords="axes fraction", rotation=90, va="center",
+                       fontsize="small", color="tab:red")  # fmt: skip
+    axes[0, 0].legend(title="frame", fontsize="xx-small", title_fontsize="xx-small", ncols=2)
+    figure.savefig(path, dpi=90)
+
+
+def _centers(bins: int) -> Float[np.ndarray, " N"]:
+    return (np.arange(bins) + 0.5) / bins
+
+
+def _over_time(panel: Axes, values: Float[np.ndarray, "T N"]) -> None:
+    shown = [frame for frame in SHOWN if frame < len(values)]
+    colors = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
+    for frame, color in zip(shown, colors, strict=True):
+        panel.plot(_centers(values.shape[1]), values[frame], color=color, lw=1, label=str(frame))
+
+
+def card(name: str, file: TrajectoryFile, every: Sequence[System]) -> str:
+    """What a set holds, how it was made, what it costs, and its table."""
+    attributes = file.attributes
+    seeds = len(set(file.parameters[SEED]))
+    values = _gammas(file)
+    hours = sum(attributes["core_seconds"]) / 3600
+    width = "that of the lattice, in geometry.txt of the run"
+    if "unit_length" in attributes:
+        width = f"{attributes['unit_length']:g} σ"
+    return f"""# {name}
+
+{file.trajectories} runs of LAMMPS ({attributes["lammps_version"]}), {seeds} seeds of each system.
+{len(file.times)} frames, frame 0 at rest, each the average of 1000 time steps, 10 000 steps apart;
+{file.grid.points[0]} cells across the channel, walls excluded.
+Length is in widths ({width}), time in {attributes["unit_time"]:g} τ.
+Fields are in Lennard-Jones units: number density (1/σ³), momentum density along the flow (m/σ²τ), and number density
+times the temperature of the two directions without flow (ε/σ³). NAME_error is the standard error of a frame's mean,
+from the ten blocks that it is the mean of.
+
+- Parameters: {"; ".join(f"{key}: {', '.join(f'{v:g}' for v in vs)}" for key, vs in values.items())}; and the seed.
+- Made in {hours:.1f} hours of a core by `{_command(file, every)} --seeds {seeds} -o {name}.h5`,
+  this card by `python -m experiments.studies.channel_sets {name}.h5 {name}`.
+- The input of LAMMPS stands in the attribute `deck` of the file.
+- On the walls densities have no slope (cosine), momenta vanish (sine) as far as there is no slip.
+
+{system_table(every)}
+
+*Velocity at rest*: mean of all particles in frame 0, of the seed where it is largest. *At the walls / middle*: velocity
+in the outermost of {BINS} cells over that of the middle half, in the last {STEADY} frames; near 1 the fluid slips,
+nan where none of the species was there.
+*Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Noise of
+blocks / of seeds*: below 1 where neighboring blocks still see the same particles in the same place, so that NAME_error
+is too small. *Noise ceiling*: standard error of the mean over the seeds, from two halves a and b of them,
+‖a − b‖ / ‖a + b‖ over {BINS} cells.
+"""
+
+
+def _gammas(file: TrajectoryFile) -> dict[str, list[float]]:
+    """Values of each parameter."""
+    return {key: sorted(set(column.tolist())) for key, column in file.parameters.items() if key != SEED}
+
+
+def _command(file: TrajectoryFile, every: Sequence[System]) -> str:
+    """The command that made the runs, without seeds and output."""
+    settings: dict[str, Any] = file.attributes["generator_parameters"]
+    flags = " ".join(f"--{key} {value}" for key, value in settings.items() if key not in ("frames", "bins"))
+    values = _gammas(file)
+    whole = len(every) > 1 + ("radius" in values)
+    which = "--grid paper" if whole else " ".join(f"--{key} {value[0]:g}" for key, value in values.items())
+    return f"morlight simulate {str(file.attributes['generator']).split()[-1]} {which} {flags}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Adopt a file as a set."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("file", help="that `morlight simulate lj` or `colloid` wrote")
+    parser.add_argument("name", help="of the set")
+    options = parser.parse_args(arguments)
+    file = TrajectoryFile.open(options.file)
+    every = systems(file)
+    shipped.FOLDER.mkdir(exist_ok=True)
+    (shipped.FOLDER / f"{options.name}.md").write_text(card(options.name, file, every), encoding="utf-8")
+    shutil.copyfile(file.path, shipped.FOLDER / f"{options.name}.h5")
+    if every[0].species:
+        for species in dict.fromkeys(system.species for system in every):
+            shown = [system for system in every if system.species == species]
+            maps(shown, FIGURES / f"channel_{options.name}_{species}.png")
+    else:
+        profiles(every, FIGURES / f"channel_{options.name}.png")
+    print(system_table(every))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What a study asks of `morlight.fit`, and what it keeps of the answer."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import morlight
+from morlight.analysis.model import Model
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Measured = TypeVar("Measured", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit as `morlight.fit` takes it.
+
+    Attributes:
+        config: packaged configuration.
+        data: trajectory file, or name of a set that comes with the package.
+        settings: changes of the configuration, by dotted keys.
+    """
+
+    config: str
+    data: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        changes = ", ".join(f"{key} = {value}" for key, value in self.settings.items())
+        return f"{self.config} on {self.data}" + (f" with {changes}" if changes else "")
+
+
+@dataclass(frozen=True)
+class Kept(Generic[Measured]):
+    """A fit that was made.
+
+    Attributes:
+        fit: what was asked for.
+        seconds: that it took.
+        measured: what the study measured of the model.
+        checkpoint: path of the model; None among the results that are kept in the repository.
+    """
+
+    fit: Fit
+    seconds: float
+    measured: Measured
+    checkpoint: str | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model in the checkpoint."""
+        assert self.checkpoint is not None
+        return morlight.load(self.checkpoint)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], kind: type[Measured]) -> "Kept[Measured]":
+        """What `to_json` gave, with measurements of some kind."""
+        return cls(Fit(**plain["fit"]), plain["seconds"], kind(**plain["measured"]), plain["checkpoint"])
+
+
+def fitted(fit: Fit, experiment: str, name: str, *, progress: bool = True) -> tuple[str, float]:
+    """Make a fit; its checkpoint, and the seconds that it took."""
+    begun = time.perf_counter()
+    run = {"experiment": experiment, "name": name, "trainer.enable_progress_bar": progress}
+    result = morlight.fit(fit.data, {**fit.settings, **run}, config=fit.config)
+    return str(result.checkpoint), round(time.perf_counter() - begun, 1)
