@@ -63,7 +63,7 @@ def test_a_dataset_of_whole_trajectories_is_what_a_file_of_them_is(folder):
     u = windows(frames=9).astype(np.float32)
     rate = np.array([1.0, 1.0, 2.0, 2.0, 30.0, 30.0])
     path = small_fits.write("u.h5", {"u": u}, parameters={"rate": rate})
-    file = TrajectoryDataModule(DataConfig(path=str(path), parameters=["rate"], validation=0, test=0, batch=7))
+    file = TrajectoryDataModule(DataConfig(path=str(path), parameters=["rate"], validation=0.0, test=0.0, batch=7))
     own = DatasetDataModule(Items(u, rate), parameters=["rate"], batch=7, **PLACE)
     for data in (file, own):
         data.setup()
@@ -133,7 +133,7 @@ REFUSED = {
         lambda: DatasetDataModule(Items(windows()), Items(windows(points=8)), **PLACE),
         r"item 0 of dataset: validation has the shape \(4, 1, 8\), expected \(4, 1, 16\)",
     ),
-    "no time step": (lambda: DatasetDataModule(Items(windows()), **{**PLACE, "dt": 0}), "expected both above 0"),
+    "no time step": (lambda: DatasetDataModule(Items(windows()), **{**PLACE, "dt": 0.0}), "dt is 0 and batch 100"),
     "targets": (
         lambda: DatasetDataModule(Items(windows()), targets=["f", "g"], **PLACE),
         "targets has 2 names, expected 1",
