@@ -51,7 +51,7 @@ QUIET = (
 
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
-    data: str | Path | lightning.LightningDataModule,
+    data: object,
     settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
     *,
     config: str | Path | None = None,
@@ -79,8 +79,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
         FloatingPointError: where the loss is no longer finite.
     """
     module = data if isinstance(data, lightning.LightningDataModule) else None
-    path = None if isinstance(data, lightning.LightningDataModule) else data
-    _check_arguments(path, settings, config)
+    path = None if module is not None else _path(data)
+    _check_settings(path, settings, config)
     if isinstance(settings, FitSettings):
         typed = settings if path is None else replace(settings, data=replace(settings.data, path=str(path)))
     elif isinstance(settings, str | Path):
@@ -91,17 +91,26 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
 
 
-def _check_arguments(path: object, settings: object, config: object) -> None:
+def _path(data: object) -> str | Path:
+    """Data that are not a data module.
+
+    Raises:
+        ValueError: where they are no path and no name.
+    """
+    if isinstance(data, str | Path):
+        return data
+    raise ValueError(
+        f"data is of the type {type(data).__name__}, expected a trajectory file (`morlight.write` makes one of arrays),"
+        " the name of a set that comes with the package, or a data module (DatasetDataModule serves a torch dataset)"
+    )
+
+
+def _check_settings(path: str | Path | None, settings: object, config: object) -> None:
     """Refuse what would be ignored.
 
     Raises:
         ValueError: naming the argument.
     """
-    if path is not None and not isinstance(path, str | Path):
-        raise ValueError(
-            f"data is a {type(path).__name__}, expected a trajectory file, the name of a set that comes with the"
-            " package, or a data module, such as `morlight.data.dataset_module.DatasetDataModule` of a torch dataset"
-        )
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):
@@ -195,7 +204,7 @@ def built(
     extensions = extensions or Extensions()
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
     served.prepare_data()
-    served.setup()
+    served.setup("fit")
     missing = [name for name in ("description", "sample", "schedule", "part", "count") if not hasattr(served, name)]
     if missing:
         raise ValueError(
