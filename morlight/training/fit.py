@@ -1,10 +1,7 @@
 """`morlight.fit`: data and settings in, a tracked model out; `validate` and `test` of a checkpoint."""
 
-import logging
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,23 +28,13 @@ from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
+from morlight.training.quiet import quiet
 from morlight.training.settings import OURS, FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
 
 FOLDER = Path("mlruns") / "fits"
-
-QUIET = (
-    ".*LeafSpec",  # pytorch-lightning 2.6 under torch 2.13
-    ".*smaller than the logging interval",  # the epoch's mean is logged in any case
-    "Be aware that when using `ckpt_path`",  # validate and test save nothing
-    "Checkpoint directory .* exists and is not empty",  # of the run that continues
-    "Total length of `list`",  # no trajectories held out
-    ".*does not have many workers",  # our loaders gather by one index, workers would only copy
-    ".*`lr_scheduler.step\\(\\)` before `optimizer.step",  # after resuming
-    ".*`LightningModule.configure_optimizers` returned `None`",  # least squares
-)
 
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
@@ -297,15 +284,5 @@ def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         if not served.count(part, module.config.objective.longest):
             share = getattr(settings.data, part)
             raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
-        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), weights_only=True)
+        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what Lightning says to its developers."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in QUIET:
-            warnings.filterwarnings("ignore", message)
-        yield
