@@ -81,7 +81,7 @@ def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, wri
 
 @pytest.fixture
 def registered(folder, fresh_database):  # noqa: F811
-    """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavours have."""
+    """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavors have."""
     (folder / "mlruns").mkdir()
     shutil.copy(fresh_database, folder / "mlruns" / "mlflow.db")
     client = connect()

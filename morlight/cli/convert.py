@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     these.add_argument(
         "--drop-last", action="store_true", help="leave out the last point of periodic axes, which repeats the first"
     )
+    these.add_argument("--real-part", action="store_true", help="take the real part of complex arrays")
     these.set_defaults(run=_run)
 
 
@@ -54,6 +55,7 @@ def _run(options: argparse.Namespace) -> None:
         parameters=pairs("--scalar", options.scalar, lambda text: [float(word) for word in text.split(",")]),
         every=options.every,
         drop_last=options.drop_last,
+        real_part=options.real_part,
         overwrite=options.overwrite,
     )
 

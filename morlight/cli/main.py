@@ -11,6 +11,7 @@ from morlight.cli import (
     convert,
     data,
     deposit,
+    discover,
     doctor,
     evaluate,
     export,
@@ -38,7 +39,7 @@ def parser() -> Parser:
     doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    for command in (predict, evaluate, inspect, check, sweep, compare, export, ui):
+    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, ui):
         command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top

@@ -14,7 +14,7 @@ NUMPY, MATLAB = (".npy", ".npz"), ".mat"
 HDF5_MATLAB = b"MATLAB 7.3"
 
 
-def convert(
+def convert(  # noqa: PLR0913 - the names of arrays, each by its own
     files: Sequence[str | Path],
     path: str | Path,
     *,
@@ -22,6 +22,7 @@ def convert(
     times: str | None = None,
     coordinates: Mapping[str, str] | None = None,
     dims: Sequence[str] | None = None,
+    real_part: bool = False,
     **described: Any,
 ) -> Path:
     """Write the arrays of some files as one trajectory file, the trajectories of one file after those of the other.
@@ -34,6 +35,7 @@ def convert(
         times: name of the array with the times of the frames.
         coordinates: name of the array with the coordinates of the points of each axis.
         dims: names of the axes of the arrays (see `morlight.write`).
+        real_part: take the real part of complex arrays.
         described: what else the arrays do not say (see `morlight.write`).
 
     Returns:
@@ -51,10 +53,16 @@ def convert(
     moments = first.take(times) if times else None
     apart = {*([times] if times else []), *(coordinates or {}).values()}
     names = dict(fields or {}) or {name: name for name in first.arrays if name not in apart}
+    if not fields and len({first.arrays[name].shape for name in names}) > 1:
+        raise ValueError(
+            f"{first.path}: holds {first.listed}, expected fields (--fields) to name those that are fields"
+        )
     dims = dims or first.dims
     for other in opened[1:]:
         _same(first, other, {"times": times, **dict(coordinates or {})}, dims)
     arrays = {field: _joined(opened, name, dims) for field, name in names.items()}
+    if real_part:
+        arrays = {field: u.real for field, u in arrays.items()}
     if first.labels and dims:
         axes = {**{axis: first.labels[axis] for axis in SPACE if axis in first.labels and axis in dims}, **axes}
         if moments is None and described.get("dt") is None:
@@ -80,9 +88,13 @@ class _Arrays:
         """An array that must be there."""
         found = self.arrays.get(name, self.labels.get(name))
         if found is None:
-            held = ", ".join(f"{key} {value.shape}" for key, value in self.arrays.items())
-            raise ValueError(f"{self.path}: there is no array '{name}', expected one of {held}")
+            raise ValueError(f"{self.path}: there is no array '{name}', expected one of {self.listed}")
         return found
+
+    @property
+    def listed(self) -> str:
+        """The arrays with their shapes."""
+        return ", ".join(f"{key} {value.shape}" for key, value in self.arrays.items())
 
     def _netcdf(self) -> dict[str, np.ndarray]:
         found = labelled.opened(self.path)
@@ -115,7 +127,7 @@ def _joined(files: Sequence[_Arrays], name: str, dims: Sequence[str] | None) -> 
     arrays = [file.take(name) for file in files]
     if dims and "trajectory" not in dims:
         raise ValueError(
-            f"{files[0].path}: dims are {', '.join(dims)} and there are {len(files)} files, expected trajectory among them"
+            f"{files[0].path}: dims are {', '.join(dims)} for {len(files)} files, expected trajectory among them"
         )
     for file, u in zip(files, arrays, strict=True):
         if u.ndim != arrays[0].ndim or np.delete(u.shape, axis).tolist() != np.delete(arrays[0].shape, axis).tolist():

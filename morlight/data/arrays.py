@@ -153,7 +153,12 @@ def _from_xarray(path: Path, value: Any, described: Description) -> tuple[dict[s
 def _ordered(path: Path, name: str, u: np.ndarray, described: Description) -> Num[np.ndarray, "trajectory time *X"]:
     """An array with its axes in the order trajectory, time, x, y, z."""
     if u.dtype.kind == "c":
-        raise ValueError(f"{path}: field '{name}' is complex, expected real numbers: write its parts as two fields")
+        if np.any(u.imag):
+            raise ValueError(
+                f"{path}: field '{name}' is complex, expected real numbers: its parts as two fields, or the real part"
+                " alone (--real-part)"
+            )
+        u = u.real
     if u.dtype.kind not in "fiub":
         raise ValueError(f"{path}: field '{name}' holds {u.dtype}, expected numbers")
     dims = list(described.dims or ())
@@ -218,6 +223,9 @@ def _times(path: Path, described: Description, frames: int) -> np.ndarray:
     times = np.asarray(described.times, np.float64).reshape(-1)
     if len(times) != frames or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
         raise ValueError(f"{path}: {len(times)} times for {frames} frames, expected one for each, growing")
+    steps = np.diff(times)
+    if len(steps) and np.abs(steps - steps.mean()).max() > UNIFORM * steps.mean():
+        raise ValueError(f"{path}: times are {steps.min():g} to {steps.max():g} apart, expected equally spaced frames")
     return times
 
 

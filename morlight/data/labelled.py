@@ -173,7 +173,7 @@ def dataset(
         fields: each ([R,] B, T, *X).
         times: T.
         given: the initial states.
-        realizations: numbers of the R realisations; None where there is no such axis.
+        realizations: numbers of the R realizations; None where there is no such axis.
         grid: coordinates of the points, for axes that came with none.
         attributes: of the whole.
 

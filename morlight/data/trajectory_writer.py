@@ -83,8 +83,8 @@ class Writer:
         for name in self.contents.fields:
             if fields[name].shape != due:
                 raise ValueError(
-                    f"{self.contents.path}: field '{name}' has the shape {fields[name].shape} in trajectory {trajectory},"
-                    f" expected {due} for these times and this grid"
+                    f"{self.contents.path}: field '{name}' is {fields[name].shape} in trajectory {trajectory}, "
+                    f"expected {due} for these times and this grid"
                 )
             try:
                 self.file["t0_fields"][name][trajectory] = fields[name]
@@ -174,8 +174,8 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
 class Parts:
     """Writes each trajectory to a file of its own, and joins them when all are there.
 
-    An interrupted run loses nothing: with the same `contents` later, only the others are `missing`. Enter to begin, leave
-    to join.
+    An interrupted run loses nothing: with the same `contents` later, only the others are `missing`.
+    Enter to begin, leave to join.
 
     Args:
         contents, dtype, scale, overwrite: as for `Writer`.

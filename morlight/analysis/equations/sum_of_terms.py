@@ -11,7 +11,7 @@ from torch import Tensor
 
 from morlight.analysis.equations import writing
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate, Differential, Exponents
+from morlight.operators.library import Candidate, Differential, Exponents, Partial
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 
 TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
@@ -76,6 +76,31 @@ class Equation:
         body = " \\\\\n".join(line.replace(" = ", " &= ", 1) for line in lines)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
+    def summary(self) -> str:
+        """The equation, and each coefficient with its standard error and p-value."""
+        if not any(self.terms):
+            return "no equation: no term of the library is justified by the data"
+        lines = [self.text, "", f"{'field':<12} {'term':<24} {'coefficient':>14} {'± sd':>10} {'p':>9}"]
+        for field, own in zip(self.fields, self.terms, strict=True):
+            for term in own:
+                name = writing.name(self.fields, term)
+                row = f"{field:<12} {name:<24} {term.coefficient:>14.7g} {term.standard_error:>10.2g}"
+                lines.append(f"{row} {term.p_value:>9.1g}")
+        noise = ", ".join(f"{field} {sigma:.2g}" for field, sigma in zip(self.fields, self.noise, strict=True))
+        return "\n".join([*lines, f"noise (standard deviation): {noise}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `terms` as in the closed forms of `morlight inspect`."""
+        found = {
+            field: {
+                "equation": writing.text(self.fields, field, own) if own else None,
+                "terms": [_plain(self.fields, term) for term in own],
+                "noise": sigma,
+            }
+            for field, own, sigma in zip(self.fields, self.terms, self.noise, strict=True)
+        }
+        return {"latex": self.latex if any(self.terms) else None, "fields": found}
+
     def sympy(self) -> dict[str, Any]:
         """Right-hand side of each field as a SymPy expression of fields of t, x, y, z.
 
@@ -116,3 +141,19 @@ class Equation:
                 f"the equation grows without bound before time {float(times[-1]):g}, with {substeps} sub-steps"
             )
         return torch.cat([u[:, None], states], 1)
+
+
+def _plain(fields: tuple[str, ...], term: Term) -> dict[str, Any]:
+    derivative = term.derivative
+    if isinstance(derivative, Partial):
+        operator: Any = list(derivative.orders)
+    else:
+        operator = {"power": derivative.order}
+    powers = {field: n for field, n in zip(fields, term.exponents, strict=True) if n}
+    return {
+        "derivative": operator,
+        "of": powers,
+        "coefficient": term.coefficient,
+        "sd": term.standard_error,
+        "p": term.p_value,
+    }

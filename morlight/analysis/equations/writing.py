@@ -23,6 +23,11 @@ def text(fields: Sequence[str], field: str, terms: Sequence["Term"]) -> str:
     return f"∂ₜ{field} = {_joined(summands, '−')}"
 
 
+def name(fields: Sequence[str], term: "Term") -> str:
+    """A term without its coefficient."""
+    return _unicode(term.derivative, _monomial(fields, term.exponents)).strip() or "1"
+
+
 def latex(fields: Sequence[str], field: str, terms: Sequence["Term"]) -> str:
     """The same in LaTeX, with SymPy's names of the fields."""
     import sympy

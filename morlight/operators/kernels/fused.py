@@ -157,7 +157,7 @@ class Layers(torch.autograd.Function):
 
     Args:
         plain: the same from single operations, for gradients that will be differentiated again.
-        copies: networks of a realisation.
+        copies: networks of a realization.
         x: points.
         parameters: weights (R · copies, out, in) of all layers, then offsets (R · copies, out, 1).
     """
