@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.analysis import extrapolation
-from morlight.analysis.checkpoint import Certificate, Checkpoint, RealizationLosses, read
+from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.linear_model import Affine, Factors, from_plain
@@ -22,6 +22,9 @@ from morlight.operators import Operator, SpectralOperator, build, check_steps, o
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
+
+if TYPE_CHECKING:
+    from morlight.analysis.equations.reading import LearnedEquation
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
 
@@ -75,11 +78,6 @@ class Model:
     def run(self) -> str | None:
         """Identity of the tracked run that wrote the checkpoint."""
         return self.checkpoint.run
-
-    @property
-    def growth(self) -> Certificate | None:
-        """Certificate of its stability on the training data, where known."""
-        return self.checkpoint.growth
 
     @property
     def losses(self) -> RealizationLosses | None:
@@ -191,6 +189,12 @@ class Model:
         if realizations == "mean":
             return Spread(frames.mean(0), _sd(frames))
         return frames[0] if realizations == "best" or isinstance(realizations, int) else frames
+
+    def equation(self) -> "LearnedEquation":
+        """Its closed forms with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""
+        from morlight.analysis.equations.reading import equation
+
+        return equation(self)
 
     def on(self, points: int | Sequence[int]) -> "Model":
         """The same operator on another grid of the same domain; its symbol is a function of κ and not of the grid.
