@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from experiments.support.channel_systems import systems
 
 import morlight.data
+from experiments.support.channel_systems import systems
 from morlight.cli import main as cli
 from morlight.data import shipped as sets
 from morlight.data.trajectory_file import TrajectoryFile
