@@ -1,6 +1,8 @@
 """Learn continuum models from particles, molecules or any fields.
 
+morlight.write("mine.h5", {"u": u}, dt=0.1, length=6.28, boundaries="periodic")
 result = morlight.fit("mine.h5", {"model.terms": 2})    # a trajectory file, a shipped set, or a data module
+morlight.discover("mine.h5").text                       # the equation of its fields, with standard errors
 model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
 model.predict(u0, steps=400)
 """
@@ -9,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from morlight.analysis.equations.sum_of_terms import Equation
     from morlight.analysis.model import Model
     from morlight.data.trajectory_file import TrajectoryFile
     from morlight.operators.build import Components
     from morlight.training.fit import FitResult
 
-__version__ = "0.1.0"
-__all__ = ["fit", "load", "open"]
+__version__ = "0.2.0"
+__all__ = ["discover", "fit", "load", "open", "write"]
 
 
 def load(checkpoint: str | Path, components: "Components | None" = None) -> "Model":
@@ -46,3 +49,17 @@ def open(name: str | Path) -> "TrajectoryFile":
     from morlight.data import shipped
 
     return shipped.open(name)
+
+
+def write(path: str | Path, fields: Any, **described: Any) -> Path:
+    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (`morlight.data.arrays`)."""
+    from morlight.data import arrays
+
+    return arrays.write(path, fields, **described)
+
+
+def discover(data: str | Path, **more: Any) -> "Equation":
+    """The equation of the fields in a trajectory file (see `morlight.training.discovery.discover`)."""
+    from morlight.training.discovery import discover as find
+
+    return find(data, **more)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads each on two cores wait for each other
 
+import heat
 import numpy as np
 import pytest
 import small
@@ -25,6 +26,16 @@ def make_operator():
         return small.operator(data, seed, **options)
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a checkpoint and a trajectory file that fit together."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    heat.checkpoint(tmp_path / "model.ckpt")
+    heat.write(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,8 @@ import yaml
 
 import morlight
 from morlight.cli import main as cli
-from morlight.data import trajectory_file
+from morlight.data.trajectory_writer import write as write_file
+from morlight.operators.description import Grid
 
 STILL = {
     "model.biases": [],
@@ -62,9 +63,9 @@ def write(  # noqa: PLR0913 - the parts of a file
     """A trajectory file of fields (trajectory, time, *X)."""
     u = next(iter(fields.values()))
     kinds = ("WALL" if walls else "PERIODIC",) * (u.ndim - 2)
-    grid = trajectory_file.Grid(tuple(u.shape[2:]), tuple(length), kinds)
+    grid = Grid(tuple(u.shape[2:]), tuple(length), kinds)
     gamma = {name: np.asarray(values, float) for name, values in (parameters or {}).items()}
-    trajectory_file.write(path, name=Path(path).stem, fields=fields, grid=grid, times=np.arange(u.shape[1]) * dt,
+    write_file(path, name=Path(path).stem, fields=fields, grid=grid, times=np.arange(u.shape[1]) * dt,
                           provenance=provenance or {}, parameters=gamma)  # fmt: skip
     return Path(path)
 

@@ -10,6 +10,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import h5py
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
@@ -96,6 +97,6 @@ def test_from_walkers_to_a_prediction_in_an_empty_directory(python, tmp_path):
     (checkpoint,) = tmp_path.glob("mlruns/fits/first/*/last.ckpt")
     words = ("--initial", "brownian.h5", "--steps", "10", "-o", "later.h5")
     run(morlight, "predict", checkpoint, *words, folder=tmp_path)
-    code = "import morlight.data.trajectory_file as t; print(t.read('later.h5').shape)"
-    assert run(python, "-c", code, folder=tmp_path).strip() == "(2, 11, 1, 32)"
+    with h5py.File(tmp_path / "later.h5") as file:
+        assert file["t0_fields/density"].shape == (2, 11, 32)
     assert "density" in run(morlight, "data", "lj", folder=tmp_path)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import small
 import torch
+from command import refused
 
 from morlight.cli import main as cli
 from morlight.tracking.experiments import experiment_id
 from morlight.tracking.store import connect
-from tests.cli.test_main import folder, refused  # noqa: F401 - a fixture
 from tests.tracking.stores import fresh_database  # noqa: F401 - a fixture
 
 PROOF = "executed"
@@ -72,7 +72,7 @@ def test_every_command_that_takes_a_checkpoint_is_tried():
 
 @pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):  # noqa: F811
+def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, write):
     write(folder / "evil.ckpt")
     before = sorted(folder.iterdir())
     assert "evil.ckpt: not a readable checkpoint" in refused(words.format("evil.ckpt"), capsys)
@@ -81,7 +81,7 @@ def test_a_checkpoint_with_a_payload_does_not_execute(folder, capsys, words, wri
 
 @pytest.fixture
 def registered(folder, fresh_database):  # noqa: F811
-    """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavours have."""
+    """A run and a registered model whose artifacts hold the payload in every place that MLflow's flavors have."""
     (folder / "mlruns").mkdir()
     shutil.copy(fresh_database, folder / "mlruns" / "mlflow.db")
     client = connect()
@@ -102,20 +102,20 @@ def registered(folder, fresh_database):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["run", "alias", "version"])
-def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):  # noqa: F811
+def test_artifacts_with_a_payload_do_not_execute(folder, registered, capsys, name):
     for words in COMMANDS:
         assert "not a readable checkpoint" in refused(words.format(registered[name]), capsys)
     assert not Path(PROOF).exists()
 
 
 @pytest.mark.parametrize("words", ["predict model.ckpt --initial evil.npy --steps 1 -o out.h5"])
-def test_arrays_with_a_payload_do_not_execute(folder, capsys, words):  # noqa: F811
+def test_arrays_with_a_payload_do_not_execute(folder, capsys, words):
     np.save("evil.npy", np.array([Payload()], dtype=object), allow_pickle=True)
     assert "evil.npy: cannot be read" in refused(words, capsys)
     assert not Path(PROOF).exists()
 
 
-def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: F811
+def test_configurations_with_a_payload_do_not_execute(folder, capsys):
     Path("evil.yaml").write_text(f"data: !!python/object/apply:os.system ['touch {PROOF}']\n")
     with pytest.raises(SystemExit) as ended:
         cli.main(shlex.split("fit --config evil.yaml"))
@@ -123,7 +123,7 @@ def test_configurations_with_a_payload_do_not_execute(folder, capsys):  # noqa: 
     assert not Path(PROOF).exists()
 
 
-def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):  # noqa: F811
+def test_a_file_of_a_later_version_is_refused_in_a_sentence(folder, capsys):
     torch.save({"morlight": {"layout": 4}}, "later.ckpt")
     told = refused("predict later.ckpt --initial heat.h5 --steps 1 -o out.h5", capsys)
-    assert told == "morlight: later.ckpt: layout 3 is unknown to this version, expected one of 1, 2\n"
+    assert told == "morlight: later.ckpt: layout 4 is unknown to this version, expected one of 1, 2, 3\n"

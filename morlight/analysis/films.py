@@ -1,4 +1,4 @@
-"""Animated roll-outs: GIF by Pillow, which comes with matplotlib, and MP4 by ffmpeg, where there is one."""
+"""Animated roll-outs: GIF by Pillow, which comes with matplotlib, and MP4 by ffmpeg, if it is installed."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from morlight.analysis.plots import LEARNED, START
 from morlight.operators.description import Grid
 
 ENDINGS = (".gif", ".mp4")
-FRAMES = 150  # at most; of longer roll-outs every so many are shown
+FRAMES = 150  # at most; longer roll-outs are thinned out evenly
 RATE = 15  # frames a second
 DPI = 80
 Draw = Callable[[int], None]
@@ -25,25 +25,23 @@ def check(path: str | Path) -> Path:
     """The path of a film to be written.
 
     Raises:
-        ValueError: where the folder is missing, the ending is neither gif nor mp4, or there is no ffmpeg for mp4.
+        ValueError: where the folder is missing, the ending is neither gif nor mp4, or ffmpeg is missing for mp4.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"{path}: the folder {path.parent} does not exist")
     if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"{path}: {path.suffix or 'no ending'} is no film, expected {' or '.join(ENDINGS)}")
+        raise ValueError(f"{path}: {path.suffix or 'no ending'} is not a film format, expected {' or '.join(ENDINGS)}")
     if path.suffix.lower() == ".mp4" and ffmpeg() is None:
-        raise ValueError(
-            f"{path}: there is no ffmpeg to write it; `pip install imageio-ffmpeg` brings one, or write a .gif"
-        )
+        raise ValueError(f"{path}: there is no ffmpeg to write it; run `pip install imageio-ffmpeg`, or write a .gif")
     return path
 
 
 def ffmpeg() -> str | None:
-    """The program, that of the system or that of imageio-ffmpeg."""
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
+    """Path of the ffmpeg of the system, or of imageio-ffmpeg; None without either."""
+    installed = shutil.which("ffmpeg")
+    if installed:
+        return installed
     try:
         import imageio_ffmpeg
     except ImportError:
@@ -56,10 +54,12 @@ def ffmpeg() -> str | None:
 
 
 def film(frames: np.ndarray, times: Sequence[float], path: str | Path, *, fields: Sequence[str], grid: Grid) -> None:
-    """A roll-out (R, T, C, *X) over time: profiles of all realisations on a line, maps of the first in the plane."""
+    """A roll-out (R, T, C, *X) over time: profiles of all realizations on a line, maps of the first in the plane."""
     path = check(path)
     if len(grid.points) > 2:
-        raise ValueError(f"{path}: fields in {len(grid.points)} dimensions have no film, leave --animate out")
+        raise ValueError(
+            f"{path}: fields in {len(grid.points)} dimensions cannot be shown as a film; expected no --animate"
+        )
     figure = Figure(figsize=(6, 3.2 * len(fields)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = np.atleast_1d(figure.subplots(len(fields), 1))

@@ -1,8 +1,8 @@
 """The linear model û(t + Δt) = λ(κ) û for each mode by itself: baseline of every operator, and a place to start.
 
 λ is the regression of one frame on another, mode by mode and field by field, û_{j+m} ≈ λ^m û_j (for Fourier modes the
-circulant DMD). Nothing is assumed of λ over κ, and nothing that is not linear can be told; an operator that does not
-beat it on held-out data has not earned its networks.
+circulant DMD). Nothing is assumed of λ over κ, and only linear changes can be described; an operator
+whose error on held-out data is not smaller does not need its networks.
 
 With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ,
 both linear in z, γ as the networks see it: a driven fluid does not come to rest.
@@ -143,7 +143,7 @@ def regress(
 
 
 def root(power: Inexact[Tensor, "*K"], near: Inexact[Tensor, "*K"], m: int) -> Inexact[Tensor, "*K"]:
-    """The m-th root of λ^m nearest to what one step tells of λ; 0 where a real λ has none."""
+    """The m-th root of λ^m nearest to the λ of one step; 0 where a real λ has none."""
     size = power.abs() ** (1 / m)
     if power.is_complex():
         turns = torch.round((m * near.angle() - power.angle()) / math.tau)
@@ -202,7 +202,7 @@ def start(
     Args:
         operator: fresh from `build.operator`.
         factors: λ of its fields.
-        states: some training data, at whose values h is told.
+        states: some training data, at whose values h is fitted.
         seed: of the order of the values.
     """
     generator = torch.Generator().manual_seed(seed)

@@ -133,7 +133,7 @@ class Model:
             parts.append(increment(fields[None, rows]).numpy())
         return np.concatenate(parts, 1)
 
-    def predict(  # noqa: PLR0913 - the options of a roll-out, each by its name
+    def predict(
         self,
         initial: Any,
         steps: int,

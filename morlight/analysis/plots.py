@@ -1,4 +1,4 @@
-"""Everything that knows matplotlib: the figures that people look at first."""
+"""Figures by matplotlib: what was learned, roll-outs, and roll-outs beside data."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 
 @dataclass(frozen=True)
 class Reading:
-    """What there is to see of how a learned operator changes a field.
+    """Symbol and nonlinearity of one field, as a figure shows them.
 
     Attributes:
         field: name of the field.
@@ -29,7 +29,7 @@ class Reading:
         h: nonlinearity of every term (R, k, P).
         power: n of the gauge h(u) ≈ uⁿ; 0 without a gauge.
         steady: whether the operator is one without time.
-        band: smallest and largest |κ| that the data tell of; empty where that is not known.
+        band: smallest and largest |κ| that the data identify; empty where not known.
         form: closed form of the equation, where there is one.
     """
 
@@ -49,14 +49,16 @@ def check(path: str | Path) -> Path:
     """The path of a figure to be written.
 
     Raises:
-        ValueError: where the folder is missing or the ending is no image format.
+        ValueError: where the folder is missing or the ending is not an image format.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"{path}: the folder {path.parent} does not exist")
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
-        raise ValueError(f"{path}: {path.suffix or 'no ending'} is no image format, expected one of {', '.join(known)}")
+        raise ValueError(
+            f"{path}: {path.suffix or 'no ending'} is not an image format, expected one of {', '.join(known)}"
+        )
     return path
 
 
@@ -72,12 +74,12 @@ def save(figure: Figure, path: str | Path, extent: str | None = None) -> None:
 
 
 def styled() -> AbstractContextManager[None]:
-    """Where others draw: the styles that they set end with it."""
+    """A context for drawing by others, whose changes of style end with it."""
     return rc_context()
 
 
 def keep(figure: Figure, path: str | Path) -> None:
-    """Write a figure that pyplot holds, with room for its labels, and let it go."""
+    """Write a figure of pyplot, with room for its labels, and close it."""
     from matplotlib import pyplot
 
     save(figure, path, "tight")
@@ -85,11 +87,11 @@ def keep(figure: Figure, path: str | Path) -> None:
 
 
 def learned(readings: Sequence[Reading], path: str | Path) -> None:
-    """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u) of each field, every realisation (Fig. 2, 6)."""
+    """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u) of each field, every realization (Fig. 2, 6)."""
     figure = Figure(figsize=(9, 3.6 * len(readings)), layout="constrained")
     for (left, right), reading in zip(figure.subplots(len(readings), 2, squeeze=False), readings, strict=True):
         (_symbol if reading.steady else _generator)(left, reading)
-        left.legend(title=f"{len(reading.symbol)} realisations", frameon=False)
+        left.legend(title=f"{len(reading.symbol)} realizations", frameon=False)
         for values in reading.h.reshape(-1, len(reading.u)):
             right.plot(reading.u, values, color=LEARNED, lw=1)
         if reading.power:
@@ -111,10 +113,10 @@ def _generator(axes: Axes, reading: Reading) -> None:
     if reading.decay is not None:
         axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
     if reading.band:
-        axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="told by the data")
+        axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="identified by the data")
     if reading.form:
         axes.set_title(reading.form, fontsize=9)
-    decays = bool((reading.symbol.real < 0).any())  # else there is nothing that logarithms could show
+    decays = bool((reading.symbol.real < 0).any())  # a logarithmic axis needs positive values
     axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="−Re log(1 + g)/Δt (1/time)")
     axes.set(xscale="log", yscale="log" if decays else "linear")
 
@@ -126,13 +128,13 @@ def _symbol(axes: Axes, reading: Reading) -> None:
     for r, values in enumerate(reading.symbol):
         for part, color, label in ((values.real, TRUTH, "Re g"), (values.imag, LEARNED, "Im g")):
             axes.plot(reading.modulus[order], part[order], color=color, lw=1, label=None if r else label)
-    axes.set(xlabel="wavenumber |κ| (1/length), where the data tell", ylabel="symbol g")
+    axes.set(xlabel="identified wavenumbers |κ| (1/length)", ylabel="symbol g")
 
 
 def profiles(
     axes: Axes, x: np.ndarray, *, start: np.ndarray, learned: np.ndarray, truth: np.ndarray | None = None
 ) -> None:
-    """One panel of Fig. 4: the initial field, the field later, and every learned realisation."""
+    """One panel of Fig. 4: the initial field, the field later, and every learned realization."""
     axes.plot(x, start, color=START, lw=1, label="start")
     if truth is not None:
         axes.plot(x, truth, color=TRUTH, lw=3, alpha=0.5, label="data or exact")
@@ -143,7 +145,7 @@ def profiles(
 def prediction(
     frames: np.ndarray, times: Sequence[float], path: str | Path, *, fields: Sequence[str], grid: Grid
 ) -> None:
-    """First and last frame of a roll-out (R, T, C, *X): profiles in one dimension, maps of one realisation in two."""
+    """First and last frame of a roll-out (R, T, C, *X): profiles in one dimension, maps of one realization in two."""
     points, length = grid.points, grid.length
     if len(points) == 1:
         figure = Figure(figsize=(6, 3.2 * len(fields)), layout="constrained")
@@ -161,7 +163,7 @@ def prediction(
                 axes.set(xlabel="x (length)", ylabel="y (length)", title=f"{fields[c]}, t = {time:g}")
                 figure.colorbar(image, ax=axes)
     else:
-        raise ValueError(f"{path}: fields in {len(points)} dimensions have no figure, leave --plot out")
+        raise ValueError(f"{path}: fields in {len(points)} dimensions cannot be shown as a figure; expected no --plot")
     save(figure, path)
 
 
@@ -174,7 +176,7 @@ def rollout(path: str | Path, grid: Grid, fields: Sequence[str], times: np.ndarr
         grid: of the data.
         fields: their names.
         times: of the frames (T,).
-        learned: every realisation (R, T, C, *X).
+        learned: every realization (R, T, C, *X).
         truth: data (T, C, *X).
     """
     shown = sorted({len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
@@ -184,7 +186,7 @@ def rollout(path: str | Path, grid: Grid, fields: Sequence[str], times: np.ndarr
         if len(grid.points) == 1:
             for axes, t in zip(row, shown, strict=False):
                 profiles(axes, grid.coordinates[0], start=truth[0, c], learned=learned[:, t, c], truth=truth[t, c])
-                margin = 0.2 * np.ptp(truth[:, c])  # what grows without end is cut off
+                margin = 0.2 * np.ptp(truth[:, c])  # values beyond are cut off
                 axes.set(ylim=(truth[:, c].min() - margin, truth[:, c].max() + margin))
                 axes.set(title=f"t = {times[t]:.3g}", xlabel="x (length)", ylabel=fields[c])
             row[0].legend(frameon=False, fontsize=7)

@@ -28,9 +28,9 @@ class Start:
 
     Attributes:
         path: trajectory file, `.npy`, `.npz` or `.nc`.
-        trajectory: which of its trajectories or states; all where None.
+        trajectory: which of its trajectories or states; None means all.
         frame: which frame of each.
-        points: of the grid, where the file cannot tell its domain; those of the model where left out.
+        points: of the grid, for a file without coordinates; those of the model by default.
         gamma: parameters γ in place of those of the file.
     """
 
@@ -49,36 +49,43 @@ class Start:
         data = model.data
         points = list(model.grid.points if self.points is None else self.points)
         model = model if points == list(model.grid.points) else model.on(points)
-        names = data.parameter_names
+        self._check_names(model)
+        wanted = initial.Wanted(data.field_names, data.parameter_names, data.grid.length, data.grid.boundaries, points)
+        begin = initial.read(self.path, wanted, self.trajectory, self.frame)
+        gamma = self._parameters(model, begin)
+        finer = tuple(data.coarsen * N for N in points)  # cells of the file, as in training
+        if data.coarsen > 1 and begin.states.shape[2:] == finer:
+            begin = begin._replace(states=coarse(begin.states, data.coarsen, len(points)))
+        of_file = list(begin.states.shape[2:])
+        if self.points is not None and of_file != points:
+            raise ValueError(f"{self.path}: has {of_file} points, --points says {points}")
+        return model if of_file == points else model.on(of_file), begin._replace(gamma=gamma)
+
+    def _check_names(self, model: Model) -> None:
+        names = model.data.parameter_names
         unknown = set(self.gamma) - set(names)
         if unknown:
             raise ValueError(
                 f"--gamma names {', '.join(sorted(unknown))}, expected parameters of {model.path}:"
                 f" {', '.join(names) or 'it has none'}"
             )
-        wanted = initial.Wanted(data.field_names, names, data.grid.length, data.grid.boundaries, points)
-        found = initial.read(self.path, wanted, self.trajectory, self.frame)
-        given = {name: np.full(len(found.rows), value) for name, value in self.gamma.items()}
-        missing = [name for name in names if name not in {**found.gamma, **given}]
+
+    def _parameters(self, model: Model, begin: initial.Initial) -> dict[str, np.ndarray]:
+        """γ of each initial state, those given in place of those of the file."""
+        given = {name: np.full(len(begin.rows), value) for name, value in self.gamma.items()}
+        gamma = {**begin.gamma, **given}
+        missing = [name for name in model.data.parameter_names if name not in gamma]
         if missing:
             raise ValueError(
                 f"{self.path}: scalar {missing[0]} is missing, {model.path} depends on it; expected it there, or"
                 f" --gamma {missing[0]}=VALUE"
             )
-        factor = data.coarsen
-        finer = tuple(factor * N for N in points)  # cells of the file, as in training
-        if factor > 1 and found.states.shape[2:] == finer:
-            found = found._replace(states=coarse(found.states, factor, len(points)))
-        held = list(found.states.shape[2:])
-        if self.points is not None and held != points:
-            raise ValueError(f"{self.path}: has {held} points, --points says {points}")
-        model = model if held == points else model.on(held)
-        return model, found._replace(gamma={name: {**found.gamma, **given}[name] for name in names})
+        return {name: gamma[name] for name in model.data.parameter_names}
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a forecast writes: the trajectory file, and where they are asked for a figure and a film."""
+    """Paths to write: the trajectory file, and optionally a figure and a film."""
 
     file: str | Path
     plot: str | Path | None = None

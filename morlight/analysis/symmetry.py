@@ -211,6 +211,6 @@ def _unbounded(part: SpectralOperator, gamma: Tensor) -> Tensor:
 
 
 def _changed(model: Model) -> list[str]:
-    """Fields that the operator changes by what it learned: of second order in time the rates alone."""
+    """Fields that the operator changes by what it learned: for second order in time only the rates."""
     names = model.data.field_names
     return names[len(names) - model.operator.changed :]

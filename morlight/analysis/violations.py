@@ -57,11 +57,11 @@ def states(
 def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of L T = T L for shifts by whole cells along some periodic axes, counted from the end (Eq. 13)."""
     change = operator(u, gamma)
-    found = []
+    deviations = []
     for axis in axes:
         for cells in (1, u.shape[axis] // 3):
-            found.append(_share(operator(u.roll(cells, axis), gamma) - change.roll(cells, axis), change))
-    return torch.stack(found).amax(0)
+            deviations.append(_share(operator(u.roll(cells, axis), gamma) - change.roll(cells, axis), change))
+    return torch.stack(deviations).amax(0)
 
 
 def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
@@ -89,17 +89,17 @@ def quarter_turns(
 ) -> Float[Tensor, " R"]:
     """Of L Q = Q L for rotations by 90° and mirrors in square planes of the grid: exact for g(κ) = ĝ(|κ|) (Eq. 14)."""
     change = operator(u, gamma)
-    found = []
+    deviations = []
     for a, b in planes:
         for turn in (partial(torch.rot90, dims=(a, b)), partial(torch.flip, dims=(b,)), partial(_swap, axes=(a, b))):
-            found.append(_share(operator(turn(u), gamma) - turn(change), change))
-    return torch.stack(found).amax(0)
+            deviations.append(_share(operator(turn(u), gamma) - turn(change), change))
+    return torch.stack(deviations).amax(0)
 
 
 def radial(operator: SpectralOperator, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
     """Of radial fields staying radial under Π⁻¹ g Π, whatever the direction between those of the grid (Eq. 14).
 
-    A band-limited field about a centre, Σ f(|κ|) exp(iκ·(x − c)), is turned into itself by every rotation about c;
+    A band-limited field about a center, Σ f(|κ|) exp(iκ·(x − c)), is turned into itself by every rotation about c;
     it stays so where g is the same all along each shell of |κ|. h acts point by point and turns with the field.
     The share is that of the largest deviation from the mean of its shell in the largest coefficient. Circles about c
     would not do: a g that is no polynomial at κ = 0 has far tails, whose periodic images are not radial.

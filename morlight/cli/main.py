@@ -8,8 +8,10 @@ from morlight.cli import (
     check,
     compare,
     completion,
+    convert,
     data,
     deposit,
+    discover,
     doctor,
     evaluate,
     export,
@@ -31,12 +33,13 @@ def parser() -> Parser:
     top.set_defaults(how_to_go_on=START_AGAIN)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     simulate.add(commands)
+    convert.add(commands)
     deposit.add(commands)
     data.add(commands)
     doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    for command in (predict, evaluate, inspect, check, sweep, compare, export, ui):
+    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, ui):
         command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top

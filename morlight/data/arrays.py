@@ -1,10 +1,9 @@
-"""Anybody's arrays to trajectory files: NumPy, xarray, and files of them (.npy, .npz, .nc, .mat).
+"""Anybody's arrays to trajectory files: NumPy and xarray.
 
 What an array cannot say (the time step, the length, what bounds an axis) is asked for, never guessed.
 """
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,51 +127,6 @@ def write(  # noqa: PLR0913 - what an array cannot say by itself, each by its na
     return path
 
 
-def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npy, .npz or .mat file by their names; nothing in it is executed.
-
-    Raises:
-        ValueError: naming the file and what is wrong with it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file, expected .npy, .npz, .mat or .nc")
-    ending = path.suffix.lower()
-    try:
-        if ending == ".mat":
-            return _matlab(path)
-        with np.load(path, allow_pickle=False) if ending == ".npz" else _single(path) as opened:
-            return {name: opened[name] for name in opened}
-    except (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: cannot be read as {ending or 'an array'} ({reason})") from error
-
-
-class _single(dict[str, np.ndarray]):  # noqa: N801 - an archive of one array
-    """One .npy file as an archive with one array, named after the file."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__({path.stem: np.load(path, allow_pickle=False)})
-
-    def __enter__(self) -> "_single":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Nothing is open."""
-
-
-def _matlab(path: Path) -> dict[str, np.ndarray]:
-    """Numbers of a MATLAB file, up to version 7; 7.3 is HDF5 with the axes reversed."""
-    from scipy.io import loadmat
-
-    with path.open("rb") as file:
-        hdf5 = b"MATLAB 7.3" in file.read(128)
-    if hdf5:
-        raise ValueError("MATLAB 7.3 files are HDF5 of another layout; save with -v7")
-    held = loadmat(str(path))
-    return {key: value for key, value in held.items() if not key.startswith("__") and isinstance(value, np.ndarray)}
-
-
 def _from_xarray(path: Path, value: Any, described: Description) -> tuple[dict[str, np.ndarray], Description]:
     """Arrays of a Dataset or DataArray, with what its dimensions and coordinates say."""
     import dataclasses
@@ -199,7 +153,12 @@ def _from_xarray(path: Path, value: Any, described: Description) -> tuple[dict[s
 def _ordered(path: Path, name: str, u: np.ndarray, described: Description) -> Num[np.ndarray, "trajectory time *X"]:
     """An array with its axes in the order trajectory, time, x, y, z."""
     if u.dtype.kind == "c":
-        raise ValueError(f"{path}: field '{name}' is complex, expected real numbers: write its parts as two fields")
+        if np.any(u.imag):
+            raise ValueError(
+                f"{path}: field '{name}' is complex, expected real numbers: its parts as two fields, or the real part"
+                " alone (--real-part)"
+            )
+        u = u.real
     if u.dtype.kind not in "fiub":
         raise ValueError(f"{path}: field '{name}' holds {u.dtype}, expected numbers")
     dims = list(described.dims or ())
@@ -264,6 +223,9 @@ def _times(path: Path, described: Description, frames: int) -> np.ndarray:
     times = np.asarray(described.times, np.float64).reshape(-1)
     if len(times) != frames or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
         raise ValueError(f"{path}: {len(times)} times for {frames} frames, expected one for each, growing")
+    steps = np.diff(times)
+    if len(steps) and np.abs(steps - steps.mean()).max() > UNIFORM * steps.mean():
+        raise ValueError(f"{path}: times are {steps.min():g} to {steps.max():g} apart, expected equally spaced frames")
     return times
 
 

@@ -1,7 +1,6 @@
 """The data module: a trajectory file as batches of windows, split by trajectory."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data import statistics
+from morlight.data import loaders, statistics
 from morlight.data.config import DataConfig
 from morlight.data.ensembles import coarse
 from morlight.data.location import located
 from morlight.data.particles.kernels import FINER
 from morlight.data.sample import ShotNoise, TrainingSample
+from morlight.data.schedule import Schedule
 from morlight.data.split import Split, split
 from morlight.data.streaming import FileFrames, PoolLoader
 from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.windows import BatchLoader, MemoryFrames, Pairs, Windows
 from morlight.operators.description import DataDescription, Grid
-
-VALIDATED = 2000  # windows looked at for the validation loss: its noise is then some 1e-3 of its value
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Which frames of a window the data module serves.
-
-    Attributes:
-        stages: offsets of the frames of a training window, 0 first and the horizon last, for each stage.
-        epochs: of each stage.
-        held_back: offsets of the frames of windows for validation and test.
-    """
-
-    stages: tuple[tuple[int, ...], ...]
-    epochs: int
-    held_back: tuple[int, ...]
-
-    def training(self, epoch: int) -> tuple[int, ...]:
-        """Offsets of an epoch."""
-        return self.stages[min(epoch // self.epochs, len(self.stages) - 1)]
 
 
 class TrajectoryDataModule(lightning.LightningDataModule):
@@ -96,8 +75,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def count(self, part: str, horizon: int) -> int:
         """Number of windows of train, validation or test with m = horizon; of pairs without time."""
-        served = self._parts[part]
-        return len(served.rows) if isinstance(served, Pairs) else served.count(horizon)
+        return loaders.count(self._parts[part], horizon)
 
     def _learnable(self) -> list[str]:
         """Fields of the file that are neither targets nor the standard errors of others."""
@@ -226,42 +204,21 @@ class TrajectoryDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader | PoolLoader:
         """Every window of the present horizon once, in an order that depends on seed and epoch alone."""
-        epoch, offsets = self._epoch(), self._scheduled().training(self._epoch())
-        seed = int(np.random.SeedSequence((self.config.seed, epoch)).generate_state(1)[0])
-        train, (rank, world) = self._parts["train"], self._process()
-        if isinstance(train, Windows) and isinstance(train.frames, FileFrames):
-            memory = int(self.config.memory * 2**30)
-            return PoolLoader(train, train.frames, offsets, self.config.batch, memory, seed, rank, world)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(self.count("train", offsets[-1]), generator=generator)
-        return BatchLoader(train, order, offsets, self.config.batch, rank, world)
+        config = self.config
+        return loaders.training(self, self._parts["train"], self._scheduled(), config.batch, config.seed, config.memory)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """Windows of the longest horizon, evenly over the held-out trajectories."""
-        return self._evaluated("validation")
+        return loaders.held_back(self, self._parts["validation"], self._scheduled(), self.config.batch)
 
     def test_dataloader(self) -> list[BatchLoader]:
         """The same for the trajectories that no choice has looked at."""
-        return self._evaluated("test")
-
-    def _evaluated(self, part: str) -> list[BatchLoader]:
-        offsets = self._scheduled().held_back
-        total = self.count(part, offsets[-1])
-        if total == 0:
-            return []
-        order = torch.linspace(0, total - 1, min(VALIDATED, total)).long()
-        return [BatchLoader(self._parts[part], order, offsets, self.config.batch, *self._process())]
+        return loaders.held_back(self, self._parts["test"], self._scheduled(), self.config.batch)
 
     def _scheduled(self) -> Schedule:
         if self.schedule is None:
             raise RuntimeError("TrajectoryDataModule.schedule is not set; `morlight.fit` sets it before training")
         return self.schedule
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
-
-    def _process(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     @property
     def path(self) -> Path:

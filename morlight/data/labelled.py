@@ -54,17 +54,8 @@ def read(path: str | Path, frame: int = 0) -> "xarray.Dataset":
     Raises:
         ValueError: naming the file and what is wrong with it.
     """
-    import xarray
-
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file, expected a NetCDF file")
-    try:
-        with xarray.open_dataset(path, engine=_engine(path)) as opened:
-            found = opened.load()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: cannot be read, expected a NetCDF file ({reason})") from error
+    found = opened(path)
     if "time" in found.dims:
         if not 0 <= frame < found.sizes["time"]:
             raise ValueError(f"{path}: frame {frame} is not there, expected 0 to {found.sizes['time'] - 1}")
@@ -72,6 +63,24 @@ def read(path: str | Path, frame: int = 0) -> "xarray.Dataset":
     elif frame:
         raise ValueError(f"{path}: frame {frame} is not there, the file has no dimension 'time'")
     return found
+
+
+def opened(path: Path) -> "xarray.Dataset":
+    """All variables of a NetCDF file, in memory.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    import xarray
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file, expected a NetCDF file")
+    try:
+        with xarray.open_dataset(path, engine=_engine(path)) as dataset:
+            return dataset.load()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: cannot be read, expected a NetCDF file ({reason})") from error
 
 
 def _engine(path: Path) -> Any:
@@ -164,7 +173,7 @@ def dataset(
         fields: each ([R,] B, T, *X).
         times: T.
         given: the initial states.
-        realizations: numbers of the R realisations; None where there is no such axis.
+        realizations: numbers of the R realizations; None where there is no such axis.
         grid: coordinates of the points, for axes that came with none.
         attributes: of the whole.
 

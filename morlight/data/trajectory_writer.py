@@ -83,8 +83,8 @@ class Writer:
         for name in self.contents.fields:
             if fields[name].shape != due:
                 raise ValueError(
-                    f"{self.contents.path}: field '{name}' has the shape {fields[name].shape} in trajectory {trajectory}, "
-                    f"times and grid ask for {due}"
+                    f"{self.contents.path}: field '{name}' is {fields[name].shape} in trajectory {trajectory}, "
+                    f"expected {due} for these times and this grid"
                 )
             try:
                 self.file["t0_fields"][name][trajectory] = fields[name]
@@ -172,10 +172,10 @@ def write(  # noqa: PLR0913 - the parts of a file, each by its name
 
 
 class Parts:
-    """A trajectory file to be, each trajectory in a file of its own until all are there, and then joined.
+    """Writes each trajectory to a file of its own, and joins them when all are there.
 
-    What was put survives an interruption: with the same `contents` later, only the others are `missing`. Enter to begin,
-    leave to join.
+    An interrupted run loses nothing: with the same `contents` later, only the others are `missing`.
+    Enter to begin, leave to join.
 
     Args:
         contents, dtype, scale, overwrite: as for `Writer`.

@@ -8,7 +8,7 @@ a differential operator is a symbol S(κ): ∂ᵅ = Π⁻¹ (iκ)ᵅ Π. On an a
     Sine     κ = πk/L, 0 < k ≤ N   c_k = 2 Σ_j u_j sin(κ x_j)    N u_j = Σ_{k<N} c_k sin(κ x_j) + (−1)ʲ c_N/2
 
 so that each state is periodic, has no slope (Neumann), or has no value (Dirichlet) at the walls x = 0 and L,
-which lie half a cell outside the points (j = −½ and N − ½). The coefficients are not normalised: they are
+which lie half a cell outside the points (j = −½ and N − ½). The coefficients are not normalized: they are
 those of `torch.fft.rfftn`, `scipy.fft.dctn(type=2)` and `scipy.fft.dstn(type=2)`. Fourier keeps k ≥ 0 of its
 last axis, the other modes being complex conjugates. Its phases count from x_0, not from x = 0; no symbol sees
 that. For even N its Nyquist mode stands for κ and −κ, and only the even part of a symbol acts there.

@@ -118,7 +118,7 @@ def _signs(flipped: Sequence[bool] | None, u: Tensor) -> Tensor:
 class Monotone(nn.Module):
     """Nonlinearity with 0 ≤ h′ ≤ 1 everywhere: h(u) = ∫₀ᵘ σ(ĥ(v)) dv with the logistic function σ, for one field.
 
-    With a symbol of |1 + g| ≤ 1 each linearised mode is stable by construction, for 1 + g h′ lies on the straight
+    With a symbol of |1 + g| ≤ 1 each linearized mode is stable by construction, for 1 + g h′ lies on the straight
     line between 1 and 1 + g: |1 + g h′| ≤ 1. A steeper h is no loss, its steepness is g's (gauge). The integral is
     that of the piecewise linear slope through nodes, continued by a constant slope beyond them, so that the bounds
     hold exactly.

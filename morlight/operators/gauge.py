@@ -55,7 +55,7 @@ def fix(operator: SpectralOperator, values: Float[Tensor, " P"], power: int = 1,
 
 
 def nearest_power(operator: SpectralOperator, values: Float[Tensor, " P"], highest: int = 3) -> int:
-    """The n for which uⁿ is nearest to h − h(0), up to a factor and over all realisations: the gauge to show h in.
+    """The n for which uⁿ is nearest to h − h(0), up to a factor and over all realizations: the gauge to show h in.
 
     Args:
         operator: of one field and one term.
@@ -69,7 +69,7 @@ def nearest_power(operator: SpectralOperator, values: Float[Tensor, " P"], highe
 
 
 def derivative_at_zero(operator: SpectralOperator, power: int, like: Tensor) -> Float[Tensor, " R"]:
-    """h⁽ⁿ⁾(0) of each realisation, by automatic differentiation."""
+    """h⁽ⁿ⁾(0) of each realization, by automatic differentiation."""
     u = torch.zeros(operator.realizations, 1, 1, 1, dtype=like.dtype, device=like.device, requires_grad=True)
     with torch.enable_grad():
         value = operator.nonlinearity(u)

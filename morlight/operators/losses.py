@@ -10,7 +10,7 @@ from morlight.operators.bases import Basis
 
 
 def mean_square(prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
-    """Mean over batch and points of |(I + L)^m u_j − u_{j+m}|² for each realisation (Eq. 21)."""
+    """Mean over batch and points of |(I + L)^m u_j − u_{j+m}|² for each realization (Eq. 21)."""
     value: Tensor = MeanSquare.apply((prediction - target).flatten(1))
     return value
 
@@ -52,7 +52,7 @@ class NoiseWeighted:
         self.weight = 1 / variance.clamp_min(self.FLOOR * largest)
 
     def __call__(self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
-        """Mean over batch and modes of |Π((I + L)^m u_j − u_{j+m})|² / V for each realisation."""
+        """Mean over batch and modes of |Π((I + L)^m u_j − u_{j+m})|² / V for each realization."""
         c = self.basis.forward(prediction - target)
         return (c.abs().square() * self.weight).flatten(1).mean(1)
 

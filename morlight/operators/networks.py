@@ -1,7 +1,7 @@
-"""Small networks, R of them side by side: the only file that treats realisations.
+"""Small networks, R of them side by side: the only file that treats realizations.
 
 Every layer holds the weights of all R networks as one tensor (R, out, in) and the points of the field lie along
-the last axis, so that one batched matrix product serves all realisations: y_r = W_r x_r + b_r. The same product
+the last axis, so that one batched matrix product serves all realizations: y_r = W_r x_r + b_r. The same product
 serves the networks of several fields and terms (Eq. 27): (R · copies, out, in).
 """
 
@@ -38,7 +38,7 @@ Kind = TypeVar("Kind", bound=nn.Module)
 
 
 def selected(module: Kind, realizations: int, chosen: Sequence[int]) -> Kind:
-    """A copy of a module of R realisations with some of them only: every parameter has them along its first axis."""
+    """A copy of a module of R realizations with some of them only: every parameter has them along its first axis."""
     found = copy.deepcopy(module)
     for parameter in found.parameters():
         each = parameter.data.unflatten(0, (realizations, -1))
@@ -49,7 +49,7 @@ def selected(module: Kind, realizations: int, chosen: Sequence[int]) -> Kind:
 class Perceptrons(nn.Module):
     """R fully connected networks with `depth` linear layers, the hidden ones `width` wide.
 
-    The weights of realisation r are drawn from a stream of its own, seeded with seed + r (Glorot uniform, offsets
+    The weights of realization r are drawn from a stream of its own, seeded with seed + r (Glorot uniform, offsets
     zero), so that R networks side by side start as R single ones.
 
     Args:
@@ -58,8 +58,8 @@ class Perceptrons(nn.Module):
         width: of the hidden layers.
         depth: number of linear layers.
         activation: between them, a key of `ACTIVATIONS`.
-        seeds: one for each realisation.
-        copies: networks of the same input in each realisation, each with weights of its own.
+        seeds: one for each realization.
+        copies: networks of the same input in each realization, each with weights of its own.
     """
 
     def __init__(  # noqa: PLR0913 - a network has these sizes
@@ -96,7 +96,7 @@ class Perceptrons(nn.Module):
         return self.weights[-1].shape[1]
 
     def forward(self, x: Float[Tensor, "r inputs points"]) -> Float[Tensor, "R outputs points"]:
-        """Networks at points shared by all realisations (r = 1) or given for each (r = R); copies follow each other."""
+        """Networks at points shared by all realizations (r = 1) or given for each (r = R); copies follow each other."""
         parameters = [*self.weights, *self.offsets]
         if self.activation is elu and fused.serves(x, *parameters):
             return fused.Layers.apply(self.plain, self.copies, x, *parameters)
@@ -130,7 +130,7 @@ class Nonlinearity(nn.Module):
     def forward(
         self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B H *X"]:
-        """h(u; γ), realisation by realisation, γ one for all fields of the batch (b = 1) or one for each."""
+        """h(u; γ), realization by realization, γ one for all fields of the batch (b = 1) or one for each."""
         points = u.transpose(1, 2).flatten(2)
         if gamma.shape[1]:
             each = gamma.T.reshape(1, -1, gamma.shape[0], 1).expand(len(u), -1, u.shape[1], u[0, 0, 0].numel())

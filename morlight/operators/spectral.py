@@ -119,7 +119,7 @@ class SpectralOperator(Operator):
         yield Summand(self, list(range(len(self.unit))))
 
     def symbol(self, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Inexact[Tensor, "R g H *K"]:
-        """g at the wavenumbers of the basis for each γ, evaluated once for each distinct one; once without parameters."""
+        """g at the wavenumbers of the basis, evaluated once for each distinct γ; a single one without parameters."""
         if not gamma.shape[1]:
             return self.g(self.basis.wavenumbers, NO_GAMMA)
         distinct, which = distinct_rows(gamma)

@@ -42,7 +42,13 @@ class Units(nn.Module):
         self.follow = bool(exponents.any())
 
     def scaled(self, gamma: Float[Tensor, "b P"]) -> Float[Tensor, "b P"]:
-        """z(γ), of order one."""
+        """z(γ), of order one.
+
+        Raises:
+            ValueError: for another number of parameters.
+        """
+        if gamma.shape[1] != len(self.scale):
+            raise ValueError(f"γ has {gamma.shape[1]} values, expected {len(self.scale)}")
         ratio = gamma / self.scale
         if not self.logarithmic:
             return ratio

@@ -107,7 +107,7 @@ def coefficients(
 def evaluate(
     c: Complex[np.ndarray, "samples modes"], kappa: Int[np.ndarray, "modes d"], points: int
 ) -> Float[np.ndarray, "samples *X"]:
-    """Σ c_κ exp(iκ·x), c_{−κ} = c_κ*, at the centres xⱼ = (j + 1/2) 2π / points of the cells."""
+    """Σ c_κ exp(iκ·x), c_{−κ} = c_κ*, at the centers xⱼ = (j + 1/2) 2π / points of the cells."""
     dimensions = kappa.shape[1]
     c = c * np.exp(1j * math.pi / points * kappa.sum(axis=1))  # transforms begin at 0, the grid at h/2
     half = np.zeros((len(c), *(points,) * (dimensions - 1), kappa[:, -1].max() + 1), complex)

@@ -54,7 +54,7 @@ class Steps:
         """t^(1/α) √(2A) in integers, for steps that go nowhere near a thousand turns; the places of the others."""
         a = self.alpha / 2
         p = (1 - a) / a
-        # V = π − U: the long jumps come from U near π, where single precision tells V, but not U, from its neighbours
+        # V = π − U: the long jumps come from U near π, where single precision tells V, but not U, from its neighbors
         v = u.uniform_(generator=self.generator).add_(2.0**-25).mul_(math.pi).clamp_(max=3.1415925)
         log = (a * math.pi - a * v).sin_().log_()
         log += ((1 - a) * math.pi - (1 - a) * v).sin_().log_().mul_(p)

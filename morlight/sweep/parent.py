@@ -34,9 +34,19 @@ class Parent:
             time.sleep(0.2)
         known = self.study.user_attrs.get("run_id")
         if known is None:
-            known = self.run.create(self._params(), {"sweep.yaml": self.plan.text()}, provenance())
+            known = self.run.create(self._params(), {"sweep.yaml": self.plan.text()}, self._tags())
             self.study.set_user_attr("run_id", known)
         self.run.open(known)
+
+    def _tags(self) -> dict[str, str]:
+        plan = self.plan
+        goal = " and ".join(f"{way} {name}" for way, name in zip(plan.direction, plan.objective, strict=True))
+        note = (
+            f"Sweep of `{plan.config.name}` over {', '.join(f'`{d.key}`' for d in plan.space)} to {goal}.\n\n"
+            f"`objective` is the best value, `trials/objective` the value of each trial."
+            f" All trials: `morlight compare {self.run.experiment} --sweep {plan.name}`"
+        )
+        return provenance() | {"mlflow.note.content": note}
 
     def _params(self) -> dict[str, str]:
         plan = self.plan
@@ -81,7 +91,7 @@ class Parent:
         best: dict[str, str] = {}
         if len(self.plan.objective) == 1 and any(t.state == TrialState.COMPLETE for t in trials):
             winner = self.study.best_trial
-            counts["best"] = winner.values[0]
+            counts["objective"] = winner.values[0]
             best = {"best.run_id": winner.user_attrs.get("run_id", ""), "best.trial": str(winner.user_attrs["slot"])}
             best |= {f"best.{key}": str(value) for key, value in winner.params.items()}
         status = "RUNNING" if running else "FINISHED" if len(done) >= self.plan.total else "KILLED"

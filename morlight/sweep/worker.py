@@ -137,7 +137,7 @@ class Worker:
         return self._pruned
 
     def _objective(self, name: str, metrics: Mapping[str, float], trial: optuna.Trial) -> float:
-        """A metric of the fit, or the median of an error over the realisations."""
+        """A metric of the fit, or the median of an error over the realizations."""
         for known in (metrics, self.parent.metrics(trial)):
             for word in (name, f"{name}/median", name.replace("=", "_"), f"{name.replace('=', '_')}/median"):
                 if word in known:

@@ -23,6 +23,21 @@ def read_runs(experiment: str) -> list[Run]:
     return _from_mlflow(experiment) if runs is None else runs
 
 
+def read_run(run_id: str) -> Run | None:
+    """One run, of whatever experiment; None where the store has no such run.
+
+    Raises:
+        ValueError: no store, or no server.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(create=False)
+    try:
+        return _run(client.get_run(run_id))
+    except MlflowException:
+        return None
+
+
 def _from_mlflow(experiment: str) -> list[Run]:
     client = connect(create=False)
     where, token, runs = [experiment_id(client, experiment)], None, list[Run]()

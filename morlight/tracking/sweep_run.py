@@ -17,11 +17,11 @@ PATIENCE = 60.0  # s that a sweep waits for a store that is away before it goes 
 
 
 class SweepRun:
-    """The run of a sweep, and what it says about the runs of its trials.
+    """The run of a sweep, and entries in the runs of its trials.
 
     Args:
-        experiment: of all of them.
-        name: of the sweep.
+        experiment: MLflow experiment of all these runs.
+        name: name of the sweep.
     """
 
     def __init__(self, experiment: str, name: str) -> None:
@@ -29,11 +29,11 @@ class SweepRun:
 
     @property
     def client(self) -> "mlflow.MlflowClient":
-        """MLflow's, anew each time: a sweep outlives servers."""
+        """MLflow's client, connected anew each time, since a sweep outlives servers."""
         return connect()
 
     def create(self, params: Mapping[str, str], texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
-        """A new run; its identity."""
+        """Create the run of the sweep; its id."""
         client = self.client
         where = experiment_id(client, self.experiment, create=True)
         run = client.create_run(where, run_name=self.name, tags={"sweep": self.name, "kind": "sweep", **tags})
@@ -44,28 +44,28 @@ class SweepRun:
         return run.info.run_id
 
     def open(self, run_id: str) -> None:
-        """Go on with a run."""
+        """Continue a run."""
         self.run_id = run_id
         self._try(lambda client: client.update_run(run_id, status="RUNNING"))
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """Last values of a run."""
+        """Last value of each metric of a run."""
         return dict(self.client.get_run(run_id).data.metrics)
 
     def tell(self, run_id: str, slot: int, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Values of a finished trial, in its run and, as a curve over the trials, in that of the sweep."""
+        """Log values of a finished trial in its run and, as the curve `trials/NAME`, in that of the sweep."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for name, value in values.items():
                 client.log_metric(run_id, name, value)
-                client.log_metric(self.run_id, name, value, step=slot)
+                client.log_metric(self.run_id, f"trials/{name}", value, step=slot)
             for key, text in tags.items():
                 client.set_tag(run_id, key, text)
 
         self._try(say)
 
     def mark(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Tags of a trial that came to nothing; its run has failed."""
+        """Tag the run of a trial without a result, and set it to FAILED."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for key, value in tags.items():
@@ -75,7 +75,7 @@ class SweepRun:
         self._try(say)
 
     def end(self, numbers: Mapping[str, float], tags: Mapping[str, str], status: str) -> None:
-        """Numbers and tags of the whole sweep."""
+        """Log metrics and tags of the whole sweep, and set its status."""
 
         def say(client: "mlflow.MlflowClient") -> None:
             for name, value in numbers.items():
@@ -90,11 +90,11 @@ class SweepRun:
         self._try(say)
 
     def keep(self, folder: Path) -> None:
-        """Files of a folder, as figures of the sweep."""
+        """Log the files of a folder as figures of the sweep."""
         self._try(lambda client: client.log_artifacts(self.run_id, str(folder), "figures"))
 
     def _try(self, action: Callable[["mlflow.MlflowClient"], object]) -> None:
-        """Do it, while the store is away again and again; go on without it after a while."""
+        """Repeat an action while the store does not answer; after a minute go on without it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

@@ -10,12 +10,15 @@ import time
 from typing import IO
 from urllib.parse import urlparse
 
+from morlight.tracking.experiment_view import link_to_newest_experiment
 from morlight.tracking.sqlite_store import artifact_root, database_file
 from morlight.tracking.store import connect, tracking_uri
 
 
 def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     """Serve MLflow's pages on the tracking store until Ctrl-C (or SIGTERM).
+
+    Prints a link to the runs of the experiment used last, with their errors and options as columns.
 
     Raises:
         ValueError: the address is taken or not ours; the store is a server and has pages of its own; the
@@ -25,41 +28,41 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     if urlparse(uri).scheme.startswith("http"):
         raise ValueError(f"{uri}: the tracking server shows its own pages; open this address in a browser")
     _require_free(host, port)
-    connect(uri)
-    with tempfile.TemporaryFile() as words:
-        server = _start(uri, host, port, words)
+    page = link_to_newest_experiment(connect(uri))
+    with tempfile.TemporaryFile() as output:
+        server = _start(uri, host, port, output)
         # both, since a shell's background jobs start with Ctrl-C ignored
-        ends = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(end, signal.default_int_handler) for end in ends]
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, signal.default_int_handler) for number in signals]
         try:
             if _answers(server, host, port):
-                print(f"MLflow on {uri}: http://{host}:{port} (end with Ctrl-C)", flush=True)
+                print(f"MLflow on {uri}: http://{host}:{port}{'/' if page else ''}{page} (end with Ctrl-C)", flush=True)
             status = server.wait()
-            words.seek(0)
-            last = words.read().decode(errors="replace").strip().rpartition("\n")[2]
+            output.seek(0)
+            last = output.read().decode(errors="replace").strip().rpartition("\n")[2]
             raise ValueError(f"the MLflow server ended by itself with status {status}: {last}")
         except KeyboardInterrupt:
             return
         finally:
             _stop(server)
-            for end, handler in zip(ends, before, strict=True):
-                signal.signal(end, handler)
+            for number, handler in zip(signals, before, strict=True):
+                signal.signal(number, handler)
 
 
-def _start(uri: str, host: str, port: int, words: IO[bytes]) -> "subprocess.Popen[bytes]":
-    surroundings = os.environ | {
+def _start(uri: str, host: str, port: int, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: a URI may hold a password
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     if file := database_file(uri):
-        surroundings["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artifact_root(file)
+        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artifact_root(file)
     command = f"-m mlflow server --host {host} --port {port} --workers 1 --uvicorn-opts".split()
     # a session of its own: the terminal's Ctrl-C reaches the server once, passed on from here
     return subprocess.Popen(
         [sys.executable, *command, "--log-level warning"],
-        env=surroundings,
-        stdout=words,
-        stderr=words,
+        env=environment,
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
 

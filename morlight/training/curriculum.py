@@ -1,6 +1,6 @@
 """The curriculum of Eq. 21: stages of equal length, each with its horizon m."""
 
-from morlight.data.datamodule import Schedule
+from morlight.data.schedule import Schedule
 from morlight.training.config import LossConfig
 
 

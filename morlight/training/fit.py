@@ -3,9 +3,9 @@
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,25 @@ from pytorch_lightning.loggers import Logger
 from morlight.analysis.model import Model, load
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.operators.build import Components
-from morlight.tracking.checkpoints import resolve
 from morlight.tracking.leaderboard import RANKING_METRICS
 from morlight.tracking.logger import Tracker
 from morlight.tracking.registry import register
 from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
+from morlight.training.announcement import announce
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
+from morlight.training.continuation import finished, starting_point
+from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
-from morlight.training.settings import FitSettings, from_mapping
+from morlight.training.settings import OURS, FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
+
+__all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
 
 FOLDER = Path("mlruns") / "fits"
 
@@ -44,57 +48,6 @@ QUIET = (
     ".*`lr_scheduler.step\\(\\)` before `optimizer.step",  # after resuming
     ".*`LightningModule.configure_optimizers` returned `None`",  # least squares
 )
-
-
-@dataclass(frozen=True)
-class Extensions:
-    """What a user passes as objects.
-
-    Attributes:
-        callbacks: of the trainer, beside ours.
-        loggers: beside the tracked run.
-        trainer: arguments of Lightning's Trainer that only Python objects can be.
-        components: networks and biases in place of, or around, the configured ones.
-        loss: (prediction (R, B, C, *X), target (r, B, C, *X)) ↦ (R,), in place of the configured one.
-    """
-
-    callbacks: Sequence[lightning.Callback] = ()
-    loggers: Sequence[Logger] = ()
-    trainer: Mapping[str, Any] = field(default_factory=dict)
-    components: Components | None = None
-    loss: Loss | None = None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a sweep adds to a fit of its own.
-
-    Attributes:
-        tags: of the run.
-        run_id: of the run to go on with; a new one by default.
-        started: called with the identity of the run and the folder of its checkpoints, on the first process.
-    """
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    run_id: str | None = None
-    started: Callable[[str, Path], None] | None = None
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit gives.
-
-    Attributes:
-        model: the best checkpoint, opened; None on processes other than the first.
-        run_id: of the tracked run.
-        metrics: last value of each metric that was logged.
-        checkpoint: the file of the model.
-    """
-
-    model: Model | None
-    run_id: str
-    metrics: Mapping[str, float]
-    checkpoint: Path
 
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
@@ -125,7 +78,9 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
         ValueError: one sentence for anything that was given and cannot be.
         FloatingPointError: where the loss is no longer finite.
     """
+    module = data if isinstance(data, lightning.LightningDataModule) else None
     path = None if isinstance(data, lightning.LightningDataModule) else data
+    _check_arguments(path, settings, config)
     if isinstance(settings, FitSettings):
         typed = settings if path is None else replace(settings, data=replace(settings.data, path=str(path)))
     elif isinstance(settings, str | Path):
@@ -133,8 +88,26 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     else:
         typed = from_mapping(settings or {}, config, path or "a data module")
     loggers = [logger] if isinstance(logger, Logger) else list(logger)
-    extensions = Extensions(callbacks, loggers, trainer or {}, components, loss)
-    return run(typed, extensions, data=data if isinstance(data, lightning.LightningDataModule) else None)
+    return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
+
+
+def _check_arguments(path: object, settings: object, config: object) -> None:
+    """Refuse what would be ignored.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if path is not None and not isinstance(path, str | Path):
+        raise ValueError(
+            f"data is a {type(path).__name__}, expected a trajectory file, the name of a set that comes with the"
+            " package, or a data module, such as `morlight.data.dataset_module.DatasetDataModule` of a torch dataset"
+        )
+    if config is not None and isinstance(settings, FitSettings | str | Path):
+        raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
+    if path is None and isinstance(settings, Mapping):
+        named = sorted(key for key in flat(nested(settings)) if key.partition(".")[0] == "data")
+        if named:
+            raise ValueError(f"{named[0]} is for trajectory files, expected it as an argument of the data module")
 
 
 def run(
@@ -152,13 +125,18 @@ def run(
         data: data module, in place of the trajectory file of the settings.
     """
     extensions, trial = extensions or Extensions(), trial or Trial()
+    settings = _with_plain(settings, extensions)
     keep_freed_memory()
     with quiet():
         module, served, trainer, tracker, saved = _prepared(settings, extensions, trial, data)
+        if saved is not None and trial.started is None:
+            already = finished(saved, trainer)
+            if already is not None:
+                return already
         served.schedule = module.schedule(trainer.max_epochs or 0)
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
-            _announce(settings, served, tracker)
+            announce(settings, extensions, served, tracker)
         module.run_id = tracker.run_id
         folder = FOLDER / settings.name / str(tracker.run_id)
         tracker.keep_in(folder)
@@ -174,11 +152,29 @@ def run(
         return result
 
 
+def _with_plain(settings: FitSettings, extensions: Extensions) -> FitSettings:
+    """The settings with the numbers and words among the trainer's arguments, so that the run's configuration has them.
+
+    Raises:
+        ValueError: for an argument that a fit sets itself.
+    """
+    ours = sorted(OURS & extensions.trainer.keys())
+    if ours:
+        where = {"callbacks": "the argument callbacks", "logger": "the argument logger"}.get(
+            ours[0], "no such argument"
+        )
+        raise ValueError(f"trainer has {ours[0]!r}, which a fit sets itself; expected {where} of `morlight.fit`")
+    plain = {
+        key: value for key, value in extensions.trainer.items() if value is None or isinstance(value, str | int | float)
+    }
+    return replace(settings, trainer={**settings.trainer, **plain})
+
+
 def _prepared(
     settings: FitSettings, extensions: Extensions, trial: Trial, data: lightning.LightningDataModule | None
 ) -> tuple[OperatorModule, Any, lightning.Trainer, Tracker, Model | None]:
     """Module, data module, trainer, tracker and the checkpoint to go on from; nothing is written yet."""
-    saved = _starting_point(settings, extensions.components)
+    saved = starting_point(settings, FOLDER / settings.name, extensions.components)
     run_id = trial.run_id or (None if saved is None else saved.run)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
@@ -200,6 +196,12 @@ def built(
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
     served.prepare_data()
     served.setup()
+    missing = [name for name in ("description", "sample", "schedule", "part", "count") if not hasattr(served, name)]
+    if missing:
+        raise ValueError(
+            f"data is a {type(served).__name__} without {', '.join(missing)}, expected a data module of morlight:"
+            " TrajectoryDataModule, or DatasetDataModule of a torch dataset"
+        )
     kind = GradientModule if settings.model.optimizer == "adam" else LeastSquaresModule
     module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
     return served, module
@@ -264,38 +266,6 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)
 
 
-def _announce(settings: FitSettings, served: Any, tracker: Tracker) -> None:
-    """Config, data and how to go on, before the first step."""
-    tracker.log_hyperparams(settings.to_plain())
-    tracker.log_text(settings.to_yaml(), "config.yaml")
-    if isinstance(served, TrajectoryDataModule):
-        file = served.file
-        profile = {
-            "trajectories": file.trajectories,
-            "frames": len(file.times),
-            "points": list(file.grid.points),
-        }
-        tracker.log_dataset(file.path, file.name, served.description.digest, profile)
-    tracker.describe(
-        f"Repeat this run: `morlight fit --config runs:/{tracker.run_id}`\n\n"
-        f"Go on with its model: `morlight evaluate runs:/{tracker.run_id} --data {served.sample.path}`,"
-        f" `morlight inspect runs:/{tracker.run_id}`"
-    )
-
-
-def _starting_point(settings: FitSettings, components: Components | None) -> Model | None:
-    """The checkpoint that `ckpt_path` means."""
-    word, folder = settings.ckpt_path, FOLDER / settings.name
-    if word is None:
-        return None
-    if word != "last":
-        return load(resolve(word), components)
-    there = sorted(folder.glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not there:
-        raise ValueError(f"ckpt_path: {folder} has no last.ckpt, expected an earlier fit named '{settings.name}'")
-    return load(there[-1], components)
-
-
 def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
     """Loss of a checkpoint on the validation or test trajectories.
 
@@ -307,13 +277,17 @@ def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         ValueError: where there is no checkpoint, or it does not fit the settings.
     """
     with quiet():
-        saved = _starting_point(settings, None)
+        saved = starting_point(settings, FOLDER / settings.name, None)
         if saved is None:
             raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
         served, module = built(settings)
         resume.check(saved, module, settings)
         trainer = _trainer(settings, Extensions(), False)
         served.schedule = module.schedule(trainer.max_epochs or 0)
+        part = {"validate": "validation"}.get(task, task)
+        if not served.count(part, module.config.objective.longest):
+            share = getattr(settings.data, part)
+            raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
         getattr(trainer, task)(module, served, ckpt_path=str(saved.path), weights_only=True)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

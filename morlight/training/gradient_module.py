@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from morlight.analysis import linear_model
 from morlight.analysis.linear_model import Affine, Factors
-from morlight.data.datamodule import Schedule
+from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator, losses
 from morlight.operators.stability import Anchored

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
 from morlight.analysis.linear_model import Affine, Factors
-from morlight.data.datamodule import Schedule
 from morlight.data.sample import TrainingSample
+from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
 from morlight.operators import Operator, SpectralOperator, build
 from morlight.operators.build import Components
@@ -156,7 +156,10 @@ class OperatorModule(lightning.LightningModule, ABC):
             path=Path(),
             config=self.config.operator,
             training={
-                "optimizer": self.config.optimizer, **asdict(self.config.objective), **asdict(self.algorithm)
+                "optimizer": self.config.optimizer,
+                **asdict(self.config.objective),
+                **asdict(self.algorithm),
+                "own_loss": self.loss.own is not None,
             },
             data=self.data,
             modes=self.modes or ModeStatistics(),

@@ -19,6 +19,16 @@ def check(saved: Model, module: OperatorModule, settings: FitSettings) -> None:
     for key, value in asdict(settings.model).items():
         if key in stored and stored[key] != value:
             raise ValueError(f"{saved.path}: model.{key} is {stored[key]!r} there, {value!r} in this configuration")
+    own = (
+        ("loss", bool(stored.get("own_loss", False)), module.loss.own is not None),
+        ("components", saved.checkpoint.components, module.components is not None),
+    )
+    for name, stored_own, own_here in own:
+        if stored_own != own_here:
+            kind = {True: f"{name} of the user's own", False: f"the configured {name}"}
+            raise ValueError(
+                f"{saved.path}: was trained with {kind[stored_own]}, expected that in place of {kind[own_here]}"
+            )
     before, now = saved.data, module.data
     for name, there, here in (
         ("fields", before.field_names, now.field_names),

@@ -1,13 +1,14 @@
 """The settings of a fit: typed, parsed from command lines, files and dictionaries by one parser."""
 
+import functools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytorch_lightning as lightning
 import yaml
@@ -17,6 +18,7 @@ from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
 from morlight.training.configurations import located
+from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
@@ -98,9 +100,10 @@ def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitS
         ValueError: one sentence with the key, what came and what was expected.
     """
     words, files = _with_files(arguments)
-    for word in words:
-        _refuse_renamed(word.partition("=")[0].removeprefix("--"))
-    with _sentences(files):
+    given = {word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")}
+    for key in given:
+        _refuse_renamed(key)
+    with _sentences(files, given):
         return _typed(parser(prog).parse_args(words), files)
 
 
@@ -124,9 +127,11 @@ def from_mapping(
     _merge(merged, nested(settings))
     if data is not None:
         _merge(merged, {"data": {"path": str(data)}})
-    for key in flat(merged):
+    given = flat(nested(settings)).keys()
+    for key, value in flat(nested(settings)).items():
         _refuse_renamed(key)
-    with _sentences(files):
+        _refuse_null(key, value)
+    with _sentences(files, given):
         return _typed(parser().parse_object(merged), files)
 
 
@@ -144,7 +149,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """Groups and keys as dotted keys; mappings within a group stay values."""
     found: dict[str, Any] = {}
     for key, value in config.items():
-        group = isinstance(value, Mapping) and key in ("model", "data", "trainer")
+        group = isinstance(value, Mapping) and key in GROUPS
         found |= {f"{key}.{name}": inner for name, inner in value.items()} if group else {key: value}
     return found
 
@@ -153,6 +158,8 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as groups and keys."""
     groups: dict[str, Any] = {}
     for key, value in settings.items():
+        if key in GROUPS and not isinstance(value, Mapping):
+            raise ValueError(not_a_group(key, value).text)
         group, dot, name = key.partition(".")
         _merge(groups, {group: {name: value}} if dot else {key: value})
     return groups
@@ -161,7 +168,7 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Add the keys of groups; everything else is replaced."""
     for key, value in changes.items():
-        if key in ("model", "data", "trainer") and isinstance(value, Mapping):
+        if key in GROUPS and isinstance(value, Mapping):
             into[key] = {**into.get(key, {}), **value}
         else:
             into[key] = value
@@ -179,8 +186,7 @@ def _with_files(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
             files.append(_file(word))
             words[i] = str(files[-1])
     for file in files:
-        for key in flat(_read(file)):
-            _refuse_renamed(key)
+        _read(file)  # refuses keys of old and keys without a value
     return words, files
 
 
@@ -198,15 +204,34 @@ def _read(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{file}: expected keys such as data, model and trainer")
+    for key in GROUPS:
+        if not isinstance(settings.get(key, {}), Mapping):
+            raise ValueError(f"{file}: {not_a_group(key, settings[key]).text}")
+    for key, value in flat(settings).items():
+        _refuse_renamed(key, f"{file}: ")
+        _refuse_null(key, value, f"{file}: ")
     return settings
 
 
-def _refuse_renamed(key: str) -> None:
+def _refuse_renamed(key: str, where: str = "") -> None:
     if key in RENAMED:
-        raise ValueError(f"{key} no longer exists, expected {RENAMED[key]} in its place")
+        raise ValueError(f"{where}{key} no longer exists, expected {RENAMED[key]} in its place")
+
+
+def _refuse_null(key: str, value: object, where: str = "") -> None:
+    """The parser takes null for any key, and a key without a value is null in YAML."""
+    hint = types_of_keys().get(key, Any)
+    if value is None and hint is not Any and type(None) not in get_args(hint):
+        raise ValueError(f"{where}{key} is null, expected {expectation(hint)}")
+
+
+def _check_devices(devices: object) -> None:
+    if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(, ?\d+)*,?", devices):
+        raise ValueError(f"trainer.devices is {devices!r}, expected a whole number, a list of them, or auto")
 
 
 def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
+    _check_devices(parsed.trainer.devices)
     name = parsed.name or (files[-1].stem if files else "fit")
     return FitSettings(
         model=ModelConfig(**parsed.model.as_dict()),
@@ -220,15 +245,34 @@ def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
 
 
 @contextmanager
-def _sentences(files: Sequence[Path]) -> Iterator[None]:
-    """The parser's complaints as one sentence."""
+def _sentences(files: Sequence[Path], given: Collection[str]) -> Iterator[None]:
+    """The parser's complaints as one sentence, with the file where the key stands.
+
+    Args:
+        files: configurations that were read.
+        given: keys that came from the command line or from Python, and count more than those of the files.
+    """
     try:
         yield
     except (ArgumentError, TypeError, KeyError) as error:
-        text = " ".join(str(error).split())
-        choice = re.search(r'key "([\w.]+)": Expected a typing.Literal\[(.*?)\]. Got value: (\S+)', text)
-        if choice:
-            known = choice[2].replace("'", "").replace('"', "")
-            text = f"{choice[1]} is {choice[3]!r}, expected one of {known}"
-        text = re.sub(r'Parser key "([\w.]+)":', r"\1:", text)
-        raise ValueError(": ".join([*map(str, files), text])) from error
+        text, key = complaint(str(error), types_of_keys())
+        of_key = [file for file in files if key not in given and any(_within(each, key) for each in flat(_read(file)))]
+        raise ValueError(": ".join([*map(str, of_key[-1:] if key else files), text])) from error
+
+
+def _within(key: str, other: str) -> bool:
+    """Whether one key is the other or a part of it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+@functools.cache
+def types_of_keys() -> dict[str, Any]:
+    """Type of every setting, by its dotted key."""
+    own = {"name": str | None, "experiment": str, "ckpt_path": str | None, "register": str | None}
+    groups = {"data": DataConfig, "model": ModelConfig, "trainer": lightning.Trainer.__init__}
+    return own | {
+        f"{group}.{key}": hint
+        for group, owner in groups.items()
+        for key, hint in get_type_hints(owner).items()
+        if key not in OURS | {"return"}
+    }

@@ -33,7 +33,7 @@ class WindowLoss:
         ValueError: where the loss is not for such data.
     """
 
-    def __init__(  # noqa: PLR0913 - an operator, its data, and what is asked of it
+    def __init__(
         self,
         operator: Operator,
         config: OperatorConfig,

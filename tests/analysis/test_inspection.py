@@ -194,4 +194,4 @@ def test_command_writes_json_table_and_figure(redrawn, tmp_path, capsys, options
 def test_a_figure_that_cannot_be_is_refused_before_anything(redrawn, tmp_path, capsys):
     path = str(redrawn().path)
     sentence = command.refused(f"inspect {path} --plot {tmp_path / 'learned.doc'}", capsys)
-    assert "no image format" in sentence
+    assert "is not an image format" in sentence

@@ -190,7 +190,7 @@ def test_on_another_grid_the_same_waves_evolve_alike(tmp_path):
         return 1 + 0.5 * np.sin(x) + 0.2 * np.cos(3 * x)
 
     coarse, fine = model.predict(field(16), 3), model.on(48).predict(field(48), 3)
-    # every third of the finer cells has its centre where a coarse one has it; band-limited, so exact to rounding
+    # every third of the finer cells has its center where a coarse one has it; band-limited, so exact to rounding
     assert np.allclose(fine[..., 1::3], coarse, rtol=0, atol=1e-12)
 
 

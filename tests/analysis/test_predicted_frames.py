@@ -6,8 +6,8 @@ import small_fits
 import torch
 import xarray
 
-import morlight.data.trajectory_file as trajectory_file
 from morlight.cli import main as cli
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import rollout
 
 DT = 0.1
@@ -45,10 +45,10 @@ def test_the_file_of_a_prediction_has_its_frames_at_their_times(found, tmp_path)
     for every in (1, 3):
         words = ["predict", found[0].checkpoint, "--initial", "fine.h5", "--steps", 6, "--every", every]
         cli.main([*map(str, words), "-o", str(tmp_path / f"{every}.h5")])
-    whole, kept = (trajectory_file.describe(tmp_path / f"{every}.h5") for every in (1, 3))
+    whole, kept = (TrajectoryFile.open(tmp_path / f"{every}.h5") for every in (1, 3))
     assert whole.times == pytest.approx(np.arange(7) * DT)
     assert kept.times == pytest.approx(np.arange(3) * 3 * DT)
-    frames = [trajectory_file.read(tmp_path / f"{every}.h5") for every in (1, 3)]
+    frames = [TrajectoryFile.open(tmp_path / f"{every}.h5").read() for every in (1, 3)]
     assert np.array_equal(frames[1], frames[0][:, ::3])
 
 
@@ -57,5 +57,5 @@ def test_finer_initial_states_are_averaged_as_the_training_data_were(found, tmp_
     words = ["predict", found[0].checkpoint, "--initial", "fine.h5", "--trajectory", 2, "--frame", 4, "--steps", 2]
     cli.main([*map(str, words), "-o", str(tmp_path / "later.h5")])
     start = (u[2, 4, ::2] + u[2, 4, 1::2]) / 2
-    later = trajectory_file.read(tmp_path / "later.h5")[:, :, 0]
+    later = TrajectoryFile.open(tmp_path / "later.h5").read()[:, :, 0]
     assert later == pytest.approx(model.predict(start, 2), rel=1e-5, abs=1e-5)  # single precision of the file

@@ -109,7 +109,7 @@ def test_without_ffmpeg_mp4_is_refused_in_a_sentence(here, monkeypatch, capsys):
         ("--initial heat.h5 --gamma rho", "expected NAME=VALUE"),
         ("--initial heat.h5 --points 0", "points are [0]"),
         ("--initial heat.h5 --points 8", "has [16] points, --points says [8]"),
-        ("--initial heat.h5 --animate out.png", "is no film"),
+        ("--initial heat.h5 --animate out.png", "is not a film format"),
         ("--initial heat.h5 --animate nowhere/out.gif", "nowhere"),
     ],
 )

@@ -13,7 +13,7 @@ PLANE = [(-2, -1)]
 
 
 class Law(torch.nn.Module):
-    """A symbol written down: κ (D, *K) ↦ g (R = 2, 1, 1, *K), the second realisation twice the first."""
+    """A symbol written down: κ (D, *K) ↦ g (R = 2, 1, 1, *K), the second realization twice the first."""
 
     def __init__(self, law):
         super().__init__()
@@ -123,7 +123,7 @@ def test_radial_sees_rotations_between_the_grid_directions_where_the_sides_diffe
     assert properties.radial(make_operator((16, 12), biases=[])).min() > 1e-3
 
 
-def test_radial_finds_what_fields_about_a_centre_show_on_shells_of_a_full_fourier_transform():
+def test_radial_finds_what_fields_about_a_center_show_on_shells_of_a_full_fourier_transform():
     """The half spectrum and its weights, against all modes of fftn; the square grid's own symmetry leaves 3, 4, 5."""
     operator = made(lambda kappa: -(kappa**4).sum(0) + 0j)
     k = torch.fft.fftfreq(16, 1 / 16, dtype=torch.float64)
@@ -191,7 +191,7 @@ def test_values_and_slopes_at_the_walls_are_those_of_the_series(kind, k):
         assert found[0] == pytest.approx(largest / rms, abs=1e-12)
 
 
-def test_a_realisation_that_vanishes_violates_nothing():
+def test_a_realization_that_vanishes_violates_nothing():
     operator = made(lambda kappa: 0 * squares(kappa))
     assert torch.equal(properties.parity(operator, drawn()), torch.zeros(2, dtype=torch.float64))
 

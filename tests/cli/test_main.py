@@ -10,37 +10,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from command import refused
 
 from morlight.analysis import model as prediction
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.tracking.runs import read_runs
-from tests.analysis.evaluation.test_walkers import heat
-from tests.analysis.test_model import save
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working directory with a checkpoint and a trajectory file that fit together."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    save(tmp_path / "model.ckpt")
-    heat(tmp_path)
-    return tmp_path
-
-
-def refused(words, capsys):
-    """The sentence on standard error of a command that must end with status 2."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main(shlex.split(words))
-    printed = capsys.readouterr()
-    assert ended.value.code == 2
-    assert printed.out == ""
-    assert printed.err.startswith("morlight: ")
-    assert printed.err.count("\n") == 1
-    return printed.err
 
 
 def test_help_imports_nothing_heavy():
@@ -106,7 +83,7 @@ BAD = [
     ("predict model.ckpt --initial heat.h5 --trajectory 7 --steps 1 -o out.h5", "trajectory 7 is not there"),
     ("predict model.ckpt --initial heat.h5 --frame 1000 --steps 1 -o out.h5", "frame 1000 is not there"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o nowhere/out.h5", "nowhere"),
-    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "no image format"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "not an image format"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.npy", "out.npy: expected a name ending in .h5 or .hdf5"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "is the file of the initial states as well"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot nowhere/out.png", "nowhere"),

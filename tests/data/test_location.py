@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from morlight.data import location as source
+from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
@@ -23,7 +24,9 @@ def dump(folder, name="a.dump", at="5.5"):
 def test_data_module_takes_dumps_as_deposit_makes_them(tmp_path):
     for name, at in (("a.dump", "5.5"), ("b.dump", "4.5")):
         dump(tmp_path, name, at)
-    data = TrajectoryDataModule(str(tmp_path / "*.dump"), deposit={**HOW, "scalars": {"rho": [1, 2]}}, validation=0.0)
+    data = TrajectoryDataModule(
+        DataConfig(path=str(tmp_path / "*.dump"), deposit={**HOW, "scalars": {"rho": [1, 2]}}, validation=0.0)
+    )
     data.prepare_data()
     data.setup()
     paths = [tmp_path / "a.dump", tmp_path / "b.dump"]

@@ -65,7 +65,7 @@ def test_no_pool_takes_more_than_half_the_memory(tmp_path):
     pools = list(loader._pools(torch.Generator().manual_seed(0)))
     assert len(pools) > 2
     assert max(pool.frames.numel() * 4 for pool in pools) <= memory / 2
-    assert all(len(pool.trajectory.unique()) > 1 for pool in pools[:-1])  # neighbours are strangers
+    assert all(len(pool.trajectory.unique()) > 1 for pool in pools[:-1])  # neighbors are strangers
 
 
 def test_the_seed_decides_the_order(tmp_path):

@@ -210,8 +210,19 @@ def test_an_empty_selection_is_refused(path):
     assert "3 trajectories" in refusal(lambda: TrajectoryFile.open(path).read(trajectories=slice(3, 4)))
 
 
-def writer(path: Path, **parameters: np.ndarray) -> Writer:
-    return Writer(Contents(path, "test", ("density",), GRID, TIMES, 2, parameters, {}))
+def writer(path: Path, overwrite: bool = False, **parameters: np.ndarray) -> Writer:
+    return Writer(Contents(path, "test", ("density",), GRID, TIMES, 2, parameters, {}), overwrite=overwrite)
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked_for(tmp_path):
+    path = put(tmp_path / "a.h5", fields())
+    before = path.read_bytes()
+    other = {name: 2 * u for name, u in fields().items()}
+    assert "a.h5: exists already, expected another name, or --overwrite" in refusal(lambda: put(path, other))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    put(path, other, overwrite=True)
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read(["density"])[:, :, 0], other["density"])
 
 
 def test_an_interrupted_write_leaves_what_was_there_and_nothing_else(tmp_path):
@@ -219,7 +230,7 @@ def test_an_interrupted_write_leaves_what_was_there_and_nothing_else(tmp_path):
     before = path.read_bytes()
 
     def interrupt():
-        with writer(path) as file:
+        with writer(path, overwrite=True) as file:
             file.put(0, {"density": np.zeros((5, 8, 6), "float32")})
             raise KeyboardInterrupt
 

@@ -16,11 +16,11 @@ def field(*points, seed=5):
     return torch.randn(1, 3, 1, *points, generator=generator, dtype=torch.float64)
 
 
-def band_limited_radial(points, centre):
-    """A Gaussian ring of modes |κ| ≤ 6 around a centre, which a rotation about the centre leaves unchanged."""
+def band_limited_radial(points, center):
+    """A Gaussian ring of modes |κ| ≤ 6 around a center, which a rotation about the center leaves unchanged."""
     k = torch.fft.fftfreq(points, 1 / points, dtype=torch.float64)
     modulus = (k[:, None] ** 2 + k[None] ** 2).sqrt()
-    shift = torch.exp(-1j * (k[:, None] * centre[0] + k[None] * centre[1]))
+    shift = torch.exp(-1j * (k[:, None] * center[0] + k[None] * center[1]))
     return torch.fft.ifftn(torch.where(modulus <= 6, torch.exp(-(modulus**2) / 8), 0) * shift).real
 
 

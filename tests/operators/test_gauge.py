@@ -12,7 +12,7 @@ A, B, C = 0.7, -0.4, 1.9
 
 
 class Polynomial(nn.Module):
-    """h(u) = Σ a_n uⁿ of two realisations, the second one three times as steep."""
+    """h(u) = Σ a_n uⁿ of two realizations, the second one three times as steep."""
 
     def __init__(self, *coefficients):
         super().__init__()

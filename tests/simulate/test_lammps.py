@@ -76,7 +76,7 @@ def test_finished_runs_are_not_repeated_and_seeds_can_be_added(lj):
     folder, _, u = lj
     runs = sorted((folder / "out.runs").iterdir())
     before = {run.name: (run / "finished.json").stat().st_mtime_ns for run in runs}
-    _, more = simulated(folder, "lj --density 0.2 --seeds 3 --width 12 --force 0.2")
+    _, more = simulated(folder, "lj --density 0.2 --seeds 3 --width 12 --force 0.2 --overwrite")
     assert {name: (folder / "out.runs" / name / "finished.json").stat().st_mtime_ns for name in before} == before
     assert len(list((folder / "out.runs").iterdir())) == len(runs) + 1
     assert np.array_equal(more["momentum"][:2], u["momentum"][:2])
@@ -153,6 +153,15 @@ def test_complaints_of_lammps_reach_the_user(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "LAMMPS stopped: ERROR" in said
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_file_that_is_there_is_refused_before_any_run(tmp_path, capsys):
+    (tmp_path / "out.h5").write_text("precious")
+    with pytest.raises(SystemExit) as end:
+        simulated(tmp_path, "lj")
+    assert end.value.code == 2
+    assert "out.h5: exists already, expected another name, or --overwrite to replace it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
 
 
 def test_without_lammps_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, capsys):

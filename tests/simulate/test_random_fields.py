@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -99,7 +100,7 @@ def test_a_finer_grid_holds_the_same_functions_at_its_own_coordinates(tmp_path, 
     kappa = lattice(5, DRAW[system][1])
     c = []
     for points in (24, 31):
-        u, _, x = drawn(tmp_path / "a.h5", system, Fields(5, points, 5))
+        u, _, x = drawn(tmp_path / f"{points}.h5", system, Fields(5, points, 5))
         c.append(projected(u, x, kappa))
     np.testing.assert_allclose(*c, atol=1e-6)  # single precision
 
@@ -149,7 +150,7 @@ def test_a_setting_that_makes_no_sense_is_named(word, value):
 @pytest.mark.parametrize(("system", "least"), [("burgers", 21), ("laplacian", 11)])
 def test_the_coarsest_grid_taken_is_the_coarsest_that_holds_the_target(tmp_path, system, least):
     # the mean of target² is Σ |its coefficients|² as long as none is aliased, so it is that of a fine grid
-    power = [(drawn(tmp_path / "a.h5", system, Fields(4, N, 5))[1] ** 2).mean(-1) for N in (least, 64)]
+    power = [(drawn(tmp_path / f"{N}.h5", system, Fields(4, N, 5))[1] ** 2).mean(-1) for N in (least, 64)]
     np.testing.assert_allclose(*power, rtol=1e-6)  # single precision
     with pytest.raises(ValueError, match=f"--points is {least - 1} at --band 5: .* at least {least} points"):
         DRAW[system][0](tmp_path / "a.h5", Fields(4, least - 1, 5))
@@ -161,6 +162,22 @@ def test_the_command_line_writes_what_the_function_writes(tmp_path, system, monk
     cli.main(shlex.split(f"simulate {system} --samples 5 --points 24 --band 5 --seed 4 -o a.h5"))
     DRAW[system][0]("b.h5", SMALL, seed=4)
     assert digest("a.h5") == digest("b.h5")
+
+
+@EACH
+def test_a_file_that_is_there_is_replaced_only_with_overwrite(tmp_path, system, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("a.h5").write_text("precious")
+    words = f"simulate {system} --samples 2 --points 24 --band 5 -o a.h5"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(shlex.split(words))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "morlight: a.h5: exists already, expected another name, or --overwrite to replace it\n"
+    )
+    assert Path("a.h5").read_text() == "precious"
+    cli.main(shlex.split(f"{words} --overwrite"))
+    assert describe("a.h5").trajectories == 2
 
 
 @pytest.mark.parametrize(("system", "points"), [("burgers", (256,)), ("laplacian", (128, 128))])

@@ -229,6 +229,17 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatc
     np.testing.assert_array_equal(TrajectoryFile.open(path).read(), TrajectoryFile.open(whole).read())
 
 
+def test_a_file_that_is_there_is_refused_before_any_walk(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_text("precious")
+    with pytest.raises(ValueError, match="exists already, expected another name, or --overwrite to replace it"):
+        brownian(path, Walkers())  # the whole set of the paper would take minutes
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+    assert path.read_text() == "precious"
+    brownian(path, SMALL, overwrite=True)
+    assert describe(path).trajectories == 3
+
+
 def test_what_another_seed_left_is_not_taken_for_ones_own(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     with monkeypatch.context() as patch:

@@ -99,8 +99,10 @@ def test_a_sweep_is_a_parent_run_with_a_child_a_trial_and_goes_on_when_asked_for
     assert {file.path for file in client.list_artifacts(parent.run_id, "figures")} >= {
         "figures/history.png", "figures/importances.png", "figures/slices.png",
     }  # fmt: skip
-    curve = client.get_metric_history(parent.run_id, "objective")
+    curve = client.get_metric_history(parent.run_id, "trials/objective")
     assert [(m.step, m.value) for m in curve] == [(i, run.metrics["objective"]) for i, run in enumerate(children)]
+    assert parent.metrics["objective"] == best.metrics["objective"]
+    assert "to minimize rollout_end" in parent.tags["mlflow.note.content"]
 
     before = [run.run_id for run in children]
     sweep(space=space, trials=2)  # nothing left to do
@@ -219,7 +221,7 @@ def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_trial_goes_on_fro
     assert {m.step for m in losses} == {m.step for m in connect().get_metric_history(
         children[0].run_id, "train_loss/median")}  # fmt: skip
     for ours, theirs in zip(children, parent_and_children("whole")[1], strict=True):
-        assert ours["metrics"]["objective"] == theirs["metrics"]["objective"]
+        assert ours.metrics["objective"] == theirs.metrics["objective"]
 
 
 def test_workers_on_one_journal_end_with_exactly_the_trials_asked_for(folder):

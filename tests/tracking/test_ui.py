@@ -1,15 +1,21 @@
 """MLflow's pages, served and asked."""
 
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 
+from morlight.tracking.experiments import experiment_id
+from morlight.tracking.store import connect
 from morlight.tracking.ui import serve
 from tests.tracking.stores import folder, free_port, fresh_database, listens
+from tests.tracking.test_leaderboard import log_run, log_sweep
 
 __all__ = ["folder", "fresh_database"]  # fixtures
 
@@ -28,6 +34,45 @@ def test_the_pages_are_served_until_ctrl_c(folder):
         assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0
     assert not listens(port)
+
+
+@pytest.fixture
+def browser():
+    """A Chromium without a window."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs a Chromium to look at the pages")
+    return [program, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=2400,900"]
+
+
+@contextmanager
+def pages(port):
+    """The pages as a process of their own; the address that it prints."""
+    code = f"from morlight.tracking.ui import serve; serve('127.0.0.1', {port})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().partition(": ")[2].split()[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def test_the_link_opens_the_newest_experiment_with_errors_references_and_options(folder, browser):
+    client = connect()
+    old = client.create_run(experiment_id(client, "old", create=True), start_time=1)
+    client.log_metric(old.info.run_id, "eq35/median", 1.0)
+    tags = log_sweep("search", space=("model.width",))
+    for width, error in (("4", 0.25), ("8", 0.125), ("6", 0.1875)):
+        metrics = {"objective": error, "linear/rollout_end": 0.5, "noise_ceiling/rollout_end": 0.0625, "epoch": 1.0}
+        log_run(f"width {width}", metrics, tags=tags, params={"model.width": width, "model.depth": "2"})
+    with pages(free_port()) as link:
+        shown = subprocess.run(
+            [*browser, f"--user-data-dir={folder}/browser", "--virtual-time-budget=60000", "--dump-dom", link],
+            capture_output=True, text=True, timeout=300,
+        ).stdout  # fmt: skip
+    columns = set(re.findall(r'col-id="(?:metrics|params)\.`([^`]*)`"', shown))
+    assert columns == {"objective", "linear/rollout_end", "noise_ceiling/rollout_end", "model.width"}
+    assert "eq35" not in shown
+    assert re.findall(r"width [864]", shown) == ["width 8", "width 6", "width 4"]  # by the objective
 
 
 def test_addresses_that_cannot_be_served_are_told(folder, monkeypatch):

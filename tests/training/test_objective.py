@@ -42,7 +42,7 @@ def test_the_certificate_of_stability_holds_from_the_smallest_to_the_largest_val
     one_term = {"model.terms": 1, "model.horizons": [1], "model.activation": "tanh"}
     found = small_fits.fit(small_fits.write("u.h5", {"u": u}), one_term)
     growth = small_fits.told("inspect", found.checkpoint)["growth"]
-    whole, middle = (symbol_growth(found.model.spectral, *ends).numpy() for ends in ((-25.0, 40.0), (-1.0, 1.0)))
+    whole, middle = (symbol_growth(found.model.operator, *ends).numpy() for ends in ((-25.0, 40.0), (-1.0, 1.0)))
     assert (growth["low"], growth["high"]) == (-25.0, 40.0)
     assert np.allclose(growth["per_realization"], whole, rtol=1e-9)
     assert not np.allclose(whole, middle, rtol=1e-3)

@@ -21,7 +21,7 @@ from morlight.analysis.evaluation.result import Evaluation
 from morlight.analysis.model import Model
 from morlight.operators import build, generator
 
-MISFIT = 0.05  # relative deviation up to which a form is told
+MISFIT = 0.05  # relative deviation up to which a form is accepted
 SURE = 3.0  # standard deviations from zero
 STEPS = 100  # of the roll-outs that are compared
 STATES = 8
@@ -254,7 +254,7 @@ def of_powers(
             continue
         columns = [*(found.drift.T if "drift" in words else [])]
         columns += [getattr(found, word) for word in words if word != "drift"]
-        # without time there is no noise that weights could tell of
+        # without time the weights describe no noise
         noise = [0.0] * len(columns) if model.steady else found.error.tolist()
         numbers = [(float(v.mean()), math.hypot(spread(v), e)) for v, e in zip(columns, noise, strict=True)]
         axes = len(kappa) if "drift" in words else 0
@@ -319,14 +319,14 @@ def _smooth(model: Model) -> np.ndarray:
     u = space.inverse(torch.where(inside, space.forward(noise) / modulus.clamp_min(1e-300), 0))
     least, most = field.low, field.high
     size = u.flatten(1).abs().amax(1).view(-1, *[1] * (u.ndim - 1))
-    found: np.ndarray = ((least + most) / 2 + (most - least) / 2 * u / size).numpy()
-    return found
+    states: np.ndarray = ((least + most) / 2 + (most - least) / 2 * u / size).numpy()
+    return states
 
 
 def compared(networks: Evaluation, twins: Evaluation) -> dict[str, dict[str, float]]:
     """Median error of the networks and error of the twin, of two results of `evaluate`, and their ratio."""
-    found = {}
+    ratios = {}
     for name, error in networks.errors.items():
         one, other = error.median, twins.errors[name].median
-        found[name] = {"networks": one, "twin": other, "ratio": other / one if one else math.inf}
-    return found
+        ratios[name] = {"networks": one, "twin": other, "ratio": other / one if one else math.inf}
+    return ratios

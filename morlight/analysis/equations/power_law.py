@@ -18,7 +18,7 @@ KNOWN = 0.05  # relative standard error of a rate up to which its mode counts as
 
 
 class PowerLaw(NamedTuple):
-    """c, α and V of every realisation, with the standard errors that the noise of the data leaves.
+    """c, α and V of every realization, with the standard errors that the noise of the data leaves.
 
     Attributes:
         coefficient: c (R,).

@@ -71,20 +71,20 @@ class Polynomial(nn.Module):
     def forward(
         self, u: Float[Tensor, "r B 1 *X"], gamma: Float[Tensor, "b P"] | None = None
     ) -> Float[Tensor, "r B 1 *X"]:
-        found = torch.zeros_like(u)
+        value = torch.zeros_like(u)
         for power, coefficient in self.coefficients.items():
-            found = found + coefficient * u**power
-        return found
+            value = value + coefficient * u**power
+        return value
 
 
 def written(form: Symbolic, basis: Basis, dt: float | None) -> SpectralOperator:
-    """The operator of one realisation, in the units of the data."""
+    """The operator of one realization, in the units of the data."""
     g = WrittenSymbol(form, dt, basis.real or not form.drift)
     return SpectralOperator(basis, g, Polynomial(form.polynomial), [1.0], [1.0]).double()
 
 
 class Sum(NamedTuple):
-    """A generator as a sum of powers of ∇, for every realisation.
+    """A generator as a sum of powers of ∇, for every realization.
 
     Attributes:
         words: which of drift, laplacian and fourth.

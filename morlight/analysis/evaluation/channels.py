@@ -25,7 +25,7 @@ LAST = 5  # frames of the mean that is the steady state
 BEYOND = 10  # roll-outs this many times as long as the data
 OUTSIDE = 3.0  # times the largest value in the training data: further out, a roll-out has left it
 
-Errors = Mapping[str, Float[np.ndarray, "R G"]]
+Errors = Mapping[str, Float[np.ndarray, "_ G"]]  # of R realizations, or of one baseline
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) ->
         final = model.predict(start, steps, every=steps, finite=False)[:, :, -1]
         exact = square_wave(points, walkers.decay, 1.0, walkers.velocity).flatten()
         errors["square_wave_t1"] = relative_error(torch.from_numpy(final).flatten(1), exact).tolist()
-        baseline |= _linear(model, start, steps, exact[None], "square_wave_t1")
+        baseline |= _linear(model, start, steps, exact[None], "square_wave_t1", None)
         errors |= symbol_errors(model, walkers.decay, walkers.velocity)
     return Evaluation(
         str(model.path),
@@ -76,13 +76,13 @@ def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) ->
     )
 
 
-def _linear(  # noqa: PLR0913 - a roll-out and its truth
+def _linear(
     model: Model,
     u: np.ndarray,
     steps: int,
     truth: Float[Tensor, "1 n"],
     name: str,
-    gamma: Float[np.ndarray, "b P"] | None = None,
+    gamma: Float[np.ndarray, "b P"] | None,
 ) -> dict[str, float]:
     """Error of the linear model of each mode by itself; nothing where the checkpoint has none."""
     factors = model.linear_model
@@ -103,9 +103,10 @@ def _pairs(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) -> Ev
     both = file.read([*model.data.field_names, *model.data.targets], span, slice(1))[:, 0]
     both = both[[row - span.start for row in chosen]]
     count = len(model.data.fields)
-    predicted = torch.from_numpy(model.apply(both[:, :count], parameters(model, file, rows))).flatten(1)
+    gamma = parameters(model, file, rows)
+    predicted = torch.from_numpy(model.apply(both[:, :count], gamma)).flatten(1)
     truth = torch.from_numpy(both[:, count:].astype(np.float64)).flatten()
-    baseline = _linear(model, both[:, :count], 1, truth[None], "operator")
+    baseline = _linear(model, both[:, :count], 1, truth[None], "operator", gamma)
     return Evaluation(
         str(model.path),
         str(file.path),

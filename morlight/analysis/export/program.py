@@ -30,8 +30,8 @@ class Step(nn.Module):
         self.step, self.single = step, single
 
     def forward(self, u: Tensor, gamma: Tensor | None = None) -> Tensor:
-        found: Tensor = self.step(u[None] if self.single else u, gamma)
-        return found[0] if self.single else found
+        later: Tensor = self.step(u[None] if self.single else u, gamma)
+        return later[0] if self.single else later
 
 
 def export(model: Model, path: str | Path, *, precision: int = 64, realizations: Sequence[int] | None = None) -> None:
@@ -61,7 +61,7 @@ def export(model: Model, path: str | Path, *, precision: int = 64, realizations:
 
 
 def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
-    """What a host program needs to know, as words."""
+    """Metadata of the program, as strings."""
     data = model.data
     return {
         "fields": json.dumps(data.field_names),
@@ -80,7 +80,9 @@ def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
 
 def _checked(model: Model, path: Path, precision: int) -> Path:
     if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"{path}: {path.suffix or 'no ending'} is no program, expected {' or '.join(ENDINGS)}")
+        raise ValueError(
+            f"{path}: {path.suffix or 'no ending'} is not a format of programs, expected {' or '.join(ENDINGS)}"
+        )
     if not path.parent.is_dir():
         raise ValueError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
@@ -89,13 +91,13 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
         raise ValueError(f"{model.path}: steps are implicit, which solves an equation; expected explicit steps")
     if max(model.grid.points) > LARGEST:
         raise ValueError(
-            f"{model.path}: the grid has {list(model.grid.points)} points, expected at most {LARGEST} along an axis, where"
-            " transforms are matrices; --points takes another grid"
+            f"{model.path}: the grid has {list(model.grid.points)} points, expected at most {LARGEST} along an axis,"
+            " where transforms are matrices; choose another grid with --points"
         )
     if path.suffix.lower() == ".onnx":
         if model.config.activation == "gelu" and precision == 64:
             raise ValueError(
-                f"{model.path}: the activation is gelu, which ONNX Runtime knows in single precision; expected"
+                f"{model.path}: the activation is gelu, which ONNX Runtime has in single precision only; expected"
                 " --precision 32, or .pt2"
             )
         try:
@@ -116,7 +118,7 @@ def _step(model: Model, chosen: Sequence[int], dtype: torch.dtype) -> Step:
 
 
 def _example(model: Model, realizations: int, precision: int) -> dict[str, Tensor]:
-    """Two states of the size of the training data; two, so that no one takes the batch for a constant."""
+    """Two states of the size of the training data; with one, torch.export would fix the batch at 1."""
     data, dtype = model.data, torch.float64 if precision == 64 else torch.float32
     shape = (2, len(data.fields), *model.grid.points)
     wave = torch.linspace(0, 2 * math.pi, math.prod(shape), dtype=dtype).sin().view(shape)
@@ -129,7 +131,7 @@ def _example(model: Model, realizations: int, precision: int) -> dict[str, Tenso
     return example
 
 
-def _write(program: Step, example: dict[str, Tensor], path: Path, told: dict[str, str]) -> None:
+def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     batch = torch.export.Dim("batch", min=1)
     shapes = {name: {0 if name == "gamma" or program.single else 1: batch} for name in example}
     shapes = shapes if "gamma" in example else {**shapes, "gamma": None}  # type: ignore[dict-item]
@@ -144,12 +146,12 @@ def _write(program: Step, example: dict[str, Tensor], path: Path, told: dict[str
             arguments = (example["u"], example.get("gamma"))
             exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
             if path.suffix == ".pt2":
-                torch.export.save(exported, path, extra_files={"morlight.json": json.dumps(told)})
+                torch.export.save(exported, path, extra_files={"morlight.json": json.dumps(metadata)})
                 return
             onnx_program: Any = torch.onnx.export(
                 exported, dynamo=True, input_names=list(example), output_names=["next"]
             )
-            onnx_program.model.metadata_props.update(told)
+            onnx_program.model.metadata_props.update(metadata)
             onnx_program.save(str(path), external_data=False)
         finally:
             for logger, level in zip(loggers, levels, strict=True):

@@ -1,9 +1,8 @@
-"""The pyfunc flavour of MLflow: a folder with the checkpoint in it and no pickle, that `mlflow models serve` serves.
+"""The pyfunc flavor of MLflow: a folder with the checkpoint in it and no pickle, that `mlflow models serve` serves.
 
 Inputs are the fields by their names, each (B, *X), and the parameters γ, each (B,), gamma_NAME where a field has the
-same name; outputs the fields, each
-(B, R, T, *X), without R for `best`, and for `mean` without R and with NAME_sd beside each. Parameters of a request
-are `steps`, `every` and `realizations`, as of `morlight predict`.
+same name; outputs are the fields, each (B, R, T, *X), without R for `best`, and for `mean` without R and with NAME_sd
+beside each. Parameters of a request are `steps`, `every` and `realizations`, as of `morlight predict`.
 """
 
 import logging
@@ -25,7 +24,7 @@ FOLDER = "model"  # of a run's files
 
 
 class Served:
-    """What `mlflow.pyfunc.load_model` wraps."""
+    """The object that `mlflow.pyfunc.load_model` returns predictions of."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -45,15 +44,15 @@ class Served:
         points = u.shape[2:]
         model = self.model if points == self.model.grid.points else self.model.on(points)
         if self.model.steady:
-            told = None if gamma is None else np.stack(list(gamma.values()), 1)
-            return {name: model.apply(u, told)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data.targets)}
-        word = str(asked["realizations"])
-        chosen = int(word) if word.isdigit() else word
-        found = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
-        if isinstance(found, Spread):
-            parts = {"": found.mean, SUFFIX: found.sd}
+            values = None if gamma is None else np.stack(list(gamma.values()), 1)
+            return {name: model.apply(u, values)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data.targets)}
+        which = str(asked["realizations"])
+        chosen = int(which) if which.isdigit() else which
+        frames = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
+        if isinstance(frames, Spread):
+            parts = {"": frames.mean, SUFFIX: frames.sd}
         else:
-            parts = {"": found.swapaxes(0, 1) if found.ndim == D + 4 else found}
+            parts = {"": frames.swapaxes(0, 1) if frames.ndim == D + 4 else frames}
         return {f"{name}{end}": v.take(c, -1 - D) for end, v in parts.items() for c, name in enumerate(names)}
 
 
@@ -64,15 +63,15 @@ def _load_pyfunc(path: str) -> Served:
 
 
 def save(checkpoint: str | Path, folder: str | Path) -> None:
-    """Write the folder, with signature, example and the versions that it needs.
+    """Write the folder with the checkpoint, its signature, an example, and its requirements.
 
     Raises:
-        ValueError: where the checkpoint is none, or the folder cannot be made.
+        ValueError: where the checkpoint cannot be read, or the folder cannot be made.
     """
     checkpoint, folder = Path(checkpoint), Path(folder)
     model = prediction.load(checkpoint)
     if folder.exists():
-        raise ValueError(f"{folder}: is there already, expected the name of a folder to make")
+        raise ValueError(f"{folder}: exists already, expected the name of a new folder")
     if not folder.parent.is_dir():
         raise ValueError(f"{folder}: the folder {folder.parent} does not exist")
     import mlflow.pyfunc

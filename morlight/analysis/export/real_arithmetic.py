@@ -26,7 +26,7 @@ Parts = tuple[Tensor, Tensor | None]  # real and imaginary, None where it is zer
 
 
 def elu(x: Tensor) -> Tensor:
-    """exp(x) − 1 where x < 0: ONNX Runtime has Elu in single precision alone."""
+    """exp(x) − 1 where x < 0: ONNX Runtime has Elu in single precision only."""
     return torch.where(x > 0, x, torch.exp(x.clamp_max(0.0)) - 1)
 
 
@@ -40,7 +40,11 @@ def silu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
 
 
-PLAIN = {"elu": elu, "softplus": softplus, "silu": silu}  # activations in words that runtimes know in both precisions
+PLAIN = {
+    "elu": elu,
+    "softplus": softplus,
+    "silu": silu,
+}  # activations as functions that runtimes have in both precisions
 
 
 class RealStep(nn.Module):
@@ -192,8 +196,8 @@ class _Axes(nn.Module):
                 self.register_buffer(f"axis{place}_{number}", matrix.to(dtype))
 
     def _matrix(self, place: int, number: int) -> Tensor:
-        found: Tensor = getattr(self, f"axis{place}_{number}")
-        return found
+        matrix: Tensor = getattr(self, f"axis{place}_{number}")
+        return matrix
 
     def _places(self, kind: str) -> Sequence[int]:
         return [place for place, word in enumerate(self.kinds) if word == kind]
@@ -250,7 +254,7 @@ def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "n m"], axis: int) -> F
 
 
 def real_symbol(g: nn.Module, kappa: Float[Tensor, "D *K"]) -> "RealSymbol | RealAnchored":
-    """g(κ; γ) as a function of γ alone that gives real and imaginary parts."""
+    """g(κ; γ) at fixed κ as a function of γ, which returns real and imaginary parts."""
     kept, shell, keep_imaginary = None, None, True
     if isinstance(g, Conservative):
         kept = kappa.abs().sum(0) > 0
@@ -280,14 +284,14 @@ class RealAnchored(nn.Module):
     def forward(self, gamma: Float[Tensor, "b P"]) -> Parts:
         log_rate, _ = self.decay(gamma)
         anchor = decaying(log_rate)
-        found: list[Tensor | None] = []
+        parts: list[Tensor | None] = []
         for part, first in zip(self.symbol(gamma), (anchor, torch.zeros_like(anchor)), strict=True):
             if part is None:
-                found.append(None)
+                parts.append(None)
                 continue
             g = torch.cat([first.unsqueeze(3), part.unflatten(2, (first.shape[2], -1))], 3).flatten(2, 3)
-            found.append(g if self.kept is None else torch.where(self.kept, g, 0.0))
-        a, b = found
+            parts.append(g if self.kept is None else torch.where(self.kept, g, 0.0))
+        a, b = parts
         assert a is not None
         return a, b
 
@@ -309,14 +313,14 @@ class RealSymbol(nn.Module):
         self.register_buffer("shell", shell)
 
     def forward(self, gamma: Float[Tensor, "b P"]) -> Parts:
-        found: list[Tensor | None] = []
+        parts: list[Tensor | None] = []
         for part in self.g.parts(self.kappa, gamma):
-            if part is None or (found and not self.turns):
-                found.append(None)
+            if part is None or (parts and not self.turns):
+                parts.append(None)
                 continue
             g = part.transpose(1, 2).unflatten(3, self.shape)
             g = g if self.shell is None else g[..., self.shell]
-            found.append(g if self.kept is None else torch.where(self.kept, g, 0.0))
-        a, b = found
+            parts.append(g if self.kept is None else torch.where(self.kept, g, 0.0))
+        a, b = parts
         assert a is not None
         return a, b

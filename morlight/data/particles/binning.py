@@ -190,6 +190,10 @@ def _weights(
     mass, unit = None, None
     if definitions.needs_mass(how.fields):
         mass, alone = definitions.masses(frame, how.mass_of, unit_style)
+        if alone and "density_temperature" in how.fields:
+            raise ValueError(
+                f"{frame.where}: the file has no column mass, which a temperature needs, expected --mass all=MASS"
+            )
         if alone:
             unit = definitions.types(frame)[0]
             census.alone.add(unit)

@@ -19,7 +19,7 @@ from morlight.data.particles.frames import Frame
 from morlight.data.particles.pairing import Pairing
 from morlight.data.particles.settings import Deposit
 from morlight.data.trajectory_file import Contents
-from morlight.data.trajectory_writer import Writer
+from morlight.data.trajectory_writer import Writer, check_output
 from morlight.operators.description import Grid
 
 
@@ -73,16 +73,15 @@ def convert(  # noqa: PLR0913 - the options of the command
     combined = _averaged(_stacked(groups, found), how)
     if mean:
         combined = _mean(combined)
-    _write(Path(output), how, combined, files, gammas)
+    _write(Path(output), how, combined, files, gammas, overwrite=overwrite)
 
 
 def _check_output(output: Path, files: Sequence[Path], overwrite: bool) -> None:
-    if not output.exists():
-        return
-    if any(path.exists() and output.samefile(path) for path in files):
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"{output}: is in a directory that does not exist, expected the name of a file to write")
+    if output.exists() and any(path.exists() and output.samefile(path) for path in files):
         raise ValueError(f"{output}: is one of the files to read, expected another name to write")
-    if not overwrite:
-        raise ValueError(f"{output}: exists, expected another name or --overwrite")
+    check_output(output, overwrite)
 
 
 def _merged(paired: Pairing | None, parameters: Mapping[str, Sequence[float]], count: int) -> dict[str, list[float]]:
@@ -155,7 +154,14 @@ def _stacked(groups: Sequence[Sequence[Path]], found: Sequence[tuple[times.Times
     style = units.style(first.units)
     if first.mass_unit is not None:
         style = units.Units(
-            style.name, "m", style.length, style.time, style.temperature, style.boltzmann, style.mvv2e, style.mv2d
+            style.name,
+            "m_particle",
+            style.length,
+            style.time,
+            style.temperature,
+            style.boltzmann,
+            style.mvv2e,
+            style.mv2d,
         )  # the mass of a particle is the unit
     return Fields(when, first.grid, np.stack([part.values for _, part in found]), None, style)
 
@@ -181,7 +187,13 @@ def _mean(fields: Fields) -> Fields:
 
 
 def _write(
-    output: Path, how: Deposit, fields: Fields, paths: Sequence[Path], gammas: Mapping[str, Sequence[float]]
+    output: Path,
+    how: Deposit,
+    fields: Fields,
+    paths: Sequence[Path],
+    gammas: Mapping[str, Sequence[float]],
+    *,
+    overwrite: bool,
 ) -> None:
     grid, when = fields.grid, fields.times.values
     scales: dict[str, float] = {}
@@ -216,7 +228,7 @@ def _write(
         },
     )
     both = fields.values if fields.errors is None else np.concatenate([fields.values, fields.errors], 2)
-    with Writer(held, "float32", overwrite=True) as writer:
+    with Writer(held, _precision(both), overwrite=overwrite) as writer:
         for row, u in enumerate(both):
             writer.put(row, {name: u[:, place] for place, name in enumerate(names)})
         for name in names:
@@ -225,6 +237,12 @@ def _write(
             writer.annotate("dimensions/time", unit=time_unit)
             for axis in "xyz"[: len(grid.points)]:
                 writer.annotate(f"dimensions/{axis}", unit=length_unit)
+
+
+def _precision(values: Float[np.ndarray, "S T F *X"]) -> str:
+    """Single precision, or double where units make the values too large or too small for it."""
+    sizes = np.abs(values[values != 0])
+    return "float32" if not sizes.size or (sizes.min() > 1e-30 and sizes.max() < 1e30) else "float64"
 
 
 def _provenance(

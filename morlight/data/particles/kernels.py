@@ -1,9 +1,9 @@
 """Particles to a density on a grid.
 
 A density is ρ(x) = (V / P) Σₚ δ(x − xₚ) for P particles in the volume V, so its mean over the grid is 1. The
-histogram averages it over each cell, a linear cloud gives each particle to its two nearest centres along each axis
+histogram averages it over each cell, a linear cloud gives each particle to its two nearest centers along each axis
 by their distances; the spectral deposit keeps its modes below the Nyquist wavenumber instead, so that derivatives see
-no cells: Fourier modes on periodic axes, cosines or sines between walls. Sample j stands for the centre of its cell,
+no cells: Fourier modes on periodic axes, cosines or sines between walls. Sample j stands for the center of its cell,
 xⱼ = (j + 1/2) h.
 """
 
@@ -221,7 +221,7 @@ def truncate(
 ) -> Float[Tensor, "*X"]:
     """Samples on a coarser grid of the modes of a histogram below the Nyquist wavenumber of that grid.
 
-    Centres lie at (j + 1/2) h on both grids, but h differs, hence the phase of Fourier modes; the M cells of the
+    Centers lie at (j + 1/2) h on both grids, but h differs, hence the phase of Fourier modes; the M cells of the
     histogram have damped them by sinc(πk/M), and cosines and sines of κ = πk/L by sinc(πk/2M), which is taken back:
 
         fourier  u(xⱼ) = Σ_|k|<N/2  cₖ / sinc(πk/M) exp(iπk (1/N − 1/M)) exp(2πikj/N)

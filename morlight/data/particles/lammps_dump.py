@@ -43,6 +43,7 @@ from morlight.data.particles.frames import (
 FIRST = b"ITEM: TIMESTEP"
 ATOMS = b"ITEM: ATOMS"
 AHEAD = 2**22  # bytes read at a time
+BEFORE = 200  # bytes that units and time of a frame may take before its ITEM: TIMESTEP
 LETTERS = {"p": True, "f": False, "s": False, "m": False, "r": False}  # periodic, fixed, shrink-wrapped, reflecting
 
 
@@ -61,7 +62,8 @@ def read(path: Path, wanted: Sequence[str]) -> Iterator[Frame]:
                 before = block
                 continue
             at = block.find(ATOMS)
-            end = block.find(b"\nITEM: ", at) + 1 if at >= 0 else 0  # the units and time of the next frame
+            # units and time of the next frame; to look for them in the whole block would cost a quarter of the time
+            end = block.find(b"\nITEM: ", max(at, len(block) - BEFORE)) + 1 if at >= 0 else 0
             try:
                 frame, lines = _parsed(path, before, block[:end] if end else block, line, wanted)
             except CutShort as error:
@@ -114,8 +116,14 @@ def _parsed(path: Path, before: bytes, block: bytes, line: int, wanted: Sequence
     head = (before + block[:at]).decode(errors="replace").splitlines()
     step, count, time, units, box = _header(where, head)
     columns = block[at:end].decode(errors="replace").split()[2:]
+    if not columns:
+        raise ValueError(f"{where}: '{ATOMS.decode()}' names no columns, expected names such as id type x y z")
     body = block[end + 1 :]
-    table = _table(path, body, columns, position_columns(wanted), line + len(head) + 1) if body.strip() else {}
+    table = (
+        _table(path, body, columns, position_columns(wanted), line + len(head) + 1)
+        if body and not body.isspace()
+        else {}
+    )
     got = len(next(iter(table.values()))) if table else 0
     if got != count:
         raise CutShort(f"{where}: the frame of step {step} has {got} of its {count} atoms, is the file cut short?")
@@ -189,7 +197,7 @@ def _table(
     chosen = [name for name in dict.fromkeys(columns) if name in wanted] or list(columns[:1])
     if twice := [name for name in chosen if columns.count(name) > 1]:
         raise ValueError(f"{path}: line {line - 1}: column {twice[0]} is there twice, expected each column once")
-    first = body.split(b"\n", 1)[0]
+    first = body[: body.find(b"\n")] if b"\n" in body else body
     spare = ["", " "][first.endswith((b" ", b" \r"))]  # some versions end every line with a space
     words = _columns_of_words(first.decode(errors="replace").split(), columns, chosen)
     unique = [name if columns.index(name) == place else f"{name}:{place}" for place, name in enumerate(columns)]

@@ -7,6 +7,7 @@ and stored in the trajectory file.
 import csv
 import glob
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def pairing(
     Args:
         words: files, patterns, or FILE:NAME=VALUE,NAME=VALUE.
         scalars: values in the order of the files.
-        name_pattern: name of a file with {NAME} in place of a number, and * for what does not matter.
+        name_pattern: end of a path with {NAME} in place of a number, and * for what does not matter.
         table: CSV file with a column `file` and a column for each scalar.
         series: whether the files are one trajectory, which has one value of each scalar.
 
@@ -108,11 +109,11 @@ def pairing(
     if name_pattern:
         return _per_file(files, [_from_name(path, name_pattern) for path in files], "name_pattern")
     if table:
-        rows = _rows(Path(table))
-        if missing := [path for path in files if _row(path, rows) is None]:
-            raise ValueError(f"{table}: has no row for the file {missing[0]}, expected one for each file")
-        return _per_file(files, [_row(path, rows) or {} for path in files], str(table))
+        return _per_file(files, _from_table(files, Path(table)), str(table))
     if series:
+        for name, values in (scalars or {}).items():
+            if len(values) != 1:
+                raise ValueError(f"{name} has {len(values)} values, expected one: the files are one trajectory")
         return Pairing(tuple(files), {name: tuple(values) * len(files) for name, values in (scalars or {}).items()})
     return Pairing(tuple(files), {name: tuple(values) for name, values in (scalars or {}).items()})
 
@@ -170,7 +171,8 @@ def _from_name(path: Path, pattern: str) -> dict[str, float]:
         f"(?P<{piece[1:-1]}>{NUMBER})" if piece.startswith("{") else ".*?" if piece == "*" else re.escape(piece)
         for piece in pieces
     )
-    match = re.fullmatch(form, path.name)
+    end = "/".join(path.parts[-1 - pattern.count("/") :])  # a pattern may have folders
+    match = re.fullmatch(form, end)
     if match is None:
         raise ValueError(f"{path}: the name does not match the name_pattern '{pattern}', expected numbers for {{…}}")
     return {name: float(match[name]) for name in names}
@@ -194,8 +196,18 @@ def _rows(table: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _row(path: Path, rows: Mapping[str, dict[str, float]]) -> dict[str, float] | None:
-    return rows.get(str(path), rows.get(path.name))
+def _from_table(files: Sequence[Path], table: Path) -> list[dict[str, float]]:
+    """The row of each file: by its path, its path from the folder of the table, or its name where that is enough."""
+    rows = _rows(table)
+    names = [path.name for path in files]
+    values = []
+    for path in files:
+        keys = [str(path), os.path.relpath(path, table.parent), *([path.name] if names.count(path.name) == 1 else [])]
+        found = next((rows[key] for key in keys if key in rows), None)
+        if found is None:
+            raise ValueError(f"{table}: has no row for the file {path}, expected one for each file")
+        values.append(found)
+    return values
 
 
 def _number(where: str, text: str) -> float:

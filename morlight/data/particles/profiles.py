@@ -34,6 +34,13 @@ def profile(read: Chunks, how: Deposit) -> Binned:
         raise ValueError(f"{read.path}: has {count} cells, expected {how.bins[0]} as in bins")
     grid = Grid((count,), (_length(read, low, length, how),), (_boundary(read, how),))
     values = np.stack([_field(read, name, how) for name in how.fields], 1)
+    odd = np.argwhere(~np.isfinite(values))
+    if len(odd):
+        sample, field, cell = odd[0]
+        raise ValueError(
+            f"{read.path}: {how.fields[field]} is not finite in cell {cell + 1} at step {read.steps[sample]}, expected"
+            " numbers"
+        )
     return Binned([Clock(step=int(step)) for step in read.steps], grid, values, how.units, None)
 
 

@@ -3,7 +3,7 @@
 // Networks: y = W_d a_{d-1} + b_d with a_l = elu(W_l a_{l-1} + b_l) and a_0 = x. A block of points goes through a whole
 // network while it lies in the innermost cache, where one product of matrices after the other carries every layer
 // through memory. The way back evaluates the layers anew, which costs less than to read them. Numbers lie as in
-// networks.py: points along the last axis, the networks of a realisation one after the other, with one input for all.
+// networks.py: points along the last axis, the networks of a realization one after the other, with one input for all.
 //
 // Tables: y = (1 - w) T_i + w T_{i+1} with i the interval of a point and w its place within (tabulation.py).
 //
@@ -262,7 +262,7 @@ void backward(const Shape& s, const T* x, const T* const* weights, const T* cons
 
 struct Table {
     int64_t realizations, nodes, points, chunks, threads;
-    int64_t stride_points;  // from the points of a realisation to those of the next, 0 where all share them
+    int64_t stride_points;  // from the points of a realization to those of the next, 0 where all share them
 };
 
 // Interval of a point and its place within; beyond the ends those of the outermost interval, NaN stays NaN.
@@ -275,7 +275,7 @@ inline long interval(T position, long nodes, T& weight) {
     return static_cast<long>(start);
 }
 
-// All points, chunk by chunk on the threads: work(realisation, chunk, its first point, the one after its last).
+// All points, chunk by chunk on the threads: work(realization, chunk, its first point, the one after its last).
 template <typename Work>
 void each_chunk(const Table& s, const Work& work) {
     const long tasks = s.realizations * s.chunks;

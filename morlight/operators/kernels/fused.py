@@ -3,7 +3,10 @@
 The plain forms stand in `networks.py` and `tabulation.py` and give the same to rounding. They serve wherever this
 does not: on GPUs, without a C++ compiler, under torch.compile, torch.func and export, for other activations than elu.
 
-The source is compiled at its first use, in two seconds, for the processor at hand, and kept in the user's cache.
+The source is compiled at its first use, in two seconds, for the processor at hand, and kept in the user's cache: in a
+folder that nobody else can enter, under a name with the hash of its content. A file that was changed or cut short is
+not loaded but made anew.
+
 `MORLIGHT_FUSED=0` in the environment goes without it.
 """
 
@@ -15,6 +18,7 @@ import math
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -49,22 +53,41 @@ def library() -> ctypes.CDLL | None:
 
 
 def _compiled(compiler: Sequence[str]) -> Path:
-    """The library in the user's cache, made where it is not there, whole or not at all."""
+    """The library in the user's cache, made if it is not there unchanged, whole or not at all."""
     # the OpenMP that torch has loaded: two of them would keep each other's threads from the processors
     openmp = sorted(str(path) for path in Path(torch.__file__).with_name("lib").glob("libgomp*"))
     words = [*FLAGS, str(SOURCE), *openmp]
     version = subprocess.run([*compiler, "--version"], capture_output=True, check=True).stdout
     known = [SOURCE.read_bytes(), version, " ".join(words).encode(), _processor()]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "morlight"
-    path = folder / f"fused-{hashlib.sha256(b'|'.join(known)).hexdigest()[:16]}.so"
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
+    name = f"fused-{_digest(b'|'.join(known))}"
+    folder = _private_folder()
+    for path in sorted(folder.glob(f"{name}-*.so")):
+        if path.name == f"{name}-{_digest(path.read_bytes())}.so":
+            return path
+        path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        made = Path(scratch, path.name)
+        made = Path(scratch, "fused.so")
         subprocess.run([*compiler, *words, "-o", str(made)], capture_output=True, check=True)
-        made.replace(path)
-    return path
+        return made.replace(folder / f"{name}-{_digest(made.read_bytes())}.so")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _private_folder() -> Path:
+    """The folder of compiled kernels in the user's cache.
+
+    Raises:
+        OSError: if it is another user's, a link, or others can enter it: a library from there could do anything.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "morlight" / "kernels"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise OSError(f"{folder}: expected a folder of your own that nobody else can enter; remove it, or chmod 700")
+    return folder
 
 
 def _processor() -> bytes:
@@ -134,7 +157,7 @@ class Layers(torch.autograd.Function):
 
     Args:
         plain: the same from single operations, for gradients that will be differentiated again.
-        copies: networks of a realisation.
+        copies: networks of a realization.
         x: points.
         parameters: weights (R · copies, out, in) of all layers, then offsets (R · copies, out, 1).
     """

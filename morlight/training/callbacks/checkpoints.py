@@ -44,7 +44,7 @@ class FitCheckpoints(Checkpoint):
     @property
     def chosen(self) -> Path:
         """The best checkpoint, or the last one where nothing tells the best."""
-        return next((self.folder / name for name in (BEST, LAST) if (self.folder / name).exists()))
+        return next(self.folder / name for name in (BEST, LAST) if (self.folder / name).exists())
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save; after the losses of the epoch are known."""

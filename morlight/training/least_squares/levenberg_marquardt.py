@@ -1,7 +1,7 @@
 """Least squares for the networks g and h on the moments of the data: Levenberg and Marquardt, R side by side.
 
 A network of four units a layer has a hundred weights, so few that JᵀJ is written down and solved with, where gradient
-descent crawls along its narrow valleys. Each realisation has its own damping and its own steps.
+descent crawls along its narrow valleys. Each realization has its own damping and its own steps.
 """
 
 import copy
@@ -28,11 +28,11 @@ DAMPING = 1e-2  # λ at the start
 FLAT = 1e-3  # slope of h below which the increments over several steps are not told from those of this slope
 FIRST = 10  # steps of the output layers alone
 NEXT = 50  # steps on the increments over the fewest steps alone
-LEAST = 0.99  # of the error 50 steps ago: with less progress in every realisation the search ends
+LEAST = 0.99  # of the error 50 steps ago: with less progress in every realization the search ends
 
 
 class Flat:
-    """The parameters of a module as one row a realisation, and the module as a function of them."""
+    """The parameters of a module as one row a realization, and the module as a function of them."""
 
     def __init__(self, module: nn.Module, realizations: int) -> None:
         self.module = module
@@ -56,7 +56,7 @@ class Flat:
 def jacobian(
     function: Callable[[Tensor, Tensor], Tensor], theta: Float[Tensor, "R P"], x: Float[Tensor, "D K"]
 ) -> Float[Tensor, "R P K O"]:
-    """Derivatives of values (R, K, O) at points x that depend on the parameters of their own realisation only.
+    """Derivatives of values (R, K, O) at points x that depend on the parameters of their own realization only.
 
     By one pass backwards for each output at each point, all points at once: the networks have few outputs and many
     weights, so that this costs a hundredth of a pass forwards for each weight.
@@ -185,7 +185,7 @@ def levenberg_marquardt(
 
     D is the largest diagonal of JᵀJ so far (Moré 1978): with the present one, a unit that saturates would be free to
     run away, and half of all networks of tanh end nowhere. λ follows the ratio of the decrease to that of the
-    quadratic model (Nielsen 1999); a step that does not decrease the error of its realisation is not taken. Ends
+    quadratic model (Nielsen 1999); a step that does not decrease the error of its realization is not taken. Ends
     before `steps` where nothing improves any more.
 
     Args:
@@ -226,7 +226,7 @@ def regress(
     """Fit g and h of an operator, in place, to the moments of its data; yields the errors after each step.
 
     The first steps move the output layers alone: from random networks, whose product has nothing to do with the data
-    yet, steps of everything at once go towards g h = 0 in one realisation of six, and stay there. They and the next
+    yet, steps of everything at once go towards g h = 0 in one realization of six, and stay there. They and the next
     ones look at the shortest increments alone: (1 + g)^m has m roots, of which the longer ones may choose another.
 
     Args:

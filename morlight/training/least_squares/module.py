@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data.datamodule import Schedule
+from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator
 from morlight.training.config import LeastSquaresConfig

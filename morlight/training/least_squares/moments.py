@@ -131,7 +131,7 @@ class Gatherer:
         phi = splines(values, self.low, self.high, count)
         projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
         rest = torch.eye(VALUES, dtype=w.dtype, device=w.device) - phi @ projection
-        centred = share * (values - (share * values).sum() / share.sum())
+        centered = share * (values - (share * values).sum() / share.sum())
         # white noise of variance 1 has as much energy in each freedom
         size = math.prod(basis.length) / math.prod(basis.points)
         white = basis.freedom.flatten() * size * self.pairs / total
@@ -141,7 +141,7 @@ class Gatherer:
                 values,
                 projection,
                 (rest.mT * share) @ rest,
-                centred / (centred * values).sum(),
+                centered / (centered * values).sum(),
                 (each * self.energy[h]).sum() / total,
                 self.quadratic * (each / total)[:, None, None],
                 self.linear[h] * (each / total)[:, None],

@@ -198,3 +198,35 @@ def test_the_figure_of_a_long_roll_out_compares_frames_of_the_same_time(tmp_path
     for (times, values), expected in zip(curves, errors, strict=True):
         assert times == pytest.approx(np.arange(3, 121, 3) * DT)
         assert values == pytest.approx(expected[3::3], rel=1e-6, nan_ok=True)
+
+
+def test_the_linear_baseline_of_periodic_data_knows_the_parameters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    x, t, rng = np.arange(24) / 24 * 2 * np.pi, np.arange(9)[:, None] * 0.05, np.random.default_rng(0)
+    rates = np.repeat([0.5, 1.0, 2.0], 4)
+    phases, sizes = rng.uniform(0, 6, (12, 3)), rng.uniform(0.1, 0.3, (12, 3))
+    u = np.stack([
+        sum(sizes[i, k] * np.exp(-rate * (k + 1) ** 2 * t) * np.cos((k + 1) * x + phases[i, k]) for k in range(3))
+        for i, rate in enumerate(rates)
+    ])  # fmt: skip
+    path = small_fits.write("u.h5", {"u": u}, dt=0.05, length=(2 * np.pi,), parameters={"rate": rates})
+    found = small_fits.fit(path, {"data.parameters": ["rate"]})
+    answer = small_fits.told("evaluate", found.checkpoint, "--data", path)
+    # λ(κ; z) = a + b z for each mode by least squares over one step, |λ| ≤ 1, with its offset
+    z = rates / np.sqrt(np.square(rates).mean())
+    c = np.fft.rfft(u)
+    later = np.zeros_like(c[:, -1])
+    for k in range(c.shape[2]):
+        before, after = c[:, :-1, k].ravel(), c[:, 1:, k].ravel()
+        each = np.repeat(z, 8)
+        columns = np.stack([before, before * each, np.ones_like(before), each + 0j], 1)
+        a = np.linalg.lstsq(columns, after, rcond=None)[0]
+        factor, offset = a[0] + a[1] * z, a[2] + a[3] * z
+        factor = factor / np.maximum(1, np.abs(factor))
+        state = c[:, 0, k]
+        for _ in range(8):
+            state = factor * state + offset
+        later[:, k] = state
+    expected = np.linalg.norm(np.fft.irfft(later, n=24) - u[:, -1]) / np.linalg.norm(u[:, -1])
+    assert answer["baselines"]["linear"]["rollout_end"] == pytest.approx(expected, rel=1e-3)

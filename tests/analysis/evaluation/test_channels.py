@@ -112,8 +112,8 @@ def test_a_density_never_seen_is_predicted_to_a_few_times_the_noise(fluid, fitte
 def test_eq35_over_all_densities_is_still_the_sum_of_the_squares(fluid, fitted):
     result = evaluate(load(fitted), fluid)
     errors = result.errors
-    first, last = (np.square(errors[name]["per_realization"]) for name in ("t=0.025", "t=1"))
-    assert errors["eq35"]["per_realization"] == pytest.approx(first + last)
+    first, last = (np.square(errors[name].per_realization) for name in ("t=0.025", "t=1"))
+    assert errors["eq35"].per_realization == pytest.approx(first + last)
     noise = result.noise_ceiling
     assert noise["eq35"] == pytest.approx(noise["t=0.025"] ** 2 + noise["t=1"] ** 2)
 

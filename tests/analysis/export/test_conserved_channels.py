@@ -10,10 +10,10 @@ from morlight.operators import (
     Conservative,
     Fourier,
     Nonlinearity,
-    Parameters,
     Perceptrons,
     SpectralOperator,
     Symbol,
+    Units,
 )
 
 
@@ -28,7 +28,7 @@ def operator(channels, anchored):
     if anchored:
         g, h = Anchored(Symbol(networks(2, 1, 2), scale=20.0), g), Bounded(h, [1.0, 2.0], [0, 1])
         channels = [flag for flag in channels for _ in (0, 1)]
-    whole = SpectralOperator(Fourier(8, 1.0), Conservative(g, channels), h, [1.0, 2.0], None, Parameters([0.5]))
+    whole = SpectralOperator(Fourier(8, 1.0), Conservative(g, channels), h, [1.0, 2.0], None, Units([0.5]))
     generator = torch.Generator().manual_seed(0)
     whole = whole.double().requires_grad_(False)
     for parameter in whole.parameters():

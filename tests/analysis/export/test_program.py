@@ -127,7 +127,7 @@ def test_the_equation_leaves_without_its_networks(tmp_path):
     ("words", "sentence"),
     [
         ("model.ckpt --equation -o model.onnx", "no closed form is justified"),
-        ("model.ckpt -o model.txt", ".txt is no program"),
+        ("model.ckpt -o model.txt", ".txt is not a format of programs"),
         ("model.ckpt -o nowhere/model.onnx", "nowhere"),
         ("model.ckpt --points 4096 -o model.onnx", "at most 1024"),
         ("model.ckpt --realizations best -o model.onnx", "does not hold the losses"),

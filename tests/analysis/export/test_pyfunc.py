@@ -155,7 +155,7 @@ def test_the_folder_holds_no_pickle_and_its_checkpoint_is_not_unpickled(tmp_path
 def test_a_folder_that_is_there_is_not_overwritten(tmp_path):
     model = made(tmp_path, "fourier")
     (tmp_path / "served").mkdir()
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="exists already"):
         pyfunc.save(model.path, tmp_path / "served")
     with pytest.raises(ValueError, match="does not exist"):
         pyfunc.save(model.path, tmp_path / "nowhere" / "served")

@@ -1,13 +1,14 @@
-"""Fields from the averages of `fix ave/chunk`: a mean over the particles of a cell times their density."""
+"""Fields from the averages of `fix ave/chunk` for particles of one mass: means over the particles times densities."""
 
 import numpy as np
 import pytest
 
-import morlight.data.trajectory_file as trajectory_file
 from morlight.cli import main as cli
+from morlight.data.trajectory_file import TrajectoryFile
 
 # masses differ from 1, all components and temperatures differ: no two columns can stand for one another
-NUMBER, MASS = np.array([2.0, 3.0]), np.array([7.0, 13.5])
+NUMBER, MASS = np.array([2.0, 3.0]), np.array([9.0, 13.5])
+ALIKE = ["--walls", "x", "--mass", "all=4.5", "--units", "lj"]
 VELOCITY = {"x": np.array([0.5, -1.0]), "y": np.array([1.5, 2.0]), "z": np.array([-3.0, 0.25])}
 TEMPERATURE = np.array([1.1, 0.9])
 EXPECTED = {
@@ -38,8 +39,9 @@ def test_momenta_are_mass_densities_times_velocities_and_heat_is_the_number_dens
     tmp_path, flow
 ):
     path, names = chunk_file(tmp_path / "profile.txt", 1, 2), [*EXPECTED, "momentum"]
-    cli.main(["deposit", path, "-o", str(tmp_path / "u.h5"), "--fields", ",".join(names), "--flow", flow])
-    u = dict(zip(names, trajectory_file.read(tmp_path / "u.h5", names)[0].swapaxes(0, 1), strict=True))
+    more = [*ALIKE, "--flow", flow, "--columns", "density_temperature=density/number*temp"]
+    cli.main(["deposit", path, "-o", str(tmp_path / "u.h5"), "--fields", ",".join(names), *more])
+    u = dict(zip(names, TrajectoryFile.open(tmp_path / "u.h5").read(names)[0].swapaxes(0, 1), strict=True))
     for name, values in {**EXPECTED, "momentum": EXPECTED[f"momentum_{flow}"]}.items():
         speeds = np.array([[1.0], [2.0]]) if name.startswith("momentum") else 1.0
         assert u[name] == pytest.approx(speeds * values * np.ones((2, 1)), rel=1e-6), name
@@ -48,10 +50,11 @@ def test_momenta_are_mass_densities_times_velocities_and_heat_is_the_number_dens
 def test_errors_of_means_over_runs_and_over_frames_fall_with_the_root_of_their_number(tmp_path):
     speeds = [1.0, 2.0, 4.0, 8.0, 16.0]
     runs = [chunk_file(tmp_path / f"{k}.txt", speed, speed) for k, speed in enumerate(speeds)]
-    cli.main(["deposit", *runs, "-o", str(tmp_path / "runs.h5"), "--fields", "momentum", "--mean"])
+    cli.main(["deposit", *runs, "-o", str(tmp_path / "runs.h5"), "--fields", "momentum", "--mean", *ALIKE])
     series = chunk_file(tmp_path / "series.txt", *speeds)
-    cli.main(["deposit", series, "-o", str(tmp_path / "frames.h5"), "--fields", "momentum", "--average", "5"])
+    averages = ["--fields", "momentum", "--average", "5", *ALIKE]
+    cli.main(["deposit", series, "-o", str(tmp_path / "frames.h5"), *averages])
     expected = np.std(speeds, ddof=1) / np.sqrt(5) * np.abs(EXPECTED["momentum_y"])
     for name in ("runs.h5", "frames.h5"):
-        found = trajectory_file.read(tmp_path / name, ["momentum_error"])[0, 0, 0]
+        found = TrajectoryFile.open(tmp_path / name).read(["momentum_error"])[0, 0, 0]
         assert found == pytest.approx(expected, rel=1e-6)

@@ -101,6 +101,8 @@ BAD = {
     "a species without a type": (TEXT, "--species large", "--species has 'large', expected NAME=VALUE"),
     "too many scalars": (TEXT, "--scalar rho=1,2", "rho has 2 values, expected one for each of 1 trajectories"),
     "too few frames": (TEXT, "--average 3", "average is 3, expected at most the 2 frames"),
+    "no such folder": (TEXT, "-o none/a.h5", "none/a.h5: is in a directory that does not exist"),
+    "a folder": (TEXT, "-o .", ".: is a directory, expected the name of a file to write"),
     "no masses": (TEXT, "--fields momentum", "types 1, 2 and no column mass, which momentum and temperature need"),
 }  # fmt: skip
 
@@ -132,7 +134,7 @@ def test_an_existing_file_is_kept_and_a_file_that_is_read_always(tmp_path, monke
     cli.main(["deposit", "a.dump", "-o", "a.h5", "--bins", "2"])
     first = (tmp_path / "a.h5").read_bytes()
     for words, said in (
-        (["-o", "a.h5"], "a.h5: exists, expected another name or --overwrite"),
+        (["-o", "a.h5"], "a.h5: exists already, expected another name, or --overwrite"),
         (["-o", "a.dump", "--overwrite"], "a.dump: is one of the files to read"),
         (["-o", "link", "--overwrite"], "link: is one of the files to read"),
     ):

@@ -12,7 +12,7 @@ from morlight.data.particles.convert import convert
 from morlight.data.particles.settings import Deposit
 from morlight.data.trajectory_file import TrajectoryFile
 from tests.data.particles.simulation import LJ, REAL
-from tests.data.particles.test_lammps_dump import written
+from tests.data.particles.test_lammps_dump import FRAME, written
 
 SETTINGS = {"lj": LJ, "real": REAL}
 FIELDS = ["density", "momentum", "density_temperature"]
@@ -122,6 +122,28 @@ def test_temperature_without_units_is_refused(runs, tmp_path):
     how = Deposit(fields=["density_temperature"], bins=(4,), masses={1: 1.0, 2: 5.0})
     with pytest.raises(ValueError, match="does not state its units, which a temperature needs"):
         convert([runs["lj"] / "plain.dump"], tmp_path / "a.h5", how)
+
+
+def test_one_type_without_a_mass_is_the_unit_of_momentum_but_has_no_temperature(tmp_path):
+    path = written(tmp_path / "a.dump", FRAME.format(step=0).replace("3 2 9.5", "3 1 9.5"))
+    convert([path], tmp_path / "a.h5", Deposit(fields=["momentum"], bins=(2,), units="lj"))
+    assert TrajectoryFile.open(tmp_path / "a.h5").attributes["field_units"] == {
+        "momentum": "m_particle sigma tau-1 sigma-3"
+    }
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] == pytest.approx(np.array([2, 1e-3]) / 40)
+    with pytest.raises(ValueError, match="no column mass, which a temperature needs, expected --mass all=MASS"):
+        convert([path], tmp_path / "b.h5", Deposit(fields=["density_temperature"], bins=(2,), units="lj"))
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e14])
+def test_fields_in_any_unit_of_length_keep_their_precision(tmp_path, scale):
+    text = FRAME.format(step=0).replace("0 10\n0 4\n-1 1", f"0 {10 * scale!r}\n0 {4 * scale!r}\n{-scale!r} {scale!r}")
+    for x in (0.5, 5.5, 9.5):
+        text = text.replace(f" {x} ", f" {x * scale!r} ")
+    convert([written(tmp_path / "a.dump", text)], tmp_path / "a.h5", Deposit(bins=(2,)))
+    assert TrajectoryFile.open(tmp_path / "a.h5").read()[0, 0, 0] == pytest.approx(
+        np.array([1, 2]) / (40 * scale**3), rel=SINGLE
+    )
 
 
 def test_units_that_contradict_the_file_are_refused(runs, tmp_path):

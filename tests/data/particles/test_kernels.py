@@ -75,20 +75,20 @@ def test_particles_of_a_known_density_give_it_at_the_centres_of_the_cells(axis):
     spread = torch.rand(x.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 * math.pi
     both = torch.stack([x, spread] if axis == 0 else [spread, x])
     along = spectral(both, (8, 8), (2 * math.pi, 2 * math.pi)).mean(1 - axis)
-    centres = (torch.arange(8, dtype=torch.float64) + 0.5) * 2 * math.pi / 8
+    centers = (torch.arange(8, dtype=torch.float64) + 0.5) * 2 * math.pi / 8
     # the fine cells would damp mode 3 by 1 − sinc(3π / 128) = 9e-4, if that were not taken back
-    torch.testing.assert_close(along, 1 + torch.cos(3 * (centres - 1)), rtol=0, atol=1e-4)
+    torch.testing.assert_close(along, 1 + torch.cos(3 * (centers - 1)), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("points", [(8,), (6, 5)])
 def test_a_linear_cloud_keeps_the_number_and_the_centre_of_its_particles(points):
-    # away from the ends of the box, where the centre of mass of a periodic box has no meaning
+    # away from the ends of the box, where the center of mass of a periodic box has no meaning
     cells = 1 + particles(tuple(N - 2.0 for N in points), 100)
     u = cloud(cells, points, tuple(map(float, points)))
     assert u.mean().item() == pytest.approx(1, abs=1e-14)
     for axis, N in enumerate(points):
-        centres = (torch.arange(N, dtype=torch.float64) + 0.5).reshape(-1, *[1] * (len(points) - axis - 1))
-        assert (u * centres).mean().item() == pytest.approx(cells[axis].mean().item(), rel=1e-13)
+        centers = (torch.arange(N, dtype=torch.float64) + 0.5).reshape(-1, *[1] * (len(points) - axis - 1))
+        assert (u * centers).mean().item() == pytest.approx(cells[axis].mean().item(), rel=1e-13)
 
 
 def test_a_linear_cloud_goes_over_the_ends_of_the_box():
@@ -141,11 +141,11 @@ def test_without_any_particle_there_is_no_density_of_mean_one(deposit):
 def test_waves_between_walls_are_the_waves_on_coarse_centres(word, k):
     wave = torch.cos if word == "cosine" else torch.sin
 
-    def centres(N):
+    def centers(N):
         return (torch.arange(N, dtype=torch.float64) + 0.5) * math.pi / N
 
-    fine = wave(k * centres(96)) * np.sinc(k / 192)  # the mean over a cell of width π/96
-    torch.testing.assert_close(truncate(fine, (12,), (word,)), wave(k * centres(12)), rtol=0, atol=1e-13)
+    fine = wave(k * centers(96)) * np.sinc(k / 192)  # the mean over a cell of width π/96
+    torch.testing.assert_close(truncate(fine, (12,), (word,)), wave(k * centers(12)), rtol=0, atol=1e-13)
 
 
 def test_a_channel_may_have_walls_in_one_direction_and_none_in_the_other():
@@ -161,10 +161,10 @@ def test_particles_between_walls_have_the_modes_of_their_positions(word):
     x = particles((2.0,), 500)
     u = spectral(x, (16,), (2.0,), (word,), oversampling=256)
     wave = torch.cos if word == "cosine" else torch.sin
-    centres = (torch.arange(16, dtype=torch.float64) + 0.5) * 2 / 16
+    centers = (torch.arange(16, dtype=torch.float64) + 0.5) * 2 / 16
     for k in (1, 5):
         exact = 2 * wave(math.pi * k * x[0] / 2).mean()
-        found = 2 * (u * wave(math.pi * k * centres / 2)).mean()
+        found = 2 * (u * wave(math.pi * k * centers / 2)).mean()
         assert float(found) == pytest.approx(float(exact), abs=2e-3)  # 16 · 256 cells: (πk/2M)/√P and less
 
 

@@ -130,6 +130,7 @@ WRONG = {
     "tilted box": (TEXT.replace("0 10\n", "0 10 1\n").replace("0 4\n", "0 4 0\n").replace("-1 1\n", "-1 1 0\n"),
                    "line 1: the box is tilted"),
     "a flat box": (TEXT.replace("-1 1\n", "1 1\n"), "line 1: the box has the sides [10.0, 4.0, 0.0]"),
+    "no names": (TEXT.replace(" id type x y z vx vy vz", ""), "line 1: 'ITEM: ATOMS' names no columns"),
     "a column twice": (TEXT.replace("y z vx", "y x vx"), "line 9: column x is there twice, expected each column once"),
     "another atom": (TEXT.replace("3\nITEM: BOX", "4\nITEM: BOX", 1), "the frame of step 0 has 3 of its 4 atoms"),
 }  # fmt: skip

@@ -83,6 +83,25 @@ def test_numbers_in_names(tmp_path, name, pattern, due):
     assert {key: values[0] for key, values in found.items()} == due
 
 
+def test_folders_tell_runs_apart_where_names_do_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for speed in (1, 2, 10):
+        (tmp_path / f"speed{speed}").mkdir()
+        written(tmp_path / f"speed{speed}" / "a.dump", "x")
+    written(tmp_path / "runs.csv", "file,speed\nspeed1/a.dump,1\nspeed10/a.dump,10\nspeed2/a.dump,2\n")
+    written(tmp_path / "names.csv", "file,speed\na.dump,1\n")
+    for source in (
+        {"name_pattern": "speed{speed}/*.dump"},
+        {"table": "runs.csv"},
+        {"table": str(tmp_path / "runs.csv")},
+    ):
+        found = pairing(["speed*/a.dump"], **source)
+        assert [str(path) for path in found.files] == [f"speed{n}/a.dump" for n in (1, 2, 10)]
+        assert found.parameters["speed"] == (1, 2, 10)
+    with pytest.raises(ValueError, match=r"names\.csv: has no row for the file speed1/a\.dump"):
+        pairing(["speed*/a.dump"], table="names.csv")
+
+
 BAD = {
     "two sources": ({"scalars": {"n": [1.0]}, "table": "runs.csv"}, ["run1.dump"], "from scalars and table, expected"),
     "another name": ({"name_pattern": "walk{n}.dump"}, ["run1.dump"], "does not match the name_pattern"),

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import os
+import stat
 import subprocess
 import sys
 
@@ -161,4 +162,57 @@ def test_processes_that_compile_at_once_find_one_whole_library(tmp_path):
     told = [one.communicate() for one in running]
     assert {out for out, _ in told} == {told[0][0]}
     assert told[0][0].startswith("True")
-    assert [path.suffix for path in (tmp_path / "morlight").iterdir()] == [".so"]
+    assert [path.suffix for path in (tmp_path / "morlight" / "kernels").iterdir()] == [".so"]
+
+
+def cached(tmp_path):
+    """The compiled library, in the cache of a first process."""
+    assert ran(tmp_path).communicate()[0].startswith("True")
+    (path,) = (tmp_path / "morlight" / "kernels").iterdir()
+    return path
+
+
+def test_the_library_lies_where_only_its_user_can_enter(tmp_path):
+    before = os.umask(0)
+    try:
+        path = cached(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "not a library"])
+def test_a_damaged_library_is_made_anew_and_never_loaded(tmp_path, damage):
+    path = cached(tmp_path)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(
+        {
+            "truncated": whole[:middle],
+            "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "empty": b"",
+            "not a library": b"#!/bin/sh",
+        }[damage]
+    )
+    out, err = ran(tmp_path).communicate()
+    assert out.startswith("True")
+    assert err == ""
+    (again,) = path.parent.iterdir()
+    assert again.read_bytes() == whole
+
+
+@pytest.mark.parametrize("fault", ["others can write", "a link", "another user's"])
+def test_a_library_that_others_could_have_planted_is_not_loaded(tmp_path, fault):
+    folder = cached(tmp_path).parent
+    if fault == "others can write":
+        folder.chmod(0o777)
+    elif fault == "a link":
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif os.getuid() == 0:
+        os.chown(folder, 12345, -1)
+    else:
+        pytest.skip("only root can give a folder to another user")
+    out, err = ran(tmp_path).communicate()
+    assert out.startswith("False")  # torch does the same
+    assert "expected a folder of your own that nobody else can enter" in err

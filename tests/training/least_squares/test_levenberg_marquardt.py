@@ -78,7 +78,7 @@ def test_jacobian_is_that_of_automatic_differentiation():
         return torch.stack([torch.tanh(a * x[0] + b), c * x[1] ** 2 + a], 2)
 
     whole = torch.autograd.functional.jacobian(lambda t: values(t, x), theta)
-    for r in range(2):  # no realisation depends on the other
+    for r in range(2):  # no realization depends on the other
         assert torch.allclose(jacobian(values, theta, x)[r].movedim(0, -1), whole[r, :, :, r], atol=1e-14)
 
 

@@ -35,7 +35,7 @@ def symbols(basis, R=3, seed=3):
 
 
 def cubic(a, u):
-    """Σ a_n uⁿ of every realisation, which cubic splines hold exactly."""
+    """Σ a_n uⁿ of every realization, which cubic splines hold exactly."""
     powers = torch.stack([u**n for n in range(4)])
     return torch.einsum("rn,n...->r...", a, powers)
 

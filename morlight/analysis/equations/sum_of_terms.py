@@ -1,0 +1,159 @@
+"""The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that was found, with standard errors: to read, and to run."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.equations import writing
+from morlight.operators.bases import Basis
+from morlight.operators.library import Candidate, Differential, Exponents, Partial
+from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
+
+TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
+
+
+@dataclass(frozen=True)
+class Term:
+    """θ G(∇) Π_c u_c^(n_c).
+
+    Attributes:
+        derivative: G.
+        exponents: n_c by field.
+        coefficient: θ.
+        standard_error: of θ.
+    """
+
+    derivative: Differential
+    exponents: Exponents
+    coefficient: float
+    standard_error: float
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a coefficient at least as large where the term is absent (two-sided, normal)."""
+        if not self.standard_error > 0:
+            return 0.0
+        return math.erfc(abs(self.coefficient) / self.standard_error / math.sqrt(2))
+
+    @property
+    def candidate(self) -> Candidate:
+        """The term without its coefficient."""
+        return Candidate(self.derivative, self.exponents)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One sum of terms for each field.
+
+    Attributes:
+        fields: names.
+        terms: of each field.
+        noise: σ of the noise that was found in each field.
+    """
+
+    fields: tuple[str, ...]
+    terms: tuple[tuple[Term, ...], ...]
+    noise: tuple[float, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """One line of Unicode a field."""
+        return "\n".join(
+            writing.text(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True)
+        )
+
+    @cached_property
+    def latex(self) -> str:
+        """For a paper; several fields as aligned lines."""
+        lines = [writing.latex(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True)]
+        if len(lines) == 1:
+            return lines[0]
+        body = " \\\\\n".join(line.replace(" = ", " &= ", 1) for line in lines)
+        return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+    def summary(self) -> str:
+        """The equation, and each coefficient with its standard error and p-value."""
+        if not any(self.terms):
+            return "no equation: no term of the library is justified by the data"
+        lines = [self.text, "", f"{'field':<12} {'term':<24} {'coefficient':>14} {'± sd':>10} {'p':>9}"]
+        for field, own in zip(self.fields, self.terms, strict=True):
+            for term in own:
+                name = writing.name(self.fields, term)
+                row = f"{field:<12} {name:<24} {term.coefficient:>14.7g} {term.standard_error:>10.2g}"
+                lines.append(f"{row} {term.p_value:>9.1g}")
+        noise = ", ".join(f"{field} {sigma:.2g}" for field, sigma in zip(self.fields, self.noise, strict=True))
+        return "\n".join([*lines, f"noise (standard deviation): {noise}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `terms` as in the closed forms of `morlight inspect`."""
+        found = {
+            field: {
+                "equation": writing.text(self.fields, field, own) if own else None,
+                "terms": [_plain(self.fields, term) for term in own],
+                "noise": sigma,
+            }
+            for field, own, sigma in zip(self.fields, self.terms, self.noise, strict=True)
+        }
+        return {"latex": self.latex if any(self.terms) else None, "fields": found}
+
+    def sympy(self) -> dict[str, Any]:
+        """Right-hand side of each field as a SymPy expression of fields of t, x, y, z.
+
+        Powers of Δ are written out along the axes; fractional ones are left as a function of the field.
+        """
+        return {field: writing.expression(self.fields, own) for field, own in zip(self.fields, self.terms, strict=True)}
+
+    def right_hand_side(self, basis: Basis) -> tuple[SumOfTerms, Float[Tensor, "1 P"]]:
+        """The terms on a grid, and θ."""
+        system = SumOfTerms(basis, [[term.candidate for term in own] for own in self.terms])
+        theta = [term.coefficient for own in self.terms for term in own]
+        return system, torch.tensor([theta], dtype=torch.float64).reshape(1, -1)
+
+    def predict(
+        self, u: Float[Tensor, "B C *X"], times: Float[Tensor, " T"], basis: Basis, *, substeps: int | None = None
+    ) -> Float[Tensor, "B T C *X"]:
+        """Fields at the times, of which the first is that of u, by exponential Runge–Kutta steps of fourth order.
+
+        Args:
+            u: fields at the first time.
+            times: in any steps.
+            basis: Π of the grid of u.
+            substeps: in each interval; by default as many as it takes for 1e-6 of the change over the longest.
+
+        Raises:
+            ValueError: if the equation grows without bound from u.
+        """
+        basis, u, times = basis.double(), u.double(), times.double()
+        system, theta = self.right_hand_side(basis)
+        intervals = times.diff().tolist()
+        with torch.no_grad():
+            c = basis.forward(u)[None]
+            if substeps is None:
+                substeps = enough_substeps(system, theta, c, max(intervals), TOLERANCE)
+            states = basis.inverse(system.flow(theta, c, intervals=intervals, substeps=substeps)[0])
+        if not bool(states.isfinite().all()):
+            raise ValueError(
+                f"the equation grows without bound before time {float(times[-1]):g}, with {substeps} sub-steps"
+            )
+        return torch.cat([u[:, None], states], 1)
+
+
+def _plain(fields: tuple[str, ...], term: Term) -> dict[str, Any]:
+    derivative = term.derivative
+    if isinstance(derivative, Partial):
+        operator: Any = list(derivative.orders)
+    else:
+        operator = {"power": derivative.order}
+    powers = {field: n for field, n in zip(fields, term.exponents, strict=True) if n}
+    return {
+        "derivative": operator,
+        "of": powers,
+        "coefficient": term.coefficient,
+        "sd": term.standard_error,
+        "p": term.p_value,
+    }

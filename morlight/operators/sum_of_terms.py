@@ -1,0 +1,140 @@
+"""The right-hand side ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) with numbers θ, as L û + N̂(û) for an exponential integrator.
+
+Nonlinear diffusion is stiff. Its linear part at the middle of the range of the fields, Σ_a θ_a G_a ∂φ_a/∂u_c, is
+therefore moved from N to L, which changes nothing but the size of the steps that are stable.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.operators.bases import Basis
+from morlight.operators.exponential import Coefficients, Nonlinear, dealiasing, flow
+from morlight.operators.library import Candidate, Exponents, monomial, symbol
+
+
+class SumOfTerms:
+    """Σ_a θ_a G_a(∇) φ_a(u) for every field, with the terms that are linear in their own field as the part L.
+
+    Args:
+        basis: Π in double precision, shared by the fields.
+        terms: of each field its candidates; θ counts them one field after the other.
+        dealias: share of the highest wavenumber that is kept in products of fields; None keeps all.
+    """
+
+    def __init__(self, basis: Basis, terms: Sequence[Sequence[Candidate]], dealias: float | None = None) -> None:
+        self.basis, self.terms, self.axes = basis, [list(own) for own in terms], len(basis.points)
+        self.flat = [(c, candidate) for c, own in enumerate(self.terms) for candidate in own]
+        self.kept = None if dealias is None else dealiasing(basis, dealias)
+        kinds = dict.fromkeys(candidate.derivative for _, candidate in self.flat)
+        self.symbols = {kind: symbol(kind, basis) for kind in kinds}
+        products = [(a, c, term) for a, (c, term) in enumerate(self.flat) if not _own(term, c) and any(term.exponents)]
+        self.products: dict[Exponents, list[tuple[int, int, Candidate]]] = {}
+        for a, c, term in products:
+            self.products.setdefault(term.exponents, []).append((a, c, term))
+
+    def linear(self, theta: Float[Tensor, "R P"]) -> Tensor:
+        """L (R, 1, C, *K)."""
+        kind = theta.dtype if self.basis.real else torch.complex128
+        total = torch.zeros(len(theta), 1, len(self.terms), *self.basis.wavenumbers.shape[1:], dtype=kind)
+        for a, (c, term) in enumerate(self.flat):
+            if _own(term, c):
+                total[:, 0, c] += self._column(theta, a) * self.symbols[term.derivative]
+        return total
+
+    def stiff(self, theta: Float[Tensor, "R P"], middle: Float[Tensor, " C"]) -> Tensor:
+        """Linear part (R, 1, C, *K) of the products of fields under derivatives of second order and more."""
+        total = torch.zeros_like(self.linear(theta))
+        for a, (c, term) in enumerate(self.flat):
+            n = term.exponents[c]
+            if _own(term, c) or not n or term.derivative.order < 2:
+                continue
+            lowered = tuple(m - (field == c) for field, m in enumerate(term.exponents))
+            slope = n * math.prod(float(value) ** m for value, m in zip(middle, lowered, strict=True))
+            total[:, 0, c] += slope * self._column(theta, a) * self.symbols[term.derivative]
+        return total
+
+    def nonlinear(self, theta: Float[Tensor, "R P"]) -> Nonlinear:
+        """û ↦ N̂(û) for coefficients û (R, B, C, *K)."""
+        weights = {
+            exponents: [(c, self._column(theta, a)[:, None] * self.symbols[term.derivative]) for a, c, term in members]
+            for exponents, members in self.products.items()
+        }
+        constants = [
+            (c, theta[:, a]) for a, (c, term) in enumerate(self.flat)
+            if not any(term.exponents) and term.derivative.order == 0
+        ]  # fmt: skip
+        uniform = self.basis.forward(torch.ones(self.basis.points, dtype=torch.float64))
+
+        def apply(c_hat: Coefficients) -> Coefficients:
+            total = torch.zeros_like(c_hat)
+            for c, value in constants:
+                total[:, :, c] += value.view(-1, 1, *[1] * self.axes) * uniform
+            if not weights:
+                return total
+            u = self.basis.inverse(c_hat if self.kept is None else c_hat * self.kept)
+            for exponents, members in weights.items():
+                product = self.basis.forward(monomial(exponents, u, self.axes))
+                for c, weight in members:
+                    total[:, :, c] += weight * product
+            return total if self.kept is None else total * self.kept
+
+        return apply
+
+    def flow(
+        self, theta: Float[Tensor, "R P"], c: Coefficients, *, intervals: Sequence[float], substeps: int
+    ) -> Tensor:
+        """Coefficients (R, B, T, C, *K) at the end of each interval by ETDRK4, from c (R, B, C, *K)."""
+        u = self.basis.inverse(c.detach())
+        grid = tuple(axis for axis in range(u.ndim) if axis != 2)
+        moved = self.stiff(theta, (u.amin(grid) + u.amax(grid)) / 2)
+        nonlinear = self.nonlinear(theta)
+        states = flow(
+            self.linear(theta) + moved, lambda v: nonlinear(v) - moved * v, c, intervals=intervals, substeps=substeps
+        )
+        return torch.stack(states, 2)
+
+    def _column(self, theta: Float[Tensor, "R P"], a: int) -> Tensor:
+        return theta[:, a].view(-1, *[1] * self.axes)
+
+
+def _own(term: Candidate, field: int) -> bool:
+    return term.linear and term.exponents[field] == 1
+
+
+MOST = 64  # sub-steps
+INTERVALS = 3  # over which steps are compared, so that those that are not stable show
+ACCEPTABLE = 1e-3
+
+
+def enough_substeps(
+    system: SumOfTerms, theta: Float[Tensor, "1 P"], c: Coefficients, interval: float, tolerance: float
+) -> int:
+    """The fewest sub-steps, a power of two, from which twice as many differ by less than the tolerance.
+
+    The difference is relative to the change over the interval. Where 64 of them do not reach the tolerance, as in the
+    rounding and aliasing of waves that turn fast, the most precise number is taken, if it is precise to 1e-3.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    errors: dict[int, float] = {}
+    substeps, coarse = 1, system.flow(theta, c, intervals=[interval] * INTERVALS, substeps=1)
+    while substeps <= MOST:
+        fine = system.flow(theta, c, intervals=[interval] * INTERVALS, substeps=2 * substeps)
+        change = (fine - c[:, :, None]).abs().square().sum().sqrt()
+        error = float((fine - coarse).abs().square().sum().sqrt() / change)
+        errors[substeps] = error if math.isfinite(error) else math.inf
+        if errors[substeps] < tolerance:
+            return substeps
+        substeps, coarse = 2 * substeps, fine
+    best = min(errors, key=errors.__getitem__)
+    if errors[best] > ACCEPTABLE:
+        raise ValueError(
+            f"{MOST} exponential sub-steps of an interval of {interval:g} leave an error of {errors[best]:.1g} of its "
+            f"change; the equation grows without bound from these states, or the frames lie too far apart"
+        )
+    return best

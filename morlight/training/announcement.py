@@ -1,0 +1,32 @@
+"""What a run says before the first step: its configuration, its data, and how to go on with it."""
+
+from typing import Any
+
+from morlight.data.datamodule import TrajectoryDataModule
+from morlight.tracking.logger import Tracker
+from morlight.training.extensions import Extensions
+from morlight.training.settings import FitSettings
+
+
+def announce(settings: FitSettings, extensions: Extensions, served: Any, tracker: Tracker) -> None:
+    """Config, data and how to go on, before the first step."""
+    tracker.log_hyperparams(settings.to_plain())
+    tracker.log_text(settings.to_yaml(), "config.yaml")
+    run, from_file = f"runs:/{tracker.run_id}", isinstance(served, TrajectoryDataModule)
+    if isinstance(served, TrajectoryDataModule):
+        file = served.file
+        profile = {
+            "trajectories": file.trajectories,
+            "frames": len(file.times),
+            "points": list(file.grid.points),
+        }
+        tracker.log_dataset(file.path, file.name, served.description.digest, profile)
+    objects = [name for name in ("components", "loss") if getattr(extensions, name) is not None]
+    if objects or not from_file:
+        own = " and ".join([*objects, *([] if from_file else ["data module"])])
+        tracker.describe(f"Made from Python with a {own} that no configuration can hold: call `morlight.fit` again.")
+        return
+    tracker.describe(
+        f"Repeat this run: `morlight fit --config {run}`\n\n"
+        f"Go on with its model: `morlight evaluate {run} --data {served.sample.path}`, `morlight inspect {run}`"
+    )

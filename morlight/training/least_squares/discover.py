@@ -1,0 +1,132 @@
+"""From fields to their equation: noise, band, moments, selection and coefficients in one call."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.equations.sum_of_terms import Equation, Term
+from morlight.operators.bases import Basis
+from morlight.operators.library import Candidate, distinct, library
+from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
+from morlight.training.least_squares.feature_moments import FeatureMoments, accumulate
+from morlight.training.least_squares.integral_form import bumps
+from morlight.training.least_squares.refinement import Refined, is_noisy, pieces, refine
+from morlight.training.least_squares.selection import Selection, relative_error, select
+from morlight.training.least_squares.signal import Signal, prepare
+
+SPANS = (8, 12, 20, 32)  # intervals of a window
+NOISY_STEPS, CLEAN_STEPS = 3e-4, 1e-7  # errors of the sub-steps of a refinement
+UNEXPLAINED = 1.5  # mean square of what a refinement may leave, in units of the noise
+CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditions rests on
+
+
+def discover(
+    u: Float[Tensor, "*u"], times: Float[Tensor, " T"], basis: Basis, *,
+    fields: Sequence[str] = (), candidates: Sequence[Candidate] | None = None, refined: bool = True,
+) -> Equation:  # fmt: skip
+    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that fields obey.
+
+    Args:
+        u: fields (B, T, C, *X) of B trajectories at T frames.
+        times: of the frames, which need not be equidistant.
+        basis: Π of the fields.
+        fields: their names; u, v, w, … by default.
+        candidates: terms to choose from; all of degree 3 and order 4 by default.
+        refined: whether the coefficients are refined through the flow of the equation.
+
+    Raises:
+        ValueError: for too few frames, or fields that are not finite or do not change.
+    """
+    _check(u, times, basis)
+    signal, v, noise = prepare(u.double(), basis.double())
+    terms = list(candidates) if candidates is not None else library(signal.basis, u.shape[2])
+    moments = windowed_moments(signal, v, times.double(), terms)
+    selections = [select(moments, terms, field) for field in range(u.shape[2])]
+    if refined:
+        selections = refined_through_flow(signal, v, times.double(), selections)
+    names = list(fields) or [*"uvw", *(f"u{c}" for c in range(3, u.shape[2]))][: u.shape[2]]
+    return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), noise)
+
+
+def windowed_moments(
+    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], terms: Sequence[Candidate]
+) -> list[FeatureMoments]:
+    """Moments of the features of some terms with windows of several spans."""
+    B, T = u.shape[:2]
+    spans = [span for span in SPANS if span <= max(SPANS[0], (T - 1) // 4)]
+    blocks = max(4, math.ceil(CLUSTERS / int(signal.modes.sum())))
+    moments = []
+    for span in spans:
+        independent = max(1, round((T - 1) / (2 * span))) * B
+        windows = bumps(times, span, stride=max(1, span // 8))
+        count = min(blocks, independent)
+        moments.append(FeatureMoments(signal, distinct(terms), windows, blocks=count, trajectories=B))
+    accumulate(moments, u)
+    return moments
+
+
+def refined_through_flow(
+    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], selections: Sequence[Selection]
+) -> list[Selection]:
+    """The same terms with coefficients of smaller standard errors, where refinement yields them."""
+    terms = [own.terms for own in selections]
+    theta = torch.cat([own.theta for own in selections])
+    if not len(theta):
+        return list(selections)
+    system = SumOfTerms(signal.basis, terms)
+    try:
+        interval, frames = float(times.diff().max()), torch.linspace(0, u.shape[1] - 1, 4).long()
+        c = signal.basis.forward(u[:2, frames].flatten(0, 1))[None]
+        tolerance = NOISY_STEPS if is_noisy(signal, u) else CLEAN_STEPS
+        with torch.no_grad():
+            substeps = enough_substeps(system, theta[None], c, interval, tolerance)
+        parts = pieces(signal, u, times, copies=len(theta) + 1, substeps=substeps)
+        if not parts:
+            return list(selections)
+        found = refine(system, theta, parts, substeps)
+    except ValueError:  # the equation cannot be integrated from these frames, noise in a field that grows for one
+        return list(selections)
+    noisy = parts[0].shooting
+    precise = bool((found.covariance.diagonal() > 0).all()) and math.isfinite(found.residual)
+    if not precise or (noisy and found.residual > UNEXPLAINED):
+        return list(selections)
+    return _replaced(selections, found, always=noisy)
+
+
+def _replaced(selections: Sequence[Selection], found: Refined, *, always: bool) -> list[Selection]:
+    """Of each field the refined coefficients, or those with the smaller errors."""
+    kept, first = [], 0
+    for own in selections:
+        last = first + len(own.terms)
+        new = replace(own, theta=found.theta[first:last], covariance=found.covariance[first:last, first:last])
+        kept.append(new if always else min(own, new, key=relative_error))
+        first = last
+    return kept
+
+
+def _terms(selection: Selection) -> list[Term]:
+    errors = selection.covariance.diagonal().sqrt()
+    return [
+        Term(candidate.derivative, candidate.exponents, float(value), float(error))
+        for candidate, value, error in zip(selection.terms, selection.theta, errors, strict=True)
+    ]
+
+
+def _check(u: Tensor, times: Tensor, basis: Basis) -> None:
+    shape = tuple(u.shape)
+    if u.ndim != 3 + len(basis.points) or shape[3:] != basis.points or shape[1] != len(times):
+        raise ValueError(
+            f"fields of shape {shape} with {len(times)} times on a grid of {basis.points}: "
+            f"(trajectory, time, field, *grid) is expected"
+        )
+    if shape[1] <= SPANS[0]:
+        raise ValueError(f"{shape[1]} frames: at least {SPANS[0] + 1} are needed to find an equation")
+    if not bool(u.isfinite().all()):
+        raise ValueError("the fields hold values that are not finite; remove those frames first")
+    for field in range(shape[2]):
+        if not bool((u[:, 1:, field] != u[:, :-1, field]).any()):
+            raise ValueError(f"field {field} does not change in time, so that it has no equation to find")
