@@ -135,8 +135,8 @@ def test_the_equation_of_a_model_is_its_closed_form_or_the_reason_why_there_is_n
     chosen = equation.fields["density"]
     assert (equation.text, equation.latex) == (chosen.form.text(), chosen.form.latex())
     (term,) = equation.terms["density"]
-    assert term["derivative"] == {"power": 2.0}
-    assert (term["coefficient"], term["of"]["2"]) == (pytest.approx(0.5, rel=2e-3), pytest.approx(0.3, rel=2e-3))
+    assert term["derivative"] == {"power": 2.0}  # of −Δ
+    assert (term["coefficient"], term["of"]["2"]) == (pytest.approx(-0.5, rel=2e-3), pytest.approx(0.3, rel=2e-3))
     assert set(equation.sympy["density"]) == {"symbol", "nonlinearity"}
     vague = exact(BURGERS, SAMPLES, scatter=1.0).equation()
     assert not vague.justified
