@@ -1,5 +1,7 @@
 """Symbols g(κ; γ) of operators: a plain network, and the exact decay over one step (Eq. 11, 27)."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor, nn
@@ -8,7 +10,25 @@ from morlight.operators.networks import Perceptrons
 from morlight.operators.units import NO_GAMMA
 
 
-class Symbol(nn.Module):
+class SymbolByParts(nn.Module, ABC):
+    """A symbol that is written as its real and its imaginary part."""
+
+    @abstractmethod
+    def parts(
+        self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
+    ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
+        """Re g and Im g, None where it is real."""
+
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
+    ) -> Inexact[Tensor, "R b H *K"]:
+        """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
+        real, imaginary = self.parts(kappa.flatten(1), gamma)
+        g = real if imaginary is None else torch.complex(real, imaginary)
+        return g.transpose(1, 2).unflatten(3, kappa.shape[1:])
+
+
+class Symbol(SymbolByParts):
     """Plain symbol g(κ; γ): a network from the D components of κ to Re g and Im g, or to g alone (Eq. 11, 27).
 
     Args:
@@ -23,12 +43,6 @@ class Symbol(nn.Module):
         self.scale = scale
         self.unit = unit
 
-    def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
-    ) -> Inexact[Tensor, "R b H *K"]:
-        """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
-        return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
-
     def parts(
         self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> tuple[Float[Tensor, "R H b K"], Float[Tensor, "R H b K"] | None]:
@@ -36,12 +50,6 @@ class Symbol(nn.Module):
         parts = _everywhere(self.network, kappa / self.scale, gamma)
         parts = parts.unflatten(1, (-1, self.network.outputs)) * self.unit
         return parts[:, :, 0], parts[:, :, 1] if self.network.outputs == 2 else None
-
-
-def _together(parts: tuple[Tensor, Tensor | None], shape: torch.Size) -> Inexact[Tensor, "R b H *K"]:
-    real, imaginary = parts
-    g = real if imaginary is None else torch.complex(real, imaginary)
-    return g.transpose(1, 2).unflatten(3, shape)
 
 
 def _everywhere(
@@ -55,7 +63,7 @@ def _everywhere(
     return network(pairs[None]).unflatten(2, (b, K))
 
 
-class DissipativeSymbol(nn.Module):
+class DissipativeSymbol(SymbolByParts):
     """Symbol of an exact decay over one step, g(κ) = exp(−ρ(κ) + iθ(κ)) − 1, so that |1 + g| ≤ 1.
 
     ρ(κ) = exp(a ln(|κ|/κ₀) + b + n₁) and θ(κ) = n₂·κ/κ₀, with networks n of ln|κ| (and of the products of the
@@ -103,12 +111,6 @@ class DissipativeSymbol(nn.Module):
         kappa = (self.scale * torch.exp(log) * axes[..., None]).flatten(1)
         n = self.correction(kappa)[:, :, 0].flatten(1).unflatten(1, (-1, points))
         return (n.diff(n=2) * ((points - 1) / (2 * reach)) ** 2).square().flatten(1).mean(1)
-
-    def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
-    ) -> Inexact[Tensor, "R b H *K"]:
-        """g at the wavenumbers κ, ready to multiply coefficients (R, B, H, *K)."""
-        return _together(self.parts(kappa.flatten(1), gamma), kappa.shape[1:])
 
     def parts(
         self, kappa: Float[Tensor, "D K"], gamma: Float[Tensor, "b P"] = NO_GAMMA

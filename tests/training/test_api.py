@@ -20,16 +20,6 @@ EPOCHS = 2
 CHANGES = {**small_fits.STILL, "model.horizons": [1], "trainer.max_epochs": EPOCHS}
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A file of smooth noise in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    x = np.arange(12) / 12 * 2 * np.pi
-    u = 1 + np.random.default_rng(0).normal(size=(4, 8, 1)) * np.cos(x)
-    return small_fits.write("u.h5", {"u": u})
-
-
 def groups(changes):
     nested: dict = {}
     for key, value in changes.items():

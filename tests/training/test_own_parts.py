@@ -12,16 +12,6 @@ from morlight.operators.build import Components
 CHANGES = {**small_fits.STILL, "model.terms": 1, "model.horizons": [1]}
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A file of smooth noise around 1 in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    x = np.arange(12) / 12 * 2 * np.pi
-    u = 1 + np.random.default_rng(0).normal(size=(4, 8, 1)) * np.cos(x)
-    return small_fits.write("u.h5", {"u": u})
-
-
 def fourth_power(prediction, target):
     """A loss of one's own."""
     return (prediction - target).pow(4).flatten(1).mean(1)

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from morlight.data.particles.compressed import opened
 from morlight.data.particles.frames import CutShort
-from morlight.data.particles.lammps_dump import shown
+from morlight.data.particles.lammps_dump import is_number, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def recognizes(first: bytes) -> bool:
     lines = [line.split() for line in first.decode(errors="replace").splitlines()[:-1]]
     for line, after in itertools.pairwise(lines[1:6]):  # titles may be any words
         if len(line) in (2, 3) and all(word.isdigit() for word in line[:2]):
-            return len(after) > 2 and after[0] == "1" and all(_is_number(word) for word in after)
+            return len(after) > 2 and after[0] == "1" and all(is_number(word) for word in after)
     return False
 
 
@@ -185,12 +185,4 @@ def _values(path: Path, sample: _Sample) -> Float[np.ndarray, "chunks columns"]:
 
 
 def _are_numbers(words: Sequence[str], count: int) -> bool:
-    return len(words) == count and all(_is_number(word) for word in words)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    return len(words) == count and all(is_number(word) for word in words)

@@ -223,7 +223,7 @@ def _columns_of_words(first: Sequence[str], columns: Sequence[str], chosen: Sequ
     """Columns of type names: elements, and types where the first particle has a label (never a number, in LAMMPS)."""
     words = {"element", "typelabel"} & set(chosen)
     place = list(columns).index("type") if "type" in chosen else len(first)
-    return words | ({"type"} if place < len(first) and not _is_number(first[place]) else set())
+    return words | ({"type"} if place < len(first) and not is_number(first[place]) else set())
 
 
 def _slow_table(
@@ -235,9 +235,7 @@ def _slow_table(
     for number, raw in enumerate(lines):
         values = raw.decode(errors="replace").split()
         good = len(values) == len(columns)
-        if not good or not all(
-            name in words or _is_number(values[at]) for name, at in zip(chosen, places, strict=True)
-        ):
+        if not good or not all(name in words or is_number(values[at]) for name, at in zip(chosen, places, strict=True)):
             last = number == len(lines) - 1 and len(values) < len(columns)
             raise (CutShort if last else ValueError)(
                 f"{path}: line {line + number}: '{shown(' '.join(values).encode(), 60)}', expected {len(columns)}"
@@ -248,7 +246,8 @@ def _slow_table(
     return {name: table[name] for name in chosen}
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Whether a word of a text file is a number."""
     try:
         float(word)
     except ValueError:
