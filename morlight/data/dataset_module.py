@@ -101,6 +101,37 @@ class Items:
         return frames.to(torch.get_default_dtype()), parts[-1].to(torch.get_default_dtype())
 
 
+@dataclass(frozen=True)
+class DatasetContents:
+    """What the items of a dataset are, which a trajectory file would say of itself.
+
+    Attributes:
+        length: of the domain along each axis, or one for all.
+        boundaries: PERIODIC or WALL, one for all axes or one for each.
+        fields: names of the channels C.
+        dt: Δt between frames; unused with targets.
+        parameters: names of γ.
+        targets: names of f of each field, for an operator without time.
+        name: of the data, for the run and for complaints.
+    """
+
+    length: float | Sequence[float]
+    boundaries: str | Sequence[str]
+    fields: Sequence[str]
+    dt: float = 1.0
+    parameters: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    name: str = "dataset"
+
+    def __post_init__(self) -> None:
+        if not self.dt > 0:
+            raise ValueError(f"{self.name}: dt is {self.dt:g}, expected a time above 0")
+        if self.targets and len(self.targets) != len(self.fields):
+            raise ValueError(
+                f"{self.name}: targets has {len(self.targets)} names, expected {len(self.fields)}, one for each field"
+            )
+
+
 class DatasetDataModule(lightning.LightningDataModule):
     """Windows out of `torch` datasets, in place of a trajectory file.
 
@@ -113,15 +144,9 @@ class DatasetDataModule(lightning.LightningDataModule):
         train: dataset to learn from.
         validation: dataset that chooses the checkpoint.
         test: dataset that nothing is chosen by.
-        dt: Δt between frames; 1 with targets.
-        length: of the domain along each axis.
-        boundaries: PERIODIC or WALL, one for all axes or one for each.
-        fields: names of the channels C.
-        parameters: names of γ.
-        targets: names of f of each field, for an operator without time.
+        contents: what the items are.
         batch: windows a step, all processes together.
         seed: of the order of the windows.
-        name: of the data, for the run and for complaints.
 
     Raises:
         ValueError: where the names, numbers or datasets do not go together.
@@ -130,46 +155,36 @@ class DatasetDataModule(lightning.LightningDataModule):
     description: DataDescription
     sample: TrainingSample
 
-    def __init__(  # noqa: PLR0913 - what a file would say of itself
+    def __init__(
         self,
         train: Dataset[Any],
         validation: Dataset[Any] | None = None,
         test: Dataset[Any] | None = None,
         *,
-        length: float | Sequence[float],
-        boundaries: str | Sequence[str],
-        fields: Sequence[str],
-        dt: float = 1.0,
-        parameters: Sequence[str] = (),
-        targets: Sequence[str] = (),
+        contents: DatasetContents,
         batch: int = 100,
         seed: int = 0,
-        name: str = "dataset",
     ) -> None:
         super().__init__()
-        if not dt > 0 or batch < 1:
-            raise ValueError(
-                f"{name}: dt is {dt:g} and batch {batch}, expected dt above 0 and at least 1 window a step"
-            )
-        if targets and len(targets) != len(fields):
-            raise ValueError(f"{name}: targets has {len(targets)} names, expected {len(fields)}, one for each field")
-        self.fields, self.parameters, self.targets = tuple(fields), tuple(parameters), tuple(targets)
-        self.length, self.boundaries, self.dt = length, boundaries, 1.0 if targets else dt
-        self.batch, self.seed, self.name = batch, seed, name
+        if batch < 1:
+            raise ValueError(f"{contents.name}: batch is {batch}, expected at least 1 window a step")
+        self.contents, self.batch, self.seed = contents, batch, seed
         self.schedule: Schedule | None = None
         self._items = {
-            part: self._checked(f"{name}: {part}", dataset)
+            part: self._checked(f"{contents.name}: {part}", dataset)
             for part, dataset in zip(PARTS, (train, validation, test), strict=True)
         }
         if not len(self._items["train"]):
-            raise ValueError(f"{name}: train is empty, expected at least one item")
+            raise ValueError(f"{contents.name}: train is empty, expected at least one item")
         self._parts: dict[str, Windows | Pairs] = {}
 
     def _checked(self, name: str, dataset: Dataset[Any] | None) -> Items:
         dataset = torch.utils.data.TensorDataset(torch.zeros(0)) if dataset is None else dataset
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise ValueError(f"{name} has no length, expected a torch dataset with __len__ and __getitem__")
-        return Items(name, dataset, len(self.parameters), bool(self.targets), len(self.fields))
+        return Items(
+            name, dataset, len(self.contents.parameters), bool(self.contents.targets), len(self.contents.fields)
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Read all items once, whatever the stage."""
@@ -178,34 +193,44 @@ class DatasetDataModule(lightning.LightningDataModule):
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         train, shape = self._items["train"], self._items["train"].read(0)[0].shape
         gamma: list[Tensor] = []
-        if self.targets:
+        if self.contents.targets:
             everything = torch.stack(list(self._frames("train", shape, gamma, digest)))
             u, f = everything[:, 0], everything[:, 1]
             seen = statistics.sizes((each[None] for each in u), len(train))
             target = torch.stack([statistics.mean_square(each[None]) for each in f]).mean(0).sqrt()
         else:
             seen, target, f = statistics.sizes(self._frames("train", shape, gamma, digest), len(train)), None, None
-        for field, low, high in zip(self.fields, seen.low.tolist(), seen.high.tolist(), strict=True):
+        for field, low, high in zip(self.contents.fields, seen.low.tolist(), seen.high.tolist(), strict=True):
             if low == high:
-                raise ValueError(f"{self.name}: field '{field}' is {low:g} everywhere, expected one that varies")
+                raise ValueError(
+                    f"{self.contents.name}: field '{field}' is {low:g} everywhere, expected one that varies"
+                )
         self._parts = {part: self._part(part, shape) for part in PARTS}
-        self.sample = TrainingSample(Path(self.name), self._parts["train"])
+        self.sample = TrainingSample(Path(self.contents.name), self._parts["train"])
         grid = self._grid(tuple(shape[2:]))
         self.description = DataDescription(
-            name=self.name,
+            name=self.contents.name,
             digest=digest.hexdigest(),
             grid=grid,
-            dt=self.dt,
-            fields=statistics.field_statistics(self.fields, seen, targets=target),
-            parameters=statistics.parameter_statistics(self.parameters, torch.stack(gamma).double()),
-            targets=self.targets,
+            dt=1.0 if self.contents.targets else self.contents.dt,
+            fields=statistics.field_statistics(self.contents.fields, seen, targets=target),
+            parameters=statistics.parameter_statistics(self.contents.parameters, torch.stack(gamma).double()),
+            targets=tuple(self.contents.targets),
             band=None if f is None else statistics.band(f[:: statistics.every_so_many(len(f))], grid),
         )
 
     def _grid(self, points: tuple[int, ...]) -> Grid:
         axes = len(points)
-        length = tuple(self.length) if isinstance(self.length, Sequence) else (self.length,) * axes
-        boundaries = (self.boundaries,) * axes if isinstance(self.boundaries, str) else tuple(self.boundaries)
+        length = (
+            tuple(self.contents.length)
+            if isinstance(self.contents.length, Sequence)
+            else (self.contents.length,) * axes
+        )
+        boundaries = (
+            (self.contents.boundaries,) * axes
+            if isinstance(self.contents.boundaries, str)
+            else tuple(self.contents.boundaries)
+        )
         return Grid(points, tuple(map(float, length)), boundaries)
 
     def _frames(
@@ -230,10 +255,13 @@ class DatasetDataModule(lightning.LightningDataModule):
         gamma: list[Tensor] = []
         items, kept = self._items[part], []
         for frames in self._frames(part, shape, gamma):
-            if self.targets:
+            if self.contents.targets:
                 kept.append(frames)
-        rows, columns = torch.arange(len(items)), torch.stack(gamma) if gamma else torch.zeros(0, len(self.parameters))
-        if self.targets:
+        rows, columns = (
+            torch.arange(len(items)),
+            torch.stack(gamma) if gamma else torch.zeros(0, len(self.contents.parameters)),
+        )
+        if self.contents.targets:
             both = torch.stack(kept) if kept else torch.zeros(0, *shape)
             return Pairs(both[:, 0], both[:, 1], columns, rows)
         return Windows(DatasetFrames(items, tuple(shape[1:]), shape[0]), rows, columns)

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, TensorDataset
 import morlight
 from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
-from morlight.data.dataset_module import DatasetDataModule
+from morlight.data.dataset_module import DatasetContents, DatasetDataModule
 from morlight.data.schedule import Schedule
 
 PLACE = {"dt": 0.1, "length": 1.0, "boundaries": "PERIODIC", "fields": ["u"]}
@@ -33,6 +33,11 @@ def windows(count=6, frames=4, points=16, seed=0):
     return 1.3 ** np.arange(count)[:, None, None] * waves
 
 
+def module(*parts, batch=100, **contents):
+    """The data module of some datasets."""
+    return DatasetDataModule(*parts, contents=DatasetContents(**contents), batch=batch)
+
+
 class Items(Dataset):
     """Frames and γ; counts how often an item is read."""
 
@@ -49,7 +54,7 @@ class Items(Dataset):
 
 def test_a_fit_on_a_dataset_has_the_loss_of_its_windows(folder):
     u = windows()
-    data = DatasetDataModule(Items(u), Items(3 * u[:2]), batch=1000, **PLACE)
+    data = module(Items(u), Items(3 * u[:2]), batch=1000, **PLACE)
     result = morlight.fit(data, SETTINGS)
     for name, frames in (("train_loss", u), ("val_loss", 3 * u[:2])):
         starts = frames[:, :-2].reshape(-1, 1, 16)
@@ -64,7 +69,7 @@ def test_a_dataset_of_whole_trajectories_is_what_a_file_of_them_is(folder):
     rate = np.array([1.0, 1.0, 2.0, 2.0, 30.0, 30.0])
     path = small_fits.write("u.h5", {"u": u}, parameters={"rate": rate})
     file = TrajectoryDataModule(DataConfig(path=str(path), parameters=["rate"], validation=0.0, test=0.0, batch=7))
-    own = DatasetDataModule(Items(u, rate), parameters=["rate"], batch=7, **PLACE)
+    own = module(Items(u, rate), parameters=["rate"], batch=7, **PLACE)
     for data in (file, own):
         data.setup()
         data.schedule = Schedule(((0, 3), (0, 1, 2)), 1, (0, 3))
@@ -82,7 +87,7 @@ def test_a_dataset_of_whole_trajectories_is_what_a_file_of_them_is(folder):
 def test_pairs_without_time_are_learned_from_a_dataset(folder):
     u = torch.as_tensor(windows(frames=1), dtype=torch.float32)
     f = 0.5 * u.roll(1, -1)
-    data = DatasetDataModule(TensorDataset(u, f), targets=["f"], batch=1000, **PLACE)
+    data = module(TensorDataset(u, f), targets=["f"], batch=1000, **PLACE)
     result = morlight.fit(data, SETTINGS)
     assert result.model.steady
     expected = np.square(result.model.apply(u.double().numpy()) - f.numpy()).mean((1, 2, 3))
@@ -91,7 +96,7 @@ def test_pairs_without_time_are_learned_from_a_dataset(folder):
 
 def test_items_are_read_when_they_are_needed_and_not_kept(folder):
     items = Items(windows())
-    data = DatasetDataModule(items, batch=2, **PLACE)
+    data = module(items, batch=2, **PLACE)
     data.setup()
     data.schedule = Schedule(((0, 2),), 1, (0, 2))
     before = items.reads
@@ -100,7 +105,7 @@ def test_items_are_read_when_they_are_needed_and_not_kept(folder):
 
 
 def test_too_few_frames_for_the_horizon_are_refused_and_nothing_is_written(folder):
-    data = DatasetDataModule(Items(windows(frames=4)), **PLACE)
+    data = module(Items(windows(frames=4)), **PLACE)
     with pytest.raises(ValueError, match=r"^dataset: 4 frames are too few for model.horizons \[4\]$"):
         morlight.fit(data, {**SETTINGS, "model.horizons": [4]})
     assert not (folder / "mlruns").exists()
@@ -118,27 +123,27 @@ def broken(index):
 
 
 REFUSED = {
-    "no length": (lambda: DatasetDataModule(Stream(), **PLACE), "has no length"),
-    "empty": (lambda: DatasetDataModule(TensorDataset(torch.zeros(0, 4, 1, 16)), **PLACE), "train is empty"),
+    "no length": (lambda: module(Stream(), **PLACE), "has no length"),
+    "empty": (lambda: module(TensorDataset(torch.zeros(0, 4, 1, 16)), **PLACE), "train is empty"),
     "two fields": (
-        lambda: DatasetDataModule(TensorDataset(torch.rand(3, 4, 2, 16)), **PLACE),
+        lambda: module(TensorDataset(torch.rand(3, 4, 2, 16)), **PLACE),
         r"item 0 of dataset: train has frames of shape \(4, 2, 16\), expected \(F, C, \*X\) with C = 1",
     ),
     "no parameters": (
-        lambda: DatasetDataModule(Items(windows()), parameters=["rate"], **PLACE),
+        lambda: module(Items(windows()), parameters=["rate"], **PLACE),
         r"item 0 of dataset: train has parts of the shapes .*expected \(frames, 1 parameter\(s\)\)",
     ),
-    "not finite": (lambda: DatasetDataModule(Items(broken(3)), **PLACE), "item 3 of dataset: train holds NaN"),
+    "not finite": (lambda: module(Items(broken(3)), **PLACE), "item 3 of dataset: train holds NaN"),
     "another grid": (
-        lambda: DatasetDataModule(Items(windows()), Items(windows(points=8)), **PLACE),
+        lambda: module(Items(windows()), Items(windows(points=8)), **PLACE),
         r"item 0 of dataset: validation has the shape \(4, 1, 8\), expected \(4, 1, 16\)",
     ),
-    "no time step": (lambda: DatasetDataModule(Items(windows()), **{**PLACE, "dt": 0.0}), "dt is 0 and batch 100"),
+    "no time step": (lambda: module(Items(windows()), **{**PLACE, "dt": 0.0}), "dt is 0, expected a time above 0"),
     "targets": (
-        lambda: DatasetDataModule(Items(windows()), targets=["f", "g"], **PLACE),
+        lambda: module(Items(windows()), targets=["f", "g"], **PLACE),
         "targets has 2 names, expected 1",
     ),
-    "a constant": (lambda: DatasetDataModule(Items(np.ones((3, 4, 16))), **PLACE), "field 'u' is 1 everywhere"),
+    "a constant": (lambda: module(Items(np.ones((3, 4, 16))), **PLACE), "field 'u' is 1 everywhere"),
 }
 
 
