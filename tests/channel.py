@@ -54,7 +54,7 @@ def write_pairs(path, concentrations=(0.15, 0.2), radii=(2.5, 3.0)) -> Path:
     fields = {name: u[:, :, c] for c, name in enumerate(held.fields)}
     parameters = {"concentration": c, "radius": d, "seed": np.ones(4)}
     told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": {}}
-    write_file(path, name="pairs", fields=fields, **told)
+    write_file(path, name="pairs", fields=fields, **told, overwrite=True)
     return Path(path)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only, rank_zero_warn
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
@@ -182,6 +183,14 @@ class Tracker(Logger):
     def keep_checkpoints(self, files: Mapping[str, Path]) -> None:
         """Note what to keep in the run at its end, as `checkpoints/NAME.ckpt`."""
         self._checkpoints |= files
+
+    @rank_zero_only
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Keep what Lightning's own callback writes as `checkpoints/best.ckpt` and `checkpoints/last.ckpt`."""
+        best, last = checkpoint_callback.best_model_path, checkpoint_callback.last_model_path
+        if checkpoint_callback.monitor is None:  # then Lightning calls the latest the best
+            best, last = "", last or best
+        self.keep_checkpoints({name: Path(path) for name, path in (("best", best), ("last", last)) if path})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

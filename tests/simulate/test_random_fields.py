@@ -177,7 +177,7 @@ def test_a_file_that_is_there_is_replaced_only_with_overwrite(tmp_path, system, 
     )
     assert Path("a.h5").read_text() == "precious"
     cli.main(shlex.split(f"{words} --overwrite"))
-    assert describe("a.h5").trajectories == 2
+    assert TrajectoryFile.open("a.h5").trajectories == 2
 
 
 @pytest.mark.parametrize(("system", "points"), [("burgers", (256,)), ("laplacian", (128, 128))])

@@ -237,7 +237,7 @@ def test_a_file_that_is_there_is_refused_before_any_walk(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
     assert path.read_text() == "precious"
     brownian(path, SMALL, overwrite=True)
-    assert describe(path).trajectories == 3
+    assert TrajectoryFile.open(path).trajectories == 3
 
 
 def test_what_another_seed_left_is_not_taken_for_ones_own(tmp_path, monkeypatch):
