@@ -321,7 +321,7 @@ def test_an_objective_that_no_fit_logs_ends_the_sweep_with_those_that_are(folder
     error = capsys.readouterr().err
     assert "objective is beauty, which the fits do not log; they log" in error
     assert "rollout_end" in error
-    assert parent_and_children()[0]["status"] == "KILLED"
+    assert parent_and_children()[0].status == "KILLED"
 
 
 def test_a_plan_written_out_reads_as_itself(folder):
