@@ -5,6 +5,7 @@ result = morlight.fit("mine.h5", {"model.terms": 2})    # a trajectory file, a s
 morlight.discover("mine.h5").text                       # the equation of its fields, with standard errors
 model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
 model.predict(u0, steps=400)
+model.equation().text                                   # what it stands for, or why there is no closed form
 """
 
 from pathlib import Path

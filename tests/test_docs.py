@@ -16,7 +16,7 @@ from morlight.training.config import ModelConfig
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "paper_to_code.md").read_text()
-WORDS = {"explicit", "implicit", "inspect", "literal"}  # of configurations and commands
+WORDS = {"explicit", "implicit", "inspect"}  # of configurations and commands
 NAMES = sorted(set(re.findall(r"`([A-Za-z_.]+)`", PAGE)) - WORDS)
 
 

@@ -7,8 +7,8 @@ and 2 had them as hyperparameters of Lightning.
 
 import pickle
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,6 +115,15 @@ class Checkpoint:
     losses: RealizationLosses | None
     weights: Mapping[str, Tensor]
     components: bool = False
+
+    def only(self, chosen: Sequence[int]) -> "Checkpoint":
+        """The same of some of the realizations; the weights are still those of all."""
+        losses, growth = self.losses, self.growth
+        if losses is not None:
+            losses = replace(losses, per_realization=tuple(losses.per_realization[r] for r in chosen))
+        if growth is not None:
+            growth = replace(growth, per_realization=tuple(growth.per_realization[r] for r in chosen))
+        return replace(self, config=replace(self.config, realizations=len(chosen)), losses=losses, growth=growth)
 
     def to_plain(self) -> dict[str, Any]:
         """What stands under 'morlight' in the file; the weights are in Lightning's part."""

@@ -148,7 +148,7 @@ def inspect(model: Model) -> Inspection:
         model.realizations,
         None if model.steady else model.dt,
         {name: _field(model, place) for place, name in enumerate(model.data.field_names)},
-        model.growth,
+        model.checkpoint.growth,
     )
 
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.analysis import extrapolation
-from morlight.analysis.checkpoint import Certificate, Checkpoint, RealizationLosses, read
+from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.linear_model import Affine, Factors, from_plain
@@ -22,6 +22,9 @@ from morlight.operators import Operator, SpectralOperator, build, check_steps, o
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
+
+if TYPE_CHECKING:
+    from morlight.analysis.equations.reading import LearnedEquation
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
 
@@ -77,11 +80,6 @@ class Model:
         return self.checkpoint.run
 
     @property
-    def growth(self) -> Certificate | None:
-        """Certificate of its stability on the training data, where known."""
-        return self.checkpoint.growth
-
-    @property
     def losses(self) -> RealizationLosses | None:
         """Of every realization at the time of the checkpoint, where known."""
         return self.checkpoint.losses
@@ -125,7 +123,7 @@ class Model:
         """
         fields = self._batched(torch.from_numpy(np.asarray(u, dtype=np.float64)))
         block = max(1, BLOCK // (self.realizations * fields[0].numel()))
-        parameters = self.parameters(gamma, len(fields))
+        parameters = parameter_values(self.data, gamma, len(fields))
         parts = []
         for start in tqdm(range(0, len(fields), block), "applying", delay=2, leave=False, unit="block"):
             rows = slice(start, start + block)
@@ -179,7 +177,7 @@ class Model:
         axes = u.ndim
         u = self._batched(u)
         chosen = self.chosen(realizations)
-        parameters = self.parameters(gamma, len(u))
+        parameters = parameter_values(self.data, gamma, len(u))
         for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
             warnings.warn(caution, Extrapolation, stacklevel=2)
         model = self if chosen == list(range(self.realizations)) else self.only(chosen)
@@ -191,6 +189,12 @@ class Model:
         if realizations == "mean":
             return Spread(frames.mean(0), _sd(frames))
         return frames[0] if realizations == "best" or isinstance(realizations, int) else frames
+
+    def equation(self) -> "LearnedEquation":
+        """Its closed forms with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""
+        from morlight.analysis.equations.reading import equation
+
+        return equation(self)
 
     def on(self, points: int | Sequence[int]) -> "Model":
         """The same operator on another grid of the same domain; its symbol is a function of κ and not of the grid.
@@ -208,19 +212,8 @@ class Model:
 
     def only(self, chosen: Sequence[int]) -> "Model":
         """The model with some of its realizations."""
-        checkpoint = self.checkpoint
-        losses, growth = checkpoint.losses, checkpoint.growth
-        if losses is not None:
-            losses = dataclasses.replace(losses, per_realization=tuple(losses.per_realization[r] for r in chosen))
-        if growth is not None:
-            growth = dataclasses.replace(growth, per_realization=tuple(growth.per_realization[r] for r in chosen))
-        config = dataclasses.replace(checkpoint.config, realizations=len(chosen))
         operator = selected(self.operator, self.realizations, chosen).requires_grad_(False)
-        return dataclasses.replace(
-            self,
-            checkpoint=dataclasses.replace(checkpoint, config=config, losses=losses, growth=growth),
-            operator=operator,
-        )
+        return dataclasses.replace(self, checkpoint=self.checkpoint.only(chosen), operator=operator)
 
     def chosen(self, realizations: Choice) -> list[int]:
         """Numbers of the realizations that a choice means.
@@ -266,30 +259,6 @@ class Model:
             return None
         moduli = shells(build.basis(self.data.grid).double().wavenumbers)[0][0]
         return identified(moduli, torch.tensor(errors[place], dtype=torch.float64))
-
-    def parameters(self, gamma: Gamma, batch: int) -> Tensor:
-        """γ of each field of a batch (B, P), in the order that the operator knows.
-
-        Raises:
-            ValueError: where they are not those of the operator, or not finite, or not positive where ln γ enters.
-        """
-        names = self.data.parameter_names
-        if isinstance(gamma, Mapping):
-            if set(gamma) != set(names):
-                given, expected = (", ".join(keys) or "none" for keys in (gamma, names))
-                raise ValueError(f"the parameters {given} are given, expected {expected}")
-            columns = [np.broadcast_to(np.asarray(gamma[name], np.float64), batch) for name in names]
-            gamma = np.stack(columns, 1) if columns else None
-        values = np.zeros((batch, 0)) if gamma is None else np.asarray(gamma, dtype=np.float64).reshape(batch, -1)
-        if values.shape[1] != len(names):
-            raise ValueError(f"{values.shape[1]} parameters are given, expected {len(names)} ({', '.join(names)})")
-        if not np.isfinite(values).all():
-            raise ValueError(f"the parameters {', '.join(names)} hold NaN or infinite values, expected finite numbers")
-        if any(p.spread for p in self.data.parameters) or any(field.powers for field in self.data.fields):
-            for name, column in zip(names, values.T, strict=True):
-                if not (column > 0).all():
-                    raise ValueError(f"parameter {name} is {column.min():g}, expected values above 0")
-        return torch.from_numpy(values)
 
     def _states(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:
         steps, every = count
@@ -351,3 +320,28 @@ def _sd(frames: np.ndarray) -> np.ndarray:
     """Standard deviation over the realizations, 0 of a single one."""
     spread: np.ndarray = frames.std(0, ddof=1) if len(frames) > 1 else np.zeros_like(frames[0])
     return spread
+
+
+def parameter_values(data: DataDescription, gamma: Gamma, batch: int) -> Tensor:
+    """γ of each field of a batch (B, P), in the order of the description.
+
+    Raises:
+        ValueError: where they are not those of the data, or not finite, or not positive where ln γ enters.
+    """
+    names = data.parameter_names
+    if isinstance(gamma, Mapping):
+        if set(gamma) != set(names):
+            given, expected = (", ".join(keys) or "none" for keys in (gamma, names))
+            raise ValueError(f"the parameters {given} are given, expected {expected}")
+        columns = [np.broadcast_to(np.asarray(gamma[name], np.float64), batch) for name in names]
+        gamma = np.stack(columns, 1) if columns else None
+    values = np.zeros((batch, 0)) if gamma is None else np.asarray(gamma, dtype=np.float64).reshape(batch, -1)
+    if values.shape[1] != len(names):
+        raise ValueError(f"{values.shape[1]} parameters are given, expected {len(names)} ({', '.join(names)})")
+    if not np.isfinite(values).all():
+        raise ValueError(f"the parameters {', '.join(names)} hold NaN or infinite values, expected finite numbers")
+    if any(p.spread for p in data.parameters) or any(field.powers for field in data.fields):
+        for name, column in zip(names, values.T, strict=True):
+            if not (column > 0).all():
+                raise ValueError(f"parameter {name} is {column.min():g}, expected values above 0")
+    return torch.from_numpy(values)

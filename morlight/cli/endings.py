@@ -28,21 +28,23 @@ def exit_status(command: str, how_to_go_on: str = START_AGAIN) -> Iterator[None]
         command: name of the command, for the sentence after an interruption.
         how_to_go_on: what that sentence advises, where the command itself says nothing.
     """
-    with _sigterm_as_exception() as received:
+    with _signals_as_exceptions() as received:
         try:
             yield
             sys.stdout.flush()
-        except (BadInput, ValueError) as error:
-            _end(str(error), BAD_INPUT)
-        except FloatingPointError as error:
-            _end(str(error), FAILED)
-        except KeyboardInterrupt as error:
-            _end(str(error) or f"{command} interrupted; {how_to_go_on}", TERMINATED if received else INTERRUPTED)
-        except BrokenPipeError:
-            if not _stdout_is_closed():  # then the pipe belongs to something else
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit complains once more
-            sys.exit(CLOSED_PIPE)
+        except (KeyboardInterrupt, Exception) as error:
+            if received or isinstance(error, KeyboardInterrupt):  # imports of compiled modules raise other exceptions
+                advice = str(error) if isinstance(error, KeyboardInterrupt) else ""
+                status = TERMINATED if signal.SIGTERM in received else INTERRUPTED
+                _end(advice or f"{command} interrupted; {how_to_go_on}", status)
+            if isinstance(error, BrokenPipeError) and _stdout_is_closed():
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit complains once more
+                sys.exit(CLOSED_PIPE)
+            if isinstance(error, BadInput | ValueError):
+                _end(str(error), BAD_INPUT)
+            if isinstance(error, FloatingPointError):
+                _end(str(error), FAILED)
+            raise
 
 
 def exit_now(status: int) -> None:
@@ -62,25 +64,30 @@ def _end(sentence: str, status: int) -> None:
 
 
 @contextmanager
-def _sigterm_as_exception() -> Iterator[list[int]]:
-    """Raise Terminated at SIGTERM; the list contains the signals received.
+def _signals_as_exceptions() -> Iterator[list[int]]:
+    """Raise Terminated at SIGTERM as Python raises KeyboardInterrupt at SIGINT; the list contains what was received.
 
-    Lightning calls a handler that it finds, after its own, so that a fit ends as it does after Ctrl-C.
+    Lightning calls a handler that it finds, after its own, so that a fit ends as it does after Ctrl-C. A handler of
+    SIGINT that is not Python's own, such as that of a notebook, stays.
     """
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        raise Terminated
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
         return
-    before = signal.signal(signal.SIGTERM, handle)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stdout_is_closed() -> bool:

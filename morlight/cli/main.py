@@ -51,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit status 0 on success, 2 on bad input, 1 where a computation failed, 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in fit.TASKS:
+        with exit_status(words[0]):
+            fit.run(words[0], words[1:])
+        return
     with exit_status("morlight"):
-        if words and words[0] in fit.TASKS:
-            with exit_status(words[0]):
-                fit.run(words[0], words[1:])
-            return
         options = parser().parse_args(words)
-        with exit_status(options.command, options.how_to_go_on):
-            options.run(options)
+    with exit_status(options.command, options.how_to_go_on):
+        options.run(options)
 
 
 def program() -> None:

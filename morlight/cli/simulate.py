@@ -106,13 +106,13 @@ def _channels(simulate: Any, system: str, text: str) -> None:
         ("every", "steps from frame to frame"),
         ("average", "steps that a frame is the average of"),
     ):
-        these.add_argument(f"--{name}", type=float, help=f"{meaning}; that of the deck where left out")
+        these.add_argument(f"--{name}", type=float, help=f"{meaning} (default: that of the deck)")
     these.add_argument("--frames", type=number, default=40, help="frames after the first")
     these.add_argument("--bins", type=number, default=80, help="across the channel")
     these.add_argument("--jobs", type=number, default=1, help="runs at once")
     these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
     these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")
-    these.add_argument("--runs", metavar="FOLDER", help="where the runs are kept; beside the file where left out")
+    these.add_argument("--runs", metavar="FOLDER", help="folder of the runs (default: beside the file)")
     these.set_defaults(run=_run_channels, how_to_go_on="the same command keeps the runs that are finished")
 
 

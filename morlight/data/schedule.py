@@ -9,7 +9,7 @@ class Schedule:
 
     Attributes:
         stages: offsets of the frames of a training window, 0 first and the horizon last, for each stage.
-        epochs: of each stage.
+        epochs: of each stage; the last one goes on as long as the fit does.
         held_back: offsets of the frames of windows for validation and test.
     """
 
@@ -20,3 +20,8 @@ class Schedule:
     def training(self, epoch: int) -> tuple[int, ...]:
         """Offsets of an epoch."""
         return self.stages[min(epoch // self.epochs, len(self.stages) - 1)]
+
+    def begins(self, epoch: int) -> bool:
+        """Whether a stage begins with this epoch."""
+        stage, place = divmod(epoch, self.epochs)
+        return place == 0 and stage < len(self.stages)

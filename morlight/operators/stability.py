@@ -52,7 +52,7 @@ class Bounded(nn.Module):
         nonlinearity: h of the K terms of each field that changes.
         reach: of each of the C fields in the data, in the unit of what enters; σ is the identity up to there and stays
             below twice that.
-        kept: places of the fields whose u is handed on as h₀; none where left out.
+        kept: places of the fields whose u is handed on as h₀; none by default.
     """
 
     reach: Float[Tensor, " C"]

@@ -114,7 +114,7 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
     Args:
         path: file to write, one trajectory a run; its scalars are γ and the seed.
         ensemble: what to run.
-        runs: folder of the runs; beside the file, with the ending .runs, where left out.
+        runs: folder of the runs; by default beside the file, with the ending .runs.
         overwrite: whether a file that is there already is replaced; finished runs are used again in any case.
 
     Raises:

@@ -1,6 +1,6 @@
 """What a sweep is to do, read from YAML; knows neither Optuna nor torch.
 
-name: brownian                  # of the study; the file's stem where left out
+name: brownian                  # of the study; the stem of the file by default
 config: ../brownian.yaml        # base, a configuration of `morlight fit`; beside this file or the working directory
 set: {data.path: small.h5}      # changes of the base for all trials
 space:                          # keys of `morlight fit`
@@ -17,7 +17,7 @@ pruner: none                    # median, hyperband or halving, by `watch`
 watch: val_loss/median          # metric of each epoch for the pruner
 trials: 100
 workers: 1                      # processes on this machine
-storage: sqlite:///sweeps.db    # a journal file in mlruns/sweeps where left out; postgresql://…, journal:///…
+storage: sqlite:///sweeps.db    # a journal file in mlruns/sweeps by default; postgresql://…, journal:///…
 seed: 0
 heartbeat: 20                   # s; a trial without a sign of life for three of them is taken up by another worker
 register: NAME                  # of a registered model: the best trial becomes its version with the alias `best`

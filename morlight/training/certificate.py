@@ -28,6 +28,6 @@ def certificate(operator: Operator, data: DataDescription, sample: TrainingSampl
         low, high = data.fields[0].low, data.fields[0].high
         return Certificate("symbol", tuple(symbol_growth(exact, low, high).tolist()), low=low, high=high)
     u, gamma = sample.states(STATES)
-    device = next(operator.parameters()).device
+    device = next(iter(exact.state_dict().values())).device  # components of a user's may have no parameters
     growth = radius(exact, u.double().to(device), gamma.double().to(device))
     return Certificate("radius", tuple(growth.tolist()), states=len(u))

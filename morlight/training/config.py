@@ -13,7 +13,7 @@ class LossConfig:
 
     Args:
         loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
-        horizons: m of each stage, the epochs divided evenly among the stages; with moments all at once.
+        horizons: m of each stage; epochs are shared evenly, the last stage has the remainder; with moments all at once.
         steps: which m of a horizon M enter the loss: last, m = M (Eq. 21), all of one roll-out, or one at random for
             each batch, as in Eq. 34.
         beta: the m-th step counts 1/m^beta (Eq. 34).

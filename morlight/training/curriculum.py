@@ -1,20 +1,18 @@
-"""The curriculum of Eq. 21: stages of equal length, each with its horizon m."""
+"""The curriculum of Eq. 21: stages of equal length, the last with the remainder, each with its horizon m."""
 
 from morlight.data.schedule import Schedule
 from morlight.training.config import LossConfig
 
 
 def curriculum(objective: LossConfig, epochs: int) -> Schedule:
-    """One stage for each horizon, the epochs divided evenly among them.
+    """One stage for each horizon, the epochs divided evenly among them; those that are left belong to the last.
 
     Raises:
-        ValueError: where the epochs cannot be divided evenly.
+        ValueError: for fewer epochs than stages.
     """
     count = len(objective.horizons)
-    if epochs < 1 or epochs % count:
-        raise ValueError(
-            f"trainer.max_epochs is {epochs}, expected a positive multiple of {count}, the number of model.horizons"
-        )
+    if epochs < count:
+        raise ValueError(f"trainer.max_epochs is {epochs}, expected at least {count}, one for each of model.horizons")
     stages = tuple(objective.offsets(horizon) for horizon in objective.horizons)
     return Schedule(stages, epochs // count, (0, objective.longest))
 

@@ -1,10 +1,7 @@
 """`morlight.fit`: data and settings in, a tracked model out; `validate` and `test` of a checkpoint."""
 
-import logging
 import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
+from morlight.training.quiet import quiet
 from morlight.training.settings import OURS, FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
 
@@ -38,20 +36,9 @@ __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evalua
 
 FOLDER = Path("mlruns") / "fits"
 
-QUIET = (
-    ".*LeafSpec",  # pytorch-lightning 2.6 under torch 2.13
-    ".*smaller than the logging interval",  # the epoch's mean is logged in any case
-    "Be aware that when using `ckpt_path`",  # validate and test save nothing
-    "Checkpoint directory .* exists and is not empty",  # of the run that continues
-    "Total length of `list`",  # no trajectories held out
-    ".*does not have many workers",  # our loaders gather by one index, workers would only copy
-    ".*`lr_scheduler.step\\(\\)` before `optimizer.step",  # after resuming
-    ".*`LightningModule.configure_optimizers` returned `None`",  # least squares
-)
-
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
-    data: str | Path | lightning.LightningDataModule,
+    data: object,
     settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
     *,
     config: str | Path | None = None,
@@ -79,8 +66,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
         FloatingPointError: where the loss is no longer finite.
     """
     module = data if isinstance(data, lightning.LightningDataModule) else None
-    path = None if isinstance(data, lightning.LightningDataModule) else data
-    _check_arguments(path, settings, config)
+    path = None if module is not None else _path(data)
+    _check_settings(path, settings, config)
     if isinstance(settings, FitSettings):
         typed = settings if path is None else replace(settings, data=replace(settings.data, path=str(path)))
     elif isinstance(settings, str | Path):
@@ -91,17 +78,26 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
 
 
-def _check_arguments(path: object, settings: object, config: object) -> None:
+def _path(data: object) -> str | Path:
+    """Data that are not a data module.
+
+    Raises:
+        ValueError: where they are no path and no name.
+    """
+    if isinstance(data, str | Path):
+        return data
+    raise ValueError(
+        f"data is of the type {type(data).__name__}, expected a trajectory file (`morlight.write` makes one of arrays),"
+        " the name of a set that comes with the package, or a data module (DatasetDataModule serves a torch dataset)"
+    )
+
+
+def _check_settings(path: str | Path | None, settings: object, config: object) -> None:
     """Refuse what would be ignored.
 
     Raises:
         ValueError: naming the argument.
     """
-    if path is not None and not isinstance(path, str | Path):
-        raise ValueError(
-            f"data is a {type(path).__name__}, expected a trajectory file, the name of a set that comes with the"
-            " package, or a data module, such as `morlight.data.dataset_module.DatasetDataModule` of a torch dataset"
-        )
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):
@@ -195,7 +191,7 @@ def built(
     extensions = extensions or Extensions()
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
     served.prepare_data()
-    served.setup()
+    served.setup("fit")
     missing = [name for name in ("description", "sample", "schedule", "part", "count") if not hasattr(served, name)]
     if missing:
         raise ValueError(
@@ -288,15 +284,5 @@ def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         if not served.count(part, module.config.objective.longest):
             share = getattr(settings.data, part)
             raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
-        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), weights_only=True)
+        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what Lightning says to its developers."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in QUIET:
-            warnings.filterwarnings("ignore", message)
-        yield

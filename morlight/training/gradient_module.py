@@ -66,7 +66,7 @@ class GradientModule(OperatorModule):
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
-        if self.algorithm.reset and self.current_epoch % self._schedule.epochs == 0:
+        if self.algorithm.reset and self._schedule.begins(self.current_epoch):
             self.trainer.optimizers[0].state.clear()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

@@ -51,7 +51,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         self.config, self.data, self.sample, self.components = config, data, sample, components
         self.operator: Operator = build.operator(config.operator, data, components)
         self.loss = WindowLoss(self.operator, config.operator, config.objective, data, sample, loss)
-        if self.scalar and config.initial_slope == "positive":
+        own = components is not None and components.nonlinearity is not None  # starts as its author made it
+        if self.scalar and config.initial_slope == "positive" and not own:
             assert isinstance(self.operator, SpectralOperator)
             build.upward(self.operator, data.fields[0].quantiles)
         if config.scheme == "implicit":

@@ -78,7 +78,9 @@ class FitSettings:
 
 def parser(prog: str = "morlight fit") -> ArgumentParser:
     """The parser of `morlight fit`, `validate` and `test`."""
-    top = ArgumentParser(prog=prog, exit_on_error=False, description="Learn an operator from a trajectory file.")
+    top = ArgumentParser(
+        prog=prog, exit_on_error=False, allow_abbrev=False, description="Learn an operator from a trajectory file."
+    )
     top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")
     top.add_argument("--name", type=str | None, help="name of the run; that of the configuration by default")
     top.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")

@@ -70,6 +70,20 @@ def test_what_a_command_says_about_going_on_is_printed(number, expected, capsys)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_a_signal_that_a_library_turned_into_an_error_of_its_own_is_still_a_signal(number, expected, capsys):
+    def import_library():
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as error:
+            raise ImportError("compiled module cannot be imported") from error
+
+    with pytest.raises(SystemExit) as ended, exit_status("predict"):
+        import_library()
+    assert ended.value.code == expected
+    assert capsys.readouterr().err == "morlight: predict interrupted; the same command starts again\n"
+
+
 @pytest.mark.parametrize(
     ("error", "expected"), [(BadInput("bad"), 2), (ValueError("bad"), 2), (FloatingPointError("bad"), 1)]
 )

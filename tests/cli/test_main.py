@@ -143,5 +143,5 @@ def test_readme_from_the_first_command_to_the_last(folder, monkeypatch, capsys):
         if words[1] != "ui":  # started and asked in test_tracking.py
             cli.main(words[1:])
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(example.replace("steps=1000", "steps=60").replace("every=100", "every=20"), {})
+    exec(example.replace("[4]", "[1]"), {})
     assert capsys.readouterr().out

@@ -5,6 +5,7 @@ import pytest
 import systems
 import torch
 
+from morlight.analysis.model import parameter_values
 from morlight.operators import Perceptrons, build, on_grid
 
 # fields of sines and cosines that feed each other are left out: a cosine is no finite sum of sines on any grid
@@ -41,7 +42,7 @@ def test_a_wave_is_changed_alike_on_both_grids(tmp_path, name):
             module.activation = lambda x: x
             for offset in module.offsets:
                 offset.zero_()
-    gamma = model.parameters(systems.start(model, batch=1)[1], 1)
+    gamma = parameter_values(model.data, systems.start(model, batch=1)[1], 1)
     own, finer = model.operator, on_grid(model.operator, FINER[name])
     if gamma.shape[1]:  # γ enters h as well, as a constant, which no wall of no value lets through
         for part in _pointwise(own) + _pointwise(finer):

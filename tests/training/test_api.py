@@ -149,8 +149,8 @@ def changed(**more):
 
 
 REFUSED = {
-    "a number as data": (lambda: morlight.fit(3), "data is a int, expected a trajectory file"),
-    "an array as data": (lambda: morlight.fit(np.zeros(3)), "data is a ndarray, expected a trajectory file"),
+    "a number as data": (lambda: morlight.fit(3), "data is of the type int, expected a trajectory file"),
+    "an array as data": (lambda: morlight.fit(np.zeros(3)), "data is of the type ndarray, expected a trajectory file"),
     "two configurations": (
         lambda: morlight.fit("u.h5", changed(), config="lj"),
         "config is the configuration that a dictionary of settings changes",

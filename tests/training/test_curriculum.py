@@ -16,6 +16,15 @@ def test_the_stages_share_the_epochs_evenly_in_the_order_given():
     assert [schedule.training(epoch) for epoch in range(6)] == [(0, 4), (0, 4), (0, 1), (0, 1), (0, 2), (0, 2)]
 
 
+@pytest.mark.parametrize("epochs", [3, 4, 5, 6, 50])
+def test_epochs_that_are_left_belong_to_the_last_stage_which_begins_once(epochs):
+    schedule = curriculum(objective([4, 1, 2]), epochs)
+    horizons = [schedule.training(epoch)[-1] for epoch in range(epochs)]
+    each = epochs // 3
+    assert horizons == [4] * each + [1] * each + [2] * (epochs - 2 * each)
+    assert [epoch for epoch in range(epochs) if schedule.begins(epoch)] == [0, each, 2 * each]
+
+
 @pytest.mark.parametrize("horizons", [[1, 2, 4], [4, 2, 1], [2, 4, 1]])
 def test_held_out_windows_have_the_longest_horizon_whatever_the_order(horizons):
     assert curriculum(objective(horizons), 3).held_back == (0, 4)
@@ -32,9 +41,9 @@ def test_all_horizons_at_once_are_served_in_every_epoch_once_each():
     assert [schedule.training(epoch) for epoch in range(3)] == [(0, 1, 4)] * 3
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 4])
-def test_epochs_that_the_stages_cannot_share_are_refused(epochs):
-    with pytest.raises(ValueError, match=rf"trainer.max_epochs is {epochs}, expected a positive multiple of 3"):
+@pytest.mark.parametrize("epochs", [-1, 0, 1, 2])
+def test_fewer_epochs_than_stages_are_refused(epochs):
+    with pytest.raises(ValueError, match=rf"trainer.max_epochs is {epochs}, expected at least 3"):
         curriculum(objective([1, 2, 4]), epochs)
 
 

@@ -207,10 +207,10 @@ def test_a_system_between_walls_is_trained_certified_and_predicted(folder, schem
     more += ["--model.biases", "{density: [conservation]}", "--model.flux", "true", "--model.terms", "2"]
     fit(*more, "--model.symbol", "dissipative", "--model.scheme", scheme, "--model.lr", "0.01")
     model = prediction.load(last("regression"))
-    assert (model.growth is None) == (scheme == "implicit")
-    if model.growth is not None:
-        assert model.growth["method"] == "radius"
-        assert len(model.growth["per_realization"]) == 3
+    assert (model.checkpoint.growth is None) == (scheme == "implicit")
+    if model.checkpoint.growth is not None:
+        assert model.checkpoint.growth.method == "radius"
+        assert len(model.checkpoint.growth.per_realization) == 3
     cli.main(["predict", str(model.path), "--initial", "channel.h5", "--steps", "8", "-o", "later.h5"])
     later, start = TrajectoryFile.open("later.h5").read(), TrajectoryFile.open("channel.h5").read()[0]
     assert np.abs(later[:, -1, 0].mean(-1) - start[0, 0].mean()).max() < 1e-5  # single precision of the file
@@ -233,8 +233,8 @@ def test_stability_is_promised_certified_and_shown(folder, heat_file, capsys):
     ]
     fit(*more, "--trainer.max_epochs", "4")
     model = prediction.load(last("regression"))
-    assert model.growth["method"] == "symbol"
-    assert max(model.growth["per_realization"]) <= 1 + 1e-12
+    assert model.checkpoint.growth.method == "symbol"
+    assert max(model.checkpoint.growth.per_realization) <= 1 + 1e-12
     capsys.readouterr()
     cli.main(["inspect", str(model.path)])
     assert "largest growth a step, |1 + g h′| over" in capsys.readouterr().out

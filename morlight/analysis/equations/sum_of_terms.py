@@ -11,7 +11,7 @@ from torch import Tensor
 
 from morlight.analysis.equations import writing
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate, Differential, Exponents, Partial
+from morlight.operators.library import Candidate, Differential, Exponents, Fractional, Partial
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 
 TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
@@ -144,16 +144,18 @@ class Equation:
 
 
 def _plain(fields: tuple[str, ...], term: Term) -> dict[str, Any]:
-    derivative = term.derivative
+    """A term as `morlight inspect --json` has it: {"power": α} is (−Δ)^(α/2), so that Δ has the coefficient −1."""
+    derivative, sign = term.derivative, 1
     if isinstance(derivative, Partial):
         operator: Any = list(derivative.orders)
     else:
-        operator = {"power": derivative.order}
+        operator = {"power": float(derivative.order)}
+        sign = -1 if isinstance(derivative, Fractional) else (-1) ** derivative.power
     powers = {field: n for field, n in zip(fields, term.exponents, strict=True) if n}
     return {
         "derivative": operator,
         "of": powers,
-        "coefficient": term.coefficient,
+        "coefficient": sign * term.coefficient,
         "sd": term.standard_error,
         "p": term.p_value,
     }

@@ -232,7 +232,7 @@ def truncate(
     Args:
         fine: means over the fine cells, M along each axis.
         points: N along each axis.
-        bases: fourier, cosine or sine for each axis; all fourier where left out.
+        bases: fourier, cosine or sine for each axis; fourier for all by default.
     """
     words = bases or ("fourier",) * len(points)
     for axis, (word, N) in enumerate(zip(words, points, strict=True)):

@@ -119,8 +119,8 @@ class Gatherer:
         """What was gathered for each target, as a share of the energy of all of them.
 
         Args:
-            weights: of each mode, such as the inverse variance of its noise; 1 where left out.
-            counted: variance of the noise of counting in each mode, of the increments of u; none where left out.
+            weights: of each mode, such as the inverse variance of its noise; 1 by default.
+            counted: variance of the noise of counting in each mode, of the increments of u; none by default.
         """
         basis, count = self.basis, self.count
         w = basis.energy.flatten() * (torch.ones_like(self.energy) if weights is None else weights.double().flatten(1))

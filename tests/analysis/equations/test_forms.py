@@ -129,6 +129,21 @@ def test_a_form_whose_roll_outs_depart_is_refused(monkeypatch):
     assert choice.twin(model) is None
 
 
+def test_the_equation_of_a_model_is_its_closed_form_or_the_reason_why_there_is_none():
+    equation = exact(Symbolic(None, [], 0.5, 0, {1: 1.0, 2: 0.3})).equation()
+    assert equation.justified
+    chosen = equation.fields["density"]
+    assert (equation.text, equation.latex) == (chosen.form.text(), chosen.form.latex())
+    (term,) = equation.terms["density"]
+    assert term["derivative"] == {"power": 2.0}  # of −Δ
+    assert (term["coefficient"], term["of"]["2"]) == (pytest.approx(-0.5, rel=2e-3), pytest.approx(0.3, rel=2e-3))
+    assert set(equation.sympy["density"]) == {"symbol", "nonlinearity"}
+    vague = exact(BURGERS, SAMPLES, scatter=1.0).equation()
+    assert not vague.justified
+    assert vague.text.startswith("density: no equation: no power law")
+    assert (vague.latex, vague.sympy, vague.terms) == ("", {}, {})
+
+
 def test_the_command_says_how_much_worse_the_equation_predicts(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     heat.write(tmp_path)

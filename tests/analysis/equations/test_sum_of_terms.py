@@ -57,3 +57,27 @@ def test_numbers_carry_the_error_of_their_last_digits(value, error, text):
 def test_p_value_is_that_of_the_normal_distribution():
     assert Term(Partial((1,)), (1,), 1.96, 1.0).p_value == pytest.approx(0.05, abs=1e-4)
     assert math.isclose(Term(Partial((1,)), (1,), 0.0, 1.0).p_value, 1.0)
+
+
+def test_plain_values_and_summary_of_every_kind_of_term():
+    one = (Term(Laplacian(1), (1, 0), 0.5, 0.01), Term(Laplacian(2), (1, 0), 0.2, 0.01))
+    other = (Term(Partial((0, 1)), (1, 2), -1.0, 0.1), Term(Fractional(1.5), (0, 1), 2.0, 0.1))
+    equation = Equation(("u", "v"), (one, other), (0.1, 0.2))
+    plain = equation.to_json()["fields"]
+    # {"power": α} is (−Δ)^(α/2): Δ = −(−Δ), Δ² = (−Δ)²
+    listed = [
+        (term["derivative"], term["of"], term["coefficient"]) for term in plain["u"]["terms"] + plain["v"]["terms"]
+    ]
+    assert listed == [
+        ({"power": 2.0}, {"u": 1}, -0.5),
+        ({"power": 4.0}, {"u": 1}, 0.2),
+        ([0, 1], {"u": 1, "v": 2}, -1.0),
+        ({"power": 1.5}, {"v": 1}, -2.0),
+    ]
+    assert (plain["v"]["noise"], plain["v"]["equation"]) == (0.2, equation.text.splitlines()[1])
+    summary = equation.summary()
+    assert summary.startswith(equation.text)
+    assert summary.endswith("noise (standard deviation): u 0.1, v 0.2")
+    none = Equation(("u",), ((),), (0.1,))
+    assert none.summary() == "no equation: no term of the library is justified by the data"
+    assert none.to_json() == {"latex": None, "fields": {"u": {"equation": None, "terms": [], "noise": 0.1}}}

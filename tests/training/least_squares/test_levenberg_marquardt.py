@@ -82,7 +82,7 @@ def test_jacobian_is_that_of_automatic_differentiation():
         assert torch.allclose(jacobian(values, theta, x)[r].movedim(0, -1), whole[r, :, :, r], atol=1e-14)
 
 
-def test_search_finds_the_minimum_of_a_known_problem_in_every_realisation():
+def test_search_finds_the_minimum_of_a_known_problem_in_every_realization():
     t = torch.linspace(0, 2, 21, dtype=torch.float64)
     truth = torch.tensor([[2.0, -1.0], [0.5, -3.0]], dtype=torch.float64)
     y = truth[:, :1] * torch.exp(truth[:, 1:] * t)
@@ -198,7 +198,7 @@ def test_regression_learns_the_operator_and_says_how_well():
     assert torch.allclose(measured.sqrt(), errors[-1].sqrt(), rtol=0.1)  # splines, and the rest as white noise
 
 
-def test_realisations_side_by_side_are_single_ones():
+def test_realizations_side_by_side_are_single_ones():
     side = torch.stack(list(regress(double(), moments(), 12)))
     single = torch.stack(list(regress(double(seed=2, realizations=1), moments(), 12)))
     assert torch.allclose(side[:, 2:], single, rtol=1e-6)
