@@ -9,6 +9,7 @@ from pathlib import Path
 NAMES = (
     "compile",
     "data",
+    "equations",
     "fit",
     "memory",
     "rollout",
