@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from morlight.cli.output import pointing_to_doctor
 from morlight.cli.parsing import BadInput, number
 
 
@@ -107,7 +108,8 @@ def _run_deposit(options: argparse.Namespace) -> None:
         table=options.table,
         series=options.series or options.mean,
     )
-    convert(files, options.output, how, series=options.series, mean=options.mean, overwrite=options.overwrite)
+    with pointing_to_doctor([str(file) for file in files.files]):
+        convert(files, options.output, how, series=options.series, mean=options.mean, overwrite=options.overwrite)
 
 
 SAME = (

@@ -19,9 +19,11 @@ def run(task: str, arguments: Sequence[str]) -> None:
 
     settings = from_arguments(arguments, f"morlight {task}")
     if task == "fit":
+        from morlight.cli.output import pointing_to_doctor
         from morlight.training.fit import run as fit
 
-        fit(settings)
+        with pointing_to_doctor([str(settings.data.path)]):
+            fit(settings)
         return
     from morlight.training.fit import evaluate_loss
 

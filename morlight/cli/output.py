@@ -3,8 +3,9 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from morlight.cli.parsing import without_nonfinite
@@ -13,6 +14,18 @@ from morlight.cli.parsing import without_nonfinite
 def print_json(value: Any) -> None:
     """Print one JSON object; infinite and undefined numbers become null."""
     print(json.dumps(without_nonfinite(value), allow_nan=False))
+
+
+@contextmanager
+def pointing_to_doctor(files: Sequence[str]) -> Iterator[None]:
+    """Where a command refuses a data file for what is in it, name the command that looks at the whole file."""
+    try:
+        yield
+    except ValueError as error:
+        refused = next((file for file in files if str(error).startswith(f"{file}: ") and Path(file).is_file()), None)
+        if refused is None:
+            raise
+        raise ValueError(f"{error}; `morlight doctor {refused}` says what else is odd") from error
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+from command import refused
 
+import morlight
 from morlight.cli import main as cli
 
 
@@ -25,6 +28,24 @@ def test_findings_are_no_error_and_json_has_their_numbers(tmp_path, capsys):
     assert finding["value"] == pytest.approx(50 / 32)
     assert set(finding) == {"check", "severity", "message", "value", "expected"}
     assert "frames" in report["passed"]
+
+
+def test_a_fit_and_a_deposit_that_refuse_a_file_point_to_doctor(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    morlight.write("flat.h5", {"u": np.ones((4, 8, 16))}, dt=0.1, length=1.0, boundaries="periodic")
+    said = refused("fit --data.path flat.h5", capsys)
+    assert said.startswith("morlight: flat.h5: ")
+    assert said.endswith("; `morlight doctor flat.h5` says what else is odd\n")
+    box = "ITEM: BOX BOUNDS pp pp pp\n0 1\n0 1\n0 1\nITEM: ATOMS id type x\n"
+    frames = [
+        f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{count}\n{box}"
+        + "".join(f"{i} 1 0.{i}\n" for i in range(1, count + 1))
+        for step, count in ((0, 2), (1, 3))
+    ]
+    (tmp_path / "lost.dump").write_text("".join(frames))
+    said = refused("deposit lost.dump -o out.h5 --bins 4 --timestep 1", capsys)
+    assert said.endswith("; `morlight doctor lost.dump` says what else is odd\n")
+    assert "doctor" not in refused("fit --data.path nowhere.h5", capsys)
 
 
 @pytest.mark.parametrize("words", [["nothing.h5"], ["lj", "--bins", "0"]])
