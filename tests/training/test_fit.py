@@ -68,9 +68,14 @@ def test_fit_is_one_finished_run_with_config_data_metrics_and_checkpoint(folder,
     (run,) = read_runs("morlight")
     assert (run.status, run.name) == ("FINISHED", "short")
     assert run.params["model.width"] == "3"
-    assert {"train_loss/00", "train_loss/01", "train_loss/median", "val_loss/min", "rollout_end/median"} <= set(
-        run.metrics
-    )
+    assert {
+        "train_loss/00",
+        "train_loss/01",
+        "train_loss/median",
+        "val_loss/min",
+        "rollout_end/median",
+        "linear/rollout_end",
+    } <= set(run.metrics)
     client = connect()
     (data,) = client.get_run(run.run_id).inputs.dataset_inputs
     assert data.dataset.name == "heat"

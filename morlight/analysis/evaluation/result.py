@@ -129,12 +129,13 @@ class Evaluation:
     bounded: Bounded | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Numbers for tracking: NAME/median, NAME/min, NAME/RR and noise_ceiling/NAME."""
+        """Numbers for tracking: NAME/median, NAME/min, NAME/RR, and noise_ceiling/NAME and linear/NAME beside them."""
         numbers: dict[str, float] = {}
         for name, error in self.errors.items():
             numbers |= {f"{name}/median": error.median, f"{name}/min": error.min}
             numbers |= {f"{name}/{r:02d}": value for r, value in enumerate(error.per_realization)}
-        return numbers | {f"noise_ceiling/{name}": value for name, value in (self.noise_ceiling or {}).items()}
+        numbers |= {f"noise_ceiling/{name}": value for name, value in (self.noise_ceiling or {}).items()}
+        return numbers | {f"linear/{name}": value for name, value in self.baselines.get("linear", {}).items()}
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight evaluate --json`."""
