@@ -25,7 +25,9 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
     real_part: bool = False,
     **described: Any,
 ) -> Path:
-    """Write the arrays of some files as one trajectory file, the trajectories of one file after those of the other.
+    """Write the arrays of some files as one trajectory file, the trajectories of one file after those of another.
+
+    A file without an axis of trajectories holds one.
 
     Args:
         files: .npy, .npz, .nc or .mat.
@@ -61,6 +63,8 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
     for other in opened[1:]:
         _same(first, other, {"times": times, **dict(coordinates or {})}, dims)
     arrays = {field: _joined(opened, name, dims) for field, name in names.items()}
+    if len(opened) > 1 and dims and "trajectory" not in dims:
+        dims = ["trajectory", *dims]
     if real_part:
         arrays = {field: u.real for field, u in arrays.items()}
     if first.labels and dims:
@@ -106,7 +110,9 @@ class _Arrays:
 
 
 def _same(first: _Arrays, other: _Arrays, names: Mapping[str, str | None], dims: Sequence[str] | None) -> None:
-    """Refuse files on other times or points than those of the first."""
+    """Refuse files with other axes, or on other times or points, than those of the first."""
+    if other.dims != first.dims:
+        raise ValueError(f"{other.path}: its dimensions are {other.dims}, expected {first.dims} as in {first.path}")
     for name in filter(None, names.values()):
         if not np.array_equal(first.take(name), other.take(name)):
             raise ValueError(
@@ -121,14 +127,12 @@ def _same(first: _Arrays, other: _Arrays, names: Mapping[str, str | None], dims:
 
 def _joined(files: Sequence[_Arrays], name: str, dims: Sequence[str] | None) -> np.ndarray:
     """The trajectories of one field of all files."""
-    if len(files) == 1:
-        return files[0].take(name)
-    axis = list(dims).index("trajectory") if dims and "trajectory" in dims else 0
     arrays = [file.take(name) for file in files]
-    if dims and "trajectory" not in dims:
-        raise ValueError(
-            f"{files[0].path}: dims are {', '.join(dims)} for {len(files)} files, expected trajectory among them"
-        )
+    if len(files) == 1:
+        return arrays[0]
+    if dims and "trajectory" not in dims:  # then each file is one
+        arrays, dims = [u[None] for u in arrays], ["trajectory", *dims]
+    axis = list(dims).index("trajectory") if dims else 0
     for file, u in zip(files, arrays, strict=True):
         if u.ndim != arrays[0].ndim or np.delete(u.shape, axis).tolist() != np.delete(arrays[0].shape, axis).tolist():
             raise ValueError(

@@ -139,6 +139,47 @@ def test_times_and_coordinates_come_from_arrays_of_the_file_and_files_are_joined
     assert (file.grid.length, file.dt) == ((pytest.approx(4.0),), pytest.approx(0.1))
 
 
+def test_files_of_one_trajectory_each_are_put_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", u=U[0].T)
+    np.savez("b.npz", u=U[1].T)
+    cli.main(
+        [
+            "convert",
+            "a.npz",
+            "b.npz",
+            "-o",
+            "mine.h5",
+            "--dims",
+            "x,time",
+            "--dt",
+            "0.1",
+            "--length",
+            "4",
+            "--boundaries",
+            "periodic",
+        ]
+    )
+    assert np.array_equal(morlight.open("mine.h5").read()[:, :, 0], U)
+    cli.main(
+        [
+            "convert",
+            "a.npz",
+            "-o",
+            "one.h5",
+            "--dims",
+            "x,time",
+            "--dt",
+            "0.1",
+            "--length",
+            "4",
+            "--boundaries",
+            "periodic",
+        ]
+    )
+    assert np.array_equal(morlight.open("one.h5").read()[0, :, 0], U[0])
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
