@@ -24,8 +24,8 @@ HEAD = """\
 This page is made by `python -m benchmarks.page` from [benchmarks.jsonl](benchmarks.jsonl), lines that `python -m
 benchmarks NAME` prints; where numbers were copied from an earlier page, the section says so. Ratios are of one run on
 one machine; seconds are of that machine and no promise. With one thread the clock is the processor's, with two that of
-the wall. The numbers are those of version 0.1. None of it is a test; the tests check that every fast path equals the plain
-one to rounding."""
+the wall. The numbers are those of version 0.1. None of it is a test; the tests check that every fast path equals the
+plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {"R": "realizations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
 
