@@ -74,7 +74,7 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "morlight predict" in (tmp_path / "site" / "commands" / "index.html").read_text()
-    assert "Learns continuum models" in (tmp_path / "site" / "index.html").read_text()
+    assert "learns continuum models" in (tmp_path / "site" / "index.html").read_text()
 
 
 def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):

@@ -81,12 +81,13 @@ class TrajectoryFile(Contents):
     ) -> Float[np.ndarray, "trajectory time C *X"]:
         """Fields stacked in the order asked for (default: all), in the precision of the file.
 
-        A name `a+b` is the sum of the fields a and b.
+        A name `a+b` is the sum of the fields a and b; one name may stand without a list.
 
         Raises:
             ValueError: where a field is missing, nothing is selected, or a value is damaged or not finite.
         """
-        wanted = self.fields if fields is None else tuple(fields)
+        names = (fields,) if isinstance(fields, str) else fields
+        wanted = self.fields if names is None else tuple(names)
         summands = [name.split("+") for name in wanted]
         everything = list(itertools.chain(*summands))
         for name in everything:
@@ -99,8 +100,8 @@ class TrajectoryFile(Contents):
             )
         dtype = np.result_type(np.float32, *(_precision(self._components[name][0]) for name in everything))
         u = np.empty((len(rows), len(frames), len(wanted), *self.grid.points), dtype)
-        for c, names in enumerate(summands):
-            for position, name in enumerate(names):
+        for c, parts in enumerate(summands):
+            for position, name in enumerate(parts):
                 self._read_field(name, u[:, :, c], rows, times, add=position > 0)
         return u
 

@@ -198,7 +198,7 @@ class Plan:
         except OSError as error:
             raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
+            raise ValueError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
         if not isinstance(given, dict):
             raise ValueError(f"{path}: expected KEY: VALUE, with config, space and objective")
         try:

@@ -201,6 +201,10 @@ def test_a_value_that_is_not_finite_is_located_in_the_whole_file(path, value):
     TrajectoryFile.open(path).read(times=slice(0, 3))
 
 
+def test_one_field_may_stand_without_a_list(path):
+    np.testing.assert_array_equal(TrajectoryFile.open(path).read("momentum")[:, :, 0], fields()["momentum"])
+
+
 def test_a_missing_field_is_answered_with_those_there_are(path):
     sentence = refusal(lambda: TrajectoryFile.open(path).read(["temperature"]))
     assert all(word in sentence for word in ("temperature", "density", "momentum"))
