@@ -1,7 +1,10 @@
+import math
+
 import pytest
+import small
 import torch
 
-from morlight.operators import rollout
+from morlight.operators import DissipativeSymbol, Fourier, Isotropic, Perceptrons, Symbol, rollout
 
 
 class Straight(torch.nn.Module):
@@ -122,3 +125,35 @@ def test_dissipative_symbol_never_amplifies_and_belongs_to_a_real_operator(make_
     kappa = operator.basis.wavenumbers
     assert torch.allclose(operator.g(-kappa), symbol.conj(), rtol=0, atol=1e-15)
     assert symbol.imag.abs().max() > 0.01
+
+
+def complex_symbol(dimensions, seed=0):
+    """A dissipative symbol that turns and decays, every parameter redrawn."""
+    network = Perceptrons(DissipativeSymbol.inputs(dimensions), 1 + dimensions, seeds=(0, 1), depth=2)
+    symbol = DissipativeSymbol(network, 3.0, 2.0).double()
+    small.redraw(symbol, seed)
+    return symbol
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_dissipative_symbol_is_a_decay_times_a_turn(dimensions):
+    symbol = complex_symbol(dimensions)
+    basis = Fourier((8,) * dimensions, (2.0,) * dimensions).double()
+    kappa = basis.wavenumbers[:, basis.wavenumbers.square().sum(0) > 0]
+    n = symbol.correction(kappa)
+    log = torch.log(kappa.square().sum(0).sqrt() / symbol.scale)
+    rho = torch.exp(symbol.exponent[:, None] * log + symbol.log_rate[:, None] + n[:, :, 0, 0]).clamp_max(math.exp(4))
+    theta = (n[:, :, 1:, 0] * kappa / symbol.scale).sum(2)
+    assert theta.abs().max() > 0.01
+    assert torch.allclose(1 + symbol(kappa)[:, 0], torch.exp(torch.complex(-rho, theta)), rtol=1e-12, atol=1e-15)
+
+
+def test_an_isotropic_symbol_is_real_unless_the_imaginary_part_is_asked_for():
+    basis = Fourier((8, 8), (2.0, 2.0)).double()
+    network = Perceptrons(1, 2, seeds=(0, 1), depth=2)
+    symbol = Symbol(network).double()
+    small.redraw(symbol)
+    real, whole = (Isotropic(symbol, kept)(basis.wavenumbers) for kept in (False, True))
+    assert not real.is_complex()
+    assert torch.equal(real, whole.real)
+    assert whole.imag.abs().max() > 0.01

@@ -68,3 +68,10 @@ def test_slopes_scale_with_h_and_leave_the_operator_alone(make_operator):
         operator.h.nonlinearity.network.weights[-1].mul_(3)
         operator.h.nonlinearity.network.offsets[-1].mul_(3)
     assert torch.allclose(slopes(operator, values), 3 * before)
+
+
+def test_a_field_of_small_noise_keeps_its_own_floor_beside_one_of_large_noise():
+    variance = torch.tensor([[1e-9, 1e-12, 1e-20], [1.0, 2.0, 1e-9]], dtype=torch.float64)
+    weight = 1 / NoiseWeighted(Fourier(4, 1.0).double(), variance).weight
+    expected = torch.tensor([[1e-9, 1e-12, 1e-13], [1.0, 2.0, 2e-4]], dtype=torch.float64)  # 1e-4 of the largest
+    assert torch.allclose(weight, expected, rtol=1e-12, atol=0)
