@@ -32,9 +32,12 @@ def add(commands: Any) -> None:
     these.add_argument("--boundaries", nargs="+", metavar="KIND", help="periodic or wall for each axis, or one for all")
     these.add_argument("--scalar", nargs="+", metavar="NAME=V,…", help="parameters γ, one value a trajectory")
     these.add_argument("--every", type=number, default=1, metavar="N", help="keep every Nth frame (default 1)")
-    these.add_argument(
-        "--drop-last", action="store_true", help="leave out the last point of periodic axes, which repeats the first"
-    )
+    ends = these.add_mutually_exclusive_group()
+    ends.add_argument(
+        "--drop-last", action="store_true", default=None,
+        help="leave out the last point of periodic axes, which repeats the first",
+    )  # fmt: skip
+    ends.add_argument("--keep-last", dest="drop_last", action="store_false", help="the last point is one of its own")
     these.add_argument("--real-part", action="store_true", help="take the real part of complex arrays")
     these.set_defaults(run=_run)
 

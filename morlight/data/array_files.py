@@ -176,5 +176,10 @@ def _matlab(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         if HDF5_MATLAB in file.read(128):
             raise ValueError("MATLAB 7.3 files are HDF5 of another layout; save with -v7")
-    held = loadmat(str(path))
+    from scipy.io.matlab import MatReadError
+
+    try:
+        held = loadmat(str(path))
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
     return {key: value for key, value in held.items() if not key.startswith("__") and value.dtype.kind in "biufc"}

@@ -1,5 +1,8 @@
 """Anybody's arrays as trajectory files: what is written is read back, and what is unknown is asked for."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray
@@ -68,7 +71,7 @@ CLOSED = np.concatenate([np.sin(np.arange(16) / 16 * 2 * np.pi), [0.0]])[None, N
         ({"u": U}, {"dt": None, "times": T**2 + T}, "equally spaced frames"),
         ({"u": U}, {"length": None}, "length of axis x is missing"),
         ({"u": U}, {"length": (1.0, 2.0)}, "length is (1.0, 2.0)"),
-        ({"u": U}, {"length": None, "coordinates": {"x": X**2}}, "equally spaced and growing"),
+        ({"u": U}, {"length": None, "coordinates": {"x": X**2}}, "equally spaced and increasing"),
         ({"u": U}, {"boundaries": None}, "boundaries are missing"),
         ({"u": U}, {"boundaries": "open"}, "boundaries are 'open'"),
         ({"u": U[0]}, {}, "has 2 axes"),
@@ -80,6 +83,25 @@ CLOSED = np.concatenate([np.sin(np.arange(16) / 16 * 2 * np.pi), [0.0]])[None, N
         ({"u": CLOSED}, {}, "both ends of the periodic axis x"),
         ({"u": U}, {"parameters": {"speed": [1, 2, 3]}}, "has 3 values"),
         ({"u": U}, {"every": 0}, "every is 0"),
+        ({"u": U}, {"every": 5}, "every is 5 of 5 frames"),
+        ({"u": U}, {"dt": 1e308}, "expected a time above 0"),
+        ({"u": U}, {"dt": None, "times": T.astype("datetime64[s]")}, "times holds datetime64[s]"),
+        (
+            {"u": U},
+            {"length": None, "coordinates": {"x": X.astype("datetime64[s]")}},
+            "coordinate x holds datetime64[s]",
+        ),
+        ({"u": U}, {"coordinates": {"x": 2 * X}}, "length of x is 4, expected 8"),
+        ({"u": U}, {"coordinates": {"q": X}}, "coordinates of 'q'"),
+        ({"u": U}, {"parameters": {"speed": ["a", "b"]}}, "parameter 'speed' holds <U1"),
+        ({"v/w": U}, {}, "'v/w' is the name of a field or parameter"),
+        ({"a,b": U}, {}, "'a,b' is the name of a field or parameter"),
+        ({"u": U}, {"parameters": {"a b": [1, 2]}}, "'a b' is the name of a field or parameter"),
+        ({"u": np.ma.masked_greater(U, 1.0)}, {}, "has masked values"),
+        ({"u": U > 0}, {}, "holds bool"),
+        ({"u": U[..., :1]}, {}, "at least 2 points"),
+        ({"u": U[:0]}, {}, "has the shape (0, 5, 16)"),
+        ({"u": U}, {"drop_last": True}, "differs between both ends"),
         ({}, {}, "expected arrays by the names"),
     ],
 )
@@ -90,6 +112,44 @@ def test_what_is_missing_or_wrong_is_said(tmp_path, fields, changes, sentence):
 def test_a_repeated_end_is_left_out_when_asked(tmp_path):
     file = morlight.open(morlight.write(tmp_path / "mine.h5", {"u": CLOSED}, **ENOUGH, drop_last=True))
     assert file.grid.points == (16,)
+
+
+def test_fields_that_are_alike_at_both_ends_are_asked_about_and_kept_when_asked(tmp_path):
+    x = (np.arange(16) + 0.5) / 16 * 2 * np.pi  # centers of cells, around which cos is even
+    even = np.cos(x)[None, None] * np.ones((2, 5, 1))
+    assert "drop_last=False (--keep-last)" in refusal(tmp_path / "mine.h5", {"u": even}, **ENOUGH)
+    file = morlight.open(morlight.write(tmp_path / "mine.h5", {"u": even}, **ENOUGH, drop_last=False))
+    assert np.array_equal(file.read()[:, :, 0], even)
+
+
+UNTYPED = """
+import numpy as np
+import morlight
+
+u = {"u": np.random.default_rng(0).normal(size=(2, 5, 16))}
+for place, length in enumerate([np.float32(4), np.int64(4), np.array(4.0), 4, [4]]):
+    path = morlight.write(f"{place}.h5", u, dt=1, length=length, boundaries="periodic")
+    assert morlight.open(path).grid.length == (4.0,)
+for wrong in [{"dt": "0.1"}, {"dt": True}, {"dt": [0.1]}, {"length": "6"}, {"length": (None,)}, {"boundaries": 1}, {"every": 2.0}]:
+    try:
+        morlight.write("mine.h5", u, **{"dt": 0.1, "length": 4.0, "boundaries": "periodic", **wrong})
+    except ValueError as error:
+        (key,) = wrong
+        assert str(error).startswith(f"mine.h5: {key} ") and "expected" in str(error), error
+    else:
+        raise AssertionError(wrong)
+"""
+
+
+def test_values_of_other_types_are_numbers_or_refused(tmp_path):
+    """In a process of its own, without the type checks of the other tests."""
+    subprocess.run([sys.executable, "-c", UNTYPED], cwd=tmp_path, check=True, timeout=120)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.h5", "1.h5", "2.h5", "3.h5", "4.h5"]
+
+
+def test_half_precision_is_kept_in_single(tmp_path):
+    file = morlight.open(morlight.write(tmp_path / "mine.h5", {"u": U.astype(np.float16)}, **ENOUGH))
+    assert np.array_equal(file.read()[:, :, 0], U.astype(np.float16).astype(np.float32))
 
 
 def test_a_file_that_is_there_stays(tmp_path):
