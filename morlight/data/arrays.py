@@ -156,12 +156,7 @@ def _from_xarray(path: Path, value: Any, described: Description) -> tuple[dict[s
         times = np.asarray(whole["time"].values)
         if times.dtype.kind not in "fiu":
             raise ValueError(f"{path}: the coordinate 'time' is {times.dtype}, expected numbers, or dt")
-    elif (
-        described.dt is not None
-        and "time" in whole.coords
-        and whole["time"].dtype.kind in "fiu"
-        and len(whole["time"]) > 1
-    ):
+    elif described.dt is not None and numbered:
         spacing = float(np.diff(whole["time"].values).mean())
         if abs(spacing - described.dt) > UNIFORM * abs(spacing):
             raise ValueError(f"{path}: dt is {described.dt:g}, expected {spacing:g} as the coordinate 'time' says")

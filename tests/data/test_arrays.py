@@ -130,7 +130,10 @@ u = {"u": np.random.default_rng(0).normal(size=(2, 5, 16))}
 for place, length in enumerate([np.float32(4), np.int64(4), np.array(4.0), 4, [4]]):
     path = morlight.write(f"{place}.h5", u, dt=1, length=length, boundaries="periodic")
     assert morlight.open(path).grid.length == (4.0,)
-for wrong in [{"dt": "0.1"}, {"dt": True}, {"dt": [0.1]}, {"length": "6"}, {"length": (None,)}, {"boundaries": 1}, {"every": 2.0}]:
+wrong_values = [
+    {"dt": "0.1"}, {"dt": True}, {"dt": [0.1]}, {"length": "6"}, {"length": (None,)}, {"boundaries": 1}, {"every": 2.0}
+]
+for wrong in wrong_values:
     try:
         morlight.write("mine.h5", u, **{"dt": 0.1, "length": 4.0, "boundaries": "periodic", **wrong})
     except ValueError as error:
