@@ -37,6 +37,6 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"data": str(options.data), **equation.to_json()})
     elif options.latex:
-        print(equation.latex)
+        print(equation.latex or equation.summary())
     else:
         print(equation.summary())

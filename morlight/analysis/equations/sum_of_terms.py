@@ -14,6 +14,8 @@ from morlight.operators.bases import Basis
 from morlight.operators.library import Candidate, Differential, Exponents, Fractional, Partial
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 
+NONE = "no equation: no term of the library is justified by the data"
+DOUBTFUL = 0.1  # share of the change that an equation may leave before it is doubted
 TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
 
 
@@ -54,32 +56,37 @@ class Equation:
         fields: names.
         terms: of each field.
         noise: σ of the noise that was found in each field.
+        unexplained: share of the change over short roll-outs that the equation leaves, where it was measured.
     """
 
     fields: tuple[str, ...]
     terms: tuple[tuple[Term, ...], ...]
     noise: tuple[float, ...] = ()
+    unexplained: float | None = None
 
     @cached_property
     def text(self) -> str:
         """One line of Unicode a field."""
         return "\n".join(
-            writing.text(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True)
+            writing.text(self.fields, field, own) if own else f"{field}: {NONE}"
+            for field, own in zip(self.fields, self.terms, strict=True)
         )
 
     @cached_property
     def latex(self) -> str:
-        """For a paper; several fields as aligned lines."""
-        lines = [writing.latex(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True)]
-        if len(lines) == 1:
-            return lines[0]
+        """For a paper; several fields as aligned lines, those without an equation left out."""
+        lines = [
+            writing.latex(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True) if own
+        ]
+        if len(lines) < 2:
+            return "".join(lines)
         body = " \\\\\n".join(line.replace(" = ", " &= ", 1) for line in lines)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
     def summary(self) -> str:
         """The equation, and each coefficient with its standard error and p-value."""
         if not any(self.terms):
-            return "no equation: no term of the library is justified by the data"
+            return NONE
         lines = [self.text, "", f"{'field':<12} {'term':<24} {'coefficient':>14} {'± sd':>10} {'p':>9}"]
         for field, own in zip(self.fields, self.terms, strict=True):
             for term in own:
@@ -87,7 +94,12 @@ class Equation:
                 row = f"{field:<12} {name:<24} {term.coefficient:>14.7g} {term.standard_error:>10.2g}"
                 lines.append(f"{row} {term.p_value:>9.1g}")
         noise = ", ".join(f"{field} {sigma:.2g}" for field, sigma in zip(self.fields, self.noise, strict=True))
-        return "\n".join([*lines, f"noise (standard deviation): {noise}"])
+        lines.append(f"noise (standard deviation): {noise}")
+        if self.unexplained is not None:
+            lines.append(f"change over short roll-outs that is left unexplained: {100 * self.unexplained:.2g} %")
+            if self.unexplained > DOUBTFUL:
+                lines.append("warning: this equation does not describe these data")
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `terms` as in the closed forms of `morlight inspect`."""
@@ -99,7 +111,7 @@ class Equation:
             }
             for field, own, sigma in zip(self.fields, self.terms, self.noise, strict=True)
         }
-        return {"latex": self.latex if any(self.terms) else None, "fields": found}
+        return {"latex": self.latex or None, "fields": found, "unexplained": self.unexplained}
 
     def sympy(self) -> dict[str, Any]:
         """Right-hand side of each field as a SymPy expression of fields of t, x, y, z.

@@ -1,5 +1,6 @@
 """Equations are written as a physicist writes them, and SymPy's form means the same."""
 
+import dataclasses
 import math
 
 import pytest
@@ -79,5 +80,13 @@ def test_plain_values_and_summary_of_every_kind_of_term():
     assert summary.startswith(equation.text)
     assert summary.endswith("noise (standard deviation): u 0.1, v 0.2")
     none = Equation(("u",), ((),), (0.1,))
+    assert (none.text, none.latex) == ("u: no equation: no term of the library is justified by the data", "")
+    doubtful = dataclasses.replace(equation, unexplained=0.5).summary()
+    assert "left unexplained: 50 %" in doubtful
+    assert doubtful.endswith("warning: this equation does not describe these data")
     assert none.summary() == "no equation: no term of the library is justified by the data"
-    assert none.to_json() == {"latex": None, "fields": {"u": {"equation": None, "terms": [], "noise": 0.1}}}
+    assert none.to_json() == {
+        "latex": None,
+        "fields": {"u": {"equation": None, "terms": [], "noise": 0.1}},
+        "unexplained": None,
+    }
