@@ -146,12 +146,12 @@ def test_an_objective_beyond_the_limit_counts_as_diverged(folder):
 
 def test_values_that_do_not_go_together_are_marked_and_told_where_nothing_else_comes(folder, capsys):
     change = {"model.horizons": [1, 2], "trainer.max_epochs": 2}
-    sweep(set=change, space={"trainer.max_epochs": [2, 3]}, sampler="grid")  # 3 epochs are not two equal stages
+    sweep(set=change, space={"trainer.max_epochs": [2, 1]}, sampler="grid")  # 1 epoch is not two stages
     good, refused = study().trials
     assert math.isfinite(good.values[0])
-    assert "max_epochs is 3" in refused.user_attrs["refused"]
+    assert "max_epochs is 1" in refused.user_attrs["refused"]
     with pytest.raises(SystemExit) as ended:
-        sweep(set=change, space={"trainer.max_epochs": [3, 5, 7, 9]}, sampler="grid", name="never")
+        sweep(set=change, space={"trainer.max_epochs": [1, 0]}, sampler="grid", name="never")
     assert ended.value.code == 2
     assert "none of 3 trials could be fitted" in capsys.readouterr().err
 

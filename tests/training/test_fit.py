@@ -241,7 +241,7 @@ BAD = {
     "unknown loss": (["--model.loss", "hinge"], "hinge"),
     "no horizon": (["--model.horizons", "[0]"], "horizons"),
     "horizon beyond the data": (["--model.horizons", "[1, 2, 400]"], "too few"),
-    "epochs do not fit": (["--trainer.max_epochs", "4"], "max_epochs"),
+    "fewer epochs than horizons": (["--trainer.max_epochs", "2"], "max_epochs"),
     "no batch": (["--data.batch", "0"], "batch"),
     "unknown field": (["--data.fields", "[mass]"], "mass"),
     "all held out": (["--data.test", "1.0"], "data.test"),

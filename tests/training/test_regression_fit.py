@@ -10,6 +10,7 @@ import pytest
 
 from morlight.analysis import model as prediction
 from morlight.analysis.evaluation.evaluate import evaluate
+from morlight.analysis.evaluation.walkers import linearized_symbol
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write as write_trajectories
@@ -115,7 +116,7 @@ def test_moments_learn_one_step_in_time_too(folder, heat_file):
     fit(*more, "--model.biases", "[conservation, reflection]", "--model.symbol", "dissipative")
     model = prediction.load(last("regression"))
     kappa = np.arange(1, 6)
-    g = evaluation.gauged_symbol(model)[:, kappa].numpy()
+    g = linearized_symbol(model)[:, kappa].numpy()
     assert np.median(np.abs(g / np.expm1(-(kappa**2) * 0.01) - 1), 0).max() < 0.1  # noise of the frames
 
 
@@ -129,7 +130,7 @@ def test_walkers_counted_in_wide_cells_diffuse_as_they_do(folder, particles, bia
     fit(*more, "--model.horizons", "[2]", "--data.particles", particles)
     model = prediction.load(last("regression"))
     kappa = np.arange(1, 7)
-    rate = np.log1p(evaluation.gauged_symbol(model)[:, kappa].numpy().real) / -0.01
+    rate = np.log1p(linearized_symbol(model)[:, kappa].numpy().real) / -0.01
     assert (np.median(rate / kappa**2 - 1) < 0.05) == (particles == "file")
     assert abs(np.median(rate / kappa**2 - 1)) < 3 * bias
 

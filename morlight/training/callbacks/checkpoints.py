@@ -61,7 +61,9 @@ class FitCheckpoints(Checkpoint):
             if trainer.is_global_zero:
                 self._publish(draft, better)
         finally:
-            draft.unlink(missing_ok=True)
+            if trainer.is_global_zero:  # another process would take the file away before it is published
+                draft.unlink(missing_ok=True)
+        trainer.strategy.barrier()  # from here on all processes find the files
 
     def _publish(self, draft: Path, better: bool) -> None:
         if better:
