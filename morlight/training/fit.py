@@ -247,8 +247,11 @@ def _train(trainer: lightning.Trainer, module: OperatorModule, served: Any, save
 def _result(
     trainer: lightning.Trainer, tracker: Tracker, checkpoints: FitCheckpoints, extensions: Extensions
 ) -> FitResult:
-    model = load(checkpoints.chosen, extensions.components) if trainer.is_global_zero else None
-    return FitResult(model, str(tracker.run_id), tracker.latest, checkpoints.chosen)
+    # under torchrun, only the first process knows the run and its folder
+    known = (str(tracker.run_id), checkpoints.chosen) if trainer.is_global_zero else None
+    run_id, path = trainer.strategy.broadcast(known)
+    model = load(path, extensions.components) if trainer.is_global_zero else None
+    return FitResult(model, run_id, tracker.latest, path)
 
 
 def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Trial) -> None:

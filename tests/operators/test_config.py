@@ -43,7 +43,7 @@ def test_unknown_words_are_refused_by_name_where_no_types_are_checked():
     ("options", "named"),
     [
         ({"biases": ["calm"]}, r"model\.biases(?=.*calm).*conservation"),
-        ({"bases": {"density": "wavelet"}}, "model.bases .*'wavelet'.* expected one of cosine, sine, legendre"),
+        ({"bases": {"density": "wavelet"}}, "model.bases is 'wavelet', expected .*one of cosine, sine, legendre"),
         ({"symbol": "magic"}, "model.symbol is 'magic', expected one of dissipative, plain"),
         ({"activation": "relu"}, "model.activation is 'relu', expected one of elu, gelu, silu, softplus, tanh"),
         ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit"),
