@@ -150,8 +150,8 @@ def test_values_that_do_not_go_together_are_marked_and_told_where_nothing_else_c
     good, refused = study().trials
     assert math.isfinite(good.values[0])
     assert "max_epochs is 1" in refused.user_attrs["refused"]
+    longer = {"model.horizons": [1, 2, 3, 4, 5], "trainer.max_epochs": 5}
     with pytest.raises(SystemExit) as ended:
-        longer = change | {"model.horizons": [1, 2, 3, 4, 5]}
         sweep(set=longer, space={"trainer.max_epochs": [1, 2, 3, 4]}, sampler="grid", name="never")
     assert ended.value.code == 2
     assert "none of 3 trials could be fitted" in capsys.readouterr().err
