@@ -157,3 +157,15 @@ def test_an_isotropic_symbol_is_real_unless_the_imaginary_part_is_asked_for():
     assert not real.is_complex()
     assert torch.equal(real, whole.real)
     assert whole.imag.abs().max() > 0.01
+
+
+def test_an_isotropic_symbol_follows_the_wavenumbers_it_is_given():
+    network = Perceptrons(1, 2, seeds=(0, 1), depth=2)
+    symbol = Symbol(network).double()
+    small.redraw(symbol)
+    grids = [Fourier((8, 8), (2.0, 2.0)).double().wavenumbers, Fourier((8, 8), (3.0, 2.0)).double().wavenumbers]
+    one = Isotropic(symbol)
+    in_turn = [one(kappa) for kappa in grids]
+    alone = [Isotropic(symbol)(kappa) for kappa in grids]
+    assert all(torch.equal(a, b) for a, b in zip(in_turn, alone, strict=True))
+    assert not torch.equal(*in_turn)

@@ -64,6 +64,18 @@ def test_growth_sees_the_steepest_slope_over_the_range():
         assert symbol_growth(operator, low, high).tolist() == pytest.approx([expected])
 
 
+def test_the_radius_is_that_of_the_worst_of_all_states():
+    class Square(nn.Module):
+        def forward(self, u, gamma):
+            return u**2
+
+    operator = SpectralOperator(Fourier(16, math.tau), Heat(0.01), Square()).double()
+    states = torch.tensor([0.5, -3.0, 1.0], dtype=torch.float64).view(3, 1, 1).expand(3, 1, 16)
+    expected = max(abs(1 - 0.01 * k * k * 2 * u) for k in range(9) for u in (0.5, -3.0, 1.0))
+    assert radius(operator, states).tolist() == pytest.approx([expected])
+    assert radius(operator, states[:1]).tolist() != pytest.approx([expected])
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("points", [(32,), (12, 12)])
 def test_monotone_h_and_a_dissipative_symbol_never_grow(make_operator, seed, points):

@@ -201,3 +201,11 @@ def test_errors_over_the_linear_model_are_one_for_its_equal_and_more_for_a_wrong
     assert same.ratio.median == pytest.approx(1, abs=1e-9)
     assert wrong.ratio.median > 1 + 2 * wrong.standard_error > 1
     assert (same.worse, wrong.worse) == (False, True)
+
+
+@pytest.mark.parametrize("points", [6, 10])
+def test_a_square_wave_has_no_mode_at_the_end_of_the_band(points):
+    """Where N/2 is odd, the Nyquist mode would be one of its own, and not a real function."""
+    modes = torch.fft.fft(square_wave((points,), lambda kappa: 0 * kappa, 0.0))
+    assert modes[points // 2].abs() < 1e-12
+    assert modes[1].imag == pytest.approx(-2 * points / np.pi)
