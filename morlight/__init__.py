@@ -53,14 +53,21 @@ def open(name: str | Path) -> "TrajectoryFile":
 
 
 def write(path: str | Path, fields: Any, **described: Any) -> Path:
-    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file (`morlight.data.arrays`)."""
+    """Write fields (trajectory, time, x[, y[, z]]), NumPy or xarray, as a trajectory file.
+
+    Keywords are dt or times, length or coordinates, boundaries, parameters, dims, every, drop_last, name and overwrite
+    (see `morlight.data.arrays.write`). Points are centers of cells.
+    """
     from morlight.data import arrays
 
     return arrays.write(path, fields, **described)
 
 
 def discover(data: str | Path, **more: Any) -> "Equation":
-    """The equation of the fields in a trajectory file (see `morlight.training.discovery.discover`)."""
+    """The equation of the fields in a trajectory file.
+
+    Keywords are fields, where, wall, degree and order (see `morlight.training.discovery.discover`).
+    """
     from morlight.training.discovery import discover as find
 
     return find(data, **more)
