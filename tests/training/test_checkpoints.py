@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 
@@ -14,6 +15,7 @@ class Epoch(lightning.Trainer):
     """A trainer that only stands at the end of an epoch."""
 
     is_global_zero, callback_metrics = True, None  # in the place of properties
+    strategy = SingleDeviceStrategy()
 
     def __init__(self, text: str, loss: float = math.nan, cut: int | None = None) -> None:
         self.text, self.cut = text, cut
