@@ -1,11 +1,11 @@
 """`morlight deposit`: files of particles and of averages, to trajectory files."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from morlight.cli.output import pointing_to_doctor
-from morlight.cli.parsing import BadInput, number
+from morlight.cli.parsing import BadInput, number, pairs
 
 
 def add(commands: Any) -> None:
@@ -89,21 +89,21 @@ def _run_deposit(options: argparse.Namespace) -> None:
     from morlight.data.particles.pairing import pairing
     from morlight.data.particles.settings import Deposit
 
-    masses: dict[int | str, float] = dict(_once("--mass", options.mass, float).items())
+    masses: dict[int | str, float] = dict(pairs("--mass", options.mass, float).items())
     how = Deposit(
         fields=options.fields.split(","),
         bins=tuple(options.bins),
         axes=options.axis,
         bounds=_bounds(options),
         box_origin=_origin(options.box_origin),
-        species=_once("--species", options.species, lambda text: text.split(",")),
+        species=pairs("--species", options.species, lambda text: text.split(",")),
         masses=masses,
-        columns=_once("--columns", options.columns, str),
+        columns=pairs("--columns", options.columns, str),
         **{name: getattr(options, name) for name in SAME},
     )
     files = pairing(
         options.files,
-        scalars=_once("--scalar", options.scalar, lambda text: [float(word) for word in text.split(",")]),
+        scalars=pairs("--scalar", options.scalar, lambda text: [float(word) for word in text.split(",")]),
         name_pattern=options.name_pattern,
         table=options.table,
         series=options.series or options.mean,
@@ -134,20 +134,3 @@ def _origin(words: Sequence[str] | None) -> Any:
         return [float(word) for word in words]
     except ValueError as error:
         raise BadInput(f"--box-origin is '{' '.join(words)}', expected a number for each axis, or center") from error
-
-
-def _once(flag: str, words: Sequence[str] | None, read: Callable[[str], Any]) -> dict[str, Any]:
-    """NAME=VALUE as a mapping, each name once."""
-    found: dict[str, Any] = {}
-    for word in words or []:
-        name, equals, value = word.partition("=")
-        try:
-            if not (name and equals and value):
-                raise ValueError
-            read_value = read(value)
-        except ValueError as error:
-            raise BadInput(f"{flag} has '{word}', expected NAME=VALUE") from error
-        if name in found:
-            raise BadInput(f"{flag} has {name} twice, expected each once")
-        found[name] = read_value
-    return found

@@ -95,11 +95,14 @@ def pairs(flag: str, words: Sequence[str] | None, read: Callable[[str], Value]) 
     for word in words or []:
         name, equals, value = word.partition("=")
         try:
-            if not (name and equals):
+            if not (name and equals and value):
                 raise ValueError
-            mapping[name] = read(value)
+            read_value = read(value)
         except ValueError as error:
             raise BadInput(f"{flag} has '{word}', expected NAME=VALUE") from error
+        if name in mapping:
+            raise BadInput(f"{flag} has {name} twice, expected each once")
+        mapping[name] = read_value
     return mapping
 
 
