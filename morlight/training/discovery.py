@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.data.ensembles import SEED
+from morlight.data.ensembles import where as with_scalars
 from morlight.operators import build
 from morlight.operators.bases import Basis
 from morlight.operators.config import Wall
@@ -116,24 +118,11 @@ def _check(file: "TrajectoryFile", names: Sequence[str], wall: str, degree: int,
 
 def _rows(file: "TrajectoryFile", where: Mapping[str, float]) -> list[int]:
     """Trajectories with these values of γ, which must be the same for all of them."""
-    unknown = sorted(set(where) - set(file.parameters))
-    if unknown:
-        raise ValueError(f"{file.path}: there is no parameter '{unknown[0]}', expected any of {_listed(file)}")
-    chosen = np.ones(file.trajectories, bool)
-    for name, value in where.items():
-        chosen &= np.isclose(file.parameters[name], value)
-    rows = np.flatnonzero(chosen)
-    if not len(rows):
-        asked = ", ".join(f"{name} = {value:g}" for name, value in where.items())
-        raise ValueError(f"{file.path}: no trajectory has {asked}, expected one of the values in the file")
+    rows = np.flatnonzero(with_scalars(file, where, "where"))
     for name, values in file.parameters.items():
-        if name != "seed" and len(set(values[rows].tolist())) > 1:
+        if name != SEED and len(set(values[rows].tolist())) > 1:
             raise ValueError(
                 f"{file.path}: parameter '{name}' differs between the trajectories, expected one value: select it by"
                 f" where ({name}={values[rows][0]:g})"
             )
     return [int(row) for row in rows]
-
-
-def _listed(file: "TrajectoryFile") -> str:
-    return ", ".join(file.parameters) or "none, since it has no parameters"

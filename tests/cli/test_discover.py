@@ -52,8 +52,11 @@ def test_the_equation_has_its_terms_and_their_errors(waves, capsys):
     ("words", "sentence"),
     [
         ("discover waves.h5", "parameter 'speed' differs between the trajectories"),
-        ("discover waves.h5 --where speed=3", "no trajectory has speed = 3"),
-        ("discover waves.h5 --where rate=3", "there is no parameter 'rate'"),
+        (
+            "discover waves.h5 --where speed=3",
+            "where {'speed': 3.0} is no trajectory's, the file has speed: [1.0, 2.0]",
+        ),
+        ("discover waves.h5 --where rate=3", "where has 'rate', the file has the scalars: speed"),
         ("discover waves.h5 --where speed=1 --fields v", "v"),
         ("discover waves.h5 --where speed=1 --fields u,u", "each once"),
         ("discover waves.h5 --where speed=1 --degree 0", "degree is 0"),
