@@ -13,6 +13,7 @@ from types import FrameType
 from morlight.cli.parsing import BadInput
 
 FAILED, BAD_INPUT, CLOSED_PIPE, INTERRUPTED, TERMINATED = 1, 2, 141, 130, 143  # 128 + SIGPIPE, SIGINT, SIGTERM
+RAISED_AGAIN_AFTER = 0.01  # seconds
 START_AGAIN = "the same command starts again"
 
 
@@ -68,13 +69,23 @@ def _signals_as_exceptions() -> Iterator[list[int]]:
     """Raise Terminated at SIGTERM as Python raises KeyboardInterrupt at SIGINT; the list contains what was received.
 
     Lightning calls a handler that it finds, after its own, so that a fit ends as it does after Ctrl-C. A handler of
-    SIGINT that is not Python's own, such as that of a notebook, stays.
+    SIGINT that is not Python's own, such as that of a notebook, stays. Where Python cannot raise the exception, as in a
+    destructor or the callback of a weak reference, it is raised again by a timer a moment later.
     """
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def raise_again(number: int, frame: FrameType | None) -> None:
+        raise Terminated if signal.SIGTERM in received else KeyboardInterrupt
+
+    def notice_lost(unraisable: "sys.UnraisableHookArgs") -> None:
+        if received and issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN_AFTER)
+        else:
+            report_unraisable(unraisable)
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
@@ -83,9 +94,13 @@ def _signals_as_exceptions() -> Iterator[list[int]]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         numbers.append(signal.SIGINT)
     before = {number: signal.signal(number, handle) for number in numbers}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, raise_again)
+    report_unraisable, sys.unraisablehook = sys.unraisablehook, notice_lost
     try:
         yield received
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = report_unraisable
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -18,12 +18,15 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 def interrupted(words, number, ready, cwd):
     """Exit status and standard error of a command that gets a signal once `ready` is true."""
-    process = subprocess.Popen([*MORLIGHT, *words], cwd=cwd, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not ready(process) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(number)
-    return process.communicate(timeout=60)[1], process.returncode
+    with subprocess.Popen([*MORLIGHT, *words], cwd=cwd, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not ready(process) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(number)
+            return process.communicate(timeout=60)[1], process.returncode
+        finally:
+            process.kill()
 
 
 def loaded(name):
@@ -68,6 +71,24 @@ def test_what_a_command_says_about_going_on_is_printed(number, expected, capsys)
     assert ended.value.code == expected
     assert capsys.readouterr().err == "morlight: sweep interrupted; the same command continues the sweep\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_a_signal_in_a_destructor_where_python_cannot_raise_still_ends_the_command(number, expected, capsys):
+    class Interrupted:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def go_on_for_ten_seconds():
+        Interrupted()
+        time.sleep(10)
+
+    before = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+    with pytest.raises(SystemExit) as ended, exit_status("fit", "it goes on"):
+        go_on_for_ten_seconds()
+    assert ended.value.code == expected
+    assert capsys.readouterr().err == "morlight: fit interrupted; it goes on\n"
+    assert (sys.unraisablehook, signal.getsignal(signal.SIGALRM)) == before
 
 
 @pytest.mark.parametrize(("number", "expected"), SIGNALS)
