@@ -49,6 +49,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _print_table(result: "Evaluation") -> None:
     print(f"{result.checkpoint} on {result.data}, {result.realizations} realizations")
+    if result.on_training_data:
+        print("the model was trained on this file: errors of data held back say more")
     print(f"{'error':<20} {'median':>10} {'min':>10}   of each realization")
     for name, error in result.errors.items():
         each = " ".join(f"{value:.2g}" for value in error.per_realization)

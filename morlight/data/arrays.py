@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Num
 
 from morlight.data import labelled
+from morlight.data.trajectory_file import FROM_ARRAYS
 from morlight.data.trajectory_writer import write as write_file
 from morlight.operators.description import BOUNDARIES, Grid
 
@@ -130,7 +131,7 @@ def write(  # noqa: PLR0913 - what an array cannot say by itself, each by its na
         grid=grid,
         times=moments[:: described.every],
         parameters=gamma,
-        provenance={"generator": "morlight.write", "every": described.every},
+        provenance={"generator": FROM_ARRAYS, "every": described.every},
         overwrite=overwrite,
     )
     return path

@@ -12,8 +12,11 @@ class DataConfig:
         path: trajectory file, name of a set that comes with the package, or, with `deposit`, files of particles.
         fields: names of the fields to learn; all scalar fields by default.
         batch: windows a step, all processes together.
-        validation: share of the trajectories kept for validation.
-        test: share of the trajectories kept for test.
+        validation: share of the trajectories kept for validation, or of the time (see split).
+        test: share of the trajectories kept for test, or of the time.
+        split: trajectories, validation and test are whole ones; time, they are the end of each: first the training,
+            then the validation, then the test; auto, time where there are too few trajectories to hold one back, but
+            not for fields of particles.
         trajectories: use only so many of them, from the first on; all by default.
         seed: of the split and of the order of the windows.
         targets: names of what an operator without time makes of each field (Eq. 7); the first frames are used.
@@ -37,6 +40,7 @@ class DataConfig:
     batch: int = 100
     validation: float = 0.1
     test: float = 0.1
+    split: Literal["auto", "trajectories", "time"] = "auto"
     trajectories: int | None = None
     seed: int = 0
     targets: list[str] | None = None

@@ -1,4 +1,4 @@
-"""The data module: a trajectory file as batches of windows, split by trajectory."""
+"""The data module: a trajectory file as batches of windows, split by trajectory or in time."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from morlight.data.location import located
 from morlight.data.particles.kernels import FINER
 from morlight.data.sample import ShotNoise, TrainingSample
 from morlight.data.schedule import Schedule
-from morlight.data.split import Split, split
+from morlight.data.split import PARTS, Split, split
 from morlight.data.streaming import FileFrames, PoolLoader
 from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.windows import BatchLoader, MemoryFrames, Pairs, Windows
@@ -117,24 +117,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             )
         return ShotNoise(settings["walkers"], FINER[self.file.grid.dimensions] if kind == "fourier" else None)
 
-    def _length(self) -> int:
-        """Frames of each training trajectory."""
-        cutoff, times = self.config.cutoff, self.file.times
-        if cutoff is None:
-            return len(times)
-        count = int((times <= times[0] + cutoff + 1e-6 * self.file.dt).sum())
-        if count < 2:
-            raise ValueError(f"{self.file.path}: data.cutoff is {cutoff}, expected {self.file.dt:g} or more, one step")
-        return count
-
     def _paired(self, gamma: Float[Tensor, "S P"]) -> dict[str, Windows | Pairs]:
         """The first frames of the fields and their targets."""
         both = self.file.read([*self.fields, *self.targets], slice(len(self.split.members)), slice(1))[:, 0]
         u, f = torch.from_numpy(both).to(torch.get_default_dtype()).chunk(2, 1)
-        return {
-            name: Pairs(u, f, gamma, torch.from_numpy(self.split.part(name)))
-            for name in ("train", "validation", "test")
-        }
+        return {name: Pairs(u, f, gamma, torch.from_numpy(self.split.part(name))) for name in PARTS}
 
     def _windowed(self, grid: Grid, gamma: Float[Tensor, "S P"]) -> dict[str, Windows | Pairs]:
         """Windows of frames in memory, or of those in the file where they do not fit."""
@@ -148,10 +135,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             frames = FileFrames(self.file, self.fields, self.config.coarsen)
         else:
             frames = MemoryFrames(self._read())
-        lengths = {"train": self._length()}
         return {
-            name: Windows(frames, torch.from_numpy(self.split.part(name)), gamma, lengths.get(name))
-            for name in ("train", "validation", "test")
+            name: Windows(frames, torch.from_numpy(self.split.part(name)), gamma, self.split.frames(name))
+            for name in PARTS
         }
 
     def _read(self) -> Float[Tensor, "S T C *X"]:

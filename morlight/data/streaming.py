@@ -134,11 +134,11 @@ class PoolLoader:
     def _pools(self, generator: torch.Generator) -> Iterator[Pool]:
         """All windows, pool by pool, the next one read while the last one is used."""
         horizon = self.offsets[-1]
-        starts = self.windows.length - horizon
+        first, starts = self.windows.used.start, self.windows.length - horizon
         one = self.frames.read(int(self.windows.rows[0]), 0, 1)
         capacity = max(1, self.memory // (2 * one.numel() * one.element_size()))  # frames of a pool
         size = max(1, min(BLOCK, starts, capacity // BLOCKS - horizon, capacity - horizon))
-        blocks = [(row, start) for row in self.windows.rows.tolist() for start in range(0, starts, size)]
+        blocks = [(row, start) for row in self.windows.rows.tolist() for start in range(first, first + starts, size)]
         order = torch.randperm(len(blocks), generator=generator).tolist()
         count = max(1, capacity // (size + horizon))
         groups = [[blocks[i] for i in order[k : k + count]] for k in range(0, len(order), count)]
@@ -152,7 +152,7 @@ class PoolLoader:
 
     def _pool(self, blocks: list[tuple[int, int]], size: int) -> Pool:
         horizon = self.offsets[-1]
-        stops = [min(start + size, self.windows.length - horizon) for _, start in blocks]
+        stops = [min(start + size, self.windows.used.stop - horizon) for _, start in blocks]
         counts = torch.tensor([stop - start for (_, start), stop in zip(blocks, stops, strict=True)])
         places = (counts + horizon).cumsum(0) - counts - horizon
         # at once, since two copies would need twice the memory

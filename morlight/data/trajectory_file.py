@@ -18,7 +18,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from jaxtyping import Float
 from morlight.data import shipped
 from morlight.operators.description import BOUNDARIES, Grid
 
+FROM_ARRAYS = "morlight.write"  # generator of a file that was made of somebody's arrays
 SCALE = "scale_factor"  # attribute of a field stored as integers: what one of them stands for
 Component = tuple[h5py.Dataset, tuple[int, ...]]  # a dataset, and the index along its last axis for a vector
 
@@ -51,6 +52,11 @@ class Contents:
         """Spacing Δt of the frames; nan where there is only one."""
         return float(self.times[-1] - self.times[0]) / (len(self.times) - 1) if len(self.times) > 1 else math.nan
 
+    @property
+    def of_particles(self) -> bool:
+        """Whether the fields were simulated or deposited by morlight, and are not somebody's arrays."""
+        return self.attributes.get("generator", FROM_ARRAYS) != FROM_ARRAYS
+
 
 @dataclass(frozen=True, eq=False)
 class TrajectoryFile(Contents):
@@ -58,6 +64,7 @@ class TrajectoryFile(Contents):
 
     _file: h5py.File = field(repr=False)
     _components: Mapping[str, Component] = field(repr=False)
+    _first: int = 0
 
     @classmethod
     def open(cls, path: str | Path) -> "TrajectoryFile":
@@ -73,8 +80,14 @@ class TrajectoryFile(Contents):
             file.close()
             raise
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TrajectoryFile.open, (self.path,)  # an open file cannot go to another process
+    def __reduce__(self) -> tuple[Any, ...]:  # an open file cannot go to another process
+        return _opened_during, (self.path, self._first, self._first + len(self.times))
+
+    def during(self, frames: range) -> "TrajectoryFile":
+        """The same trajectories with some consecutive frames only."""
+        if frames.step != 1 or not 0 <= frames.start < frames.stop <= len(self.times):
+            raise ValueError(f"{self.path}: frames are {frames}, expected some of {len(self.times)} in a row")
+        return replace(self, times=self.times[frames.start : frames.stop], _first=self._first + frames.start)
 
     def read(
         self, fields: Sequence[str] | None = None, trajectories: slice = slice(None), times: slice = slice(None)
@@ -110,6 +123,8 @@ class TrajectoryFile(Contents):
     ) -> None:
         """One field of some trajectories into an array, or added to it."""
         dataset, component = self._components[name]
+        every = range(self._first, self._first + len(self.times))[times]
+        times = slice(every.start, every.stop, every.step)
         # h5py takes eighty times as long to fill places with gaps between them as to fill one block
         direct = out.flags.c_contiguous and not add
         block = np.empty((1, *out.shape[1:]), out.dtype)
@@ -126,8 +141,12 @@ class TrajectoryFile(Contents):
                 out[i] = out[i] + part[0] if add else part[0]
             finite = np.isfinite(out[i]).reshape(out.shape[1], -1).all(1)
             if not finite.all():
-                frame = range(len(self.times))[times][int(np.argmin(finite))]
+                frame = every[int(np.argmin(finite))]
                 raise ValueError(f"{self.path}: field '{name}' is not finite at trajectory {row}, frame {frame}")
+
+
+def _opened_during(path: Path, first: int, last: int) -> TrajectoryFile:
+    return TrajectoryFile.open(path).during(range(first, last))
 
 
 def digest(path: str | Path) -> str:

@@ -72,18 +72,25 @@ class MemoryFrames:
 class Windows:
     """All windows of some trajectories; window w starts at frame w mod (T − m) of the (w div (T − m))-th of them.
 
+    T counts the frames in use, and frame 0 is the first of them.
+
     Args:
         frames: of all trajectories.
         rows: trajectories that belong to this part of the data.
         gamma: parameters γ of all trajectories.
-        length: frames of each trajectory to use, from the first on; all by default.
+        used: frames of each trajectory to use; all by default.
     """
 
     def __init__(
-        self, frames: Frames, rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"], length: int | None = None
+        self, frames: Frames, rows: Int[Tensor, " n"], gamma: Float[Tensor, "S P"], used: range | None = None
     ) -> None:
         self.frames, self.rows, self.gamma = frames, rows, gamma
-        self.length = length or frames.length
+        self.used = range(frames.length) if used is None else used
+
+    @property
+    def length(self) -> int:
+        """Frames of each trajectory in use."""
+        return len(self.used)
 
     def count(self, horizon: int) -> int:
         """Number of windows with m = horizon."""
@@ -92,7 +99,8 @@ class Windows:
     def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
         """Frames u_{j+m} for each offset m, the largest last, of the windows asked for."""
         starts = self.length - offsets[-1]
-        return self.frames.at(self.trajectory(index, offsets[-1]), index.remainder(starts), offsets)
+        first = self.used.start + index.remainder(starts)
+        return self.frames.at(self.trajectory(index, offsets[-1]), first, offsets)
 
     def trajectory(self, index: Int[Tensor, " B"], horizon: int) -> Int[Tensor, " B"]:
         """Trajectories in which the windows lie."""

@@ -1,5 +1,6 @@
 """What a run says before the first step: its configuration, its data, and how to go on with it."""
 
+import sys
 from typing import Any
 
 from morlight.data.datamodule import TrajectoryDataModule
@@ -15,11 +16,14 @@ def announce(settings: FitSettings, extensions: Extensions, served: Any, tracker
     run, from_file = f"runs:/{tracker.run_id}", isinstance(served, TrajectoryDataModule)
     if isinstance(served, TrajectoryDataModule):
         file = served.file
-        profile = {
+        profile: dict[str, Any] = {
             "trajectories": file.trajectories,
             "frames": len(file.times),
             "points": list(file.grid.points),
         }
+        if served.split.ends is not None:
+            print(f"morlight: {file.path}: split in time: {served.split}", file=sys.stderr)
+            profile["split"] = str(served.split)
         tracker.log_dataset(file.path, file.name, served.description.digest, profile)
     objects = [name for name in ("components", "loss") if getattr(extensions, name) is not None]
     if objects or not from_file:

@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from morlight.analysis.model import Model, load
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.schedule import Schedule
 from morlight.operators.build import Components
 from morlight.tracking.leaderboard import RANKING_METRICS
 from morlight.tracking.logger import Tracker
@@ -129,7 +130,7 @@ def run(
             already = finished(saved, trainer)
             if already is not None:
                 return already
-        served.schedule = module.schedule(trainer.max_epochs or 0)
+        served.schedule = schedule(module, served, trainer.max_epochs or 0)
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
             announce(settings, extensions, served, tracker)
@@ -138,7 +139,7 @@ def run(
         tracker.keep_in(folder)
         if trainer.is_global_zero and trial.started is not None:
             trial.started(str(tracker.run_id), folder)
-        monitored = served.count("validation", module.config.objective.longest)
+        monitored = served.count("validation", module.held_back_horizon)
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
         trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
         _train(trainer, module, served, saved, settings.name)
@@ -201,6 +202,20 @@ def built(
     kind = GradientModule if settings.model.optimizer == "adam" else LeastSquaresModule
     module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
     return served, module
+
+
+def schedule(module: OperatorModule, served: Any, epochs: int) -> Schedule:
+    """Which frames are served, with windows for validation and test that are as long as their frames allow.
+
+    Raises:
+        ValueError: where the epochs do not fit the horizons.
+    """
+    longest = module.config.objective.longest
+    parts = [name for name in ("validation", "test") if served.count(name, 1)]
+    module.held_back_horizon = next(
+        (m for m in range(longest, 0, -1) if all(served.count(name, m) for name in parts)), longest
+    )
+    return replace(module.schedule(epochs), held_back=(0, module.held_back_horizon))
 
 
 def check_lengths(module: OperatorModule, served: Any, settings: FitSettings) -> None:
@@ -282,9 +297,9 @@ def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         served, module = built(settings)
         resume.check(saved, module, settings)
         trainer = _trainer(settings, Extensions(), False)
-        served.schedule = module.schedule(trainer.max_epochs or 0)
+        served.schedule = schedule(module, served, trainer.max_epochs or 0)
         part = {"validate": "validation"}.get(task, task)
-        if not served.count(part, module.config.objective.longest):
+        if not served.count(part, module.held_back_horizon):
             share = getattr(settings.data, part)
             raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
         getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)

@@ -57,6 +57,7 @@ class OperatorModule(lightning.LightningModule, ABC):
             build.upward(self.operator, data.fields[0].quantiles)
         if config.scheme == "implicit":
             build.near_identity(self.operator)
+        self.held_back_horizon = config.objective.longest
         self.run_id: str | None = None
         self.modes: ModeStatistics | None = None
         self._losses: dict[str, list[Tensor]] = {"train_loss": [], "val_loss": [], "test_loss": []}
@@ -109,16 +110,16 @@ class OperatorModule(lightning.LightningModule, ABC):
         self._log_epoch("train_loss")
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Loss of the longest horizon on trajectories held back."""
-        self.record("val_loss", self.loss(batch, self.config.objective.longest))
+        """Loss of the longest horizon on data held back."""
+        self.record("val_loss", self.loss(batch, self.held_back_horizon))
 
     def on_validation_epoch_end(self) -> None:
         """As for training; the median chooses the best checkpoint."""
         self._log_epoch("val_loss")
 
     def test_step(self, batch: Batch, index: int) -> None:
-        """Loss of the longest horizon on trajectories that chose nothing."""
-        self.record("test_loss", self.loss(batch, self.config.objective.longest))
+        """Loss of the longest horizon on data that chose nothing."""
+        self.record("test_loss", self.loss(batch, self.held_back_horizon))
 
     def on_test_epoch_end(self) -> None:
         """As for validation."""

@@ -1,6 +1,7 @@
 """How good a learned operator is: errors against data and, where they are known, exact solutions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from morlight.analysis.evaluation.drift import mass_drift
 from morlight.analysis.evaluation.result import ErrorSummary, Evaluation
 from morlight.analysis.evaluation.walkers import Walkers, square_wave, symbol_errors
 from morlight.analysis.model import Model
-from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.operators import SpectralOperator, relative_error
 from morlight.operators.units import NO_GAMMA
 
@@ -38,12 +39,10 @@ def evaluate(model: Model, data: str | Path | TrajectoryFile, rows: Sequence[int
     """
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     check_grid(model, file)
-    if model.steady:
-        return _pairs(model, file, rows)
-    check_time(model, file)
-    if "WALL" in file.grid.boundaries:
-        return channels.evaluate(model, file, rows)
-    return _periodic(model, file, rows)
+    if not model.steady:
+        check_time(model, file)
+    kind = _pairs if model.steady else channels.evaluate if "WALL" in file.grid.boundaries else _periodic
+    return replace(kind(model, file, rows), on_training_data=digest(file.path) == model.data.digest)
 
 
 def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) -> Evaluation:

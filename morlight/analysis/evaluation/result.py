@@ -115,6 +115,7 @@ class Evaluation:
         baselines: errors of models without networks, by model and name.
         by_parameters: errors at each γ, for channels.
         bounded: long roll-outs, for channels.
+        on_training_data: whether the data are those that the model was trained on, or have them among them.
     """
 
     checkpoint: str
@@ -127,6 +128,7 @@ class Evaluation:
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     by_parameters: tuple[AtParameters, ...] = ()
     bounded: Bounded | None = None
+    on_training_data: bool = False
 
     def metrics(self) -> dict[str, float]:
         """Numbers for tracking: NAME/median, NAME/min, NAME/RR, and noise_ceiling/NAME and linear/NAME beside them."""
@@ -142,6 +144,7 @@ class Evaluation:
         plain: dict[str, Any] = {
             "checkpoint": self.checkpoint,
             "data": self.data,
+            "on_training_data": self.on_training_data,
             "realizations": self.realizations,
             "dt": self.dt,
             "errors": {name: error.to_json() for name, error in self.errors.items()},

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from morlight.analysis.evaluation.walkers import Walkers
 from morlight.analysis.export import pyfunc
 from morlight.analysis.model import Model, load
 from morlight.data.datamodule import TrajectoryDataModule
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.windows import Pairs
 from morlight.operators.build import Components
 from morlight.tracking.logger import Tracker
@@ -24,6 +26,7 @@ from morlight.training.callbacks import figures
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
+NOTHING_HELD_BACK = "nothing is held back for a test (data.test): the errors of this run are those on training data"
 SHOWN = 200  # trajectories looked at where none is held out
 
 
@@ -45,7 +48,7 @@ class FinalReport(lightning.Callback):
             return
         model, step = load(self.checkpoints.chosen, self.components), module.steps_taken
         data = trainer.datamodule
-        compared = self._compared(model, data, module.config.objective.longest)
+        compared = self._compared(model, data, module.held_back_horizon)
         metrics: dict[str, float] = {}
         result: dict[str, Any] = {}
         if compared is not None:
@@ -56,8 +59,11 @@ class FinalReport(lightning.Callback):
             if compared.worse:
                 print(f"morlight: {model.path}: {sentence(compared)}", file=sys.stderr)
         if isinstance(data, TrajectoryDataModule):
-            rows = data.split.trajectories("test") or list(range(min(SHOWN, data.file.trajectories)))
-            evaluation = evaluate(model, data.file, rows)
+            file, rows = _tested(data)
+            held_back = bool(data.split.trajectories("test"))
+            evaluation = replace(evaluate(model, file, rows), on_training_data=not held_back)
+            if not held_back:
+                print(f"morlight: {file.path}: {NOTHING_HELD_BACK}", file=sys.stderr)
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
         self.tracker.log_metrics(metrics, step)
         with tempfile.TemporaryDirectory() as scratch:
@@ -74,9 +80,9 @@ class FinalReport(lightning.Callback):
         plots.learned(inspection.readings(model, None if walkers is None else walkers.decay), picture)
         self.tracker.log_artifact(picture, "figures")
         picture = scratch / "rollout.png"
-        if file is not None:
-            row = next(iter(data.split.trajectories("test")), 0)
-            if figures.rollout(model, file, row, picture):
+        if isinstance(data, TrajectoryDataModule):
+            file, rows = _tested(data)
+            if figures.rollout(model, file, rows[0], picture):
                 self.tracker.log_artifact(picture, "figures")
 
     @staticmethod
@@ -93,6 +99,14 @@ class FinalReport(lightning.Callback):
         index = part.evenly(horizon, COMPARED)
         frames, gamma = part.at(index, (0, horizon)), part.parameters(index, horizon)
         return over_linear(model, frames, gamma, horizon, part.trajectory(index, horizon))
+
+
+def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
+    """Frames and trajectories of the test, or some of all where there is none."""
+    rows = data.split.trajectories("test")
+    if not rows:
+        return data.file, list(range(min(SHOWN, data.file.trajectories)))
+    return data.file.during(data.split.frames("test")), rows
 
 
 def sentence(compared: OverLinear) -> str:

@@ -97,7 +97,8 @@ def test_the_json_of_an_evaluation_has_the_keys_of_its_contract(tmp_path):
     path = heat.write(tmp_path, **BROWNIAN)
     shown = evaluate(exact_model(tmp_path, rate=1.1), path).to_json()
     assert set(shown) == {
-        "checkpoint", "data", "realizations", "dt", "errors", "mass_drift", "noise_ceiling", "baselines"
+        "checkpoint", "data", "realizations", "dt", "errors", "mass_drift", "noise_ceiling", "baselines",
+        "on_training_data",
     }  # fmt: skip
     assert (shown["checkpoint"], shown["data"]) == (str(tmp_path / "model.ckpt"), str(path))
     assert (shown["realizations"], shown["dt"], shown["noise_ceiling"]) == (2, heat.DT, None)
