@@ -11,6 +11,7 @@ from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, T
 from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
+from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
 from morlight.operators.legendre import Legendre
 from morlight.operators.networks import Nonlinearity, Perceptrons
@@ -79,11 +80,28 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     return SecondOrder(summed, data.dt) if config.order == 2 else summed
 
 
+def scheme(config: OperatorConfig, data: DataDescription, length: float = 1.0) -> str | Exponential:
+    """How steps are made.
+
+    Args:
+        config: of the operator.
+        data: that it is for.
+        length: of a step, in units of the Δt of the data; exponential steps only. The sub-steps of a longer one are as
+            many more.
+    """
+    if config.scheme != "exponential":
+        return config.scheme
+    return Exponential(data.fields, max(1, math.ceil(config.substeps * length - 1e-9)), length)
+
+
 class _Builder:
     """The summands of an operator from its configuration and its data."""
 
     def __init__(self, config: OperatorConfig, data: DataDescription, components: Components) -> None:
         self.config, self.data, self.components = config, data, components
+        self.generator = config.scheme == "exponential"
+        if self.generator and data.steady:
+            raise ValueError("model.scheme is exponential for a pair (u, f) without time, expected explicit")
         self.fields, self.parameters = data.field_names, data.parameter_names
         sizes = [field.scale for field in data.fields]
         self.scale = sizes if config.field_scaling else [1.0] * len(sizes)
@@ -205,14 +223,14 @@ class _Builder:
             inputs = DissipativeSymbol.inputs(dimensions) + extra
             network = self._network(inputs, 1 if real else 1 + dimensions, len(names), seed=number * PARTS)
             middle = math.sqrt(smallest * largest)
-            g = DissipativeSymbol(network, middle, math.log(largest / middle))
+            g = DissipativeSymbol(network, middle, math.log(largest / middle), self.generator)
         if isotropic == {True}:
             g = Isotropic(g, complex_symbol=config.complex_isotropy)
         terms = config.terms
         if self.anchored:
             seed = number * PARTS + DECAYS
             decay = self._network(len(space.points) + extra, 1, len(names), seed=seed, terms=1)
-            g, terms = Anchored(Symbol(decay, unit), g), terms + 1
+            g, terms = Anchored(Symbol(decay, unit), g, self.generator), terms + 1
         conserved = [config.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
 

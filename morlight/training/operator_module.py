@@ -179,13 +179,13 @@ class OperatorModule(lightning.LightningModule, ABC):
         return None
 
     def certificate(self) -> Certificate | None:
-        """Largest growth of a small disturbance in one explicit step; None where there are none."""
+        """Largest growth of a small disturbance in one explicit or exponential step; None of others."""
         if self.data.steady or self.config.scheme == "implicit":
             return None
         last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
         if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system
             return None
         if self._growth is None or self._growth[0] != self.steps_taken:
-            found = certificate(self.operator, self.data, self.sample, scalar=self.scalar)
+            found = certificate(self.operator, self.data, self.sample, scalar=self.scalar, scheme=self.loss.scheme)
             self._growth = (self.steps_taken, found)
         return self._growth[1]
