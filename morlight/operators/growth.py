@@ -98,7 +98,8 @@ def _explicit(change: Linear) -> Linear:
 
 def _linearized(advance: Linear, state: Tensor) -> Linear:
     def step(direction: Tensor) -> Tensor:
-        return torch.func.jvp(advance, (state.expand(direction.shape),), (direction,))[1]
+        states = state.expand(direction.shape).contiguous()  # a network overwrites its activations
+        return torch.func.jvp(advance, (states,), (direction.contiguous(),))[1]
 
     return step
 
