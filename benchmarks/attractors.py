@@ -114,7 +114,7 @@ def chaotic(noise: float, time: float) -> tuple[dict[str, Any], Case, Chaos, Cha
     result = {
         "case": case.name, "noise": noise, "time": time, "equation": text,
         "value": spectral_difference(one, other), "unit": "difference of the energy spectra, of the energy",
-        "between_halves_of_the_exact": spectral_difference(*halves) / 2,
+        "expected_of_two_exact": spectral_difference(*halves) / math.sqrt(2),
         "lyapunov_exact": growth, "lyapunov_exact_error": error, "lyapunov_found": float(ours.growth.mean()),
         "lyapunov_found_error": float(ours.growth.std()) / math.sqrt(TRAJECTORIES),
         "largest_exact": true.largest, "largest_found": ours.largest,
@@ -191,10 +191,10 @@ def draw(case: Case, true: Chaos, ours: Chaos, energies: dict[str, dict[str, Ten
         axes[1].axhline(float(each.growth.mean()), ls=line, color=color, lw=width)
     axes[0].set(xlabel="wavenumber κ", ylabel="energy of the mode", ylim=(1e-12, 1), title=case.name, xlim=(0, 3.5))
     axes[1].set(xlabel="trajectory", ylabel="largest Lyapunov exponent", title=case.name, ylim=(0, None))
-    for axis, (title, each) in zip(axes[2:], energies.items(), strict=True):
+    for axis, (title, flows) in zip(axes[2:], energies.items(), strict=True):
         for name, line, color, width in styles:
-            share = torch.linspace(0, LONGER, len(each[name]) + 1)[1:]
-            axis.plot(share, each[name], line, color=color, lw=width, label=name)
+            share = torch.linspace(0, LONGER, len(flows[name]) + 1)[1:]
+            axis.plot(share, flows[name], line, color=color, lw=width, label=name)
         axis.axvline(1, color="k", lw=0.8, ls=":")
         axis.set(xlabel="time / length of the data", ylabel="energy F, mean", title=title, xscale="log")
     axes[0].legend()

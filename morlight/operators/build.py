@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
+from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
@@ -165,7 +165,7 @@ class _Builder:
         inputs = len(space.points) + len(self.parameters)
         network = self._network(inputs, 1 if space.real else 2, len(names), seed=number * PARTS)
         scaled = self.config.wavenumber_scaling
-        g = Symbol(network, largest if scaled else 1.0)
+        g = self._banded(Symbol(network, largest if scaled else 1.0), names)
         per_length = 1 / math.sqrt(smallest * largest) if scaled else 1.0
         unit = [self.unit[place] * per_length for place in places]
         h = self._nonlinearity(names, number)
@@ -226,13 +226,23 @@ class _Builder:
             g = DissipativeSymbol(network, middle, math.log(largest / middle), self.generator)
         if isotropic == {True}:
             g = Isotropic(g, complex_symbol=config.complex_isotropy)
-        terms = config.terms
+        g, terms = self._banded(g, names), config.terms
         if self.anchored:
             seed = number * PARTS + DECAYS
             decay = self._network(len(space.points) + extra, 1, len(names), seed=seed, terms=1)
             g, terms = Anchored(Symbol(decay, unit), g, self.generator), terms + 1
         conserved = [config.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
+
+    def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
+        limited = [self.config.has("band", name) for name in names for _ in range(self.config.terms)]
+        if not any(limited):
+            return g
+        if self.data.signal is None:
+            raise ValueError(
+                "model.biases: band needs fields that change in time, expected trajectories of more than one frame"
+            )
+        return Banded(g, self.data.signal, None if all(limited) else limited)
 
     def _nonlinearity(self, names: Sequence[str], number: int) -> nn.Module:
         config, inputs = self.config, len(self.fields) + len(self.parameters)

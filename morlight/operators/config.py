@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Bias = Literal["conservation", "isotropy", "reflection", "stability"]
+Bias = Literal["conservation", "isotropy", "reflection", "stability", "band"]
 Scheme = Literal["explicit", "implicit", "exponential"]
 Wall = Literal["cosine", "sine", "legendre"]
 
@@ -16,7 +16,8 @@ class OperatorConfig:
     """What kind of operator is learned.
 
     Args:
-        biases: any of conservation, isotropy, reflection, stability; a list for all fields, or one for each field.
+        biases: any of conservation, isotropy, reflection, stability, band; a list for all fields, or one for each
+            field. With band, waves shorter than those that carry a signal in the training data do not change.
         symbol: dissipative, |1 + g| ≤ 1 by construction, or plain, the paper's network.
         width: of the hidden layers of g and h.
         depth: number of their linear layers.

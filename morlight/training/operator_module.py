@@ -1,7 +1,7 @@
 """What both training algorithms share: the operator, its losses on data held back, and its checkpoint."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         loss: Loss | None = None,
     ) -> None:
         super().__init__()
+        if config.has("band") and not data.steady:
+            data = replace(data, signal=modes.signal(data, sample))
         self.config, self.data, self.sample, self.components = config, data, sample, components
         self.operator: Operator = build.operator(config.operator, data, components)
         self.loss = WindowLoss(self.operator, config.operator, config.objective, data, sample, loss)
