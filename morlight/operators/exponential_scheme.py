@@ -101,6 +101,7 @@ def exponential_step(
         bounds: of the field, for a table of h (see `Operator.prepared`).
         gamma: parameters of each field of the batch.
     """
+    gamma = gamma if gamma.shape[1] else NO_GAMMA
     spectrum = Spectrum(operator)
     linear = spectrum.summed(operator, [_linear(part, scheme.fields, gamma) for part, _ in operator.summands()])
     rates = [part.transformed(bounds, gamma) for part, _ in operator.summands()]
@@ -137,7 +138,7 @@ def middle_slopes(
     part: SpectralOperator, fields: Sequence[FieldStatistics], gamma: Float[Tensor, "b P"] = NO_GAMMA
 ) -> Float[Tensor, "R b H"]:
     """s of each h: the middle between its smallest and its largest slope over the range of the field."""
-    rows, which = distinct_rows(gamma) if gamma.shape[1] else (NO_GAMMA, torch.zeros(1, dtype=torch.long))
+    rows, which = distinct_rows(gamma) if gamma.shape[1] else (gamma, torch.zeros(1, dtype=torch.long))
     factors = part.units.factors(rows) if rows.shape[1] else None
     sizes = part.scale.new_ones(len(rows), len(fields)) if factors is None else factors
     states, spacing = _nodes(part, fields, sizes)
