@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 NAMES = (
+    "attractors",
     "compile",
     "data",
     "equations",

@@ -159,10 +159,18 @@ def dispersion(generator: torch.Generator) -> Case:
     return _case("-0.02 d³u", [{_line(3, 1): -0.02}], basis, u, times=_times(5, 51), substeps=1)
 
 
+def kuramoto_sivashinsky(generator: torch.Generator) -> Case:
+    """∂ₜu = −∂²ₓu − ∂⁴ₓu − ½ ∂ₓu², on its attractor."""
+    basis = Fourier(256, 32 * math.pi).double()
+    truth = [{_line(2, 1): -1.0, _line(4, 1): -1.0, _line(1, 2): -0.5}]
+    onto = _solved(truth, basis, _waves(basis, 4, 12, generator), _times(150, 2), substeps=1500)
+    return _case("Kuramoto-Sivashinsky", truth, basis, onto[:, -1], times=_times(60, 151), substeps=8)
+
+
 def made() -> Iterator[Case]:
     """The sets that are made here, one after the other."""
     makers = [fisher_kpp, allen_cahn, cahn_hilliard, swift_hohenberg, porous_medium, gray_scott,
-              squares(0.0, 1.2), squares(0.4, 1.6), square_and_linear, dispersion]  # fmt: skip
+              squares(0.0, 1.2), squares(0.4, 1.6), square_and_linear, dispersion, kuramoto_sivashinsky]  # fmt: skip
     for seed, make in enumerate(makers):
         yield make(torch.Generator().manual_seed(seed))
 

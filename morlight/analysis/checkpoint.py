@@ -23,17 +23,18 @@ LAYOUT = 3
 
 @dataclass(frozen=True)
 class Certificate:
-    """Largest growth of a small disturbance in one explicit step.
+    """Largest growth of a small disturbance in one explicit or exponential step.
 
     Attributes:
-        method: symbol, |1 + g h′| over all modes and low ≤ u ≤ high, or radius, the spectral radius at some states.
+        method: symbol, |1 + g h′| over all modes and low ≤ u ≤ high, steps, that of exponential steps over the same, or
+            radius, the spectral radius of the linearized step at some states.
         per_realization: growth of each realization.
         low: smallest value of the field, for the symbol.
         high: largest value.
         states: number of states, for the radius.
     """
 
-    method: Literal["symbol", "radius"]
+    method: Literal["symbol", "steps", "radius"]
     per_realization: tuple[float, ...]
     low: float | None = None
     high: float | None = None
@@ -183,12 +184,13 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         for part in modes["linear"]
     )
     errors = modes["rate_errors"]
+    options = {**ADDED_OPTIONS, **plain["operator"]}
     for each in fields(OperatorConfig):
-        if each.name not in plain["operator"]:  # a default in its place would be another operator
+        if each.name not in options:  # a default in its place would be another operator
             raise KeyError(each.name)
     return Checkpoint(
         path,
-        OperatorConfig(**plain["operator"]),
+        OperatorConfig(**options),
         plain["training"],
         DataDescription.from_plain(plain["data"]),
         ModeStatistics(linear, None if errors is None else tuple(tuple(each) for each in errors)),
@@ -200,6 +202,7 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     )
 
 
+ADDED_OPTIONS = {"substeps": 1}  # which layout 3 had not from the start, as they work without
 FIRST_OPTIONS = (
     "biases",
     "symbol",

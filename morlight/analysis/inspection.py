@@ -21,7 +21,7 @@ Numbers = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Generator:
-    """log(1 + Σₖ gₖ h′ₖ)/Δt at each κ.
+    """log(1 + Σₖ gₖ h′ₖ)/Δt at each κ; Σₖ gₖ h′ₖ/Δt of exponential steps.
 
     Attributes:
         kappa: numbers in one dimension and, as |κ|, for isotropic symbols; else vectors.

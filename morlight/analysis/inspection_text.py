@@ -27,6 +27,8 @@ def summary(inspection: Inspection) -> str:
     if growth is not None:
         if growth.method == "symbol":
             what = f"|1 + g h′| over {growth.low:.3g} ≤ u ≤ {growth.high:.3g}"
+        elif growth.method == "steps":
+            what = f"of all modes over {growth.low:.3g} ≤ u ≤ {growth.high:.3g}"
         else:
             what = f"spectral radius at {growth.states} training states"
         lines.append(f"largest growth a step, {what}: " + " ".join(f"{v:.9g}" for v in growth.per_realization))

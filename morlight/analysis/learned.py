@@ -68,11 +68,19 @@ def terms(model: Model, place: int) -> list[Term]:
 
 
 def generator_of(model: Model, of: list[Term]) -> Complex[Tensor, "R K"] | None:
-    """log(1 + Σₖ gₖ h′ₖ)/Δt of the terms in one basis; None without time or without such terms."""
+    """log(1 + Σₖ gₖ h′ₖ)/Δt of the terms in one basis, Σₖ gₖ h′ₖ/Δt of exponential steps.
+
+    None without time or without such terms.
+    """
     plain = [term for term in of if not term.mixed]
     if model.steady or not plain:
         return None
-    return generator(torch.stack([term.symbol * term.slope[:, None] for term in plain]).sum(0), model.dt)
+    return continuum(model, torch.stack([term.symbol * term.slope[:, None] for term in plain]).sum(0))
+
+
+def continuum(model: Model, g: Inexact[Tensor, "*g"]) -> Complex[Tensor, "*g"]:
+    """The symbol of the generator from that of L: g/Δt where L/Δt is the generator, else log(1 + g)/Δt."""
+    return (g + 0j) / model.data.dt if model.continuous else generator(g, model.data.dt)
 
 
 def basis_name(basis: Basis) -> str:

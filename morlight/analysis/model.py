@@ -22,6 +22,7 @@ from morlight.operators import Operator, SpectralOperator, build, check_steps, o
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
+from morlight.operators.exponential_scheme import Exponential
 
 if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
@@ -47,11 +48,13 @@ class Model:
         checkpoint: what the file holds.
         operator: R realizations in double precision.
         grid: of the predictions, that of the training or a finer or coarser one of the same domain.
+        step: of the predictions, where it is not the Δt of the training data.
     """
 
     checkpoint: Checkpoint
     operator: Operator
     grid: Grid
+    step: float | None = None
 
     def __repr__(self) -> str:
         points = " × ".join(map(str, self.grid.points))
@@ -86,8 +89,11 @@ class Model:
 
     @property
     def linear_model(self) -> list[Factors | Affine]:
-        """The linear model of each mode by itself on the training data; empty where the checkpoint has none."""
-        return from_plain(self.operator, self.checkpoint.modes.linear)
+        """The linear model of each mode by itself on the training data; empty where the checkpoint has none.
+
+        It has steps of the training data alone, and is empty for others.
+        """
+        return from_plain(self.operator, () if self.step is not None else self.checkpoint.modes.linear)
 
     @property
     def realizations(self) -> int:
@@ -97,7 +103,17 @@ class Model:
     @property
     def dt(self) -> float:
         """Δt, one step, in the time unit of the data."""
-        return self.data.dt
+        return self.data.dt if self.step is None else self.step
+
+    @property
+    def scheme(self) -> str | Exponential:
+        """How steps are made."""
+        return build.scheme(self.config, self.data, self.dt / self.data.dt)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether L/Δt is a generator, which has steps of any length."""
+        return self.config.scheme == "exponential"
 
     @property
     def steady(self) -> bool:
@@ -210,6 +226,21 @@ class Model:
         operator = on_grid(self.operator, counts).double()
         return dataclasses.replace(self, operator=operator, grid=self.grid.with_points(counts))
 
+    def stepping(self, dt: float) -> "Model":
+        """The same generator with steps of another length; longer ones have as many more sub-steps.
+
+        Raises:
+            ValueError: where dt is not above 0, or what was learned is a step instead of a generator.
+        """
+        if not self.continuous:
+            raise ValueError(
+                f"{self.path}: learned steps of Δt = {self.data.dt:g} (model.scheme {self.config.scheme}), not {dt:g};"
+                " expected a model of scheme exponential"
+            )
+        if not 0 < dt < np.inf:
+            raise ValueError(f"{self.path}: dt is {dt:g}, expected a time above 0")
+        return dataclasses.replace(self, step=float(dt))
+
     def only(self, chosen: Sequence[int]) -> "Model":
         """The model with some of its realizations."""
         operator = selected(self.operator, self.realizations, chosen).requires_grad_(False)
@@ -263,7 +294,7 @@ class Model:
     def _states(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:
         steps, every = count
         check_steps(steps, every)
-        walk = states(self.operator, u, steps, gamma, self.config.scheme)
+        walk = states(self.operator, u, steps, gamma, self.scheme)
         for step in tqdm(range(steps + 1), "predicting", delay=2, leave=False, unit="step"):
             try:
                 state = next(walk)

@@ -187,27 +187,28 @@ def _walls(basis: Basis, *, slope: bool) -> Iterator[violations.Wall]:
 
 
 def _stability(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Property]:
-    if model.steady or model.config.scheme != "explicit":
+    if model.steady or model.config.scheme == "implicit":
         return
     data, operator = model.data, model.operator
     scalar = len(data.fields) == 1 and not data.parameters and model.config.terms == 1
     if scalar and isinstance(operator, SpectralOperator):
-        growth = symbol_growth(operator, data.fields[0].low, data.fields[0].high)
+        growth = symbol_growth(operator, data.fields[0].low, data.fields[0].high, model.scheme)
     else:
-        growth = radius(operator, u[0, :2], gamma[:2])
+        growth = radius(operator, u[0, :2], gamma[:2], model.scheme)
     promised = model.config.has("stability")
     anchors = [part for part, _ in operator.summands() if any(isinstance(m, Anchored) for m in part.g.modules())]
     yield Property.of("stability", promised and not anchors, (growth - 1).clamp_min(0), GROWTH)
     if anchors:  # coupled fields may grow for a while, and are bounded
-        beyond = torch.stack([_unbounded(part, gamma) for part in anchors]).amax(0)
+        beyond = torch.stack([_unbounded(part, gamma, model.continuous) for part in anchors]).amax(0)
         yield Property.of("boundedness", promised, beyond, 0.0)
 
 
-def _unbounded(part: SpectralOperator, gamma: Tensor) -> Tensor:
-    """How far |1 + g₀| of the linear term is above its bound in modes that change at all."""
+def _unbounded(part: SpectralOperator, gamma: Tensor, continuous: bool) -> Tensor:
+    """How far the factor of the linear term in one step is above its bound in modes that change at all."""
     g = part.symbol(gamma).unflatten(2, (len(part.unit), -1))
     moving = (g != 0).any(3)
-    return torch.where(moving, (1 + g[:, :, :, 0]).abs() - math.exp(-SLOWEST / 2), -1.0).flatten(1).amax(1).clamp_min(0)
+    factor = (torch.exp(g[:, :, :, 0]) if continuous else 1 + g[:, :, :, 0]).abs()
+    return torch.where(moving, factor - math.exp(-SLOWEST / 2), -1.0).flatten(1).amax(1).clamp_min(0)
 
 
 def _changed(model: Model) -> list[str]:

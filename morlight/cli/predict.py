@@ -20,6 +20,9 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     predict.add_argument("--frame", type=number, default=0, help="frame to start from, numbered from 0 (default 0)")
     predict.add_argument("--steps", type=number, required=True, help="number of steps Δt")
+    predict.add_argument(
+        "--dt", type=float, help="Δt of these steps, of a model of scheme exponential; that of its training by default"
+    )
     predict.add_argument("--every", type=number, default=1, help="keep one of so many steps (default 1)")
     predict.add_argument(
         "--realizations", nargs="+", default=["all"], metavar="WHICH",
@@ -54,6 +57,7 @@ def _run(options: argparse.Namespace) -> None:
     realizations = _realizations(options.realizations)
     with warnings_as_sentences(Extrapolation):
         model = load(resolve(options.checkpoint))
+        model = model if options.dt is None else model.stepping(options.dt)
         prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
 
 

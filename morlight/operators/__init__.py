@@ -1,7 +1,7 @@
 """The mathematics: spectral operators, their biases, roll-outs and losses, in plain torch."""
 
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd, shells
+from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd, shells
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
 from morlight.operators.grids import finer, on_grid
 from morlight.operators.growth import radius, symbol_growth
@@ -17,6 +17,7 @@ from morlight.operators.units import Units
 
 __all__ = [
     "Anchored",
+    "Banded",
     "Basis",
     "Bounded",
     "Conservative",

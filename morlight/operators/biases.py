@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Inexact
+from jaxtyping import Bool, Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.units import NO_GAMMA
@@ -25,12 +25,47 @@ class Conservative(nn.Module):
     def forward(
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
-        """χ(κ) ĝ(κ) with χ(0) = 0 and χ = 1 elsewhere."""
-        kept = kappa.abs().sum(0) > 0
-        if self.channels is not None:
-            free = ~torch.tensor(self.channels, device=kappa.device).view(-1, *[1] * kept.ndim)
-            kept = kept | free
-        return torch.where(kept, self.symbol(kappa, gamma), 0)
+        """χ(κ) ĝ(κ)."""
+        return torch.where(self.kept(kappa), self.symbol(kappa, gamma), 0)
+
+    def kept(self, kappa: Float[Tensor, "D *K"]) -> Bool[Tensor, "..."]:
+        """χ(κ): not at κ = 0, and elsewhere."""
+        return _or_free(kappa.abs().sum(0) > 0, self.channels)
+
+
+class Banded(nn.Module):
+    """Symbol with g(κ) = 0 for waves that the data lack, which then do not grow: g(κ) = χ(κ) ĝ(κ).
+
+    Nothing in the data says how such waves change, and a network may let them grow.
+
+    Args:
+        symbol: ĝ.
+        highest: along each axis, the largest |κ| that the data have.
+        channels: which of its channels are limited, a flag for each; all by default.
+    """
+
+    def __init__(self, symbol: nn.Module, highest: Sequence[float], channels: Sequence[bool] | None = None) -> None:
+        super().__init__()
+        self.symbol, self.highest = symbol, list(highest)
+        self.channels = None if channels is None else list(channels)
+
+    def forward(
+        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
+    ) -> Inexact[Tensor, "R b H *K"]:
+        """χ(κ) ĝ(κ)."""
+        return torch.where(self.kept(kappa), self.symbol(kappa, gamma), 0)
+
+    def kept(self, kappa: Float[Tensor, "D *K"]) -> Bool[Tensor, "..."]:
+        """χ(κ): |κ| along each axis is no larger than in the data, up to rounding."""
+        lines = zip(kappa, self.highest, strict=True)
+        return _or_free(torch.stack([line.abs() <= 1.0001 * most for line, most in lines]).all(0), self.channels)
+
+
+def _or_free(kept: Bool[Tensor, "*K"], channels: Sequence[bool] | None) -> Bool[Tensor, "..."]:
+    """χ of each channel; 1 of those that the bias leaves free."""
+    if channels is None:
+        return kept
+    return kept | ~torch.tensor(channels, device=kept.device).view(-1, *[1] * kept.ndim)
 
 
 class Isotropic(nn.Module):

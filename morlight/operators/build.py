@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, Monotone, Odd
+from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
+from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
 from morlight.operators.legendre import Legendre
 from morlight.operators.networks import Nonlinearity, Perceptrons
@@ -79,11 +80,28 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     return SecondOrder(summed, data.dt) if config.order == 2 else summed
 
 
+def scheme(config: OperatorConfig, data: DataDescription, length: float = 1.0) -> str | Exponential:
+    """How steps are made.
+
+    Args:
+        config: of the operator.
+        data: that it is for.
+        length: of a step, in units of the Δt of the data; exponential steps only. The sub-steps of a longer one are as
+            many more.
+    """
+    if config.scheme != "exponential":
+        return config.scheme
+    return Exponential(data.fields, max(1, math.ceil(config.substeps * length - 1e-9)), length)
+
+
 class _Builder:
     """The summands of an operator from its configuration and its data."""
 
     def __init__(self, config: OperatorConfig, data: DataDescription, components: Components) -> None:
         self.config, self.data, self.components = config, data, components
+        self.generator = config.scheme == "exponential"
+        if self.generator and data.steady:
+            raise ValueError("model.scheme is exponential for a pair (u, f) without time, expected explicit")
         self.fields, self.parameters = data.field_names, data.parameter_names
         sizes = [field.scale for field in data.fields]
         self.scale = sizes if config.field_scaling else [1.0] * len(sizes)
@@ -147,7 +165,7 @@ class _Builder:
         inputs = len(space.points) + len(self.parameters)
         network = self._network(inputs, 1 if space.real else 2, len(names), seed=number * PARTS)
         scaled = self.config.wavenumber_scaling
-        g = Symbol(network, largest if scaled else 1.0)
+        g = self._banded(Symbol(network, largest if scaled else 1.0), names)
         per_length = 1 / math.sqrt(smallest * largest) if scaled else 1.0
         unit = [self.unit[place] * per_length for place in places]
         h = self._nonlinearity(names, number)
@@ -205,16 +223,26 @@ class _Builder:
             inputs = DissipativeSymbol.inputs(dimensions) + extra
             network = self._network(inputs, 1 if real else 1 + dimensions, len(names), seed=number * PARTS)
             middle = math.sqrt(smallest * largest)
-            g = DissipativeSymbol(network, middle, math.log(largest / middle))
+            g = DissipativeSymbol(network, middle, math.log(largest / middle), self.generator)
         if isotropic == {True}:
             g = Isotropic(g, complex_symbol=config.complex_isotropy)
-        terms = config.terms
+        g, terms = self._banded(g, names), config.terms
         if self.anchored:
             seed = number * PARTS + DECAYS
             decay = self._network(len(space.points) + extra, 1, len(names), seed=seed, terms=1)
-            g, terms = Anchored(Symbol(decay, unit), g), terms + 1
+            g, terms = Anchored(Symbol(decay, unit), g, self.generator), terms + 1
         conserved = [config.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
+
+    def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
+        limited = [self.config.has("band", name) for name in names for _ in range(self.config.terms)]
+        if not any(limited):
+            return g
+        if self.data.signal is None:
+            raise ValueError(
+                "model.biases: band needs fields that change in time, expected trajectories of more than one frame"
+            )
+        return Banded(g, self.data.signal, None if all(limited) else limited)
 
     def _nonlinearity(self, names: Sequence[str], number: int) -> nn.Module:
         config, inputs = self.config, len(self.fields) + len(self.parameters)

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Bias = Literal["conservation", "isotropy", "reflection", "stability"]
-Scheme = Literal["explicit", "implicit"]
+Bias = Literal["conservation", "isotropy", "reflection", "stability", "band"]
+Scheme = Literal["explicit", "implicit", "exponential"]
 Wall = Literal["cosine", "sine", "legendre"]
 
 BIASES: tuple[str, ...] = get_args(Bias)
@@ -16,7 +16,8 @@ class OperatorConfig:
     """What kind of operator is learned.
 
     Args:
-        biases: any of conservation, isotropy, reflection, stability; a list for all fields, or one for each field.
+        biases: any of conservation, isotropy, reflection, stability, band; a list for all fields, or one for each
+            field. With band, waves shorter than those that carry a signal in the training data do not change.
         symbol: dissipative, |1 + g| ≤ 1 by construction, or plain, the paper's network.
         width: of the hidden layers of g and h.
         depth: number of their linear layers.
@@ -27,7 +28,11 @@ class OperatorConfig:
         bases: of fields between walls, cosine (the default), sine or legendre, by field.
         flux: whether the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines are added.
         order: 1, or 2 for ∂ₜₜu, where the fields are each u and then each ∂ₜu.
-        scheme: explicit or implicit Euler (Eq. 4).
+        scheme: explicit or implicit Euler (Eq. 4), or exponential, where L/Δt is the generator, ∂ₜu = L u/Δt, solved
+            by exponential Runge–Kutta steps of fourth order.
+        substeps: of each step Δt of the exponential scheme.
+        equation: by field, terms G(∇) φ(u) in words (`dxx u`, `dx u^2`, `lap u^3`, `u*v^2`, `1`), which then take the
+            place of networks; found in the data by model.optimizer equation.
         field_scaling: whether h sees fields of order one; the paper's networks see them as they are.
         wavenumber_scaling: whether a plain symbol sees κ of order one.
         parameter_scaling: whether the networks see γ of order one.
@@ -48,6 +53,8 @@ class OperatorConfig:
     flux: bool = False
     order: Literal[1, 2] = 1
     scheme: Scheme = "explicit"
+    substeps: int = 1
+    equation: dict[str, list[str]] | None = None
     field_scaling: bool = True
     wavenumber_scaling: bool = True
     parameter_scaling: bool = True
@@ -56,10 +63,11 @@ class OperatorConfig:
     initial_slope: Literal["positive", "random"] = "positive"
 
     def __post_init__(self) -> None:
-        for key in ("width", "depth", "realizations", "terms"):
+        for key in ("width", "depth", "realizations", "terms", "substeps"):
             if getattr(self, key) < 1:
                 raise ValueError(f"model.{key} is {getattr(self, key)}, expected at least 1")
         self._check_words()
+        self._check_scheme()
 
     def _check_words(self) -> None:
         """Refuse unknown words: a misspelled bias would be left out without notice."""
@@ -73,6 +81,12 @@ class OperatorConfig:
         for name, wall in self.bases.items():
             if wall not in WALLS:
                 raise ValueError(f"model.bases has {wall!r} for {name}, expected one of {', '.join(WALLS)}")
+
+    def _check_scheme(self) -> None:
+        if self.substeps > 1 and self.scheme != "exponential":
+            raise ValueError(f"model.substeps is {self.substeps} with model.scheme {self.scheme}, expected exponential")
+        if self.scheme == "exponential" and self.order == 2:
+            raise ValueError("model.order is 2 with model.scheme exponential, expected 1")
 
     def has(self, bias: Bias, field: str | None = None) -> bool:
         """Whether a field, or any field where none is named, has a bias."""

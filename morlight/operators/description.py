@@ -122,6 +122,7 @@ class DataDescription:
         targets: names of f in L u = f, for an operator without time (Eq. 7); empty otherwise.
         band: smallest and largest |κ| > 0 at which targets have energy; None where all modes count.
         coarsen: cells of the file that were averaged to one of the grid along each axis.
+        signal: along each axis, the largest |κ| that carries a signal; None where no operator asked for it.
     """
 
     name: str
@@ -133,6 +134,7 @@ class DataDescription:
     targets: tuple[str, ...] = ()
     band: tuple[float, float] | None = None
     coarsen: int = 1
+    signal: tuple[float, ...] | None = None
 
     @property
     def field_names(self) -> list[str]:

@@ -14,7 +14,7 @@ and Trefethen (2005), by contour integrals: the same accuracy for one evaluation
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -82,36 +82,27 @@ class ExponentialStep:
         return self.decay * c + self.start * at_start + self.middle * (at_a + at_b) + self.end * N(end)
 
 
-def flow(
-    linear: Inexact[Tensor, "*L"],
-    nonlinear: Nonlinear,
-    c: Coefficients,
-    *,
-    intervals: Sequence[float],
-    substeps: int,
-    order: Literal[2, 4] = 4,
-) -> list[Coefficients]:
-    """Coefficients at the end of each of some successive intervals, which need not be equal.
+class Steps:
+    """Steps of any length of one equation, the functions of each length evaluated once.
 
     Args:
         linear: L at each mode.
         nonlinear: û ↦ N̂(û).
-        c: coefficients at the start.
-        intervals: lengths of the intervals in time.
-        substeps: steps in each interval.
         order: of each step, 2 or 4.
     """
-    steps: dict[float, ExponentialStep] = {}
-    states = []
-    for exact in intervals:
-        interval = float(f"{exact:.12g}")  # differences of equidistant times differ by rounding
-        if interval not in steps:
-            steps[interval] = ExponentialStep(linear, nonlinear, interval / substeps, order)
-        step = steps[interval]
+
+    def __init__(self, linear: Inexact[Tensor, "*L"], nonlinear: Nonlinear, order: Literal[2, 4] = 4) -> None:
+        self.linear, self.nonlinear, self.order = linear, nonlinear, order
+        self._known: dict[tuple[float, int], ExponentialStep] = {}
+
+    def advance(self, c: Coefficients, interval: float, substeps: int) -> Coefficients:
+        """Coefficients at the end of an interval."""
+        key = float(f"{interval:.12g}"), substeps  # differences of equidistant times differ by rounding
+        if key not in self._known:
+            self._known[key] = ExponentialStep(self.linear, self.nonlinear, key[0] / substeps, self.order)
         for _ in range(substeps):
-            c = step(c)
-        states.append(c)
-    return states
+            c = self._known[key](c)
+        return c
 
 
 def dealiasing(basis: Basis, share: float = 2 / 3) -> Float[Tensor, "*K"]:

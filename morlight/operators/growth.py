@@ -5,6 +5,9 @@ slowly; `symbol_growth` is the largest modulus over all modes and all values of 
 0 ≤ h′ ≤ 1 (`DissipativeSymbol`, `Monotone`) it is at most 1 by construction.
 
 Coupled fields: the spectral radius of the linearized step I + L′(u) at given states, walls and all (`radius`).
+
+Exponential steps: the same of the steps that are made, which multiply mode κ by R(ℓ, g h′ − ℓ)ⁿ with the growth R of
+one of n sub-steps for an equation that is linear.
 """
 
 from collections.abc import Callable
@@ -13,6 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.operators.exponential import ExponentialStep
+from morlight.operators.exponential_scheme import Exponential, middle_slopes
+from morlight.operators.rollout import stepper
 from morlight.operators.spectral import Operator, SpectralOperator
 from morlight.operators.units import NO_GAMMA
 
@@ -23,13 +29,16 @@ DENSE = 512  # unknowns up to which the matrix of the linearized step is written
 POWERS = 200  # steps of the power iteration beyond: the radius is the mean growth over the later half
 
 
-def symbol_growth(operator: SpectralOperator, low: float, high: float) -> Float[Tensor, " R"]:
+def symbol_growth(
+    operator: SpectralOperator, low: float, high: float, scheme: str | Exponential = "explicit"
+) -> Float[Tensor, " R"]:
     """Largest |1 + g(κ) h′(u)| over the modes and low ≤ u ≤ high, for one field and one term.
 
     Args:
         operator: R operators.
         low: smallest value of the field.
         high: largest value of the field.
+        scheme: explicit, or how exponential steps are made.
     """
     g = operator.symbol().flatten(1)
     count = operator.realizations
@@ -37,41 +46,68 @@ def symbol_growth(operator: SpectralOperator, low: float, high: float) -> Float[
     u = u.expand(count, 1, 1, -1).detach().requires_grad_(True)
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(operator.nonlinearity(u).sum(), u)
+    if isinstance(scheme, Exponential):
+        return _growth_of_steps(operator, slope.flatten(1), scheme)
     # |1 + g s| is convex in s: its largest value is at an end of the range of s
     ends = torch.stack([slope.flatten(1).amin(1), slope.flatten(1).amax(1)], 1)
     return (1 + g[:, None].detach() * ends[..., None]).abs().flatten(1).amax(1)
 
 
-def radius(
-    operator: Operator, u: Float[Tensor, "B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
+def _growth_of_steps(
+    operator: SpectralOperator, slope: Float[Tensor, "R U"], scheme: Exponential
 ) -> Float[Tensor, " R"]:
-    """Largest spectral radius of I + L′ at some states, of each realization.
+    """Largest growth over the modes and some slopes of h, by steps of the linear equation itself."""
+    with torch.no_grad():
+        g = operator.symbol().flatten(1)[..., None]
+        linear = g * middle_slopes(operator, scheme.fields).flatten(1)[..., None]
+        rest = g * slope.detach()[:, None] - linear
+        step = ExponentialStep(linear, lambda c: rest * c, scheme.length / scheme.substeps)
+        return (step(torch.ones_like(rest)).abs() ** scheme.substeps).flatten(1).amax(1)
+
+
+def radius(
+    operator: Operator,
+    u: Float[Tensor, "B C *X"],
+    gamma: Float[Tensor, "b P"] = NO_GAMMA,
+    scheme: str | Exponential = "explicit",
+) -> Float[Tensor, " R"]:
+    """Largest spectral radius of I + L′, or of a linearized exponential step, at some states, of each realization.
 
     Args:
         operator: R operators.
         u: states, in the units of the data.
         gamma: parameters of each state, or one row for all of them.
+        scheme: explicit, or how exponential steps are made.
     """
     found = []
     with torch.no_grad():
         for b, at in enumerate(gamma.expand(len(u), -1).split(1)):
             state = u[None, b : b + 1].expand(operator.realizations, *[-1] * u.ndim).contiguous()
-            if state[0].numel() <= DENSE:
-                found.append(_dense(operator, state, at))
-                continue
-            increment = operator.prepared(gamma=at)
-
-            def step(direction: Tensor, state: Tensor = state, increment: Linear = increment) -> Tensor:
-                return direction + torch.func.jvp(increment, (state,), (direction,))[1]
-
-            found.append(_powers(step, state))
+            dense = state[0].numel() <= DENSE
+            if dense and scheme == "explicit":
+                step = _explicit(operator.linearized(state, at))
+            else:
+                step = _linearized(stepper(operator, scheme, gamma=at), state)
+            found.append(_dense(step, state) if dense else _powers(step, state))
     return torch.stack(found).amax(0)
 
 
-def _dense(operator: Operator, state: Tensor, gamma: Tensor) -> Float[Tensor, " R"]:
+def _explicit(change: Linear) -> Linear:
+    return lambda direction: direction + change(direction)
+
+
+def _linearized(advance: Linear, state: Tensor) -> Linear:
+    def step(direction: Tensor) -> Tensor:
+        states = state.expand(direction.shape).contiguous()  # a network overwrites its activations
+        return torch.func.jvp(advance, (states,), (direction.contiguous(),))[1]
+
+    return step
+
+
+def _dense(step: Linear, state: Tensor) -> Float[Tensor, " R"]:
     n = state[0].numel()
     unit = torch.eye(n, dtype=state.dtype, device=state.device).view(1, n, *state.shape[2:])
-    columns = unit + operator.linearized(state, gamma)(unit)
+    columns = step(unit.expand(len(state), *unit.shape[1:]))
     return torch.linalg.eigvals(columns.flatten(2).mT).abs().amax(1)
 
 

@@ -155,6 +155,18 @@ class SpectralOperator(Operator):
 
         return lambda u: self.basis.filtered(h(u), symbol, fields)
 
+    def transformed(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA
+    ) -> Increment:
+        """u ↦ Π L u, coefficients (R, B, T, *K) of the increment, with the symbols evaluated once (see `prepared`)."""
+        symbol = self.symbol(gamma)
+        h = self._pointwise(gamma) if bounds is None else self._table(bounds)
+
+        def coefficients(u: Tensor) -> Tensor:
+            return (symbol * self.basis.forward(h(u))).unflatten(2, (len(self.unit), -1)).sum(3)
+
+        return coefficients
+
     def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         symbol, fields = self.symbol(gamma), len(self.unit)
         h = self._pointwise(gamma)

@@ -4,7 +4,8 @@
 
 is Eq. 27 with one more term, h₀ = u_i. σ leaves values as they come in the data alone and is bounded beyond them, so
 that |Π h_k| ≤ F for some F, and by induction every mode stays below |û(0)| + Σ|g_k| F / (1 − e^(−ρ₀)), however many
-steps are made and whatever was learned. A conserved mode, κ = 0, stays as it is.
+steps are made and whatever was learned. A conserved mode, κ = 0, stays as it is. Where L/Δt is the generator, g₀ = −ρ
+and the bound is |û(0)| + Σ|g_k| F / ρ₀.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
-from morlight.operators.symbols import Symbol
+from morlight.operators.symbols import FASTEST, Symbol
 from morlight.operators.units import NO_GAMMA
 
 SLOWEST = 1e-4  # ρ₀: nothing takes longer than ten thousand steps
@@ -26,22 +27,26 @@ class Anchored(nn.Module):
     Args:
         decay: ln ρ, one channel a field.
         symbol: g of the K terms of each field.
+        generator: whether L/Δt is the generator; g₀ is then −ρ.
     """
 
-    def __init__(self, decay: Symbol, symbol: nn.Module) -> None:
+    def __init__(self, decay: Symbol, symbol: nn.Module, generator: bool = False) -> None:
         super().__init__()
+        self.generator = generator
         self.decay, self.symbol = decay, symbol
 
     def forward(
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """g at the wavenumbers, the decaying term of each field before its others."""
-        first, g = decaying(self.decay(kappa, gamma)), self.symbol(kappa, gamma)
+        first, g = decaying(self.decay(kappa, gamma), self.generator), self.symbol(kappa, gamma)
         return torch.cat([first.unsqueeze(3).to(g.dtype), g.unflatten(2, (first.shape[2], -1))], 3).flatten(2, 3)
 
 
-def decaying(log_rate: Float[Tensor, "*g"]) -> Float[Tensor, "*g"]:
-    """g₀ = exp(−ρ) − 1 of the network's ln ρ, up to what it starts from."""
+def decaying(log_rate: Float[Tensor, "*g"], generator: bool = False) -> Float[Tensor, "*g"]:
+    """g₀ = exp(−ρ) − 1 of the network's ln ρ, up to what it starts from; −ρ of a generator."""
+    if generator:
+        return -SLOWEST - torch.exp((log_rate + START).clamp_max(FASTEST))
     return torch.expm1(-SLOWEST - torch.exp((log_rate + START).clamp_max(4.0)))
 
 

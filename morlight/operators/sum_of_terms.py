@@ -1,7 +1,8 @@
 """The right-hand side ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) with numbers θ, as L û + N̂(û) for an exponential integrator.
 
-Nonlinear diffusion is stiff. Its linear part at the middle of the range of the fields, Σ_a θ_a G_a ∂φ_a/∂u_c, is
-therefore moved from N to L, which changes nothing but the size of the steps that are stable.
+Nonlinear diffusion is stiff. Its linear part Σ_a θ_a G_a s_a, with the middle s_a between the smallest and the largest
+slope ∂φ_a/∂u_c over the range of the fields, is therefore moved from N to L, which changes nothing but the size of the
+steps that are stable. The range grows with the fields: those that grow out of small ones are bounded only then.
 """
 
 import math
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
-from morlight.operators.exponential import Coefficients, Nonlinear, dealiasing, flow
+from morlight.operators.exponential import Coefficients, Nonlinear, Steps, dealiasing
 from morlight.operators.library import Candidate, Exponents, monomial, symbol
 
 
@@ -35,6 +36,9 @@ class SumOfTerms:
         self.products: dict[Exponents, list[tuple[int, int, Candidate]]] = {}
         for a, c, term in products:
             self.products.setdefault(term.exponents, []).append((a, c, term))
+        self.products_under_derivatives = [
+            (a, c, term) for a, c, term in products if term.exponents[c] and term.derivative.order >= 2
+        ]
 
     def linear(self, theta: Float[Tensor, "R P"]) -> Tensor:
         """L (R, 1, C, *K)."""
@@ -45,15 +49,11 @@ class SumOfTerms:
                 total[:, 0, c] += self._column(theta, a) * self.symbols[term.derivative]
         return total
 
-    def stiff(self, theta: Float[Tensor, "R P"], middle: Float[Tensor, " C"]) -> Tensor:
+    def stiff(self, theta: Float[Tensor, "R P"], low: Float[Tensor, " C"], high: Float[Tensor, " C"]) -> Tensor:
         """Linear part (R, 1, C, *K) of the products of fields under derivatives of second order and more."""
         total = torch.zeros_like(self.linear(theta))
-        for a, (c, term) in enumerate(self.flat):
-            n = term.exponents[c]
-            if _own(term, c) or not n or term.derivative.order < 2:
-                continue
-            lowered = tuple(m - (field == c) for field, m in enumerate(term.exponents))
-            slope = n * math.prod(float(value) ** m for value, m in zip(middle, lowered, strict=True))
+        for a, c, term in self.products_under_derivatives:
+            slope = middle_slope(term.exponents, c, low.tolist(), high.tolist())
             total[:, 0, c] += slope * self._column(theta, a) * self.symbols[term.derivative]
         return total
 
@@ -88,21 +88,45 @@ class SumOfTerms:
         self, theta: Float[Tensor, "R P"], c: Coefficients, *, intervals: Sequence[float], substeps: int
     ) -> Tensor:
         """Coefficients (R, B, T, C, *K) at the end of each interval by ETDRK4, from c (R, B, C, *K)."""
-        u = self.basis.inverse(c.detach())
-        grid = tuple(axis for axis in range(u.ndim) if axis != 2)
-        moved = self.stiff(theta, (u.amin(grid) + u.amax(grid)) / 2)
-        nonlinear = self.nonlinear(theta)
-        states = flow(
-            self.linear(theta) + moved, lambda v: nonlinear(v) - moved * v, c, intervals=intervals, substeps=substeps
-        )
+        linear, nonlinear = self.linear(theta), self.nonlinear(theta)
+        states, low, high = [], torch.tensor(math.inf), torch.tensor(-math.inf)
+        for interval in intervals:
+            u = self.basis.inverse(c)
+            c = self.basis.forward(u)  # without the parts of c that belong to no real field: L alone lets them grow
+            least, most = _range(u.detach())
+            if bool((least < low).any() or (most > high).any()):
+                low, high = torch.minimum(low, least), torch.maximum(high, most)
+                steps = self._steps(linear, nonlinear, self.stiff(theta, low, high))
+            c = steps.advance(c, interval, substeps)
+            states.append(c)
         return torch.stack(states, 2)
+
+    @staticmethod
+    def _steps(linear: Tensor, nonlinear: Nonlinear, moved: Tensor) -> Steps:
+        return Steps(linear + moved, lambda v: nonlinear(v) - moved * v)
 
     def _column(self, theta: Float[Tensor, "R P"], a: int) -> Tensor:
         return theta[:, a].view(-1, *[1] * self.axes)
 
 
+def _range(u: Float[Tensor, "R B C *X"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    grid = tuple(axis for axis in range(u.ndim) if axis != 2)
+    return u.amin(grid), u.amax(grid)
+
+
 def _own(term: Candidate, field: int) -> bool:
     return term.linear and term.exponents[field] == 1
+
+
+def middle_slope(exponents: Exponents, field: int, low: Sequence[float], high: Sequence[float]) -> float:
+    """Middle between smallest and largest slope of a product over one of its fields, the others at their middles."""
+    n = exponents[field]
+    ends = [low[field] ** (n - 1), high[field] ** (n - 1)]
+    if low[field] < 0 < high[field] and n % 2 and n > 1:
+        ends.append(0.0)
+    others = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+    rest = math.prod(value**m for c, (value, m) in enumerate(zip(others, exponents, strict=True)) if c != field)
+    return n * rest * (min(ends) + max(ends)) / 2
 
 
 MOST = 64  # sub-steps

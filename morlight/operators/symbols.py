@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from morlight.operators.networks import Perceptrons
 from morlight.operators.units import NO_GAMMA
 
+FASTEST = 20.0  # ln ρ of a generator: float32 squares e²⁰ without overflow
+
 
 class SymbolByParts(nn.Module, ABC):
     """A symbol that is written as its real and its imaginary part."""
@@ -68,20 +70,23 @@ class DissipativeSymbol(SymbolByParts):
 
     ρ(κ) = exp(a ln(|κ|/κ₀) + b + n₁) and θ(κ) = n₂·κ/κ₀, with networks n of ln|κ| (and of the products of the
     components of κ/|κ|, which keep g(−κ) = g(κ)*) and γ. Every power law, ρ = D Δt |κ|^α, is a member with n₁
-    constant, drift with velocity V one with n₂ = −V κ₀ Δt; g(0) = 0.
+    constant, drift with velocity V one with n₂ = −V κ₀ Δt; g(0) = 0. Of an
+    operator whose L/Δt is the generator, g(κ) = −ρ(κ) + iθ(κ), so that Re g ≤ 0.
 
     Args:
         network: 1 + D(D+1)/2 inputs (1 for D = 1) and one for each γ, 1 + D outputs; a real symbol has no θ and
             one output.
         scale: κ₀, the wavenumber in 1/length at which ρ = 1 before training.
         decades: ln(κ_max/κ₀), unit of ln|κ| before it enters the network.
+        generator: whether L/Δt is the generator.
     """
 
-    def __init__(self, network: Perceptrons, scale: float, decades: float) -> None:
+    def __init__(self, network: Perceptrons, scale: float, decades: float, generator: bool = False) -> None:
         super().__init__()
         self.network = network
         self.scale = scale
         self.decades = decades
+        self.generator = generator
         count = network.realizations * network.copies
         self.exponent = nn.Parameter(torch.ones(count, 1))
         self.log_rate = nn.Parameter(torch.zeros(count, 1))
@@ -122,10 +127,22 @@ class DissipativeSymbol(SymbolByParts):
         n = self.correction(safe, gamma)
         log = torch.log(safe.square().sum(0).sqrt() / self.scale)
         a, b = (parameter.view(*n.shape[:2], 1, 1) for parameter in (self.exponent, self.log_rate))
-        # exp(−e⁴) is 0 to float32's rounding; without the bound e^∞ · e^(−∞) makes the gradient NaN
-        decay = torch.exp(-torch.exp((a * log + b + n[:, :, 0]).clamp_max(4.0)))
+        log_rate = a * log + b + n[:, :, 0]
         if self.network.outputs == 1:
-            return torch.where(moving, decay - 1, 0), None
+            return torch.where(moving, self._step(log_rate), 0), None
         theta = (n[:, :, 1:] * (kappa / self.scale)[:, None]).sum(2)
-        real, imaginary = decay * torch.cos(theta) - 1, decay * torch.sin(theta)
+        if self.generator:
+            real, imaginary = self._step(log_rate), theta
+        else:
+            decay = _decay(log_rate)
+            real, imaginary = decay * torch.cos(theta) - 1, decay * torch.sin(theta)
         return torch.where(moving, real, 0), torch.where(moving, imaginary, 0)
+
+    def _step(self, log_rate: Float[Tensor, "*g"]) -> Float[Tensor, "*g"]:
+        """g of a rate alone."""
+        return -torch.exp(log_rate.clamp_max(FASTEST)) if self.generator else _decay(log_rate) - 1
+
+
+def _decay(log_rate: Float[Tensor, "*g"]) -> Float[Tensor, "*g"]:
+    """e^(−ρ); exp(−e⁴) is 0 to float32's rounding, and without the bound e^∞ · e^(−∞) makes the gradient NaN."""
+    return torch.exp(-torch.exp(log_rate.clamp_max(4.0)))

@@ -100,6 +100,8 @@ class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
             part.__post_init__(self)
         if self.optimizer == "moments":
             self._check_moments()
+        if self.start == "linear" and self.scheme == "exponential":
+            raise ValueError("model.start is linear with model.scheme exponential, expected random")
 
     def _check_moments(self) -> None:
         if self.scheme != "explicit":

@@ -1,5 +1,7 @@
 """What the training data say of each mode by itself: the linear model, and the standard errors of the rates."""
 
+import math
+
 import torch
 
 from morlight.analysis import linear_model
@@ -10,6 +12,8 @@ from morlight.data.sample import TrainingSample
 from morlight.operators import build
 from morlight.operators.description import DataDescription
 from morlight.operators.spectral import Operator
+from morlight.training.least_squares.band import signal_band
+from morlight.training.least_squares.noise import noise_variance
 
 
 def linear(operator: Operator, data: DataDescription, sample: TrainingSample, horizon: int) -> list[Factors | Affine]:
@@ -26,6 +30,19 @@ def linear(operator: Operator, data: DataDescription, sample: TrainingSample, ho
         return linear_model.regress(operator, torch.stack([u, u + f, u + f]), 1)
     m = 1 if data.parameters else horizon
     return linear_model.regress(operator, sample.frames(m), m, sample.parameters(m))
+
+
+def signal(data: DataDescription, sample: TrainingSample) -> tuple[float, ...]:
+    """Along each axis, the largest |κ| at which any field stands above its noise and above rounding.
+
+    Args:
+        data: the training data.
+        sample: some of them.
+    """
+    space = build.basis(data.grid).double()
+    u = sample.frames(1)[:2].transpose(0, 1).double()
+    share = signal_band(space, u, noise_variance(space, u))
+    return tuple(share * math.pi * N / L for N, L in zip(data.grid.points, data.grid.length, strict=True))
 
 
 def statistics(

@@ -1,7 +1,7 @@
 """What both training algorithms share: the operator, its losses on data held back, and its checkpoint."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         loss: Loss | None = None,
     ) -> None:
         super().__init__()
+        if config.has("band") and not data.steady:
+            data = replace(data, signal=modes.signal(data, sample))
         self.config, self.data, self.sample, self.components = config, data, sample, components
         self.operator: Operator = build.operator(config.operator, data, components)
         self.loss = WindowLoss(self.operator, config.operator, config.objective, data, sample, loss)
@@ -180,13 +182,13 @@ class OperatorModule(lightning.LightningModule, ABC):
         return None
 
     def certificate(self) -> Certificate | None:
-        """Largest growth of a small disturbance in one explicit step; None where there are none."""
+        """Largest growth of a small disturbance in one explicit or exponential step; None of others."""
         if self.data.steady or self.config.scheme == "implicit":
             return None
         last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
         if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system
             return None
         if self._growth is None or self._growth[0] != self.steps_taken:
-            found = certificate(self.operator, self.data, self.sample, scalar=self.scalar)
+            found = certificate(self.operator, self.data, self.sample, scalar=self.scalar, scheme=self.loss.scheme)
             self._growth = (self.steps_taken, found)
         return self._growth[1]

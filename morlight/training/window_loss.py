@@ -8,7 +8,7 @@ from torch import Tensor
 
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import Batch
-from morlight.operators import losses
+from morlight.operators import build, losses
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription
 from morlight.operators.rollout import stepper
@@ -48,6 +48,7 @@ class WindowLoss:
             )
         self.operator, self.config, self.objective, self.data, self.sample = operator, config, objective, data, sample
         self.own = own
+        self.scheme = build.scheme(config, data)
         self.bounds = table_bounds(operator, config, data)
         self._noise: dict[int, losses.NoiseWeighted] = {}
 
@@ -63,7 +64,7 @@ class WindowLoss:
         if self.data.steady:
             increment = self.operator.prepared(self.bounds, batch.gamma)
             return self._measured(increment(u), target, horizon, batch.gamma)
-        advance = stepper(self.operator, self.config.scheme, bounds=self.bounds, gamma=batch.gamma)
+        advance = stepper(self.operator, self.scheme, bounds=self.bounds, gamma=batch.gamma)
         if len(batch.frames) > 2:
             return self._over_all_steps(advance, batch, step)
         for _ in range(horizon):

@@ -8,7 +8,10 @@ import pytest
 from morlight.training.settings import from_mapping
 
 UNKNOWN = [  # each with the sentence of OperatorConfig
-    ({"biases": ["calm"]}, "model.biases is ['calm'], expected any of conservation, isotropy, reflection, stability"),
+    (
+        {"biases": ["calm"]},
+        "model.biases is ['calm'], expected any of conservation, isotropy, reflection, stability, band",
+    ),
     ({"biases": {"u": ["calm"]}}, "model.biases is {'u': ['calm']}, expected any of conservation, isotropy,"),
     (
         {"bases": {"density": "wavelet"}},
@@ -16,7 +19,7 @@ UNKNOWN = [  # each with the sentence of OperatorConfig
     ),
     ({"symbol": "magic"}, "model.symbol is 'magic', expected one of dissipative, plain"),
     ({"activation": "relu"}, "model.activation is 'relu', expected one of elu, gelu, silu, softplus, tanh"),
-    ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit"),
+    ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit, exponential"),
     ({"initial_slope": "up"}, "model.initial_slope is 'up', expected one of positive, random"),
     ({"terms": 0}, "model.terms is 0, expected at least 1"),
     ({"order": 3}, "model.order is 3, expected one of 1, 2"),
@@ -46,7 +49,7 @@ def test_unknown_words_are_refused_by_name_where_no_types_are_checked():
         ({"bases": {"density": "wavelet"}}, "model.bases is 'wavelet', expected .*one of cosine, sine, legendre"),
         ({"symbol": "magic"}, "model.symbol is 'magic', expected one of dissipative, plain"),
         ({"activation": "relu"}, "model.activation is 'relu', expected one of elu, gelu, silu, softplus, tanh"),
-        ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit"),
+        ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit, exponential"),
         ({"terms": 0}, "model.terms is 0, expected at least 1"),
         ({"order": 3}, "model.order is '?3'?, expected one of 1, 2"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morlight.operators.bases import Cosine, Fourier
-from morlight.operators.exponential import dealiasing, flow, phi
+from morlight.operators.exponential import Steps, dealiasing, phi
 from morlight.operators.library import Candidate, Laplacian, Partial
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 
@@ -42,11 +42,8 @@ def test_error_falls_with_the_order_of_the_step(order):
     theta = torch.tensor([[0.05, 1.0, -1.0]], dtype=torch.float64)
     c = basis.forward(0.5 * torch.sin(basis.coordinates[0]) + 0.1)[None, None, None]
     linear, nonlinear = system.linear(theta), system.nonlinear(theta)
-    exact = flow(linear, nonlinear, c, intervals=[2.0], substeps=2048)[0]
-    errors = [
-        float((flow(linear, nonlinear, c, intervals=[2.0], substeps=n, order=order)[0] - exact).abs().max())
-        for n in (32, 64, 128)
-    ]
+    exact = Steps(linear, nonlinear).advance(c, 2.0, 2048)
+    errors = [float((Steps(linear, nonlinear, order).advance(c, 2.0, n) - exact).abs().max()) for n in (32, 64, 128)]
     slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert slopes == pytest.approx([order, order], abs=0.2)
 

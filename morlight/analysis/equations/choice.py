@@ -60,8 +60,8 @@ def _excluded(model: Model, learned: list[Term]) -> str | None:
         return "the operator depends on parameters; closed forms are read for operators without"
     if len(learned) != 1 or learned[0].mixed:
         return f"{len(learned)} terms add up, whose g and h are determined together only"
-    if model.config.scheme != "explicit":
-        return f"the scheme is {model.config.scheme}, whose symbol is not that of an explicit step"
+    if model.config.scheme == "implicit":
+        return "the scheme is implicit, whose symbol is that of neither an explicit step nor a generator"
     if model.band(0) is None:
         return "the data identify the symbol at no wavenumber"
     return None

@@ -18,8 +18,9 @@ from torch import Tensor
 from morlight.analysis.equations.power_law import PowerLaw
 from morlight.analysis.equations.terms import Symbolic, polynomial, powers, written
 from morlight.analysis.evaluation.result import Evaluation
+from morlight.analysis.learned import continuum
 from morlight.analysis.model import Model
-from morlight.operators import build, generator
+from morlight.operators import build
 
 MISFIT = 0.05  # relative deviation up to which a form is accepted
 SURE = 3.0  # standard deviations from zero
@@ -243,13 +244,13 @@ def of_powers(
         return None
     polynomial_, factor = inside
     g = symbol * factor[:, None] + 0j
-    continuum = g if model.steady else generator(g, model.dt)
-    if not bool(continuum[:, errors.isfinite()].abs().isfinite().all()):
+    rates = g if model.steady else continuum(model, g)
+    if not bool(rates[:, errors.isfinite()].abs().isfinite().all()):
         return None
     for words in SUMS:
         if "drift" in words and (len(kappa) != model.grid.dimensions or "WALL" in model.grid.boundaries):
             continue
-        found = powers(kappa, continuum, errors, words)
+        found = powers(kappa, rates, errors, words)
         if found is None or float(found.misfit.median()) > MISFIT:
             continue
         columns = [*(found.drift.T if "drift" in words else [])]
@@ -287,7 +288,11 @@ def _polynomial(
 def twin(model: Model, form: Form) -> Model:
     """The form as a model of one realization, which predicts, evaluates and exports like any other."""
     basis = build.basis(model.grid, model.config.wall(form.field))
-    operator = written(form.symbolic(), basis, None if model.steady else model.dt)
+    symbolic = form.symbolic()
+    if model.continuous:
+        operator = written(symbolic.times(model.data.dt), basis, None)
+    else:
+        operator = written(symbolic, basis, None if model.steady else model.dt)
     config = dataclasses.replace(model.config, realizations=1)
     checkpoint = dataclasses.replace(model.checkpoint, config=config, losses=None, growth=None)
     return dataclasses.replace(model, checkpoint=checkpoint, operator=operator)

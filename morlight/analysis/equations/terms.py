@@ -1,7 +1,7 @@
 """An operator written down instead of trained: ∂ₜu = G(∇) P(u) with G a few powers of ∇ and P a polynomial.
 
 Its symbol is G(κ) = −c |κ|^α − iV·κ − D |κ|² − K |κ|⁴, and one step is u + Π⁻¹ (exp(G Δt) − 1) Π P(u), as of the
-networks that it stands for; an operator without time is Π⁻¹ G Π P.
+networks that it stands for; an operator without time is Π⁻¹ G Π P, and one whose L/Δt is the generator Π⁻¹ G Δt Π P.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,9 +45,15 @@ class Symbolic(NamedTuple):
             along = along - velocity * kappa[axis]
         return torch.complex(real, along)
 
+    def times(self, factor: float) -> "Symbolic":
+        """G multiplied by a number."""
+        power = None if self.power is None else (self.power[0] * factor, self.power[1])
+        drift = [factor * velocity for velocity in self.drift]
+        return self._replace(power=power, drift=drift, laplacian=self.laplacian * factor, fourth=self.fourth * factor)
+
 
 class WrittenSymbol(nn.Module):
-    """g(κ) = exp(G(κ) Δt) − 1, or G where there is no time."""
+    """g(κ) = exp(G(κ) Δt) − 1, or G as it is."""
 
     def __init__(self, form: Symbolic, dt: float | None, real: bool) -> None:
         super().__init__()

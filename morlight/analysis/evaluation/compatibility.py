@@ -39,15 +39,18 @@ def check_grid(model: Model, contents: Contents) -> None:
         )
 
 
-def check_time(model: Model, contents: Contents) -> None:
-    """Refuse data with fewer than two frames, or with frames between the steps of the model.
+def in_time(model: Model, contents: Contents) -> Model:
+    """The model with steps that end at the frames of a file; that of a generator takes the spacing of the frames.
 
     Raises:
-        ValueError: naming the file and both spacings.
+        ValueError: for frames between the steps of the model, naming the file and both spacings.
     """
     ratio = contents.dt / model.dt
-    if not (ratio > 0.5 and abs(ratio - round(ratio)) < 1e-6 * ratio):
+    if ratio > 0.5 and abs(ratio - round(ratio)) < 1e-6 * ratio:
+        return model
+    if not model.continuous:
         raise ValueError(f"{contents.path}: frames are {contents.dt} apart, expected a multiple of Δt = {model.dt}")
+    return model.stepping(contents.dt)
 
 
 def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = None) -> Float[np.ndarray, "n P"]:

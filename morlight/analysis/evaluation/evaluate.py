@@ -11,7 +11,7 @@ from torch import Tensor
 
 from morlight.analysis import linear_model
 from morlight.analysis.evaluation import channels
-from morlight.analysis.evaluation.compatibility import check_grid, check_time, frames, parameters
+from morlight.analysis.evaluation.compatibility import check_grid, frames, in_time, parameters
 from morlight.analysis.evaluation.drift import mass_drift
 from morlight.analysis.evaluation.result import ErrorSummary, Evaluation
 from morlight.analysis.evaluation.walkers import Walkers, square_wave, symbol_errors
@@ -39,8 +39,7 @@ def evaluate(model: Model, data: str | Path | TrajectoryFile, rows: Sequence[int
     """
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     check_grid(model, file)
-    if not model.steady:
-        check_time(model, file)
+    model = model if model.steady else in_time(model, file)
     kind = _pairs if model.steady else channels.evaluate if "WALL" in file.grid.boundaries else _periodic
     return replace(kind(model, file, rows), on_training_data=digest(file.path) == model.data.digest)
 
@@ -59,7 +58,8 @@ def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) ->
     if walkers is not None and len(model.data.fields) == 1 and isinstance(model.operator, SpectralOperator):
         points, steps = file.grid.points, round(1 / model.dt)
         start = square_wave(points, walkers.decay, 0.0).numpy()[None, None]
-        final = model.predict(start, steps, every=steps, finite=False)[:, :, -1]
+        unit = model.stepping(1 / steps) if model.continuous else model
+        final = unit.predict(start, steps, every=steps, finite=False)[:, :, -1]
         exact = square_wave(points, walkers.decay, 1.0, walkers.velocity).flatten()
         errors["square_wave_t1"] = relative_error(torch.from_numpy(final).flatten(1), exact).tolist()
         baseline |= _linear(model, start, steps, exact[None], "square_wave_t1", None)

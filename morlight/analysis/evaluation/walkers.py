@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from morlight.analysis.learned import continuum
 from morlight.analysis.model import Model
 from morlight.data.trajectory_file import Contents
-from morlight.operators import generator, slopes
+from morlight.operators import slopes
 
 KAPPA = 16.0  # the band of wavenumbers over which symbols are compared
 
@@ -92,9 +93,10 @@ def symbol_errors(
         band &= (k.abs() * L < math.pi * (N - 0.5)) | (not any(velocity))
     rate = decay(modulus[band]) + 1j * _turning(kappa, velocity)[band]
     g = linearized_symbol(model)[:, band]
-    increment = torch.expm1(-rate * model.dt)
-    continuum = generator(g[:, None, None], model.dt)[:, 0, 0]
+    increment, dt = torch.expm1(-rate * model.data.dt), model.data.dt
+    rates = continuum(model, g)
+    g = torch.expm1(rates * dt) if model.continuous else g
     return {
         "increment_kappa16": ((g - increment).abs() / increment.abs()).amax(1).tolist(),
-        "generator_kappa16": ((continuum + rate).abs() / rate.abs()).amax(1).tolist(),
+        "generator_kappa16": ((rates + rate).abs() / rate.abs()).amax(1).tolist(),
     }

@@ -88,7 +88,7 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
     if path.is_dir():
         raise ValueError(f"{path}: is a directory, expected the name of a file to write")
     if model.config.scheme != "explicit":
-        raise ValueError(f"{model.path}: steps are implicit, which solves an equation; expected explicit steps")
+        raise ValueError(f"{model.path}: steps are {model.config.scheme}, expected explicit ones, u + L u")
     if max(model.grid.points) > LARGEST:
         raise ValueError(
             f"{model.path}: the grid has {list(model.grid.points)} points, expected at most {LARGEST} along an axis,"

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
-from morlight.operators.biases import Conservative, Isotropic, shells
+from morlight.operators.biases import Banded, Conservative, Isotropic, shells
 from morlight.operators.networks import Perceptrons
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator
 from morlight.operators.stability import Anchored, decaying
@@ -256,11 +256,8 @@ def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "n m"], axis: int) -> F
 def real_symbol(g: nn.Module, kappa: Float[Tensor, "D *K"]) -> "RealSymbol | RealAnchored":
     """g(κ; γ) at fixed κ as a function of γ, which returns real and imaginary parts."""
     kept, shell, keep_imaginary = None, None, True
-    if isinstance(g, Conservative):
-        kept = kappa.abs().sum(0) > 0
-        if g.channels is not None:
-            free = ~torch.tensor(g.channels).view(-1, *[1] * kept.ndim)
-            kept = kept | free
+    while isinstance(g, Conservative | Banded):
+        kept = g.kept(kappa) if kept is None else kept & g.kept(kappa)
         g = g.symbol
     if isinstance(g, Anchored):
         return RealAnchored(real_symbol(g.decay, kappa), real_symbol(g.symbol, kappa), kept)
