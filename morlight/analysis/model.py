@@ -339,12 +339,12 @@ def load(path: str | Path, components: Components | None = None) -> Model:
         raise ValueError(
             f"{path}: was trained with networks or biases of the user's own, expected the same as `components`"
         )
-    operator = build.operator(checkpoint.config, checkpoint.data, components)
+    operator = build.operator(checkpoint.config, checkpoint.data, components).double()  # weights keep their precision
     try:
         operator.load_state_dict(dict(checkpoint.weights))
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the configuration beside them") from error
-    return Model(checkpoint, operator.double().eval().requires_grad_(False), checkpoint.data.grid)
+    return Model(checkpoint, operator.eval().requires_grad_(False), checkpoint.data.grid)
 
 
 def _sd(frames: np.ndarray) -> np.ndarray:

@@ -85,18 +85,38 @@ class LeastSquaresConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
+class EquationConfig:
+    """The sum of terms G(∇) φ(u) that the data justify, in place of networks.
+
+    Args:
+        degree: largest total power of the fields in φ.
+        derivatives: largest order of G.
+    """
+
+    degree: int = 3
+    derivatives: int = 4
+
+    def __post_init__(self) -> None:
+        if self.degree < 1 or self.derivatives < 0:
+            given = f"{self.degree} and {self.derivatives}"
+            raise ValueError(f"model.degree and model.derivatives are {given}, expected at least 1 and 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(EquationConfig, LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
     """The group `model` of a configuration: an operator, its loss and the algorithm, in one flat list of keys.
 
     Args:
         optimizer: adam, gradient descent, or moments: one pass over the data gathers the moments of the increments of
-            one field, and Levenberg–Marquardt fits g and h to them (h a nearly straight line where m > 1).
+            one field, and Levenberg–Marquardt fits g and h to them (h a nearly straight line where m > 1); or equation,
+            which finds the sum of terms G(∇) φ(u) that the fields obey, in place of networks; its realizations are
+            draws of the coefficients within their standard errors, the first one the estimate.
     """
 
-    optimizer: Literal["adam", "moments"] = "adam"
+    optimizer: Literal["adam", "moments", "equation"] = "adam"
 
     def __post_init__(self) -> None:
-        for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig):
+        for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig, EquationConfig):
             part.__post_init__(self)
         if self.optimizer == "moments":
             self._check_moments()
@@ -132,9 +152,16 @@ class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
         return _part(self, LeastSquaresConfig)
 
     @property
-    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+    def terms_of_equation(self) -> EquationConfig:
+        """The library of terms alone."""
+        return _part(self, EquationConfig)
+
+    @property
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig | EquationConfig:
         """The one that `optimizer` names."""
-        return self.adam if self.optimizer == "adam" else self.least_squares
+        if self.optimizer == "adam":
+            return self.adam
+        return self.least_squares if self.optimizer == "moments" else self.terms_of_equation
 
 
 Part = TypeVar("Part")

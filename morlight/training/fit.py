@@ -19,12 +19,13 @@ from morlight.tracking.logger import Tracker
 from morlight.tracking.registry import register
 from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
-from morlight.training.announcement import announce
+from morlight.training.announcement import announce, announce_equation
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
 from morlight.training.continuation import finished, starting_point
+from morlight.training.equation_module import EquationModule
 from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
@@ -35,6 +36,11 @@ from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
 
+MODULES: dict[str, type[OperatorModule]] = {
+    "adam": GradientModule,
+    "moments": LeastSquaresModule,
+    "equation": EquationModule,
+}
 FOLDER = Path("mlruns") / "fits"
 
 
@@ -134,6 +140,8 @@ def run(
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
             announce(settings, extensions, served, tracker)
+            if isinstance(module, EquationModule):
+                announce_equation(module.equation, served.sample.path, tracker)
         module.run_id = tracker.run_id
         folder = FOLDER / settings.name / str(tracker.run_id)
         tracker.keep_in(folder)
@@ -176,7 +184,7 @@ def _prepared(
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
     if saved is not None:
-        resume.check(saved, module, settings)
+        resume.check(saved, module)
     trainer = _trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
@@ -199,7 +207,7 @@ def built(
             f"data is a {type(served).__name__} without {', '.join(missing)}, expected a data module of morlight:"
             " TrajectoryDataModule, or DatasetDataModule of a torch dataset"
         )
-    kind = GradientModule if settings.model.optimizer == "adam" else LeastSquaresModule
+    kind = MODULES[settings.model.optimizer]
     module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
     return served, module
 
@@ -295,7 +303,7 @@ def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         if saved is None:
             raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
         served, module = built(settings)
-        resume.check(saved, module, settings)
+        resume.check(saved, module)
         trainer = _trainer(settings, Extensions(), False)
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
         part = {"validate": "validation"}.get(task, task)

@@ -21,7 +21,7 @@ from morlight.operators.build import Components
 from morlight.operators.description import DataDescription
 from morlight.training import modes
 from morlight.training.certificate import certificate
-from morlight.training.config import AdamConfig, LeastSquaresConfig, ModelConfig
+from morlight.training.config import AdamConfig, EquationConfig, LeastSquaresConfig, ModelConfig
 from morlight.training.window_loss import Loss, WindowLoss
 
 
@@ -73,7 +73,7 @@ class OperatorModule(lightning.LightningModule, ABC):
 
     @property
     @abstractmethod
-    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig | EquationConfig:
         """Its options."""
 
     @property
@@ -183,7 +183,7 @@ class OperatorModule(lightning.LightningModule, ABC):
 
     def certificate(self) -> Certificate | None:
         """Largest growth of a small disturbance in one explicit or exponential step; None of others."""
-        if self.data.steady or self.config.scheme == "implicit":
+        if self.data.steady or self.config.scheme == "implicit" or self.config.equation is not None:
             return None
         last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
         if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system
