@@ -1,9 +1,9 @@
 """Coarse and stiff data: the Kuramoto–Sivashinsky equation with Δt = 0.4, where the shortest waves decay by e^(−100).
 
 First the exact equation itself, as an operator with explicit and with exponential steps: the error of one step, as a
-share of the increment. Then networks of the same size with both schemes, trained for as many epochs, on a trajectory that
-was held back: the error of one step with the Δt of training and, where the generator is learned, with half and twice as
-much; and the standard deviation of u after 2000 steps, which is 1.3 on the attractor.
+share of the increment. Then networks of the same size with both schemes, trained for as many epochs, on a trajectory
+that was held back: the error of one step with the Δt of training and, where the generator is learned, with half and
+twice as much; and the standard deviation of u after 2000 steps, which is 1.3 on the attractor.
 """
 
 import os
