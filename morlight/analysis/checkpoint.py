@@ -202,7 +202,8 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     )
 
 
-ADDED_OPTIONS = {"substeps": 1}  # which layout 3 had not from the start, as they work without
+# which layout 3 had not from the start, as operators work without them
+ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None}
 FIRST_OPTIONS = (
     "biases",
     "symbol",

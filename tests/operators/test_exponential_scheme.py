@@ -221,5 +221,5 @@ def test_conservation_and_reflection_hold_in_exponential_steps():
 
 
 def test_pairs_without_time_have_no_exponential_steps():
-    with pytest.raises(ValueError, match="exponential for a pair .* without time, expected explicit"):
+    with pytest.raises(ValueError, match=r"exponential for a pair .* without time, expected explicit"):
         small.operator(small.description(targets=("f",)), scheme="exponential")
