@@ -18,6 +18,7 @@ NAMES = (
     "simulate",
     "startup",
     "step",
+    "stiff",
     "streaming",
     "tracking",
 )

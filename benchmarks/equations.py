@@ -159,12 +159,12 @@ def dispersion(generator: torch.Generator) -> Case:
     return _case("-0.02 d³u", [{_line(3, 1): -0.02}], basis, u, times=_times(5, 51), substeps=1)
 
 
-def kuramoto_sivashinsky(generator: torch.Generator) -> Case:
+def kuramoto_sivashinsky(generator: torch.Generator, dt: float = 0.4) -> Case:
     """∂ₜu = −∂²ₓu − ∂⁴ₓu − ½ ∂ₓu², on its attractor."""
     basis = Fourier(256, 32 * math.pi).double()
     truth = [{_line(2, 1): -1.0, _line(4, 1): -1.0, _line(1, 2): -0.5}]
     onto = _solved(truth, basis, _waves(basis, 4, 12, generator), _times(150, 2), substeps=1500)
-    return _case("Kuramoto-Sivashinsky", truth, basis, onto[:, -1], times=_times(60, 151), substeps=8)
+    return _case("Kuramoto-Sivashinsky", truth, basis, onto[:, -1], times=_times(60, round(60 / dt) + 1), substeps=8)
 
 
 def made() -> Iterator[Case]:

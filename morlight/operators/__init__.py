@@ -2,6 +2,7 @@
 
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd, shells
+from morlight.operators.exponential_scheme import Exponential, exponential_step
 from morlight.operators.gauge import fix, generator, nearest_power, slopes
 from morlight.operators.grids import finer, on_grid
 from morlight.operators.growth import radius, symbol_growth
@@ -24,6 +25,7 @@ __all__ = [
     "Cosine",
     "Derivative",
     "DissipativeSymbol",
+    "Exponential",
     "Fourier",
     "Isotropic",
     "Legendre",
@@ -44,6 +46,7 @@ __all__ = [
     "advance",
     "bending",
     "check_steps",
+    "exponential_step",
     "finer",
     "fix",
     "generator",
