@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.equations import Case, cahn_hilliard, kuramoto_sivashinsky, swift_hohenberg
+from benchmarks.equation_sets import Case, cahn_hilliard, kuramoto_sivashinsky, swift_hohenberg
 from morlight.operators.bases import Basis
 from morlight.operators.sum_of_terms import SumOfTerms
 from morlight.training.least_squares.discover import discover

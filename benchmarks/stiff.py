@@ -16,7 +16,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
 import morlight
-from benchmarks.equations import kuramoto_sivashinsky
+from benchmarks.equation_sets import kuramoto_sivashinsky
 from morlight.operators import Fourier, SpectralOperator, stepper
 from morlight.operators.description import FieldStatistics
 from morlight.operators.exponential_scheme import Exponential
