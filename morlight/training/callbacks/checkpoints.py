@@ -1,7 +1,6 @@
 """Files of a fit: `last.ckpt`, replaced at the end of every epoch, and `best.ckpt`, of the epoch that did best."""
 
 import math
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
+
+from morlight.data.whole_file import publish
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -69,20 +70,8 @@ class FitCheckpoints(Checkpoint):
         if better:
             copy = self.folder / f".{BEST}.part"
             shutil.copyfile(draft, copy)
-            replace(copy, self.folder / BEST)
-        replace(draft, self.folder / LAST)
+            publish(copy, self.folder / BEST)
+        publish(draft, self.folder / LAST)
         if self.saved is not None:
             files = {name.removesuffix(".ckpt"): self.folder / name for name in (BEST, LAST)}
             self.saved({name: path for name, path in files.items() if path.exists()})
-
-
-def replace(draft: Path, path: Path) -> None:
-    """Put a complete file in the place of another, on the disk before its name changes."""
-    with open(draft, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
