@@ -110,7 +110,7 @@ class Tracker(Logger):
     @rank_zero_only
     def keep_in(self, folder: Path) -> None:
         """Keep unsent metrics in a file of this folder, and send those that an interrupted process left there."""
-        if self._metrics.spool_to(folder / UNSENT, str(self.run_id)):
+        if self._metrics.spool_to(folder / UNSENT, str(self.run_id), self._run.recorded()):
             self.flush()
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from morlight.tracking.experiments import experiment_id
+from morlight.tracking.metric_buffer import Recorded, recorded
 from morlight.tracking.mlflow_calls import first_line, short_timeout
 from morlight.tracking.names import NAME_LENGTH, TAG_LENGTH
 from morlight.tracking.provenance import provenance
@@ -35,6 +36,7 @@ class TrackedRun:
         self.uri, self.experiment, self.name, self.run_id = uri, experiment, name, run_id
         self._tags = {key: str(value)[:TAG_LENGTH] for key, value in tags.items()}
         self._client: mlflow.MlflowClient | None = None
+        self.continued = run_id is not None
         self.unreachable = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +79,19 @@ class TrackedRun:
         client.update_run(run_id, status="RUNNING")
         # the first start keeps its provenance
         self._add_tags(client, {f"continued.{key}": value for key, value in provenance().items()} | self._tags)
+
+    def recorded(self) -> set[Recorded]:
+        """The metrics that the store had when the run was continued, as far as it answers."""
+        found: set[Recorded] = set()
+
+        def read() -> None:
+            client = self.client
+            for name in client.get_run(self.run_id).data.metrics:
+                found.update(recorded(name, m.step, m.value) for m in client.get_metric_history(self.run_id, name))
+
+        if self.continued:
+            self.attempt("a look at its earlier metrics", read)
+        return found
 
     def _add_tags(self, client: "mlflow.MlflowClient", tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag

@@ -24,7 +24,7 @@ from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
-from morlight.training.continuation import finished, starting_point
+from morlight.training.continuation import finished, own_run, starting_point
 from morlight.training.equation_module import EquationModule
 from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
@@ -105,6 +105,13 @@ def _check_settings(path: str | Path | None, settings: object, config: object) -
     Raises:
         ValueError: naming the argument.
     """
+    if not isinstance(settings, Mapping | str | Path | FitSettings | None):
+        raise ValueError(
+            f"settings are of the type {type(settings).__name__}, expected a dictionary such as {{'model.terms': 2}}, a"
+            " configuration as a file or by its name, or FitSettings"
+        )
+    if not isinstance(config, str | Path | None):
+        raise ValueError(f"config is of the type {type(config).__name__}, expected a file or the name of one")
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):
@@ -133,7 +140,7 @@ def run(
     with quiet():
         module, served, trainer, tracker, saved = _prepared(settings, extensions, trial, data)
         if saved is not None and trial.started is None:
-            already = finished(saved, trainer)
+            already = finished(saved, trainer, tracker.version)
             if already is not None:
                 return already
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
@@ -180,7 +187,7 @@ def _prepared(
 ) -> tuple[OperatorModule, Any, lightning.Trainer, Tracker, Model | None]:
     """Module, data module, trainer, tracker and the checkpoint to go on from; nothing is written yet."""
     saved = starting_point(settings, FOLDER / settings.name, extensions.components)
-    run_id = trial.run_id or (None if saved is None else saved.run)
+    run_id = trial.run_id or own_run(saved, settings)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
     if saved is not None:

@@ -1,5 +1,6 @@
 """Files of a fit: `last.ckpt`, replaced at the end of every epoch, and `best.ckpt`, of the epoch that did best."""
 
+import io
 import math
 import shutil
 from collections.abc import Callable
@@ -7,11 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
-from morlight.data.whole_file import publish
+from morlight.data.whole_file import NotWritten, publish
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class WriteInPlace(TorchCheckpointIO):
+    """Lightning writes to $TMPDIR first, where a kill leaves the file; ours is a draft already."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write the file, in one piece."""
+        whole = io.BytesIO()  # torch says of a full disk that it is a RuntimeError
+        torch.save(checkpoint, whole)
+        Path(path).write_bytes(whole.getbuffer())
 
 
 class FitCheckpoints(Checkpoint):
@@ -34,8 +47,9 @@ class FitCheckpoints(Checkpoint):
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As it was when the file was written."""
-        self.best = state_dict["best"]
+        """As it was when the file was written; a fit that goes on elsewhere begins its own."""
+        if (self.folder / BEST).exists():
+            self.best = state_dict["best"]
 
     @property
     def state_key(self) -> str:
@@ -46,6 +60,13 @@ class FitCheckpoints(Checkpoint):
     def chosen(self) -> Path:
         """The best checkpoint, or the last one where nothing tells the best."""
         return next(self.folder / name for name in (BEST, LAST) if (self.folder / name).exists())
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """What an interrupted fit has left is kept like what this one writes, also if no epoch is missing."""
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WriteInPlace()
+        if trainer.is_global_zero:
+            self._tell()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save; after the losses of the epoch are known."""
@@ -61,6 +82,8 @@ class FitCheckpoints(Checkpoint):
             trainer.save_checkpoint(draft)
             if trainer.is_global_zero:
                 self._publish(draft, better)
+        except OSError as error:
+            raise NotWritten(self.folder / LAST, error) from error
         finally:
             if trainer.is_global_zero:  # another process would take the file away before it is published
                 draft.unlink(missing_ok=True)
@@ -72,6 +95,9 @@ class FitCheckpoints(Checkpoint):
             shutil.copyfile(draft, copy)
             publish(copy, self.folder / BEST)
         publish(draft, self.folder / LAST)
+        self._tell()
+
+    def _tell(self) -> None:
         if self.saved is not None:
             files = {name.removesuffix(".ckpt"): self.folder / name for name in (BEST, LAST)}
             self.saved({name: path for name, path in files.items() if path.exists()})
