@@ -75,7 +75,10 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
         axes = {**{axis: first.labels[axis] for axis in SPACE if axis in first.labels and axis in dims}, **axes}
         if moments is None and described.get("dt") is None:
             moments = first.labels.get("time")
-    return write(path, arrays, dims=dims, times=moments, coordinates=axes, overwrite=overwrite, **described)
+    try:
+        return write(path, arrays, dims=dims, times=moments, coordinates=axes, overwrite=overwrite, **described)
+    except ValueError as error:  # of the arrays, which are those of the files
+        raise ValueError(f"{', '.join(map(str, files))}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 class _Arrays:

@@ -155,6 +155,11 @@ class OperatorModule(lightning.LightningModule, ABC):
         """Plain values only, so that the file opens with weights_only=True."""
         checkpoint["morlight"] = self.described().to_plain()
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load double precision into double precision: Lightning converts the module only after loading."""
+        if any(value.dtype == torch.float64 for value in checkpoint["state_dict"].values()):
+            self.double()
+
     def described(self) -> Checkpoint:
         """What the checkpoint says beside the weights."""
         return Checkpoint(

@@ -1,5 +1,6 @@
 """Fits that are killed, in processes of their own, and continued: the same weights, a complete run, nothing twice."""
 
+import multiprocessing
 import os
 import shlex
 import shutil
@@ -44,15 +45,12 @@ def in_folder(path):
     return patch
 
 
-def in_a_process(action, number=signal.SIGKILL):
-    """Run a function in a copy of this process, which is expected to die by a signal."""
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-        finally:
-            os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == number
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that have imported everything already; this one has threads, which no copy of it would have."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["morlight.training.fit", "morlight.cli.main", "mlflow", "small_fits"])
+    return context
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +71,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def die_at_call(module, name, call):
-    """Be killed in place of the given call, counted from 1, of a function."""
-    function, calls = getattr(module, name), Counter()
+def fit_until(folder, owner, name, call):
+    """A fit that is killed in place of the given call, counted from 1, of a function."""
+    os.chdir(folder)
+    function, calls = getattr(owner, name), Counter()
 
     def die(*args, **kwargs):
         calls[name] += 1
@@ -83,7 +82,8 @@ def die_at_call(module, name, call):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **kwargs)
 
-    setattr(module, name, die)
+    setattr(owner, name, die)
+    cli.main(shlex.split("fit --config q.yaml"))
 
 
 # best and last of each of the three epochs are published in turn, if each is better
@@ -94,6 +94,7 @@ MOMENTS = {
     "in the report, after its metrics": (pyfunc, "save", 1),
     "after the report, before the run is closed": (Tracker, "_keep_checkpoints", 1),
 }
+QUICK = ("before the second checkpoint has its name", "in the report, after its metrics")
 
 
 def same(first, second):
@@ -101,13 +102,15 @@ def same(first, second):
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_a_killed_fit_is_completed_by_the_same_command(whole, folder, moment):
-    def killed():
-        die_at_call(*moment)
-        cli.main(shlex.split("fit --config q.yaml"))
-
-    in_a_process(killed)
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(value, id=name, marks=[] if name in QUICK else pytest.mark.slow) for name, value in MOMENTS.items()],
+)
+def test_a_killed_fit_is_completed_by_the_same_command(whole, folder, processes, moment):
+    killed = processes.Process(target=fit_until, args=(folder, *moment))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     cli.main(shlex.split(FIT))
     run = small_fits.run_of("q")
     assert run.info.status == "FINISHED"
