@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +168,3 @@ def copied(source: Path, target: Path) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for path in source.iterdir():
         shutil.copy(path, target)
-
-
-Change = Callable[[Path, np.random.Generator], str]
