@@ -52,6 +52,23 @@ def member(path: str | Path, group: h5py.Group, key: str, kinds: str = NUMBERS) 
     return node
 
 
+def check_members(path: str | Path, unwritten: str) -> None:
+    """Check all that stands at the root of a file which another library is going to read.
+
+    Args:
+        path: of the file.
+        unwritten: start of the attribute NAME of datasets that have a size and no numbers.
+
+    Raises:
+        ValueError: as for `member`, and where the file is damaged.
+    """
+    with damage_as_sentence(path), h5py.File(path, "r") as file:
+        for key in file:
+            name = file[key].attrs.get("NAME", b"") if file.get(key, getclass=True) is h5py.Dataset else b""
+            if not (isinstance(name, bytes) and name.decode(errors="replace").startswith(unwritten)):
+                member(path, file, key, f"{NUMBERS}SO")
+
+
 def _check(place: str, dataset: h5py.Dataset, kinds: str) -> None:
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{place} lies in other files, expected everything in the file itself")

@@ -26,7 +26,7 @@ def names() -> list[str]:
 class _PlainLoader(yaml.SafeLoader):
     """YAML without aliases: nine lines of aliases of aliases stand for 10⁹ values."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError(f"has the alias *{self.peek_event().anchor}, expected values written out")
         return super().compose_node(parent, index)

@@ -43,13 +43,12 @@ def read(path: Path, wanted: Sequence[str], group: str | None = None) -> Iterato
         file = h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path}: the HDF5 file is damaged or cut short") from error
-    with file:
+    with file, damage_as_sentence(path):
         if "particles" not in file:
             raise ValueError(f"{path}: is an HDF5 file without the group 'particles', expected H5MD")
-        with damage_as_sentence(path):
-            particles = member(path, file, "particles")
-            name = _group(path, list(particles), group)
-            yield from _frames(path, f"particles/{name}", member(path, particles, name), wanted)
+        particles = member(path, file, "particles")
+        name = _group(path, list(particles), group)
+        yield from _frames(path, f"particles/{name}", member(path, particles, name), wanted)
 
 
 def _group(path: Path, groups: Sequence[str], wanted: str | None) -> str:
