@@ -22,7 +22,9 @@ def damage_as_sentence(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except FOREIGN as error:
+    except (*FOREIGN, ValueError) as error:
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: damaged, or an HDF5 file of another layout ({reason})") from error
 

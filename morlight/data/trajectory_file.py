@@ -223,6 +223,8 @@ def _plain(value: Any) -> Any:
 
 def _required(path: str, group: h5py.Group, key: str) -> Any:
     """A member of a group that must be there."""
+    if not isinstance(group, h5py.Group):
+        raise ValueError(f"{path}: '{group.name}' is a dataset, expected a group with '{key}'")
     if key not in group:
         raise ValueError(f"{path}: '{group.name.rstrip('/')}/{key}' is missing, expected the layout of The Well")
     return member(path, group, key)

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -72,9 +72,14 @@ class Writer:
             raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
         try:
             yield file
-        finally:
             with self._sentences():
-                file.close()
+                file.flush()
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.truncate(self.draft, 0)  # room for what HDF5 writes when it closes a file, else it ends the process
+            raise
+        finally:
+            file.close()
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

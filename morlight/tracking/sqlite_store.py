@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from morlight.tracking.mlflow_calls import silenced
+from morlight.tracking.mlflow_calls import first_line, silenced
 
 SQLITE = "sqlite:///"
 
@@ -39,8 +39,9 @@ def create(file: Path) -> None:
     except FileExistsError:
         if not file.is_file():
             raise ValueError(f"{file}: expected a tracking database here, found something else") from None
-    except OSError as error:
-        raise ValueError(f"{file}: the tracking database cannot be created ({error.strerror})") from error
+    except Exception as error:  # of the database, or of the operating system: a full disk is either
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ValueError(f"{file}: the tracking database cannot be created ({reason})") from error
 
 
 def _migrate(draft: Path, root: str) -> None:

@@ -143,13 +143,15 @@ class TrackedRun:
             time.sleep(1.0)
         return True
 
-    def attempt(self, entry: object, action: Callable[[], object]) -> None:
-        """Store an entry that the fit can do without; a failure is a warning."""
+    def attempt(self, entry: object, action: Callable[[], object]) -> bool:
+        """Store an entry that the fit can do without, and whether that was possible; a failure is a warning."""
         try:
             with short_timeout(retries=0 if self.unreachable else 2, timeout=120):
                 action()
+            return True
         except Exception as error:  # each kind of storage has errors of its own
             rank_zero_warn(
                 f"run {self.run_id} goes on without {entry}: {self.uri} did not take it ({first_line(error)})",
                 category=RuntimeWarning,
             )
+            return False

@@ -158,6 +158,11 @@ def run(
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
         trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
         _train(trainer, module, served, saved, settings.name)
+        if tracker.failed:
+            raise OSError(
+                f"the tracking store did not take the checkpoints of run {tracker.version}; once it does, the same"
+                f" command with --name {settings.name} --ckpt_path last completes the run"
+            )
         result = _result(trainer, tracker, checkpoints, extensions)
         if trainer.is_global_zero:
             _said(settings, tracker, result, trial)

@@ -168,9 +168,10 @@ def _called(words: list[str]) -> None:
 
     if words[0] == "fit":
         from morlight.training import fit
+        from morlight.training.quiet import quiet
         from morlight.training.settings import from_arguments
 
-        with exit_status("fit"):
+        with exit_status("fit"), quiet():
             settings = from_arguments(words[1:])
             served, module = fit.built(settings)
             fit.check_lengths(module, served, settings)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pkgutil
 import shlex
 import shutil
 import signal
@@ -14,14 +15,12 @@ import small_fits
 import torch
 import yaml
 
-from morlight.analysis.export import pyfunc
 from morlight.analysis.model import load
 from morlight.cli import main as cli
 from morlight.tracking.checkpoints import resolve
-from morlight.tracking.logger import Tracker
-from morlight.training.callbacks import checkpoints, report
 
 EPOCHS = 3
+CHECKPOINTS = "morlight.training.callbacks.checkpoints"
 FIT = "fit --config q.yaml --ckpt_path last"
 
 
@@ -74,6 +73,7 @@ def folder(tmp_path, monkeypatch):
 def fit_until(folder, owner, name, call):
     """A fit that is killed in place of the given call, counted from 1, of a function."""
     os.chdir(folder)
+    owner = pkgutil.resolve_name(owner)
     function, calls = getattr(owner, name), Counter()
 
     def die(*args, **kwargs):
@@ -88,11 +88,11 @@ def fit_until(folder, owner, name, call):
 
 # best and last of each of the three epochs are published in turn, if each is better
 MOMENTS = {
-    "before the second checkpoint has its name": (checkpoints, "publish", 4),
-    "between the two files of the last epoch": (checkpoints, "publish", 6),
-    "after the last epoch, before the report": (report, "evaluate", 1),
-    "in the report, after its metrics": (pyfunc, "save", 1),
-    "after the report, before the run is closed": (Tracker, "_keep_checkpoints", 1),
+    "before the second checkpoint has its name": (CHECKPOINTS, "publish", 4),
+    "between the two files of the last epoch": (CHECKPOINTS, "publish", 6),
+    "after the last epoch, before the report": ("morlight.training.callbacks.report", "evaluate", 1),
+    "in the report, after its metrics": ("morlight.analysis.export.pyfunc", "save", 1),
+    "after the report, before the run is closed": ("morlight.tracking.logger:Tracker", "_keep_checkpoints", 1),
 }
 QUICK = ("before the second checkpoint has its name", "in the report, after its metrics")
 

@@ -148,7 +148,9 @@ def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict
             arguments = (example["u"], example.get("gamma"))
             exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
             if path.suffix == ".pt2":
-                torch.export.save(exported, path, extra_files={"morlight.json": json.dumps(metadata)})
+                whole = io.BytesIO()  # torch's own writer ends the process where the disk is full
+                torch.export.save(exported, whole, extra_files={"morlight.json": json.dumps(metadata)})
+                path.write_bytes(whole.getbuffer())
                 return
             onnx_program: Any = torch.onnx.export(
                 exported, dynamo=True, input_names=list(example), output_names=["next"]

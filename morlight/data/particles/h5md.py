@@ -106,6 +106,8 @@ def _instants(path: Path, where: str, node: h5py.Group, key: str, count: int) ->
     if key not in node:
         return None
     values = np.asarray(member(path, node, key))
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: '{where}' is not finite, expected numbers")
     if values.ndim == 0:
         offset = node[key].attrs.get("offset", 0)
         return offset + values * np.arange(count)
