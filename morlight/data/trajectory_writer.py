@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,7 @@ from jaxtyping import Float, Num
 
 from morlight.data.hdf5 import member
 from morlight.data.trajectory_file import SCALE, Contents
-from morlight.data.whole_file import NotWritten, whole_file
+from morlight.data.whole_file import NotWritten, check_room, whole_file
 from morlight.operators.description import Grid
 
 COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -55,6 +55,7 @@ class Writer:
     def __enter__(self) -> "Writer":
         with ExitStack() as stack:
             self.draft = stack.enter_context(whole_file(self.contents.path, overwrite=self.overwrite))
+            check_room(self.contents.path, 0)
             self.file = stack.enter_context(self._opened())
             with self._sentences():
                 _lay_out(self.file, self.contents, self.dtype, self.scale)
@@ -72,14 +73,9 @@ class Writer:
             raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
         try:
             yield file
-            with self._sentences():
-                file.flush()
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.truncate(self.draft, 0)  # room for what HDF5 writes when it closes a file, else it ends the process
-            raise
         finally:
-            file.close()
+            with self._sentences():
+                file.close()
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -98,6 +94,7 @@ class Writer:
                     f"{self.contents.path}: field '{name}' is {fields[name].shape} in trajectory {trajectory}, "
                     f"expected {due} for these times and this grid"
                 )
+            check_room(self.contents.path, fields[name].nbytes)
             with self._sentences():
                 self.file["t0_fields"][name][trajectory] = fields[name]
         self.missing.discard(trajectory)
@@ -112,6 +109,7 @@ class Writer:
         Raises:
             ValueError: if the file does not hold them as this one does.
         """
+        check_room(self.contents.path, path.stat().st_size)
         with _source(path) as source:
             for name in self.contents.fields:
                 of_part = member(path, member(path, source, "t0_fields"), name)

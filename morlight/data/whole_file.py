@@ -13,6 +13,7 @@ from pathlib import Path
 
 DRAFT = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}")
 
+SPARE = 2**20  # bytes of a file besides its values
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -47,6 +48,16 @@ def check_output(path: str | Path, overwrite: bool, inputs: Iterable[str | Path]
             raise ValueError(f"{path}: exists already, expected another name, or --overwrite to replace it")
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise ValueError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def check_room(path: Path, size: int) -> None:
+    """Refuse to write where the disk is full, before HDF5 does: it cannot close a file that it cannot write.
+
+    Raises:
+        NotWritten: if so many bytes and some more are not free.
+    """
+    if shutil.disk_usage(path.parent).free < size + SPARE:
+        raise NotWritten(path, OSError(errno.ENOSPC, ""))
 
 
 @contextmanager

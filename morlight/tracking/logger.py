@@ -196,7 +196,8 @@ class Tracker(Logger):
     def finalize(self, status: str) -> None:
         """Send the remaining metrics, keep the checkpoints, close the run; a run that failed stays failed.
 
-        A run is finished only if it holds its checkpoints. Lightning says "failed" for exceptions, Ctrl-C and SIGTERM alike; the exception tells which.
+        A run is finished only if it holds its checkpoints. Lightning says "failed" for exceptions, Ctrl-C and SIGTERM
+        alike; the exception tells which.
         """
         if not self._run.is_open and not self._metrics:
             return
