@@ -46,7 +46,7 @@ FOLDER = Path("mlruns") / "fits"
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     data: object,
-    settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
+    settings: object = None,
     *,
     config: str | Path | None = None,
     callbacks: Sequence[lightning.Callback] = (),
@@ -80,7 +80,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     elif isinstance(settings, str | Path):
         typed = from_mapping({}, settings, path or "a data module")
     else:
-        typed = from_mapping(settings or {}, config, path or "a data module")
+        changes = settings if isinstance(settings, Mapping) else {}
+        typed = from_mapping(changes, config, path or "a data module")
     loggers = [logger] if isinstance(logger, Logger) else list(logger)
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
 
@@ -110,8 +111,6 @@ def _check_settings(path: str | Path | None, settings: object, config: object) -
             f"settings are of the type {type(settings).__name__}, expected a dictionary such as {{'model.terms': 2}}, a"
             " configuration as a file or by its name, or FitSettings"
         )
-    if not isinstance(config, str | Path | None):
-        raise ValueError(f"config is of the type {type(config).__name__}, expected a file or the name of one")
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):

@@ -119,7 +119,7 @@ def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitS
 
 
 def from_mapping(
-    settings: Mapping[str, Any], config: str | Path | None = None, data: str | Path | None = None
+    settings: Mapping[Any, Any], config: str | Path | None = None, data: str | Path | None = None
 ) -> FitSettings:
     """The settings of a configuration with some changes.
 
@@ -165,7 +165,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+def nested(settings: Mapping[Any, Any]) -> dict[str, Any]:
     """Dotted keys as groups and keys.
 
     Raises:
