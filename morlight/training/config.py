@@ -1,6 +1,7 @@
 """The options of training, each with its default: the only definition of them."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -33,8 +34,10 @@ class LossConfig:
     def __post_init__(self) -> None:
         if not self.horizons or min(self.horizons) < 1:
             raise ValueError(f"model.horizons is {self.horizons}, expected at least one horizon, each at least 1 step")
-        if self.smoothness < 0:
+        if not 0 <= self.smoothness < math.inf:
             raise ValueError(f"model.smoothness is {self.smoothness}, expected 0 or more")
+        if not math.isfinite(self.beta):
+            raise ValueError(f"model.beta is {self.beta}, expected a finite number")
         if self.steps != "last" and self.loss != "points":
             raise ValueError(f"model.steps is {self.steps}, which needs model.loss points")
 
@@ -65,7 +68,7 @@ class AdamConfig:
     start: Literal["random", "linear"] = "random"
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise ValueError(f"model.lr is {self.lr}, expected a number above 0")
 
 

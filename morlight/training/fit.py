@@ -24,7 +24,7 @@ from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
-from morlight.training.continuation import finished, starting_point
+from morlight.training.continuation import finished, own_run, starting_point
 from morlight.training.equation_module import EquationModule
 from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
@@ -46,7 +46,7 @@ FOLDER = Path("mlruns") / "fits"
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     data: object,
-    settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
+    settings: object = None,
     *,
     config: str | Path | None = None,
     callbacks: Sequence[lightning.Callback] = (),
@@ -80,7 +80,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     elif isinstance(settings, str | Path):
         typed = from_mapping({}, settings, path or "a data module")
     else:
-        typed = from_mapping(settings or {}, config, path or "a data module")
+        changes = settings if isinstance(settings, Mapping) else {}
+        typed = from_mapping(changes, config, path or "a data module")
     loggers = [logger] if isinstance(logger, Logger) else list(logger)
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
 
@@ -105,6 +106,11 @@ def _check_settings(path: str | Path | None, settings: object, config: object) -
     Raises:
         ValueError: naming the argument.
     """
+    if not isinstance(settings, Mapping | str | Path | FitSettings | None):
+        raise ValueError(
+            f"settings are of the type {type(settings).__name__}, expected a dictionary such as {{'model.terms': 2}}, a"
+            " configuration as a file or by its name, or FitSettings"
+        )
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):
@@ -133,7 +139,7 @@ def run(
     with quiet():
         module, served, trainer, tracker, saved = _prepared(settings, extensions, trial, data)
         if saved is not None and trial.started is None:
-            already = finished(saved, trainer)
+            already = finished(saved, trainer, tracker.version)
             if already is not None:
                 return already
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
@@ -151,6 +157,11 @@ def run(
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
         trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
         _train(trainer, module, served, saved, settings.name)
+        if tracker.failed:
+            raise OSError(
+                f"the tracking store did not take the checkpoints of run {tracker.version}; once it does, the same"
+                f" command with --name {settings.name} --ckpt_path last completes the run"
+            )
         result = _result(trainer, tracker, checkpoints, extensions)
         if trainer.is_global_zero:
             _said(settings, tracker, result, trial)
@@ -180,7 +191,7 @@ def _prepared(
 ) -> tuple[OperatorModule, Any, lightning.Trainer, Tracker, Model | None]:
     """Module, data module, trainer, tracker and the checkpoint to go on from; nothing is written yet."""
     saved = starting_point(settings, FOLDER / settings.name, extensions.components)
-    run_id = trial.run_id or (None if saved is None else saved.run)
+    run_id = trial.run_id or own_run(saved, settings)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
     if saved is not None:

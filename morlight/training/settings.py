@@ -1,6 +1,7 @@
 """The settings of a fit: typed, parsed from command lines, files and dictionaries by one parser."""
 
 import functools
+import inspect
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytorch_lightning as lightning
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -17,7 +19,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
-from morlight.training.configurations import located
+from morlight.training.configurations import located, read_yaml
 from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
@@ -29,9 +31,13 @@ TRAINER: dict[str, Any] = {  # defaults where ours are not Lightning's
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
 }
-OURS = {  # arguments of the trainer that a fit sets itself, or that only Python objects can be
+OURS = {  # arguments of the trainer that a fit sets itself, or under which it has no run to show
     "callbacks", "logger", "enable_checkpointing", "default_root_dir", "reload_dataloaders_every_n_epochs",
+    "fast_dev_run",
 }  # fmt: skip
+OBJECTS = {"plugins"}  # that a configuration could only name by their class, which would be imported: passed to `fit`
+WORDS: dict[str, Any] = {"accelerator": str, "strategy": str, "profiler": str | None}  # the same, but words serve
+NAME = re.compile(r"[^./\x00-\x1f][^/\x00-\x1f]{0,199}")  # the name of a folder, inside that of all fits
 CONFIG = ("-c", "--config")
 
 
@@ -90,7 +96,10 @@ def parser(prog: str = "morlight fit") -> ArgumentParser:
     )
     top.add_class_arguments(DataConfig, "data")
     top.add_class_arguments(ModelConfig, "model")
-    top.add_class_arguments(lightning.Trainer, "trainer", skip=OURS, instantiate=False)
+    top.add_class_arguments(lightning.Trainer, "trainer", skip=OURS | OBJECTS | WORDS.keys(), instantiate=False)
+    for key, hint in WORDS.items():
+        default = inspect.signature(lightning.Trainer).parameters[key].default
+        top.add_argument(f"--trainer.{key}", type=hint, default=default, help="of Lightning's Trainer, by its name")
     top.set_defaults({f"trainer.{key}": value for key, value in TRAINER.items()})
     return top
 
@@ -110,7 +119,7 @@ def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitS
 
 
 def from_mapping(
-    settings: Mapping[str, Any], config: str | Path | None = None, data: str | Path | None = None
+    settings: Mapping[Any, Any], config: str | Path | None = None, data: str | Path | None = None
 ) -> FitSettings:
     """The settings of a configuration with some changes.
 
@@ -156,15 +165,33 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as groups and keys."""
+def nested(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    """Dotted keys as groups and keys.
+
+    Raises:
+        ValueError: for a key that is no text, or given twice, and for a group without keys.
+    """
     groups: dict[str, Any] = {}
     for key, value in settings.items():
+        if not isinstance(key, str):
+            raise ValueError(f"settings have the key {key!r}, expected text such as 'model.terms'")
         if key in GROUPS and not isinstance(value, Mapping):
             raise ValueError(not_a_group(key, value).text)
         group, dot, name = key.partition(".")
-        _merge(groups, {group: {name: value}} if dot else {key: value})
+        changes = {group: {name: plain(value)}} if dot else {key: plain(value)}
+        if twice := flat(groups).keys() & flat(changes).keys():
+            raise ValueError(f"{min(twice)} is given twice, expected it once")
+        _merge(groups, changes)
     return groups
+
+
+def plain(value: object) -> object:
+    """Numbers, arrays and tuples as YAML has them: 2 for np.int64(2)."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -198,12 +225,7 @@ def _file(word: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     """A configuration as it stands in its file."""
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from error
+    settings = read_yaml(file)
     if not isinstance(settings, dict):
         raise ValueError(f"{file}: expected keys such as data, model and trainer")
     for key in GROUPS:
@@ -235,6 +257,8 @@ def _check_devices(devices: object) -> None:
 def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
     _check_devices(parsed.trainer.devices)
     name = parsed.name or (files[-1].stem if files else "fit")
+    if not NAME.fullmatch(name):
+        raise ValueError(f"name is {name!r}, expected at most 200 characters, not / and no dot at the start")
     return FitSettings(
         model=ModelConfig(**parsed.model.as_dict()),
         data=DataConfig(**parsed.data.as_dict()),
@@ -272,9 +296,13 @@ def types_of_keys() -> dict[str, Any]:
     """Type of every setting, by its dotted key."""
     own = {"name": str | None, "experiment": str, "ckpt_path": str | None, "register": str | None}
     groups = {"data": DataConfig, "model": ModelConfig, "trainer": lightning.Trainer.__init__}
-    return own | {
-        f"{group}.{key}": hint
-        for group, owner in groups.items()
-        for key, hint in get_type_hints(owner).items()
-        if key not in OURS | {"return"}
-    }
+    return (
+        own
+        | {
+            f"{group}.{key}": hint
+            for group, owner in groups.items()
+            for key, hint in get_type_hints(owner).items()
+            if key not in OURS | OBJECTS | {"return"}
+        }
+        | {f"trainer.{key}": hint for key, hint in WORDS.items()}
+    )
