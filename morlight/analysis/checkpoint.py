@@ -223,7 +223,8 @@ def _check(found: Checkpoint) -> None:
     for key, value in found.weights.items():
         if not isinstance(value, Tensor) or not torch.isfinite(value).all():
             raise ValueError(f"weight {key} is not finite, as after a fit that diverged")
-    hidden = config.realizations * config.terms * (config.depth - 1) * config.width  # offsets, at least so many
+    each = (config.depth - 1) * config.width if config.equation is None else 1  # offsets or coefficients, at least
+    hidden = config.realizations * config.terms * each
     if not found.components and hidden > sum(value.numel() for value in found.weights.values()):
         raise ValueError("the weights do not fit the configuration beside them")
 
