@@ -54,7 +54,7 @@ def _walk(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argument
 
 
 def _settings() -> list[str]:
-    from morlight.training.settings import parser as settings
+    from morlight.training.options import quick_parser as settings
 
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for action in settings()._actions:

@@ -17,7 +17,7 @@ def add(commands: Any, top: argparse.ArgumentParser, tasks: Iterable[str]) -> No
 def _run(shell: str, top: argparse.ArgumentParser, tasks: Iterable[str]) -> None:
     import shtab
 
-    from morlight.training.settings import keys
+    from morlight.training.options import keys
 
     (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
     options = keys()  # of the configuration: the parser of these commands is Lightning's

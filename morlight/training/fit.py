@@ -22,6 +22,7 @@ from morlight.training.allocation import keep_freed_memory
 from morlight.training.announcement import announce
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
+from morlight.training.callbacks.epoch_lines import EpochLines
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
 from morlight.training.continuation import finished, starting_point
@@ -29,8 +30,9 @@ from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
+from morlight.training.options import OURS
 from morlight.training.quiet import quiet
-from morlight.training.settings import OURS, FitSettings, flat, from_mapping, nested
+from morlight.training.settings import FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
@@ -141,6 +143,8 @@ def run(
             trial.started(str(tracker.run_id), folder)
         monitored = served.count("validation", module.held_back_horizon)
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
+        if settings.trainer.get("enable_progress_bar") is False and trial.started is None:
+            trainer.callbacks.append(EpochLines())
         trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
         _train(trainer, module, served, saved, settings.name)
         result = _result(trainer, tracker, checkpoints, extensions)
