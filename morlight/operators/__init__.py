@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from morlight.operators.legendre import Legendre
     from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
     from morlight.operators.networks import Nonlinearity, Perceptrons, selected
-    from morlight.operators.rollout import advance, check_steps, rollout, states, stepper
     from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, Summand, System
     from morlight.operators.stability import Anchored, Bounded
     from morlight.operators.symbols import DissipativeSymbol, Symbol
+    from morlight.operators.time_stepping import advance, check_steps, rollout, states, stepper
     from morlight.operators.units import Units
 
 _MODULES = {
@@ -32,10 +32,10 @@ _MODULES = {
     "legendre": "Legendre",
     "losses": "NoiseWeighted bending mean_square relative_error",
     "networks": "Nonlinearity Perceptrons selected",
-    "rollout": "advance check_steps rollout states stepper",
     "spectral": "Operator SecondOrder SpectralOperator Summand System",
     "stability": "Anchored Bounded",
     "symbols": "DissipativeSymbol Symbol",
+    "time_stepping": "advance check_steps rollout states stepper",
     "units": "Units",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
