@@ -39,11 +39,13 @@ class Trial:
     Attributes:
         tags: of the run.
         run_id: of the run to go on with; a new one by default.
+        searched: keys of the settings that the sweep searches, noted in the run whatever their values.
         started: called with the identity of the run and the folder of its checkpoints, on the first process.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
+    searched: Sequence[str] = ()
     started: Callable[[str, Path], None] | None = None
 
 

@@ -135,7 +135,7 @@ def run(
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
-            announce(settings, extensions, served, tracker)
+            announce(settings, extensions, served, tracker, trial.searched)
         module.run_id = tracker.run_id
         folder = FOLDER / settings.name / str(tracker.run_id)
         tracker.keep_in(folder)

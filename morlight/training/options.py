@@ -3,8 +3,10 @@
 import ast
 import functools
 import importlib.util
+import inspect
 import os
 from argparse import SUPPRESS
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -41,7 +43,6 @@ def quick_parser(prog: str = "morlight fit") -> ArgumentParser:
     top = _own(prog)
     for name in _names_of_trainer():
         top.add_argument(f"--trainer.{name}", type=Any, help=SUPPRESS)
-    top.add_argument("--trainer", type=Any, help=SUPPRESS)  # a file with the whole group
     return top
 
 
@@ -77,6 +78,17 @@ def types_of_keys(*, quick: bool = False) -> dict[str, Any]:
 
     hints = get_type_hints(Trainer.__init__)
     return types | {f"trainer.{key}": hint for key, hint in hints.items() if key not in OURS | {"return"}}
+
+
+@functools.cache
+def defaults() -> dict[str, Any]:
+    """Default of every setting that has one, by its dotted key, as `FitSettings.to_plain` shows it."""
+    from pytorch_lightning import Trainer
+
+    signature = inspect.signature(Trainer.__init__).parameters
+    trainer = {name: parameter.default for name, parameter in signature.items()} | TRAINER
+    groups = {"data": asdict(DataConfig(path="")), "model": asdict(ModelConfig()), "trainer": trainer}
+    return {f"{group}.{key}": value for group, keys in groups.items() for key, value in keys.items()}
 
 
 def _own(prog: str) -> ArgumentParser:

@@ -15,8 +15,10 @@ from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
 from morlight.training.configurations import located
-from morlight.training.options import CONFIG, parser, quick_parser, types_of_keys
+from morlight.training.options import CONFIG, defaults, parser, quick_parser, types_of_keys
 from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
+
+UNREMARKABLE = ("trainer.enable_progress_bar",)  # changes nothing in the result
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class FitSettings:
     def to_flat(self) -> dict[str, Any]:
         """The same with dotted keys."""
         return flat(self.to_plain())
+
+    def changed(self, always: Collection[str] = ()) -> dict[str, Any]:
+        """Dotted keys of data, model and trainer whose values are not the defaults, and those named in `always`."""
+        usual = defaults()
+        return {
+            key: value
+            for key, value in self.to_flat().items()
+            if key in always or (key in usual and key not in UNREMARKABLE and value != usual[key])
+        }
 
 
 def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitSettings:
