@@ -1,4 +1,4 @@
-"""Values of single realizations: a table in each run, since MLflow's columns and charts are for a handful of metrics."""
+"""Values of single realizations: a table in each run, since the columns of MLflow are for a handful of metrics."""
 
 import csv
 import io
