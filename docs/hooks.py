@@ -28,6 +28,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"`\1`", text)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """For MkDocs: dotted names may break behind a dot."""
+    dotted = re.compile(r"<code>((?:morlight|experiments)\.[\w.]+)</code>")
+    return dotted.sub(lambda name: f'<code class="dotted">{name[1].replace(".", ".<wbr>")}</code>', html)
+
+
 def commands() -> str:
     """Every command with its usage and options, from the parser itself."""
     os.environ["NO_COLOR"] = "1"
