@@ -20,7 +20,7 @@ from morlight.operators import fix
 from morlight.simulate.random_fields import burgers
 
 RECIPES = {
-    "paper": Recipe("burgers_paper", "Table 1 to the letter", curve=True),
+    "paper": Recipe("burgers_paper", "exactly Table 1", curve=True),
     "scaled": Recipe("burgers_paper", "u, κ and the target scaled", SCALED),
     "schedule": Recipe("burgers_paper", "and lr 0.01 with half a cosine", SCALED | SCHEDULE),
     "default": Recipe("burgers", "moments and least squares (default)", curve=True),
