@@ -65,7 +65,7 @@ def test_every_command_of_the_parser_is_in_the_reference():
     ):
         assert f"## morlight {words}\n" in page
     assert "--realizations WHICH" in page
-    assert "| `model.horizons` | `[1, 4, 16]` | m of each stage" in hooks["settings"]()
+    assert "| `model.horizons` | `[1, 4, 16]` | numbers m of steps, one for each stage" in hooks["settings"]()
 
 
 DOCUMENTED = re.findall(r"^::: (\S+)", "\n".join(page.read_text() for page in ROOT.glob("docs/api/*.md")), re.MULTILINE)
