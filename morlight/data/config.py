@@ -22,9 +22,9 @@ class DataConfig:
         targets: names of the images L u of the fields, for an operator without time (Eq. 7); only the first frame of
             each trajectory is used.
         parameters: names of the scalars γ of the trajectories on which the operator depends.
-        particles: number of particles whose histogram with mean 1 is the field, or file if the file states the number and
-            the deposit. The shot noise of binning is then subtracted (only with `model.optimizer: moments`). This is
-            valid if waves shorter than the cells decay within one step.
+        particles: number of particles whose histogram with mean 1 is the field, or file if the file states the number
+            and the deposit. The shot noise of binning is then subtracted (only with `model.optimizer: moments`). This
+            is valid if waves shorter than the cells decay within one step.
         cutoff: train only on frames up to this time; by default on all. Validation and test use all frames.
         held_out: γ of the trajectories that are used for the test, such as {density: 0.1}.
         left_out: γ of the trajectories that are not used at all, such as those of the test in a hyperparameter search.

@@ -31,8 +31,8 @@ class OperatorConfig:
         scheme: explicit or implicit Euler (Eq. 4), or exponential: the equation ∂ₜu = L u/Δt with the generator L/Δt is
             solved by exponential Runge–Kutta steps of fourth order.
         substeps: number of substeps in each step Δt of the exponential scheme.
-        equation: terms G(∇) φ(u) of each field, such as `dxx u`, `dx u^2`, `lap u^3`, `u*v^2` and `1`, which replace the
-            networks; `model.optimizer: equation` finds them in the data.
+        equation: terms G(∇) φ(u) of each field, such as `dxx u`, `dx u^2`, `lap u^3`, `u*v^2` and `1`, which replace
+            the networks; `model.optimizer: equation` finds them in the data.
         field_scaling: scale the fields to order one before they enter h; the paper does not.
         wavenumber_scaling: scale κ to order one before it enters a plain symbol; the paper does not.
         parameter_scaling: scale γ to order one before it enters the networks; the paper does not.

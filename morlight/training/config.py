@@ -15,8 +15,8 @@ class LossConfig:
         loss: noise measures each mode in units of its own noise; points is the mean square error of Eq. 21.
         horizons: numbers m of steps, one for each stage. The epochs are divided evenly, and the last stage has the
             remainder; with `model.optimizer: moments`, all are used at once.
-        steps: which steps up to the horizon M enter the loss: last, only m = M (Eq. 21); all, every step of one roll-out;
-            or random, one step for each batch, as in Eq. 34.
+        steps: which steps up to the horizon M enter the loss: last, only m = M (Eq. 21); all, every step of one
+            roll-out; or random, one step for each batch, as in Eq. 34.
         beta: exponent of the weight 1/m^beta of the m-th step (Eq. 34).
         field_weights: unit of the squared errors of each field: std, its deviation from its mean; rms, its root mean
             square; or none.

@@ -51,22 +51,22 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     components: Components | None = None,
     loss: Loss | None = None,
 ) -> FitResult:
-    """Learn an operator, tracked as an MLflow run.
+    """Learn an operator; the fit is tracked as an MLflow run.
 
     Args:
-        data: trajectory file, name of a set that comes with the package, or a data module.
+        data: trajectory file, name of a data set of the package, or a data module.
         settings: changes of the defaults or of `config`, such as `{"model.terms": 2, "trainer.max_epochs": 50}`; or a
             configuration as a file, the name of a packaged one, or typed settings.
         config: configuration that `settings` change, as a file or by its name.
-        callbacks: of Lightning's trainer, beside ours.
-        logger: one or several, beside the tracked run.
-        trainer: arguments of Lightning's Trainer that only Python objects can be.
-        components: networks and biases of one's own.
-        loss: a loss of one's own, (prediction, target) ↦ one value a realization.
+        callbacks: further callbacks of Lightning's trainer.
+        logger: one or several further loggers.
+        trainer: arguments of Lightning's Trainer that must be Python objects.
+        components: your own networks and biases.
+        loss: your own loss, a function (prediction, target) ↦ one value for each realization.
 
     Raises:
-        ValueError: one sentence for anything that was given and cannot be.
-        FloatingPointError: where the loss is no longer finite.
+        ValueError: if the data or a setting cannot be used.
+        FloatingPointError: if the loss is no longer finite.
     """
     module = data if isinstance(data, lightning.LightningDataModule) else None
     path = None if module is not None else _path(data)
