@@ -1,4 +1,4 @@
-"""Pages made when the site is built: the README, Section 6, the commands and the settings, from their parsers.
+"""Pages made when the site is built: the README, the notebooks, Section 6, the commands and the settings.
 
 MathJax, one file of the package django-static-mathjax, becomes a part of the site.
 """
@@ -7,12 +7,15 @@ import argparse
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+import tutorials  # noqa: E402 - lies beside this file
 
 
 def tour() -> str:
@@ -109,8 +112,8 @@ def on_files(site: Any, config: Any) -> Any:
     studies = ROOT / "experiments"
     section6 = (studies / "README.md").read_text()
     pages = {"index.md": tour(), "commands.md": commands(), "settings.md": settings(), "section6.md": section6}
-    for name, text in pages.items():
-        site.append(File.generated(config, name, content=text))
+    for name, content in {**pages, **tutorials.pages()}.items():
+        site.append(File.generated(config, name, content=content))
     mathjax = files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js"
     site.append(File.generated(config, "mathjax.js", content=mathjax.read_bytes()))
     return site

@@ -89,7 +89,7 @@ def realizations(run_id: str) -> dict[str, float]:
     """The table of single realizations of a run, as metrics NAME/RR."""
     text = mlflow.artifacts.load_text(f"{tracked().get_run(run_id).info.artifact_uri}/realizations.csv")
     rows = list(csv.DictReader(io.StringIO(text)))
-    return {f"{row['metric']}/{key}": float(row[key]) for row in rows for key in row if key != "metric"}
+    return {f"{row['metric']}/{key}": float(row[key]) for row in rows for key in row if key != "metric" and row[key]}
 
 
 def run_of(name: str) -> Any:

@@ -43,7 +43,7 @@ class FinalReport(lightning.Callback):
         self.tracker, self.checkpoints, self.components = tracker, checkpoints, components
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Metrics NAME/median, NAME/min and NAME/RR; figures; evaluation.json; the model for serving."""
+        """Log the errors, the figures, evaluation.json and the model for serving."""
         if not trainer.is_global_zero:
             return
         model, step = load(self.checkpoints.chosen, self.components), module.steps_taken
