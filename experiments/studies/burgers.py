@@ -64,7 +64,7 @@ def sample(axes: Axes, model: Model, data: Path) -> None:
     learned = model.apply(u[None, None])[:, 0, 0]
     for r, values in enumerate(learned):
         axes.plot(x, values, color=plots.LEARNED, lw=1, label=None if r else f"learned, {len(learned)} realizations")
-    axes.set(xlabel="x (length)", ylabel="Lu of a sample held out")
+    axes.set(xlabel="x", ylabel="L u of a held-out sample")
     axes.legend(frameon=False)
 
 

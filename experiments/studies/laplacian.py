@@ -86,7 +86,7 @@ def sample(figure: Figure, panels: Sequence[Axes], model: Model, realization: in
         image = axes.imshow(
             values.T, origin="lower", extent=(0, length[0], 0, length[1]), vmin=-limit, vmax=limit, cmap="RdBu_r"
         )
-        axes.set(xlabel="x (length)", ylabel="y (length)", title=title)
+        axes.set(xlabel="x", ylabel="y", title=title)
         figure.colorbar(image, ax=axes)
 
 

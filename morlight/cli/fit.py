@@ -36,7 +36,7 @@ def run(task: str, arguments: Sequence[str]) -> None:
 
             fit(settings)
             return
-        from morlight.training.fit import evaluate_loss
+        from morlight.training.checkpoint_loss import checkpoint_loss
 
-        for name, value in sorted(evaluate_loss(task, settings).items()):
+        for name, value in sorted(checkpoint_loss(task, settings).items()):
             print(f"{name}: {value:.6g}")

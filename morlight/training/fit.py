@@ -1,4 +1,4 @@
-"""`morlight.fit`: data and settings in, a tracked model out; `validate` and `test` of a checkpoint."""
+"""`morlight.fit`: data and settings in, a tracked model out."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from morlight.training.quiet import quiet
 from morlight.training.settings import FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
 
-__all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
+__all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
 
 FOLDER = Path("mlruns") / "fits"
 
@@ -143,9 +143,11 @@ def run(
             trial.started(str(tracker.run_id), folder)
         monitored = served.count("validation", module.held_back_horizon)
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
-        if settings.trainer.get("enable_progress_bar") is False and trial.started is None:
+        in_sweep = trial.started is not None
+        if settings.trainer.get("enable_progress_bar") is False and not in_sweep:
             trainer.callbacks.append(EpochLines())
-        trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
+        report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
+        trainer.callbacks += [report, checkpoints]
         _train(trainer, module, served, saved, settings.name)
         result = _result(trainer, tracker, checkpoints, extensions)
         if trainer.is_global_zero:
@@ -181,7 +183,7 @@ def _prepared(
     served, module = built(settings, extensions, data)
     if saved is not None:
         resume.check(saved, module, settings)
-    trainer = _trainer(settings, extensions, [tracker, *extensions.loggers])
+    trainer = lightning_trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
 
@@ -236,7 +238,12 @@ def check_lengths(module: OperatorModule, served: Any, settings: FitSettings) ->
         )
 
 
-def _trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
+def lightning_trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
+    """Lightning's trainer with the arguments of the settings and of the user.
+
+    Raises:
+        ValueError: if Lightning refuses an argument.
+    """
     arguments = dict(settings.trainer)
     bars = [] if arguments.get("enable_progress_bar") is False else [Bar()]
     try:
@@ -282,29 +289,3 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
         version, best = register(settings.register, result.run_id, value)
         alias = f", models:/{settings.register}@best" if best else ""
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)
-
-
-def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
-    """Loss of a checkpoint on the validation or test trajectories.
-
-    Args:
-        task: validate or test.
-        settings: with `ckpt_path`.
-
-    Raises:
-        ValueError: where there is no checkpoint, or it does not fit the settings.
-    """
-    with quiet():
-        saved = starting_point(settings, FOLDER / settings.name, None)
-        if saved is None:
-            raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
-        served, module = built(settings)
-        resume.check(saved, module, settings)
-        trainer = _trainer(settings, Extensions(), False)
-        served.schedule = schedule(module, served, trainer.max_epochs or 0)
-        part = {"validate": "validation"}.get(task, task)
-        if not served.count(part, module.held_back_horizon):
-            share = getattr(settings.data, part)
-            raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
-        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)
-        return {name: float(value) for name, value in trainer.callback_metrics.items()}
