@@ -121,7 +121,7 @@ class Perceptrons(nn.Module):
 
 
 class Nonlinearity(nn.Module):
-    """Pointwise h(u(x); γ) without explicit dependence on x (Eq. 12, 27); C fields in, one channel for each copy out."""
+    """Pointwise h(u(x); γ) without explicit dependence on x (Eq. 12, 27), from C fields to a channel for each copy."""
 
     def __init__(self, network: Perceptrons) -> None:
         super().__init__()
