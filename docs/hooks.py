@@ -32,9 +32,16 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """For MkDocs: dotted names may break behind a dot."""
+    """For MkDocs: dotted names may break behind a dot, names of options do not break."""
     dotted = re.compile(r"<code>((?:morlight|experiments)\.[\w.]+)</code>")
-    return dotted.sub(lambda name: f'<code class="dotted">{name[1].replace(".", ".<wbr>")}</code>', html)
+    html = dotted.sub(lambda name: f'<code class="dotted">{name[1].replace(".", ".<wbr>")}</code>', html)
+    option = re.compile(r"(?<![\w-])--?[a-zA-Z][\w.-]*")
+    inline = re.compile(r"(?<!<pre>)<code>([^<\n]*)</code>")
+    return inline.sub(lambda code: f"<code>{option.sub(_unbroken, code[1])}</code>", html)
+
+
+def _unbroken(option: re.Match[str]) -> str:
+    return f'<span class="option">{option[0]}</span>'
 
 
 def commands() -> str:
