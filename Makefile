@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-all lint docs format clean
+.PHONY: install demo test test-all fuzz lint docs format clean
 
 # Installed anew when the requirements change; torch comes at the tested version through the constraints.
 .venv/installed: pyproject.toml constraints.txt
@@ -22,6 +22,10 @@ test: install
 
 test-all: install
 	$(BIN)/python -m pytest
+
+fuzz: install
+	@echo "Spoiled inputs of every kind, each with limits of time and memory; some minutes"
+	$(BIN)/python -m tests.fuzz.run --count 2500
 
 lint: install
 	$(BIN)/ruff check .

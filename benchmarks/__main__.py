@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+EQUATIONS = ("equations", "peers")  # these take sets of fields, noise and names
 NAMES = (
     "attractors",
     "compile",
@@ -13,11 +14,13 @@ NAMES = (
     "equations",
     "fit",
     "memory",
+    "peers",
     "rollout",
     "scaling",
     "simulate",
     "startup",
     "step",
+    "stiff",
     "streaming",
     "tracking",
 )
@@ -38,9 +41,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("file", nargs="*", help="data to measure with, where the benchmark takes any")
+    parser.add_argument("--files", metavar="DIR", help="folder of burgers.mat, kdv.mat and kuramoto_sivishinky.mat")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.01, 0.05], help="shares of the rms")
+    parser.add_argument("--only", default="", help="part of the name of the sets to measure")
     options = parser.parse_args()
     where = machine()
-    for result in importlib.import_module(f"benchmarks.{options.name}").measure(*options.file):
+    arguments = (options.files, options.noise, options.only) if options.name in EQUATIONS else options.file
+    for result in importlib.import_module(f"benchmarks.{options.name}").measure(*arguments):
         print(json.dumps({"benchmark": options.name, **result, "machine": where}, ensure_ascii=False), flush=True)
 
 

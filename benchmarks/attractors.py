@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.equations import Case, cahn_hilliard, kuramoto_sivashinsky, swift_hohenberg
+from benchmarks.equation_sets import Case, cahn_hilliard, kuramoto_sivashinsky, swift_hohenberg
 from morlight.operators.bases import Basis
 from morlight.operators.sum_of_terms import SumOfTerms
 from morlight.training.least_squares.discover import discover
@@ -189,8 +189,8 @@ def draw(case: Case, true: Chaos, ours: Chaos, energies: dict[str, dict[str, Ten
         axes[0].semilogy(kappa[1:], (each.spectrum.mean(0) * scale)[1:], line, color=color, lw=width, label=name)
         axes[1].plot(each.growth, "o" if name == "exact" else "x", color=color, label=name)
         axes[1].axhline(float(each.growth.mean()), ls=line, color=color, lw=width)
-    axes[0].set(xlabel="wavenumber κ", ylabel="energy of the mode", ylim=(1e-12, 1), title=case.name, xlim=(0, 3.5))
-    axes[1].set(xlabel="trajectory", ylabel="largest Lyapunov exponent", title=case.name, ylim=(0, None))
+    axes[0].set(xlabel="wavenumber κ", ylabel="mean of u² in the mode", ylim=(1e-8, 1), title=case.name, xlim=(0, 3.5))
+    axes[1].set(xlabel="trajectory", ylabel="largest Lyapunov exponent", title=case.name, ylim=(0, 0.12))
     for axis, (title, flows) in zip(axes[2:], energies.items(), strict=True):
         for name, line, color, width in styles:
             share = torch.linspace(0, LONGER, len(flows[name]) + 1)[1:]

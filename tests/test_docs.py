@@ -106,6 +106,13 @@ def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):
     assert (tmp_path / "benchmarks_scaling.png").exists()
 
 
+def test_tables_on_the_peers_are_made_from_the_measurements_beside_them():
+    from benchmarks import peers_page
+
+    text = peers_page.PAGE.read_text()
+    assert peers_page.with_tables(text, peers_page.read(peers_page.KEPT)) == text
+
+
 def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, morlight; print(sorted(set(sys.modules) & {'torch', 'numpy', 'mlflow', 'pytorch_lightning'}))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

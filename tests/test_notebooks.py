@@ -25,7 +25,7 @@ def test_a_notebook_runs_and_shows_figures(name, monkeypatch):
     assert not [output for output in outputs if output.output_type == "error"]
 
 
-def test_there_are_four_and_they_were_kept_with_their_figures():
-    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04"]
+def test_there_are_five_and_they_were_kept_with_their_figures():
+    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "05"]
     for name in NAMES:
         assert "image/png" in (FOLDER / name).read_text()

@@ -17,6 +17,7 @@ from experiments.support.fits import Fit, Kept
 from experiments.support.study import SCALE_HELP, SCALES, Scale, Study
 from experiments.support.tables import table
 from morlight.analysis.equations.choice import choose
+from morlight.analysis.equations.forms import Form
 from morlight.analysis.evaluation.walkers import Walkers as Equation
 from morlight.analysis.model import Model
 from morlight.data.trajectory_file import TrajectoryFile
@@ -126,7 +127,7 @@ def equations(fits: Mapping[str, Kept[FlightErrors]], models: Mapping[str, Model
     for key, model in models.items():
         chosen = choose(model, 0)
         text, exponent = "none is justified", "–"
-        if not isinstance(chosen, str):
+        if not isinstance(chosen, str) and isinstance(chosen.form, Form):
             text, (value, sd) = chosen.form.text(), chosen.form.exponent
             exponent = f"{value:.4f} ± {sd:.4f}"
         error = float(np.median(fits[key].measured.symbol))

@@ -5,7 +5,6 @@ Layout 3 has plain values alone: `operator` (OperatorConfig), `training` (LossCo
 and 2 had them as hyperparameters of Lightning.
 """
 
-import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from morlight.analysis.typed import check_types
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription
 
@@ -154,7 +154,7 @@ def read(path: str | Path) -> Checkpoint:
         with warnings.catch_warnings():  # torch muses on how a foreign file was pickled
             warnings.simplefilter("ignore")
             saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged archive or pickle has errors of every kind
         raise ValueError(
             f"{path}: not a readable checkpoint of morlight, expected one that `morlight fit` wrote"
         ) from error
@@ -171,7 +171,7 @@ def read(path: str | Path) -> Checkpoint:
         return _typed(path, plain, saved["state_dict"])
     except KeyError as error:
         raise ValueError(f"{path}: key {error} is missing, expected a checkpoint that `morlight fit` wrote") from error
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"{path}: holds values of other types than `morlight fit` writes ({error})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -188,7 +188,7 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     for each in fields(OperatorConfig):
         if each.name not in options:  # a default in its place would be another operator
             raise KeyError(each.name)
-    return Checkpoint(
+    found = Checkpoint(
         path,
         OperatorConfig(**options),
         plain["training"],
@@ -200,9 +200,36 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         {key.removeprefix("operator."): value for key, value in state.items()},
         bool(plain.get("components", False)),
     )
+    _check(found)
+    return found
 
 
-ADDED_OPTIONS = {"substeps": 1}  # which layout 3 had not from the start, as they work without
+def _check(found: Checkpoint) -> None:
+    """Refuse values of other types, numbers that no operator has, and claims beyond the weights.
+
+    Raises:
+        ValueError: naming the value.
+    """
+    config, data = found.config, found.data
+    check_types("operator", config)
+    check_types("data", data, finite=True)
+    for name, part in (("modes", found.modes), ("growth", found.growth), ("losses", found.losses)):
+        if part is not None:
+            check_types(name, part)
+    if not isinstance(found.run, str | None):
+        raise ValueError(f"run is {found.run!r}, expected text")
+    if data.dt <= 0 or not data.fields:
+        raise ValueError(f"data has Δt = {data.dt} and the fields {data.field_names}, expected Δt > 0 and a field")
+    for key, value in found.weights.items():
+        if not isinstance(value, Tensor) or not torch.isfinite(value).all():
+            raise ValueError(f"weight {key} is not finite, as after a fit that diverged")
+    hidden = config.realizations * config.terms * (config.depth - 1) * config.width  # offsets, at least so many
+    if not found.components and hidden > sum(value.numel() for value in found.weights.values()):
+        raise ValueError("the weights do not fit the configuration beside them")
+
+
+# which layout 3 had not from the start, as operators work without them
+ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None}
 FIRST_OPTIONS = (
     "biases",
     "symbol",

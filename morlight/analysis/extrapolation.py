@@ -43,7 +43,7 @@ def _parameters(model: "Model", gamma: Float[np.ndarray, "B P"]) -> Iterator[str
 
 
 def _waves(model: "Model", u: Float[np.ndarray, "B C *X"]) -> Iterator[str]:
-    if model.grid == model.data.grid:
+    if model.grid == model.data.grid or model.config.equation is not None:  # whose terms hold at every κ
         return
     points, trained = list(model.grid.points), list(model.data.grid.points)
     space = build.basis(model.grid).double()

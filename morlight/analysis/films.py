@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from morlight.analysis.plots import LEARNED, START
+from morlight.data.whole_file import check_output, whole_file
 from morlight.operators.description import Grid
 
 ENDINGS = (".gif", ".mp4")
@@ -21,15 +22,15 @@ DPI = 80
 Draw = Callable[[int], None]
 
 
-def check(path: str | Path) -> Path:
+def check(path: str | Path, overwrite: bool = True) -> Path:
     """The path of a film to be written.
 
     Raises:
-        ValueError: where the folder is missing, the ending is neither gif nor mp4, or ffmpeg is missing for mp4.
+        ValueError: where the file cannot be written or may not be replaced, the ending is neither gif nor mp4, or
+            ffmpeg is missing for mp4.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: the folder {path.parent} does not exist")
+    check_output(path, overwrite)
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"{path}: {path.suffix or 'no ending'} is not a film format, expected {' or '.join(ENDINGS)}")
     if path.suffix.lower() == ".mp4" and ffmpeg() is None:
@@ -66,21 +67,17 @@ def film(frames: np.ndarray, times: Sequence[float], path: str | Path, *, fields
     draw = _profiles if len(grid.points) == 1 else _maps
     drawn = [draw(axes, frames[:, :, c], fields[c], grid) for c, axes in enumerate(panels)]
     shown = np.unique(np.linspace(0, len(times) - 1, min(FRAMES, len(times))).round().astype(int))
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     writer = _writer(path)
-    try:
-        with (
-            matplotlib.rc_context({"animation.ffmpeg_path": ffmpeg() or "ffmpeg"}),
-            writer.saving(figure, str(temporary), DPI),
-        ):
-            for at in shown.tolist():
-                for update in drawn:
-                    update(at)
-                panels[0].set_title(f"t = {times[at]:.4g}")
-                writer.grab_frame()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole_file(path) as draft,
+        matplotlib.rc_context({"animation.ffmpeg_path": ffmpeg() or "ffmpeg"}),
+        writer.saving(figure, str(draft), DPI),
+    ):
+        for at in shown.tolist():
+            for update in drawn:
+                update(at)
+            panels[0].set_title(f"t = {times[at]:.4g}")
+            writer.grab_frame()
 
 
 def _writer(path: Path) -> AbstractMovieWriter:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.equations import forms
+from morlight.analysis.equations.known import KnownForm
 from morlight.analysis.inspection import InspectedField, InspectedTerm, Inspection
 
 GAUGE = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}
@@ -59,8 +60,10 @@ def _equation(field: InspectedField) -> list[str]:
     if isinstance(field.equation, str):
         return [f"  no equation: {field.equation}"]
     form, departure = field.equation
-    low, high = field.band or (math.nan, math.nan)
     sympy = form.sympy()
+    if isinstance(form, KnownForm):
+        return [f"  {form.text()}", f"    LaTeX  {form.latex()}", f"    SymPy  {sympy['rate']}"]
+    low, high = field.band or (math.nan, math.nan)
     lines = [
         f"  {form.text()}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})",
         f"    LaTeX  {form.latex()}",

@@ -342,12 +342,29 @@ def load(path: str | Path, components: Components | None = None) -> Model:
         raise ValueError(
             f"{path}: was trained with networks or biases of the user's own, expected the same as `components`"
         )
-    operator = build.operator(checkpoint.config, checkpoint.data, components)
     try:
+        operator = build.operator(
+            checkpoint.config, checkpoint.data, components
+        ).double()  # weights keep their precision
+        _check_kinds(operator.state_dict(), checkpoint.weights)
         operator.load_state_dict(dict(checkpoint.weights))
-    except RuntimeError as error:
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
         raise ValueError(f"{path}: the weights do not fit the configuration beside them") from error
-    return Model(checkpoint, operator.double().eval().requires_grad_(False), checkpoint.data.grid)
+    return Model(checkpoint, operator.eval().requires_grad_(False), checkpoint.data.grid)
+
+
+def _check_kinds(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights that torch would cast to others.
+
+    Raises:
+        ValueError: naming a weight.
+    """
+    for key, value in weights.items():
+        wanted = expected.get(key, value)
+        if value.is_floating_point() != wanted.is_floating_point() or value.is_complex() != wanted.is_complex():
+            raise ValueError(f"weight {key} is of the type {value.dtype}, expected {wanted.dtype}")
 
 
 def _sd(frames: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from morlight.data.whole_file import check_output, whole_file
+
 START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 TERMS = ("tab:orange", "tab:green", "tab:red", "tab:purple")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -48,15 +50,14 @@ class Reading:
     form: str = ""
 
 
-def check(path: str | Path) -> Path:
+def check(path: str | Path, overwrite: bool = True) -> Path:
     """The path of a figure to be written.
 
     Raises:
-        ValueError: where the folder is missing or the ending is not an image format.
+        ValueError: where the file cannot be written or may not be replaced, or the ending is not an image format.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: the folder {path.parent} does not exist")
+    check_output(path, overwrite)
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
         raise ValueError(
@@ -67,13 +68,8 @@ def check(path: str | Path) -> Path:
 
 def save(figure: Figure, path: str | Path, extent: str | None = None) -> None:
     """Write a figure, whole or not at all; `tight` makes it as large as what is drawn."""
-    path = check(path)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(temporary, dpi=150, bbox_inches=extent)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(check(path)) as draft:
+        figure.savefig(draft, dpi=150, bbox_inches=extent)
 
 
 def styled() -> AbstractContextManager[None]:

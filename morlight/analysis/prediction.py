@@ -15,8 +15,8 @@ from morlight.analysis.model import Choice, Model, Spread
 from morlight.data import initial
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import TrajectoryFile, digest
-from morlight.data.trajectory_writer import check_output
 from morlight.data.trajectory_writer import write as write_trajectories
+from morlight.data.whole_file import check_output
 from morlight.operators import check_steps
 
 ENDINGS = (".h5", ".hdf5")
@@ -91,7 +91,7 @@ class Outputs:
     file: str | Path
     plot: str | Path | None = None
     film: str | Path | None = None
-    overwrite: bool = False  # of the trajectory file
+    overwrite: bool = False  # of existing files
 
 
 def write(
@@ -112,13 +112,13 @@ def write(
         FloatingPointError: where the roll-out is not finite.
     """
     check_steps(steps, every)
-    _check_name(outputs.file, start.path)
-    check_output(outputs.file, outputs.overwrite)
+    _check_name(outputs.file)
+    check_output(outputs.file, outputs.overwrite, [start.path, model.path])
     numbers = model.chosen(realizations)
     if outputs.plot is not None:
-        plots.check(outputs.plot)
+        plots.check(outputs.plot, outputs.overwrite)
     if outputs.film is not None:
-        films.check(outputs.film)
+        films.check(outputs.film, outputs.overwrite)
     model, begin = start.read(model)
     frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
     names = model.data.field_names
@@ -154,11 +154,9 @@ def _figure(model: Model, start: Start, row: int, frames: np.ndarray, steps: int
     return replace(shown, truth=truth)
 
 
-def _check_name(output: str | Path, source: str | Path) -> None:
+def _check_name(output: str | Path) -> None:
     if Path(output).suffix not in ENDINGS:
         raise ValueError(f"{output}: expected a name ending in {' or '.join(ENDINGS)}, for a trajectory file (HDF5)")
-    if Path(output).resolve() == Path(source).resolve():
-        raise ValueError(f"{output}: is the file of the initial states as well, expected another name")
 
 
 def _file(  # noqa: PLR0913 - the parts of write

@@ -45,6 +45,11 @@ def exit_status(command: str, how_to_go_on: str = START_AGAIN) -> Iterator[None]
                 _end(str(error), BAD_INPUT)
             if isinstance(error, FloatingPointError):
                 _end(str(error), FAILED)
+            if isinstance(error, OSError):  # of a disk, such as a full one
+                place = f"{error.filename}: " if error.filename else ""
+                _end(f"{place}{error.strerror}" if error.strerror else str(error), FAILED)
+            if isinstance(error, MemoryError):
+                _end(f"{command} needs more memory than there is ({error})", FAILED)
             raise
 
 

@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
     export.add_argument(
         "--realizations", nargs="+", default=["all"], metavar="WHICH", help="all, best, or numbers from 0 (default all)"
     )
+    export.add_argument("--overwrite", action="store_true", help="replace an existing program")
     export.add_argument("--equation", action="store_true", help="the closed form alone, instead of the networks")
     export.set_defaults(run=_run)
 
@@ -60,7 +61,7 @@ def _write_program(options: argparse.Namespace) -> None:
     if options.equation:
         model, rows = _equation(model), [0]
     model = model if options.points is None else model.on(options.points)
-    export(model, options.output, precision=options.precision, realizations=rows)
+    export(model, options.output, precision=options.precision, realizations=rows, overwrite=options.overwrite)
 
 
 def _equation(model: Any) -> Any:

@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     add_checkpoint(inspect)
     add_json(inspect)
     inspect.add_argument("--plot", metavar="FILE", help="figure of symbols and nonlinearities")
+    inspect.add_argument("--overwrite", action="store_true", help="replace an existing figure")
     inspect.add_argument(
         "--data", metavar="FILE", help="trajectory file on which the closed form is compared with the networks"
     )
@@ -33,7 +34,7 @@ def _run(options: argparse.Namespace) -> None:
     from morlight.analysis.model import load
 
     if options.plot:
-        plots.check(options.plot)
+        plots.check(options.plot, options.overwrite)
     model = load(checkpoint)
     inspection = inspect(model)
     if options.data:

@@ -22,7 +22,7 @@ from morlight.cli import (
     sweep,
     ui,
 )
-from morlight.cli.endings import INTERRUPTED, START_AGAIN, TERMINATED, exit_now, exit_status
+from morlight.cli.endings import FAILED, INTERRUPTED, START_AGAIN, TERMINATED, exit_now, exit_status
 from morlight.cli.parsing import Parser
 
 
@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def program() -> None:
-    """Run `main` as a program of its own: the exit status after a signal is right whenever the signal comes."""
+    """Run `main` as a program of its own: the exit status is right whenever a signal comes or a disk is full."""
     try:
         main()
     except SystemExit as end:
-        if end.code in (INTERRUPTED, TERMINATED):
+        if end.code in (FAILED, INTERRUPTED, TERMINATED):
             exit_now(end.code)
         raise

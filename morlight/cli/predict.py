@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         "-o", "--output", required=True, metavar="FILE",
         help="trajectory file, with one trajectory per realization and initial state",
     )  # fmt: skip
-    predict.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    predict.add_argument("--overwrite", action="store_true", help="replace existing files")
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
     predict.add_argument("--animate", metavar="FILE", help="film of the frames, .gif or .mp4")
     predict.set_defaults(run=_run)

@@ -1,6 +1,5 @@
 """Files of arrays (.npy, .npz, .nc, .mat), to trajectory files. Nothing in them is executed."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from morlight.data import labelled
 from morlight.data.arrays import SPACE, write
+from morlight.data.whole_file import check_output
 
 NUMPY, MATLAB = (".npy", ".npz"), ".mat"
 HDF5_MATLAB = b"MATLAB 7.3"
@@ -23,6 +23,7 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
     coordinates: Mapping[str, str] | None = None,
     dims: Sequence[str] | None = None,
     real_part: bool = False,
+    overwrite: bool = False,
     **described: Any,
 ) -> Path:
     """Write the arrays of some files as one trajectory file, the trajectories of one file after those of another.
@@ -38,6 +39,7 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
         coordinates: name of the array with the coordinates of the points of each axis.
         dims: names of the axes of the arrays (see `morlight.write`).
         real_part: take the real part of complex arrays.
+        overwrite: whether an existing file is replaced; a file that is read never is.
         described: what else the arrays do not say (see `morlight.write`).
 
     Returns:
@@ -46,6 +48,7 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
     Raises:
         ValueError: one sentence with the file, the array and what was expected.
     """
+    check_output(path, overwrite, files)
     opened = [_Arrays(Path(file)) for file in files]
     first = opened[0]
     axes = {axis: first.take(name) for axis, name in (coordinates or {}).items()}
@@ -71,7 +74,10 @@ def convert(  # noqa: PLR0913 - the names of arrays, each by its own
         axes = {**{axis: first.labels[axis] for axis in SPACE if axis in first.labels and axis in dims}, **axes}
         if moments is None and described.get("dt") is None:
             moments = first.labels.get("time")
-    return write(path, arrays, dims=dims, times=moments, coordinates=axes, **described)
+    try:
+        return write(path, arrays, dims=dims, times=moments, coordinates=axes, overwrite=overwrite, **described)
+    except ValueError as error:  # of the arrays, which are those of the files
+        raise ValueError(f"{', '.join(map(str, files))}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 class _Arrays:
@@ -155,7 +161,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: no such file, expected .npy, .npz, .mat or .nc")
     try:
         return _matlab(path) if ending == MATLAB else _numpy(path)
-    except (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except Exception as error:  # each of these formats has errors of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: cannot be read as {ending} ({reason})") from error
 

@@ -1,5 +1,6 @@
 """The options of the data, each with its default: the only definition of them."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,6 +58,12 @@ class DataConfig:
     deposit: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        for key in ("validation", "test", "memory", "cutoff"):
+            value = getattr(self, key)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"data.{key} is {value}, expected a finite number")
+        if self.seed < 0:
+            raise ValueError(f"data.seed is {self.seed}, expected 0 or more")
         if not self.memory > 0:
             raise ValueError(f"data.memory is {self.memory}, expected GiB above 0")
         if self.batch < 1:

@@ -1,6 +1,5 @@
 """Initial states from files: trajectory files, NumPy's `.npy` and `.npz`, NetCDF."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +135,7 @@ def _loaded(path: Path, wanted: Wanted) -> np.ndarray:
             return held
         with held:
             arrays = {name: held[name] for name in held.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # archives have errors of their own
         raise ValueError(f"{path}: cannot be read, expected an array of numbers as NumPy saves it") from error
     missing = [name for name in wanted.fields if name not in arrays]
     if missing:

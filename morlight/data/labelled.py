@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from morlight.data.hdf5 import check_members
+
 if TYPE_CHECKING:
     import xarray
 
 AXES = ("x", "y", "z")
+DIMENSION = "This is a netCDF dimension but not a netCDF variable"  # without coordinates
 NETCDF = (".nc", ".nc3", ".nc4", ".netcdf", ".cdf")
 
 
@@ -75,10 +78,13 @@ def opened(path: Path) -> "xarray.Dataset":
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file, expected a NetCDF file")
+    engine = _engine(path)
+    if engine == "h5netcdf":
+        check_members(path, DIMENSION)
     try:
-        with xarray.open_dataset(path, engine=_engine(path)) as dataset:
+        with xarray.open_dataset(path, engine=engine) as dataset:
             return dataset.load()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # each engine has errors of its own
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: cannot be read, expected a NetCDF file ({reason})") from error
 

@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 
 from morlight.data import shipped
+from morlight.data.hdf5 import damage_as_sentence, member
 from morlight.operators.description import BOUNDARIES, Grid
 
 FROM_ARRAYS = "morlight.write"  # generator of a file that was made of somebody's arrays
@@ -75,7 +76,8 @@ class TrajectoryFile(Contents):
         """
         file = _opened(shipped.located(path))
         try:
-            return _validated(file)
+            with damage_as_sentence(file.filename):
+                return _validated(file)
         except BaseException:
             file.close()
             raise
@@ -139,7 +141,7 @@ class TrajectoryFile(Contents):
             selection = (slice(row, row + 1), times, *(slice(None),) * self.grid.dimensions, *component)
             try:
                 dataset.read_direct(part, selection)
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 raise ValueError(f"{self.path}: {dataset.name} is damaged and cannot be read ({error})") from error
             if SCALE in dataset.attrs:
                 part *= dataset.attrs[SCALE]
@@ -182,7 +184,7 @@ def _validated(file: h5py.File) -> TrajectoryFile:
     for key in ("dataset_name", "n_spatial_dims", "n_trajectories"):
         if key not in attributes:
             raise ValueError(f"{path}: attribute '{key}' is missing, expected the layout of The Well")
-    axes = ("x", "y", "z")[: int(attributes["n_spatial_dims"])]
+    axes = ("x", "y", "z")[: _count(path, attributes, "n_spatial_dims")]
     dimensions = _required(path, file, "dimensions")
     times = _uniform(path, _required(path, dimensions, "time"))
     centers = [_uniform(path, _required(path, dimensions, axis)) for axis in axes]
@@ -191,7 +193,7 @@ def _validated(file: h5py.File) -> TrajectoryFile:
     boundaries = _boundaries(path, _required(path, file, "boundary_conditions"), axes)
     lengths = tuple(float(x[-1] - x[0]) * len(x) / (len(x) - 1) for x in centers)
     grid = Grid(tuple(len(x) for x in centers), lengths, boundaries)
-    count = int(attributes["n_trajectories"])
+    count = _count(path, attributes, "n_trajectories")
     components = _components(file)
     if not components:
         raise ValueError(f"{path}: 't0_fields' and 't1_fields' hold no field, expected at least one")
@@ -202,8 +204,11 @@ def _validated(file: h5py.File) -> TrajectoryFile:
             raise ValueError(
                 f"{path}: field '{name}' has the shape {shape}, dimensions and attributes ask for {expected}"
             )
-    scalars = file.get("scalars", {})
+    scalars = dict(_members(file, "scalars"))
     parameters = {key: np.asarray(value) for key, value in scalars.items() if value.shape == (count,)}
+    for key, values in parameters.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{path}: 'scalars/{key}' is not finite, expected a number for each trajectory")
     name = str(attributes["dataset_name"])
     return TrajectoryFile(
         Path(path), name, tuple(components), grid, times, count, parameters, attributes, file, components
@@ -224,18 +229,36 @@ def _plain(value: Any) -> Any:
 
 def _required(path: str, group: h5py.Group, key: str) -> Any:
     """A member of a group that must be there."""
+    if not isinstance(group, h5py.Group):
+        raise ValueError(f"{path}: '{group.name}' is a dataset, expected a group with '{key}'")
     if key not in group:
         raise ValueError(f"{path}: '{group.name.rstrip('/')}/{key}' is missing, expected the layout of The Well")
-    return group[key]
+    return member(path, group, key)
+
+
+def _members(file: h5py.File, group: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Datasets of a group by name; none where there is no group."""
+    if group in file:
+        inside = member(file.filename, file, group)
+        for key in inside:
+            yield key, member(file.filename, inside, key)
+
+
+def _count(path: str, attributes: Mapping[str, Any], key: str) -> int:
+    """A whole number from 1 on."""
+    value = attributes[key]
+    if not isinstance(value, int | float) or not 1 <= value < math.inf or value != int(value):
+        raise ValueError(f"{path}: attribute '{key}' is {value!r}, expected a whole number from 1 on")
+    return int(value)
 
 
 def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
     """Values of a dimension, the same for all trajectories, equally spaced and growing."""
     values = np.asarray(dataset, dtype=np.float64)
     values = values[0] if values.ndim == 2 and (values == values[0]).all() else values
-    if values.ndim != 1 or not len(values):
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
-            f"{path}: '{dataset.name}' has the shape {values.shape}, expected one axis for all trajectories"
+            f"{path}: '{dataset.name}' has the shape {values.shape}, expected finite numbers for all trajectories"
         )
     steps = np.diff(values)
     if len(steps) and not (steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)):
@@ -247,7 +270,7 @@ def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str,
     """Type of the boundary on each axis."""
     types: dict[str, str] = {}
     for key in group:
-        attributes = {name: _plain(value) for name, value in group[key].attrs.items()}
+        attributes = {name: _plain(value) for name, value in member(path, group, key).attrs.items()}
         for axis in attributes.get("associated_dims", []):
             types[axis] = str(attributes.get("bc_type")).upper()
     for axis in axes:
@@ -266,12 +289,11 @@ def _precision(dataset: h5py.Dataset) -> np.dtype[Any]:
 
 def _components(file: h5py.File) -> dict[str, Component]:
     """Scalar fields by name: those of t0_fields, and the components NAME_x, NAME_y, … of t1_fields."""
-    scalars: dict[str, Component] = {
-        key: (dataset, ()) for key, dataset in _required(file.filename, file, "t0_fields").items()
-    }
+    _required(file.filename, file, "t0_fields")
+    scalars: dict[str, Component] = {key: (dataset, ()) for key, dataset in _members(file, "t0_fields")}
     vectors = {
         f"{key}_{'xyz'[d]}": (dataset, (d,))
-        for key, dataset in file.get("t1_fields", {}).items()
-        for d in range(dataset.shape[-1])
+        for key, dataset in _members(file, "t1_fields")
+        for d in range(min(3, dataset.shape[-1]))
     }
     return scalars | vectors

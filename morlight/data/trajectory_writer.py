@@ -5,9 +5,10 @@ import hashlib
 import json
 import math
 import os
-import secrets
 import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,24 +17,15 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Num
 
+from morlight.data.hdf5 import member
 from morlight.data.trajectory_file import SCALE, Contents
+from morlight.data.whole_file import NotWritten, check_room, whole_file
 from morlight.operators.description import Grid
 
 COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+PART = "part"  # attribute of a file with one trajectory: of which file, and which one
+REMOVE = "remove the folder and start again"
 CHUNK = 2**18  # bytes; a window of a few frames inflates little, a whole file is still read in long strides
-
-
-def check_output(path: str | Path, overwrite: bool) -> None:
-    """Refuse to write over a file that is there already; called before anything is computed.
-
-    Raises:
-        ValueError: if the path is a directory, or there is a file that may not be overwritten.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: is a directory, expected the name of a file to write")
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path}: exists already, expected another name, or --overwrite to replace it")
 
 
 class Writer:
@@ -58,24 +50,40 @@ class Writer:
         self.dtype = dtype
         self.scale = scale
         self.overwrite = overwrite
-        self.abandoned = False
         self.missing = set(range(contents.trajectories))
-        self.temporary = contents.path.with_name(f".{contents.path.name}.{secrets.token_hex(4)}.tmp")
 
     def __enter__(self) -> "Writer":
+        with ExitStack() as stack:
+            self.draft = stack.enter_context(whole_file(self.contents.path, overwrite=self.overwrite))
+            check_room(self.contents.path, 0)
+            self.file = stack.enter_context(self._opened())
+            with self._sentences():
+                _lay_out(self.file, self.contents, self.dtype, self.scale)
+            self.stack = stack.pop_all()
+        return self
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.File]:
+        """The draft, closed at the end; what a full disk cannot take is then lost, and so is the draft."""
         path = self.contents.path
-        check_output(path, self.overwrite)
         try:
-            self.file = h5py.File(self.temporary, "x")
+            file = h5py.File(self.draft, "x")
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise ValueError(f"{path}: cannot be written in the directory '{path.parent}': {why}") from error
         try:
-            _lay_out(self.file, self.contents, self.dtype, self.scale)
-        except BaseException:
-            self._discard()
-            raise
-        return self
+            yield file
+        finally:
+            with self._sentences():
+                file.close()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """Errors of HDF5, such as a full disk, as one sentence."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            raise NotWritten(self.contents.path, error) from error
 
     def put(self, trajectory: int, fields: Mapping[str, Num[np.ndarray, "time *X"]]) -> None:
         """Write every field of one trajectory."""
@@ -86,10 +94,9 @@ class Writer:
                     f"{self.contents.path}: field '{name}' is {fields[name].shape} in trajectory {trajectory}, "
                     f"expected {due} for these times and this grid"
                 )
-            try:
+            check_room(self.contents.path, fields[name].nbytes)
+            with self._sentences():
                 self.file["t0_fields"][name][trajectory] = fields[name]
-            except (OSError, RuntimeError) as error:
-                raise ValueError(f"{self.contents.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
 
     def annotate(self, dataset: str, **attributes: str) -> None:
@@ -97,45 +104,40 @@ class Writer:
         _set(self.file[dataset], attributes)
 
     def adopt(self, trajectory: int, path: Path) -> None:
-        """Take every field of one trajectory from a file that holds it alone, as it is stored there."""
-        with h5py.File(path, "r") as source:
+        """Take every field of one trajectory from a file that holds it alone, as it is stored there.
+
+        Raises:
+            ValueError: if the file does not hold them as this one does.
+        """
+        check_room(self.contents.path, path.stat().st_size)
+        with _source(path) as source:
             for name in self.contents.fields:
-                part, whole = source["t0_fields"][name].id, self.file["t0_fields"][name].id
-                try:
+                of_part = member(path, member(path, source, "t0_fields"), name)
+                of_whole = self.file[f"t0_fields/{name}"]
+                if _layout(of_part) != _layout(of_whole):
+                    raise ValueError(f"{path}: '{name}' is not as this command writes it; {REMOVE}")
+                part, whole = of_part.id, of_whole.id
+                with self._sentences():
                     for chunk in range(part.get_num_chunks()):
                         place = part.get_chunk_info(chunk).chunk_offset
                         mask, stored = part.read_direct_chunk(place)
                         whole.write_direct_chunk((trajectory, *place[1:]), stored, mask)
-                except (OSError, RuntimeError) as error:
-                    raise ValueError(f"{self.contents.path}: cannot be written, is the disk full? ({error})") from error
         self.missing.discard(trajectory)
 
     def abandon(self) -> None:
         """Leave no file behind."""
         self.missing.clear()
-        self.abandoned = True
+        self.draft.unlink()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                if self.abandoned:
-                    return
-                if self.missing:
-                    raise ValueError(f"{self.contents.path}: trajectory {min(self.missing)} was never written")
-                self.file.close()
-                with open(self.temporary, "rb+") as file:
-                    os.fsync(file.fileno())
-                os.replace(self.temporary, self.contents.path)
-        finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        try:
-            self.file.close()
-        finally:
-            self.temporary.unlink(missing_ok=True)
+        if kind is not None:
+            self.stack.__exit__(kind, error, trace)
+            return
+        with self.stack:
+            if self.missing:
+                raise ValueError(f"{self.contents.path}: trajectory {min(self.missing)} was never written")
 
 
 def write(  # noqa: PLR0913 - the parts of a file, each by its name
@@ -195,17 +197,20 @@ class Parts:
                 contents.attributes,
             ]
         )
-        mark = hashlib.sha256(identity.encode()).hexdigest()[:8]
-        self.folder = contents.path.with_name(f".{contents.path.name}.{mark}.parts")
+        self.mark = hashlib.sha256(identity.encode()).hexdigest()
+        self.folder = contents.path.with_name(f".{contents.path.name}.{self.mark[:8]}.parts")
 
     def __enter__(self) -> "Parts":
         with Writer(
             self.contents, self.dtype, self.scale, overwrite=self.overwrite
         ) as writer:  # refuses early what cannot be written
             writer.abandon()
-        self.folder.mkdir(exist_ok=True)
-        for draft in self.folder.glob(".*.tmp"):
-            draft.unlink()
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        about = self.folder.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o022:
+            raise ValueError(f"{self.folder}: expected a folder of your own into which nobody else can write, {REMOVE}")
+        for part in self.folder.glob("*.h5"):
+            self._check(part)
         return self
 
     @property
@@ -221,6 +226,7 @@ class Parts:
         )
         with Writer(contents, self.dtype, self.scale, overwrite=True) as writer:
             writer.put(0, fields)
+            writer.file.attrs[PART] = self._identity(contents.path)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -234,6 +240,42 @@ class Parts:
 
     def _part(self, trajectory: int) -> Path:
         return self.folder / f"{trajectory:06d}.h5"
+
+    def _identity(self, part: Path) -> str:
+        return f"{self.mark} {part.stem}"
+
+    def _check(self, part: Path) -> None:
+        """Refuse what an earlier run of the same command has not left.
+
+        Raises:
+            ValueError: naming the file.
+        """
+        with _source(part) as source:
+            if source.attrs.get(PART) != self._identity(part):
+                raise ValueError(f"{part}: is not a part that this command wrote; {REMOVE}")
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[h5py.File]:
+    """A file with a part of another, which is neither a link nor damaged.
+
+    Raises:
+        ValueError: naming the file.
+    """
+    if path.is_symlink():
+        raise ValueError(f"{path}: is a link, expected a part that this command wrote; {REMOVE}")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as error:
+        if isinstance(error, NotWritten):
+            raise
+        raise ValueError(f"{path}: is damaged, expected a part that this command wrote; {REMOVE}") from error
+
+
+def _layout(dataset: h5py.Dataset) -> tuple[Any, ...]:
+    """All that the chunks of two datasets must have in common to be exchanged."""
+    return dataset.shape[1:], dataset.dtype, dataset.chunks, dataset.compression, dataset.shuffle
 
 
 def _lay_out(file: h5py.File, contents: Contents, dtype: str, scale: float | None) -> None:

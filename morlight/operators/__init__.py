@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
     from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd, shells
+    from morlight.operators.exponential_scheme import Exponential, exponential_step
     from morlight.operators.gauge import fix, generator, nearest_power, slopes
     from morlight.operators.grids import finer, on_grid
     from morlight.operators.growth import radius, symbol_growth
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "bases": "Basis Cosine Derivative Fourier Sine TensorProduct",
     "biases": "Banded Conservative Isotropic Monotone Odd shells",
+    "exponential_scheme": "Exponential exponential_step",
     "gauge": "fix generator nearest_power slopes",
     "grids": "finer on_grid",
     "growth": "radius symbol_growth",
@@ -49,6 +51,7 @@ __all__ = [
     "Cosine",
     "Derivative",
     "DissipativeSymbol",
+    "Exponential",
     "Fourier",
     "Isotropic",
     "Legendre",
@@ -69,6 +72,7 @@ __all__ = [
     "advance",
     "bending",
     "check_steps",
+    "exponential_step",
     "finer",
     "fix",
     "generator",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from morlight.operators import term_words
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd
 from morlight.operators.config import OperatorConfig, Wall
@@ -14,7 +15,9 @@ from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
 from morlight.operators.legendre import Legendre
+from morlight.operators.library import Candidate
 from morlight.operators.networks import Nonlinearity, Perceptrons
+from morlight.operators.polynomial import Monomials, PolynomialSymbol
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
@@ -64,6 +67,8 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     Raises:
         ValueError: where options do not go together with each other or with the data.
     """
+    if config.equation is not None:
+        return _polynomial(config, data)
     builder = _Builder(config, data, components or Components())
     parts: list[SpectralOperator] = []
     targets: list[list[int]] = []
@@ -78,6 +83,36 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     whole = targets == [list(range(len(builder.changed)))]
     summed: SpectralOperator | System = parts[0] if whole else System(parts, targets, len(builder.changed))
     return SecondOrder(summed, data.dt) if config.order == 2 else summed
+
+
+def _polynomial(config: OperatorConfig, data: DataDescription) -> SpectralOperator:
+    """The terms of an equation in place of networks."""
+    terms = equation_terms(config, data)
+    walls: set[Wall] = {config.wall(name) for name in data.field_names}
+    walls = walls if "WALL" in data.grid.boundaries else {"cosine"}
+    if len(walls) > 1 or "legendre" in walls:
+        raise ValueError("model.bases: the terms of an equation are for fields in one basis, cosine or sine")
+    if data.parameters or data.steady or config.order == 2 or config.scheme != "exponential":
+        raise ValueError(
+            "model.equation is for fields that change in time, without parameters, with model.order 1 and model.scheme"
+            " exponential"
+        )
+    space = basis(data.grid, walls.pop())
+    g = PolynomialSymbol(terms, config.realizations, data.dt, real=space.real)
+    ones = [1.0] * len(data.fields)
+    return SpectralOperator(space, g, Monomials(terms), ones, ones)
+
+
+def equation_terms(config: OperatorConfig, data: DataDescription) -> list[list[Candidate]]:
+    """Terms of each field.
+
+    Raises:
+        ValueError: where the words are no term of these fields.
+    """
+    words, names = config.equation or {}, data.field_names
+    if set(words) != set(names) or not any(words.values()):
+        raise ValueError(f"model.equation has terms of {', '.join(words) or 'nothing'}, expected {', '.join(names)}")
+    return [[term_words.read(each, names, data.grid.dimensions) for each in words[name]] for name in names]
 
 
 def scheme(config: OperatorConfig, data: DataDescription, length: float = 1.0) -> str | Exponential:

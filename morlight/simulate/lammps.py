@@ -29,6 +29,7 @@ from morlight import __version__
 from morlight.data.particles import lammps_average as chunks
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Writer
+from morlight.data.whole_file import whole_file
 from morlight.operators.description import Grid
 
 DECKS = Path(__file__).with_name("decks")
@@ -256,9 +257,8 @@ class Run:
         (self.folder / "restart.lmp").unlink(missing_ok=True)
         for species in self.system.species:
             _compress(self.folder / self.system.profile(species))
-        draft = self.done.with_suffix(".part")
-        draft.write_text(json.dumps({"variables": self.variables, "command": full}, indent=1))
-        draft.replace(self.done)
+        with whole_file(self.done) as draft:
+            draft.write_text(json.dumps({"variables": self.variables, "command": full}, indent=1))
 
     def fields(self) -> dict[str, Float[np.ndarray, "T N"]]:
         """Fields of the file, and beside each the standard error of its frames from their blocks."""
@@ -304,10 +304,12 @@ def _complaint(tail: Sequence[str]) -> str:
 
 
 def _compress(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    with open(path, "rb") as source, gzip.open(draft, "wb", 6) as target:
+    with (
+        whole_file(path.with_name(f"{path.name}.gz")) as draft,
+        open(path, "rb") as source,
+        gzip.open(draft, "wb", 6) as target,
+    ):
         shutil.copyfileobj(source, target)
-    draft.replace(path.with_name(f"{path.name}.gz"))
     path.unlink()
 
 

@@ -28,6 +28,7 @@ from morlight.simulate.stable import TURN, Steps
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
 DEPOSITS = ("histogram", "fourier", "linear")
 BLOCK = 32_768  # walkers moved at once: what they need stays in the cache of a core, and torch spreads no threads
+MOST = 2**31
 CROWDED = 100  # times the mean count: more than the densest cell of the initial densities has
 
 
@@ -61,8 +62,8 @@ class Walkers:
 
     def __post_init__(self) -> None:
         for name, least in (("sets", 1), ("walkers", 1), ("steps", 1), ("bins", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+            if not least <= getattr(self, name) < MOST:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least} and less than {MOST}")
         if not 0 < self.dt < math.inf:
             raise ValueError(f"dt is {self.dt}, expected a positive time")
         if self.deposit not in DEPOSITS:

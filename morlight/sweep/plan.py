@@ -33,6 +33,8 @@ from typing import Any
 
 import yaml
 
+from morlight.training.configurations import read_yaml
+
 SAMPLERS = ("gp", "tpe", "random", "grid")
 PRUNERS = ("none", "median", "hyperband", "halving")
 DIRECTIONS = ("minimize", "maximize")
@@ -193,12 +195,7 @@ class Plan:
             ValueError: naming the file, the key, and what was expected.
         """
         path = Path(path)
-        try:
-            given = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+        given = read_yaml(path)
         if not isinstance(given, dict):
             raise ValueError(f"{path}: expected KEY: VALUE, with config, space and objective")
         try:

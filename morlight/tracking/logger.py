@@ -115,7 +115,7 @@ class Tracker(Logger):
     @rank_zero_only
     def keep_in(self, folder: Path) -> None:
         """Keep unsent metrics in a file of this folder, and send those that an interrupted process left there."""
-        if self._metrics.spool_to(folder / UNSENT, str(self.run_id)):
+        if self._metrics.spool_to(folder / UNSENT, str(self.run_id), self._run.recorded()):
             self.flush()
 
     @property
@@ -201,34 +201,45 @@ class Tracker(Logger):
     def finalize(self, status: str) -> None:
         """Send the remaining metrics, keep the checkpoints, close the run; a run that failed stays failed.
 
-        Lightning says "failed" for exceptions, Ctrl-C and SIGTERM alike; the exception tells which.
+        A run is finished only if it holds its checkpoints. Lightning says "failed" for exceptions, Ctrl-C and SIGTERM
+        alike; the exception tells which.
         """
         if not self._run.is_open and not self._metrics:
             return
         if self._status not in ("FAILED", "KILLED"):
             stopped = isinstance(sys.exception(), KeyboardInterrupt | SIGTERMException)
             self._status = "KILLED" if status == "failed" and stopped else STATUS[status]
-        deadline, run, final = time.monotonic() + PATIENCE, self._run, self._status
-        if run.deliver_by(deadline, self.flush):
+        deadline, run = time.monotonic() + PATIENCE, self._run
+        if not run.deliver_by(deadline, self.flush):
+            self._keep_unsent()
+        else:
             if text := table(self.latest):
                 self.log_text(text, FILE)
-            self._keep_checkpoints()
-        else:
-            self._keep_unsent()
+            if not self._keep_checkpoints():
+                self._status = "FAILED"
+        final = self._status
         if not run.deliver_by(deadline, lambda: run.deliver(lambda: run.close(final))):
             rank_zero_warn(
                 f"{run.uri} does not answer; run {run.run_id} still counts as RUNNING there", category=RuntimeWarning
             )
 
-    def _keep_checkpoints(self) -> None:
-        client = self.experiment
+    @property
+    def failed(self) -> bool:
+        """Whether the run was closed as one that failed."""
+        return self._status == "FAILED"
+
+    def _keep_checkpoints(self) -> bool:
+        """Copy them into the run, and whether that was possible."""
+        client, kept = self.experiment, True
         with tempfile.TemporaryDirectory() as folder:
             for name, path in self._checkpoints.items():
                 if path.is_file():
                     alias = Path(folder) / f"{name}.ckpt"
                     alias.symlink_to(path.absolute())
-                    self._run.attempt(path, partial(client.log_artifact, self._run.run_id, str(alias), "checkpoints"))
+                    copy = partial(client.log_artifact, self._run.run_id, str(alias), "checkpoints")
+                    kept = self._run.attempt(path, copy) and kept
         self._checkpoints = {}
+        return kept
 
     def _keep_unsent(self) -> None:
         run = self._run

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 METRICS_PER_BATCH = 1000  # limit of MLflow
+Recorded = tuple[str, int, str]
+
+
+def recorded(name: str, step: int, value: float | Tensor) -> Recorded:
+    """A value at a step, to be compared: also one that is not a number."""
+    return name, step, repr(float(value))
 
 
 class Measurement(NamedTuple):
@@ -38,6 +44,7 @@ class MetricBuffer:
         self._spool: Path | None = None
         self._spooled = 0  # number of pending measurements that the file contains
         self._run_id: str | None = None
+        self._recorded: set[Recorded] = set()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -48,7 +55,8 @@ class MetricBuffer:
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
             self._latest[name] = number
-            if name not in unsent:
+            repeated = self._recorded and recorded(legal_name(name), step, number) in self._recorded
+            if name not in unsent and not repeated:
                 self._pending.append(Measurement(legal_name(name), number, now, step))
         try:
             self._write_spool()
@@ -60,14 +68,26 @@ class MetricBuffer:
         """Last value of every metric, under the name it was logged by."""
         return {name: float(value) for name, value in self._latest.items()}
 
-    def spool_to(self, path: Path, run_id: str) -> bool:
-        """Keep what is not sent in this file from now on; whether an earlier process left measurements in it."""
+    def spool_to(self, path: Path, run_id: str, known: set[Recorded]) -> bool:
+        """Keep what is not sent in this file from now on; whether an earlier process left measurements in it.
+
+        Epochs that are repeated log the same values at the same steps once more: the store gets each of them once.
+
+        Args:
+            path: of the file.
+            run_id: of the run.
+            known: what the store has from an earlier process.
+        """
+        self._recorded = known
         self._spool, self._run_id = path, run_id
         if not path.exists():
             return False
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
         unsent = [line for line in lines if line.pop("run_id") == run_id]
-        self._pending = [Measurement(**line) for line in unsent] + self._pending
+        left = [Measurement(**line) for line in unsent]
+        left = [m for m in left if recorded(m.name, m.step, m.value) not in known]
+        known.update(recorded(m.name, m.step, m.value) for m in left)
+        self._pending = left + self._pending
         path.unlink()
         self._spooled = 0
         return True

@@ -1,13 +1,17 @@
 """A store in a SQLite file: how it is created, and where its runs keep their artifacts, beside the database."""
 
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-from morlight.tracking.mlflow_calls import silenced
+from morlight.tracking.mlflow_calls import first_line, silenced
 
 SQLITE = "sqlite:///"
+DRAFT = ".mlflow-"  # start of the name of a folder with a database that is being made
+ABANDONED = 3600.0  # s after which its process was killed: it takes some seconds
 
 
 def database_file(uri: str) -> Path | None:
@@ -32,15 +36,19 @@ def create(file: Path) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=file.parent) as folder, silenced():
+        for draft in file.parent.glob(f"{DRAFT}*"):
+            if time.time() - draft.stat().st_mtime > ABANDONED:
+                shutil.rmtree(draft, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=file.parent) as folder, silenced():
             draft = Path(folder) / file.name
             _migrate(draft, artifact_root(file))
             os.link(draft, file)
     except FileExistsError:
         if not file.is_file():
             raise ValueError(f"{file}: expected a tracking database here, found something else") from None
-    except OSError as error:
-        raise ValueError(f"{file}: the tracking database cannot be created ({error.strerror})") from error
+    except Exception as error:  # of the database, or of the operating system: a full disk is either
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ValueError(f"{file}: the tracking database cannot be created ({reason})") from error
 
 
 def _migrate(draft: Path, root: str) -> None:

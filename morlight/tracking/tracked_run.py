@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from morlight.tracking.experiments import experiment_id
+from morlight.tracking.metric_buffer import Recorded, recorded
 from morlight.tracking.mlflow_calls import first_line, short_timeout
 from morlight.tracking.names import NAME_LENGTH, TAG_LENGTH
 from morlight.tracking.provenance import provenance
@@ -35,6 +36,7 @@ class TrackedRun:
         self.uri, self.experiment, self.name, self.run_id = uri, experiment, name, run_id
         self._tags = {key: str(value)[:TAG_LENGTH] for key, value in tags.items()}
         self._client: mlflow.MlflowClient | None = None
+        self.continued = run_id is not None
         self.unreachable = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +79,19 @@ class TrackedRun:
         client.update_run(run_id, status="RUNNING")
         # the first start keeps its provenance
         self._add_tags(client, {f"continued.{key}": value for key, value in provenance().items()} | self._tags)
+
+    def recorded(self) -> set[Recorded]:
+        """The metrics that the store had when the run was continued, as far as it answers."""
+        found: set[Recorded] = set()
+
+        def read() -> None:
+            client = self.client
+            for name in client.get_run(self.run_id).data.metrics:
+                found.update(recorded(name, m.step, m.value) for m in client.get_metric_history(self.run_id, name))
+
+        if self.continued:
+            self.attempt("a look at its earlier metrics", read)
+        return found
 
     def _add_tags(self, client: "mlflow.MlflowClient", tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -128,13 +143,15 @@ class TrackedRun:
             time.sleep(1.0)
         return True
 
-    def attempt(self, entry: object, action: Callable[[], object]) -> None:
-        """Store an entry that the fit can do without; a failure is a warning."""
+    def attempt(self, entry: object, action: Callable[[], object]) -> bool:
+        """Store an entry that the fit can do without, and whether that was possible; a failure is a warning."""
         try:
             with short_timeout(retries=0 if self.unreachable else 2, timeout=120):
                 action()
+            return True
         except Exception as error:  # each kind of storage has errors of its own
             rank_zero_warn(
                 f"run {self.run_id} goes on without {entry}: {self.uri} did not take it ({first_line(error)})",
                 category=RuntimeWarning,
             )
+            return False

@@ -21,6 +21,7 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     Prints a link to the runs of the experiment used last, with their errors and options as columns.
 
     Raises:
+        KeyboardInterrupt: at Ctrl-C or SIGTERM, once the server has ended.
         ValueError: the address is taken or not ours; the store is a server and has pages of its own; the
             server ended by itself.
     """
@@ -31,9 +32,9 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     page = link_to_newest_experiment(connect(uri))
     with tempfile.TemporaryFile() as output:
         server = _start(uri, host, port, output)
-        # both, since a shell's background jobs start with Ctrl-C ignored
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, signal.default_int_handler) for number in signals]
+        # a shell's background jobs start with Ctrl-C ignored; a handler of the command line stays
+        unhandled = [number for number in (signal.SIGINT, signal.SIGTERM) if not callable(signal.getsignal(number))]
+        before = [signal.signal(number, signal.default_int_handler) for number in unhandled]
         try:
             if _answers(server, host, port):
                 print(f"MLflow on {uri}: http://{host}:{port}{'/' if page else ''}{page} (end with Ctrl-C)", flush=True)
@@ -41,11 +42,9 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
             output.seek(0)
             last = output.read().decode(errors="replace").strip().rpartition("\n")[2]
             raise ValueError(f"the MLflow server ended by itself with status {status}: {last}")
-        except KeyboardInterrupt:
-            return
         finally:
             _stop(server)
-            for number, handler in zip(signals, before, strict=True):
+            for number, handler in zip(unhandled, before, strict=True):
                 signal.signal(number, handler)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from morlight.analysis.equations.sum_of_terms import DOUBTFUL, Equation
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.tracking.logger import Tracker
 from morlight.training.extensions import Extensions
@@ -50,3 +51,16 @@ def announce(
         f"Repeat this run: `morlight fit --config {run}`\n\n"
         f"Go on with its model: `morlight evaluate {run} --data {served.sample.path}`, `morlight inspect {run}`"
     )
+
+
+def announce_equation(equation: Equation, path: Path, tracker: Tracker) -> None:
+    """The equation that a fit found, with a warning where it does not describe the data."""
+    print(f"morlight: {path}: {equation.text}", file=sys.stderr)
+    tracker.log_text(equation.summary(), "equation.txt")
+    if equation.unexplained is not None and equation.unexplained > DOUBTFUL:
+        share = f"{100 * equation.unexplained:.2g} %"
+        print(
+            f"morlight: {path}: this equation leaves {share} of the change over short roll-outs unexplained, so that it"
+            " does not describe these data; model.optimizer adam trains networks",
+            file=sys.stderr,
+        )

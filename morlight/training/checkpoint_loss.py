@@ -24,7 +24,7 @@ def checkpoint_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         if saved is None:
             raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
         served, module = fit.built(settings)
-        resume.check(saved, module, settings)
+        resume.check(saved, module)
         trainer = fit.lightning_trainer(settings, Extensions(), False)
         served.schedule = fit.schedule(module, served, trainer.max_epochs or 0)
         part = {"validate": "validation"}.get(task, task)

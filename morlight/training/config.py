@@ -1,6 +1,7 @@
 """The options of training, each with its default: the only definition of them."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -34,8 +35,10 @@ class LossConfig:
     def __post_init__(self) -> None:
         if not self.horizons or min(self.horizons) < 1:
             raise ValueError(f"model.horizons is {self.horizons}, expected at least one horizon, each at least 1 step")
-        if self.smoothness < 0:
+        if not 0 <= self.smoothness < math.inf:
             raise ValueError(f"model.smoothness is {self.smoothness}, expected 0 or more")
+        if not math.isfinite(self.beta):
+            raise ValueError(f"model.beta is {self.beta}, expected a finite number")
         if self.steps != "last" and self.loss != "points":
             raise ValueError(f"model.steps is {self.steps}, which needs model.loss points")
 
@@ -66,7 +69,7 @@ class AdamConfig:
     start: Literal["random", "linear"] = "random"
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise ValueError(f"model.lr is {self.lr}, expected a number above 0")
 
 
@@ -86,19 +89,38 @@ class LeastSquaresConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
+class EquationConfig:
+    """The sum of terms G(∇) φ(u) that the data justify, in place of networks.
+
+    Args:
+        degree: largest total power of the fields in φ.
+        derivatives: largest order of G.
+    """
+
+    degree: int = 3
+    derivatives: int = 4
+
+    def __post_init__(self) -> None:
+        if self.degree < 1 or self.derivatives < 0:
+            given = f"{self.degree} and {self.derivatives}"
+            raise ValueError(f"model.degree and model.derivatives are {given}, expected at least 1 and 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(EquationConfig, LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
     """The group `model` of a configuration: an operator, its loss and the algorithm, in one flat list of keys.
 
     Args:
         optimizer: adam is gradient descent. With moments, one pass over the data accumulates the moments of the
             increments of one field, and Levenberg–Marquardt fits g and h to them (with horizons above 1, h is nearly
-            linear).
+            linear). With equation, the sum of terms G(∇) φ(u) that the fields obey replaces the networks; its
+            realizations are draws of the coefficients within their standard errors, and the first is the estimate.
     """
 
-    optimizer: Literal["adam", "moments"] = "adam"
+    optimizer: Literal["adam", "moments", "equation"] = "adam"
 
     def __post_init__(self) -> None:
-        for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig):
+        for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig, EquationConfig):
             part.__post_init__(self)
         if self.optimizer == "moments":
             self._check_moments()
@@ -134,9 +156,16 @@ class ModelConfig(LeastSquaresConfig, AdamConfig, LossConfig, OperatorConfig):
         return _part(self, LeastSquaresConfig)
 
     @property
-    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+    def terms_of_equation(self) -> EquationConfig:
+        """The library of terms alone."""
+        return _part(self, EquationConfig)
+
+    @property
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig | EquationConfig:
         """The one that `optimizer` names."""
-        return self.adam if self.optimizer == "adam" else self.least_squares
+        if self.optimizer == "adam":
+            return self.adam
+        return self.least_squares if self.optimizer == "moments" else self.terms_of_equation
 
 
 Part = TypeVar("Part")

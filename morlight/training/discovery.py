@@ -16,7 +16,7 @@ from morlight.data.ensembles import where as with_scalars
 from morlight.operators import build
 from morlight.operators.bases import Basis
 from morlight.operators.config import Wall
-from morlight.operators.library import library
+from morlight.operators.library import Candidate, distinct, library
 from morlight.training.least_squares import discover as numerics
 
 if TYPE_CHECKING:
@@ -61,22 +61,56 @@ def discover(
     rows = _rows(file, where or {})
     basis = build.basis(file.grid, wall)
     candidates = library(basis, len(names), degree=degree, order=order)
-    monomials = len({candidate.exponents for candidate in candidates})
-    size = monomials * len(rows) * len(file.times) * int(np.prod(file.grid.points))
+    check_size(file.path, candidates, (len(rows), len(file.times), *file.grid.points))
+    u, times = torch.from_numpy(file.read(names)[rows].astype(np.float64)), torch.from_numpy(file.times)
+    return sought(file.path, u, times, basis, names=names, candidates=[candidates] * len(names))
+
+
+def check_size(path: Path, candidates: Sequence[Candidate], shape: Sequence[int]) -> None:
+    """Refuse more values than fit in memory.
+
+    Args:
+        path: of the data.
+        candidates: terms to choose from.
+        shape: of the values of one field.
+
+    Raises:
+        ValueError: with the number of values.
+    """
+    monomials = len(distinct(candidates))
+    size = monomials * math.prod(shape)
     if size > LARGEST:
         raise ValueError(
-            f"{file.path}: {monomials} monomials of these fields have {size:.1e} values, expected at most"
+            f"{path}: {monomials} monomials of these fields have {size:.1e} values, expected at most"
             f" {LARGEST:.0e}: fewer trajectories or a smaller degree"
         )
-    u, times = torch.from_numpy(file.read(names)[rows].astype(np.float64)), torch.from_numpy(file.times)
+
+
+def sought(
+    path: Path, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], basis: Basis, *,
+    names: Sequence[str], candidates: Sequence[Sequence[Candidate]],
+) -> "Equation":  # fmt: skip
+    """The equation of fields, with the share of their change that it leaves unexplained.
+
+    Args:
+        path: of the data, for complaints.
+        u: fields.
+        times: of the frames.
+        basis: Π.
+        names: of the fields.
+        candidates: terms to choose from, of each field.
+
+    Raises:
+        ValueError: one sentence, for data that such an equation cannot describe.
+    """
     for c, name in enumerate(names):
         if not bool((u[:, 1:, c] != u[:, :-1, c]).any()):
-            raise ValueError(f"{file.path}: field '{name}' does not change in time, expected one that does")
+            raise ValueError(f"{path}: field '{name}' does not change in time, expected one that does")
     try:
         equation = numerics.discover(u, times, basis, fields=names, candidates=candidates)
     except (ValueError, RuntimeError) as error:  # linear algebra on numbers at the ends of double precision
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{file.path}: no equation can be sought in these fields ({reason})") from error
+        raise ValueError(f"{path}: no equation can be sought in these fields ({reason})") from error
     return replace(equation, unexplained=unexplained(equation, u, times, basis))
 
 

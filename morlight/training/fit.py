@@ -19,13 +19,14 @@ from morlight.tracking.logger import Tracker
 from morlight.tracking.registry import register
 from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
-from morlight.training.announcement import announce
+from morlight.training.announcement import announce, announce_equation
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.epoch_lines import EpochLines
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
-from morlight.training.continuation import finished, starting_point
+from morlight.training.continuation import finished, own_run, starting_point
+from morlight.training.equation_module import EquationModule
 from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
@@ -37,12 +38,17 @@ from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
 
+MODULES: dict[str, type[OperatorModule]] = {
+    "adam": GradientModule,
+    "moments": LeastSquaresModule,
+    "equation": EquationModule,
+}
 FOLDER = Path("mlruns") / "fits"
 
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     data: object,
-    settings: Mapping[str, Any] | str | Path | FitSettings | None = None,
+    settings: object = None,
     *,
     config: str | Path | None = None,
     callbacks: Sequence[lightning.Callback] = (),
@@ -76,7 +82,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     elif isinstance(settings, str | Path):
         typed = from_mapping({}, settings, path or "a data module")
     else:
-        typed = from_mapping(settings or {}, config, path or "a data module")
+        changes = settings if isinstance(settings, Mapping) else {}
+        typed = from_mapping(changes, config, path or "a data module")
     loggers = [logger] if isinstance(logger, Logger) else list(logger)
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
 
@@ -101,6 +108,11 @@ def _check_settings(path: str | Path | None, settings: object, config: object) -
     Raises:
         ValueError: naming the argument.
     """
+    if not isinstance(settings, Mapping | str | Path | FitSettings | None):
+        raise ValueError(
+            f"settings are of the type {type(settings).__name__}, expected a dictionary such as {{'model.terms': 2}}, a"
+            " configuration as a file or by its name, or FitSettings"
+        )
     if config is not None and isinstance(settings, FitSettings | str | Path):
         raise ValueError("config is the configuration that a dictionary of settings changes, expected one or the other")
     if path is None and isinstance(settings, Mapping):
@@ -129,13 +141,15 @@ def run(
     with quiet():
         module, served, trainer, tracker, saved = _prepared(settings, extensions, trial, data)
         if saved is not None and trial.started is None:
-            already = finished(saved, trainer)
+            already = finished(saved, trainer, tracker.version)
             if already is not None:
                 return already
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
             announce(settings, extensions, served, tracker, trial.searched)
+            if isinstance(module, EquationModule):
+                announce_equation(module.equation, served.sample.path, tracker)
         module.run_id = tracker.run_id
         folder = FOLDER / settings.name / str(tracker.run_id)
         tracker.keep_in(folder)
@@ -149,6 +163,11 @@ def run(
         report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
         trainer.callbacks += [report, checkpoints]
         _train(trainer, module, served, saved, settings.name)
+        if tracker.failed:
+            raise OSError(
+                f"the tracking store did not take the checkpoints of run {tracker.version}; once it does, the same"
+                f" command with --name {settings.name} --ckpt_path last completes the run"
+            )
         result = _result(trainer, tracker, checkpoints, extensions)
         if trainer.is_global_zero:
             _said(settings, tracker, result, trial)
@@ -178,11 +197,11 @@ def _prepared(
 ) -> tuple[OperatorModule, Any, lightning.Trainer, Tracker, Model | None]:
     """Module, data module, trainer, tracker and the checkpoint to go on from; nothing is written yet."""
     saved = starting_point(settings, FOLDER / settings.name, extensions.components)
-    run_id = trial.run_id or (None if saved is None else saved.run)
+    run_id = trial.run_id or own_run(saved, settings)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
     if saved is not None:
-        resume.check(saved, module, settings)
+        resume.check(saved, module)
     trainer = lightning_trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
@@ -205,7 +224,7 @@ def built(
             f"data is a {type(served).__name__} without {', '.join(missing)}, expected a data module of morlight:"
             " TrajectoryDataModule, or DatasetDataModule of a torch dataset"
         )
-    kind = GradientModule if settings.model.optimizer == "adam" else LeastSquaresModule
+    kind = MODULES[settings.model.optimizer]
     module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
     return served, module
 

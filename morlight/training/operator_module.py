@@ -21,7 +21,7 @@ from morlight.operators.build import Components
 from morlight.operators.description import DataDescription
 from morlight.training import modes
 from morlight.training.certificate import certificate
-from morlight.training.config import AdamConfig, LeastSquaresConfig, ModelConfig
+from morlight.training.config import AdamConfig, EquationConfig, LeastSquaresConfig, ModelConfig
 from morlight.training.window_loss import Loss, WindowLoss
 
 
@@ -73,7 +73,7 @@ class OperatorModule(lightning.LightningModule, ABC):
 
     @property
     @abstractmethod
-    def algorithm(self) -> AdamConfig | LeastSquaresConfig:
+    def algorithm(self) -> AdamConfig | LeastSquaresConfig | EquationConfig:
         """Its options."""
 
     @property
@@ -144,8 +144,9 @@ class OperatorModule(lightning.LightningModule, ABC):
         few = {f"{name}/median": float(mean.median()), f"{name}/min": float(mean.min())}
         metrics = {f"{name}/{r:02d}": value for r, value in enumerate(mean.tolist())} | few
         fitting = self.trainer.state.fn == TrainerFn.FITTING
+        epoch = {"epoch": self.current_epoch} if name == "train_loss" else {}
         for logger in self.loggers if fitting else []:
-            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.steps_taken - 1)
+            logger.log_metrics(metrics | epoch, step=self.steps_taken - 1)
         self.log_dict(
             few if fitting else metrics, logger=False if fitting else None, sync_dist=self.trainer.world_size > 1
         )
@@ -153,6 +154,11 @@ class OperatorModule(lightning.LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Plain values only, so that the file opens with weights_only=True."""
         checkpoint["morlight"] = self.described().to_plain()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load double precision into double precision: Lightning converts the module only after loading."""
+        if any(value.dtype == torch.float64 for value in checkpoint["state_dict"].values()):
+            self.double()
 
     def described(self) -> Checkpoint:
         """What the checkpoint says beside the weights."""
@@ -183,7 +189,7 @@ class OperatorModule(lightning.LightningModule, ABC):
 
     def certificate(self) -> Certificate | None:
         """Largest growth of a small disturbance in one explicit or exponential step; None of others."""
-        if self.data.steady or self.config.scheme == "implicit":
+        if self.data.steady or self.config.scheme == "implicit" or self.config.equation is not None:
             return None
         last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
         if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system

@@ -24,9 +24,12 @@ TRAINER: dict[str, Any] = {  # defaults where ours are not Lightning's
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
 }
-OURS = {  # arguments of the trainer that a fit sets itself, or that only Python objects can be
+OURS = {  # arguments of the trainer that a fit sets itself, or under which it has no run to show
     "callbacks", "logger", "enable_checkpointing", "default_root_dir", "reload_dataloaders_every_n_epochs",
+    "fast_dev_run",
 }  # fmt: skip
+OBJECTS = {"plugins"}  # that a configuration could only name by their class, which would be imported: passed to `fit`
+WORDS: dict[str, Any] = {"accelerator": str, "strategy": str, "profiler": str | None}  # the same, but words serve
 CONFIG = ("-c", "--config")
 TRAINER_HELP = "--trainer.help"
 
@@ -76,8 +79,8 @@ def types_of_keys(*, quick: bool = False) -> dict[str, Any]:
         return types | {f"trainer.{name}": Any for name in _names_of_trainer()}
     from pytorch_lightning import Trainer
 
-    hints = get_type_hints(Trainer.__init__)
-    return types | {f"trainer.{key}": hint for key, hint in hints.items() if key not in OURS | {"return"}}
+    hints = get_type_hints(Trainer.__init__) | WORDS
+    return types | {f"trainer.{key}": hint for key, hint in hints.items() if key not in OURS | OBJECTS | {"return"}}
 
 
 @functools.cache
@@ -115,7 +118,10 @@ def _own(prog: str) -> ArgumentParser:
 def _add_trainer(top: ArgumentParser) -> None:
     from pytorch_lightning import Trainer
 
-    top.add_class_arguments(Trainer, "trainer", skip=OURS, instantiate=False)
+    top.add_class_arguments(Trainer, "trainer", skip=OURS | OBJECTS | WORDS.keys(), instantiate=False)
+    for key, hint in WORDS.items():
+        default = inspect.signature(Trainer).parameters[key].default
+        top.add_argument(f"--trainer.{key}", type=hint, default=default, help="of Lightning's Trainer, by its name")
     top.set_defaults({f"trainer.{key}": value for key, value in TRAINER.items()})
 
 
@@ -131,4 +137,4 @@ def _names_of_trainer() -> list[str]:
         if isinstance(node, ast.ClassDef) and node.name == "Trainer"
     )
     (signature,) = (node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    return [argument.arg for argument in signature.args.kwonlyargs if argument.arg not in OURS]
+    return [argument.arg for argument in signature.args.kwonlyargs if argument.arg not in OURS | OBJECTS]

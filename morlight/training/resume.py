@@ -6,17 +6,16 @@ import numpy as np
 
 from morlight.analysis.model import Model
 from morlight.training.operator_module import OperatorModule
-from morlight.training.settings import FitSettings
 
 
-def check(saved: Model, module: OperatorModule, settings: FitSettings) -> None:
+def check(saved: Model, module: OperatorModule) -> None:
     """Refuse to go on from another model's checkpoint, or with other data.
 
     Raises:
         ValueError: naming the first key that differs.
     """
     stored = {**saved.checkpoint.training, **saved.config.to_plain()}
-    for key, value in asdict(settings.model).items():
+    for key, value in asdict(module.config).items():
         if key in stored and stored[key] != value:
             raise ValueError(f"{saved.path}: model.{key} is {stored[key]!r} there, {value!r} in this configuration")
     own = (

@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import yaml
 from jsonargparse import ArgumentError, Namespace
 
 from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
-from morlight.training.configurations import located
+from morlight.training.configurations import located, read_yaml
 from morlight.training.options import CONFIG, defaults, parser, quick_parser, types_of_keys
 from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
 
+NAME = re.compile(r"[^./\x00-\x1f][^/\x00-\x1f]{0,199}")  # the name of a folder, inside that of all fits
 UNREMARKABLE = ("trainer.enable_progress_bar",)  # changes nothing in the result
 
 
@@ -94,7 +96,7 @@ def data_from_arguments(arguments: Sequence[str], prog: str = "morlight fit") ->
 
 
 def from_mapping(
-    settings: Mapping[str, Any], config: str | Path | None = None, data: str | Path | None = None
+    settings: Mapping[Any, Any], config: str | Path | None = None, data: str | Path | None = None
 ) -> FitSettings:
     """The settings of a configuration with some changes.
 
@@ -130,15 +132,33 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as groups and keys."""
+def nested(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    """Dotted keys as groups and keys.
+
+    Raises:
+        ValueError: for a key that is no text, or given twice, and for a group without keys.
+    """
     groups: dict[str, Any] = {}
     for key, value in settings.items():
+        if not isinstance(key, str):
+            raise ValueError(f"settings have the key {key!r}, expected text such as 'model.terms'")
         if key in GROUPS and not isinstance(value, Mapping):
             raise ValueError(not_a_group(key, value).text)
         group, dot, name = key.partition(".")
-        _merge(groups, {group: {name: value}} if dot else {key: value})
+        changes = {group: {name: plain(value)}} if dot else {key: plain(value)}
+        if twice := flat(groups).keys() & flat(changes).keys():
+            raise ValueError(f"{min(twice)} is given twice, expected it once")
+        _merge(groups, changes)
     return groups
+
+
+def plain(value: object) -> object:
+    """Numbers, arrays and tuples as YAML has them: 2 for np.int64(2)."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -180,12 +200,7 @@ def _file(word: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     """A configuration as it stands in its file."""
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from error
+    settings = read_yaml(file)
     if not isinstance(settings, dict):
         raise ValueError(f"{file}: expected keys such as data, model and trainer")
     for key in GROUPS:
@@ -219,6 +234,8 @@ def _check_devices(devices: object) -> None:
 def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
     _check_devices(parsed.trainer.devices)
     name = parsed.name or (files[-1].stem if files else "fit")
+    if not NAME.fullmatch(name):
+        raise ValueError(f"name is {name!r}, expected at most 200 characters, not / and no dot at the start")
     return FitSettings(
         model=ModelConfig(**parsed.model.as_dict()),
         data=DataConfig(**parsed.data.as_dict()),

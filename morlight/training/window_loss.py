@@ -129,7 +129,7 @@ class WindowLoss:
 def table_bounds(operator: Operator, config: OperatorConfig, data: DataDescription) -> tuple[float, float] | None:
     """Range over which h of one field and one term is tabulated: that of the data and a margin; None for others."""
     scalar = isinstance(operator, SpectralOperator) and len(data.fields) == 1
-    if not scalar or config.terms > 1 or data.parameters:
+    if not scalar or config.terms > 1 or data.parameters or config.equation is not None:
         return None
     low, high = data.fields[0].low, data.fields[0].high
     margin = 0.25 * (high - low)  # noise of the roll-out; beyond, the table continues by its slopes

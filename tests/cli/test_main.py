@@ -129,7 +129,7 @@ BAD = [
     ("predict model.ckpt --initial heat.h5 --steps 1 -o nowhere/out.h5", "nowhere"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot out.txt", "not an image format"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.npy", "out.npy: expected a name ending in .h5 or .hdf5"),
-    ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "is the file of the initial states as well"),
+    ("predict model.ckpt --initial heat.h5 --steps 1 -o ./heat.h5", "heat.h5: is one of the files to read"),
     ("predict model.ckpt --initial heat.h5 --steps 1 -o out.h5 --plot nowhere/out.png", "nowhere"),
     ("simulate brownian --steps -1 -o out.h5", "steps is -1"),
     ("simulate brownian --walkers 0 -o out.h5", "walkers is 0"),

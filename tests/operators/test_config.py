@@ -23,6 +23,9 @@ UNKNOWN = [  # each with the sentence of OperatorConfig
     ({"initial_slope": "up"}, "model.initial_slope is 'up', expected one of positive, random"),
     ({"terms": 0}, "model.terms is 0, expected at least 1"),
     ({"order": 3}, "model.order is 3, expected one of 1, 2"),
+    ({"substeps": 0}, "model.substeps is 0, expected at least 1"),
+    ({"substeps": 4}, "model.substeps is 4 with model.scheme explicit, expected exponential"),
+    ({"scheme": "exponential", "order": 2}, "model.order is 2 with model.scheme exponential, expected 1"),
 ]
 PROGRAM = """
 from morlight.operators.config import OperatorConfig
@@ -52,6 +55,8 @@ def test_unknown_words_are_refused_by_name_where_no_types_are_checked():
         ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit, exponential"),
         ({"terms": 0}, "model.terms is 0, expected at least 1"),
         ({"order": 3}, "model.order is '?3'?, expected one of 1, 2"),
+        ({"scheme": "exponential", "start": "linear"}, "start is linear with model.scheme exponential, expected"),
+        ({"scheme": "exponential", "optimizer": "moments"}, "scheme is exponential with model.optimizer moments"),
     ],
 )
 def test_unknown_words_in_a_configuration_are_refused_by_name(options, named):

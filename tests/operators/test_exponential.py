@@ -10,7 +10,7 @@ import torch
 from morlight.operators.bases import Cosine, Fourier
 from morlight.operators.exponential import Steps, dealiasing, phi
 from morlight.operators.library import Candidate, Laplacian, Partial
-from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
+from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps, middle_slope
 
 
 @pytest.mark.parametrize("z", [0.0, 1e-9, -1e-3, 0.5 + 0.5j, -0.999, -1.0, 3j, -40.0, -1e4 + 1j])
@@ -84,6 +84,27 @@ def test_stiff_nonlinear_diffusion_between_walls_keeps_its_mean_and_decays():
     v = basis.inverse(system.flow(theta, c, intervals=[0.05] * 20, substeps=substeps))[0, 0, :, 0]
     assert float((v.mean(-1) - u.mean()).abs().max()) < 1e-12
     assert float((v[-1] - u.mean()).abs().max()) < 1e-6  # slowest rate 2π² · 1
+
+
+def test_cahn_hilliard_in_the_plane_grows_out_of_noise_and_stays_bounded_and_real():
+    """∂ₜu = Δ(u³ − u − 0.05 Δu): unstable waves would carry rounding in c that belongs to no real field to infinity."""
+    basis = Fourier((16, 16), 2 * math.tau).double()
+    terms = [Candidate(Laplacian(1), (1,)), Candidate(Laplacian(2), (1,)), Candidate(Laplacian(1), (3,))]
+    system = SumOfTerms(basis, [terms])
+    theta = torch.tensor([[-1.0, -0.05, 1.0]], dtype=torch.float64)
+    u = 1e-3 * torch.randn(1, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    c = basis.forward(u)
+    states = basis.inverse(system.flow(theta, c, intervals=[0.2] * 200, substeps=2))
+    rate = 1 / (4 * 0.05)  # of the fastest wave: rounding of 1e-16 would be e^(5 · 40) times as much
+    assert 1e-16 * math.exp(rate * 40) > 1e60
+    assert 0.8 < float(states[0, 0, -1].abs().max()) < 1.2  # the minima of ¼u⁴ − ½u² are ±1
+    assert float(states.mean((3, 4, 5)).sub(u.mean()).abs().max()) < 1e-12
+
+
+def test_the_middle_slope_of_a_product_is_between_its_smallest_and_its_largest():
+    assert middle_slope((3,), 0, [-1.0], [2.0]) == pytest.approx((0 + 12) / 2)
+    assert middle_slope((2,), 0, [-1.0], [2.0]) == pytest.approx((-2 + 4) / 2)
+    assert middle_slope((1, 2), 1, [0.0, 1.0], [4.0, 3.0]) == pytest.approx(2 * (2 + 6) / 2)
 
 
 def test_growth_without_bound_is_refused():

@@ -218,3 +218,8 @@ def test_conservation_and_reflection_hold_in_exponential_steps():
     assert torch.allclose(later.mean(-1), u.mean(-1).expand(2, -1, -1), rtol=0, atol=1e-14)
     assert torch.allclose(mirrored, -later, rtol=0, atol=1e-14)
     assert float((later - u).abs().max()) > 1e-3
+
+
+def test_pairs_without_time_have_no_exponential_steps():
+    with pytest.raises(ValueError, match=r"exponential for a pair .* without time, expected explicit"):
+        small.operator(small.description(targets=("f",)), scheme="exponential")

@@ -22,17 +22,15 @@ __all__ = ["folder", "fresh_database"]  # fixtures
 
 def test_the_pages_are_served_until_ctrl_c(folder):
     port = free_port()
-    code = f"from morlight.tracking.ui import serve; serve('127.0.0.1', {port})"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, "-m", "morlight", "ui", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         assert line.startswith(f"MLflow on sqlite:///{folder}/mlruns/mlflow.db: http://127.0.0.1:{port} ")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
             assert b"MLflow" in page.read()
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == 0
+        assert process.communicate(timeout=30) == ("", "morlight: ui interrupted; the same command starts again\n")
+    assert process.returncode == 130
     assert not listens(port)
 
 

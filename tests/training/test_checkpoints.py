@@ -8,6 +8,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
+from morlight.data import whole_file
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 
 
@@ -72,8 +73,6 @@ def test_what_is_killed_while_it_writes_leaves_the_old_files_whole_and_no_draft(
 
 
 def test_what_is_killed_before_the_new_name_leaves_the_old_files(tmp_path, monkeypatch):
-    from morlight.training.callbacks import checkpoints
-
     files = FitCheckpoints(tmp_path, None)
     files.on_train_epoch_end(Epoch("whole"), MODULE)
 
@@ -81,7 +80,7 @@ def test_what_is_killed_before_the_new_name_leaves_the_old_files(tmp_path, monke
         assert draft.read_text() == "later"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints.os, "replace", die)
+    monkeypatch.setattr(whole_file.os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
         files.on_train_epoch_end(Epoch("later"), MODULE)
     assert texts(tmp_path) == {"last.ckpt": "whole"}

@@ -9,7 +9,6 @@ import small
 import torch
 
 from morlight.analysis.model import load
-from morlight.data.config import DataConfig
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import Batch, MemoryFrames, Pairs, Windows
 from morlight.operators import build, rollout
@@ -18,7 +17,6 @@ from morlight.training import modes, resume
 from morlight.training.certificate import certificate
 from morlight.training.config import ModelConfig
 from morlight.training.gradient_module import GradientModule
-from morlight.training.settings import FitSettings
 from morlight.training.window_loss import WindowLoss, table_bounds
 
 DT = 0.1
@@ -166,7 +164,7 @@ def module(data=DATA, config=CONFIG, own=None):
 
 
 def check(saved, made):
-    resume.check(saved, made, FitSettings(made.config, DataConfig(path="u.h5"), {}, "small"))
+    resume.check(saved, made)
 
 
 @pytest.fixture(scope="module")

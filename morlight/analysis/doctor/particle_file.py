@@ -53,10 +53,16 @@ class Snapshot:
 
 def snapshots(path: Path) -> Iterator[Snapshot]:
     """Frames of a file with all columns that the checks can use."""
+    first: list[str] = []
     for number, frame in enumerate(frames(path, WANTED)):
         stated = (frame.clock.time, frame.clock.step, number)
         time = float(next(value for value in stated if value is not None))
         columns = {name: frame.column(name) for name in WANTED if name in frame.columns or name in AXES}
+        first = first or list(columns)
+        if list(columns) != first:
+            raise ValueError(
+                f"{path}: frame {number} has the columns {', '.join(columns)}, expected {', '.join(first)} as before"
+            )
         low = np.zeros(3) if frame.box.low is None else frame.box.low
         yield Snapshot(time, low, frame.box.sides, np.array(frame.box.periodic, bool), _whole(columns))
 

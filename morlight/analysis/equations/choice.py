@@ -8,6 +8,7 @@ from torch import Tensor
 
 from morlight.analysis.equations import forms
 from morlight.analysis.equations.forms import MISFIT, Form
+from morlight.analysis.equations.known import KnownForm, known_equation
 from morlight.analysis.equations.power_law import PowerLaw, identified, power_law
 from morlight.analysis.learned import Term, generator_of, terms
 from morlight.analysis.model import Model
@@ -22,12 +23,15 @@ class Chosen(NamedTuple):
         departure: of its roll-outs from those of the networks, as a share of the change.
     """
 
-    form: Form
+    form: Form | KnownForm
     departure: float
 
 
 def choose(model: Model, place: int) -> Chosen | str:
     """The closed form of what changes a field, or one sentence that says why there is none."""
+    known = known_equation(model)
+    if known is not None:
+        return Chosen(KnownForm(known, model.data.field_names[place]), 0.0)
     learned = terms(model, place)
     if (reason := _excluded(model, learned)) is not None:
         return reason
@@ -49,7 +53,9 @@ def choose(model: Model, place: int) -> Chosen | str:
 def twin(model: Model) -> Model | None:
     """The closed form as a model that runs; None where there is none that is justified."""
     chosen = choose(model, 0)
-    return None if isinstance(chosen, str) or len(model.data.fields) > 1 else forms.twin(model, chosen.form)
+    if isinstance(chosen, str) or isinstance(chosen.form, KnownForm) or len(model.data.fields) > 1:
+        return None
+    return forms.twin(model, chosen.form)
 
 
 def _excluded(model: Model, learned: list[Term]) -> str | None:

@@ -1,5 +1,6 @@
 """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that was found, with standard errors: to read, and to run."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,12 +58,14 @@ class Equation:
         terms: terms of each field.
         noise: estimated standard deviation of the noise of each field.
         unexplained: share of the change over short roll-outs that the equation does not explain, if it was measured.
+        covariance: covariance of all coefficients, one field after the other, if it is known.
     """
 
     fields: tuple[str, ...]
     terms: tuple[tuple[Term, ...], ...]
     noise: tuple[float, ...] = ()
     unexplained: float | None = None
+    covariance: Float[Tensor, "P P"] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @cached_property
     def text(self) -> str:

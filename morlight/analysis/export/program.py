@@ -17,6 +17,7 @@ from morlight import __version__
 from morlight.analysis.export.real_arithmetic import RealStep
 from morlight.analysis.model import Model
 from morlight.data.trajectory_file import digest
+from morlight.data.whole_file import check_output, whole_file
 
 LARGEST = 1024  # points along an axis: its matrices have as many columns as rows
 ENDINGS = (".onnx", ".pt2")
@@ -34,7 +35,14 @@ class Step(nn.Module):
         return later[0] if self.single else later
 
 
-def export(model: Model, path: str | Path, *, precision: int = 64, realizations: Sequence[int] | None = None) -> None:
+def export(
+    model: Model,
+    path: str | Path,
+    *,
+    precision: int = 64,
+    realizations: Sequence[int] | None = None,
+    overwrite: bool = False,
+) -> None:
     """Write the program of one step, in the format that the ending names.
 
     Its input `u` is (B, C, *X), or (R, B, C, *X) of several realizations, any B, and its output the same after one
@@ -45,19 +53,17 @@ def export(model: Model, path: str | Path, *, precision: int = 64, realizations:
         path: .onnx or .pt2 (torch.export).
         precision: 64 or 32.
         realizations: which; all where None.
+        overwrite: whether an existing file is replaced.
 
     Raises:
         ValueError: where the program cannot be written; nothing is written then.
     """
+    check_output(path, overwrite)
     path = _checked(model, Path(path), precision)
     chosen = list(range(model.realizations)) if realizations is None else list(realizations)
     program = _step(model, chosen, torch.float64 if precision == 64 else torch.float32)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        _write(program, _example(model, len(chosen), precision), temporary, about(model, chosen))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, overwrite=overwrite) as draft:
+        _write(program, _example(model, len(chosen), precision), draft, about(model, chosen))
 
 
 def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
@@ -83,10 +89,6 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
         raise ValueError(
             f"{path}: {path.suffix or 'no ending'} is not a format of programs, expected {' or '.join(ENDINGS)}"
         )
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise ValueError(f"{path}: is a directory, expected the name of a file to write")
     if model.config.scheme != "explicit":
         raise ValueError(f"{model.path}: steps are {model.config.scheme}, expected explicit ones, u + L u")
     if max(model.grid.points) > LARGEST:
@@ -146,7 +148,9 @@ def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict
             arguments = (example["u"], example.get("gamma"))
             exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
             if path.suffix == ".pt2":
-                torch.export.save(exported, path, extra_files={"morlight.json": json.dumps(metadata)})
+                whole = io.BytesIO()  # torch's own writer ends the process where the disk is full
+                torch.export.save(exported, whole, extra_files={"morlight.json": json.dumps(metadata)})
+                path.write_bytes(whole.getbuffer())
                 return
             onnx_program: Any = torch.onnx.export(
                 exported, dynamo=True, input_names=list(example), output_names=["next"]

@@ -6,8 +6,6 @@ beside each. Parameters of a request are `steps`, `every` and `realizations`, as
 """
 
 import logging
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from morlight.analysis import model as prediction
 from morlight.analysis.model import Model, Spread
 from morlight.analysis.prediction import SUFFIX
 from morlight.data.labelled import parameter_labels
+from morlight.data.whole_file import whole_file
 
 FOLDER = "model"  # of a run's files
 
@@ -70,19 +69,13 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
     """
     checkpoint, folder = Path(checkpoint), Path(folder)
     model = prediction.load(checkpoint)
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise ValueError(f"{folder}: exists already, expected the name of a new folder")
-    if not folder.parent.is_dir():
-        raise ValueError(f"{folder}: the folder {folder.parent} does not exist")
     import mlflow.pyfunc
 
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch,
-        warnings.catch_warnings(),
-    ):
+    with whole_file(folder) as draft, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow to its developers
         logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
-        draft = Path(scratch) / folder.name
         mlflow.pyfunc.save_model(
             draft,
             loader_module=__name__,
@@ -91,7 +84,6 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
             input_example=_example(model) if model.steady else (_example(model), {"steps": 1}),
             pip_requirements=[f"morlight=={__version__}"],
         )
-        shutil.move(draft, folder)
 
 
 def _example(model: Model) -> dict[str, np.ndarray]:

@@ -19,7 +19,8 @@ from morlight.data.particles.frames import Frame
 from morlight.data.particles.pairing import Pairing
 from morlight.data.particles.settings import Deposit
 from morlight.data.trajectory_file import Contents
-from morlight.data.trajectory_writer import Writer, check_output
+from morlight.data.trajectory_writer import Writer
+from morlight.data.whole_file import check_output
 from morlight.operators.description import Grid
 
 
@@ -61,7 +62,7 @@ def convert(  # noqa: PLR0913 - the options of the command
     paired = paths if isinstance(paths, Pairing) else None
     files = list(paired.files if paired else (Path(path) for path in paths))  # type: ignore[union-attr]
     gammas = _merged(paired, dict(parameters or {}), 1 if series or mean else len(files))
-    _check_output(Path(output), files, overwrite)
+    check_output(output, overwrite, files)
     if gammas and not (series or mean):
         table = paired or Pairing(tuple(files), {name: tuple(values) for name, values in gammas.items()})
         print(table.table(), file=sys.stderr)
@@ -74,14 +75,6 @@ def convert(  # noqa: PLR0913 - the options of the command
     if mean:
         combined = _mean(combined)
     _write(Path(output), how, combined, files, gammas, overwrite=overwrite)
-
-
-def _check_output(output: Path, files: Sequence[Path], overwrite: bool) -> None:
-    if not output.absolute().parent.is_dir():
-        raise ValueError(f"{output}: is in a directory that does not exist, expected the name of a file to write")
-    if output.exists() and any(path.exists() and output.samefile(path) for path in files):
-        raise ValueError(f"{output}: is one of the files to read, expected another name to write")
-    check_output(output, overwrite)
 
 
 def _merged(paired: Pairing | None, parameters: Mapping[str, Sequence[float]], count: int) -> dict[str, list[float]]:

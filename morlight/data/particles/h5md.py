@@ -12,8 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from morlight.data.hdf5 import NUMBERS, damage_as_sentence, member
 from morlight.data.particles.frames import AXES, Box, Clock, Frame, right_angled
 
+WORDS = f"{NUMBERS}SO"  # kinds of datasets: species may have names
 Periodic = tuple[bool | None, bool | None, bool | None]
 ELEMENTS = {"velocity": ("vx", "vy", "vz"), "species": ("type",), "mass": ("mass",)}
 
@@ -41,15 +43,12 @@ def read(path: Path, wanted: Sequence[str], group: str | None = None) -> Iterato
         file = h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path}: the HDF5 file is damaged or cut short") from error
-    with file:
+    with file, damage_as_sentence(path):
         if "particles" not in file:
             raise ValueError(f"{path}: is an HDF5 file without the group 'particles', expected H5MD")
-        name = _group(path, list(file["particles"]), group)
-        node = file["particles"][name]
-        try:
-            yield from _frames(path, f"particles/{name}", node, wanted)
-        except (OSError, KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"{path}: 'particles/{name}' is damaged or not as H5MD 1.1 has it") from error
+        particles = member(path, file, "particles")
+        name = _group(path, list(particles), group)
+        yield from _frames(path, f"particles/{name}", member(path, particles, name), wanted)
 
 
 def _group(path: Path, groups: Sequence[str], wanted: str | None) -> str:
@@ -65,9 +64,9 @@ def _group(path: Path, groups: Sequence[str], wanted: str | None) -> str:
 def _frames(path: Path, where: str, node: h5py.Group, wanted: Sequence[str]) -> Iterator[Frame]:
     if "position" not in node:
         raise ValueError(f"{path}: '{where}/position' is missing, expected the positions of the particles")
-    position = _element(path, f"{where}/position", node["position"], 2)
+    position = _element(path, f"{where}/position", member(path, node, "position"), 2)
     elements = {
-        key: _element(path, f"{where}/{key}", node[key], 2 if key == "velocity" else 1)
+        key: _element(path, f"{where}/{key}", member(path, node, key, WORDS), 2 if key == "velocity" else 1)
         for key, columns in ELEMENTS.items()
         if key in node and set(columns) & set(wanted)
     }
@@ -94,7 +93,7 @@ def _element(path: Path, where: str, node: Any, dimensions: int) -> _Element:
         return _Element(node, fixed=True)
     if "value" not in node:
         raise ValueError(f"{path}: '{where}/value' is missing, expected values")
-    values = node["value"]
+    values = member(path, node, "value", WORDS)
     if values.ndim != dimensions + 1:
         raise ValueError(f"{path}: '{where}/value' has the shape {values.shape}, expected frames, particles, …")
     steps = _instants(path, f"{where}/step", node, "step", len(values))
@@ -106,7 +105,9 @@ def _instants(path: Path, where: str, node: h5py.Group, key: str, count: int) ->
     """Steps or times of the frames: a list, or an increment from an offset."""
     if key not in node:
         return None
-    values = np.asarray(node[key])
+    values = np.asarray(member(path, node, key))
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: '{where}' is not finite, expected numbers")
     if values.ndim == 0:
         offset = node[key].attrs.get("offset", 0)
         return offset + values * np.arange(count)
@@ -130,12 +131,12 @@ def _check_steps(path: Path, where: str, element: _Element, position: _Element) 
 
 def _box(path: Path, where: str, node: h5py.Group, position: _Element) -> tuple[_Element, Periodic]:
     """Edges of the box, and what is periodic."""
-    if "box" not in node or "edges" not in node["box"]:
+    box = member(path, node, "box") if "box" in node else None
+    if box is None or "edges" not in box:
         raise ValueError(f"{path}: '{where}/box/edges' is missing, expected the edges of the box")
-    box = node["box"]
-    source = box["edges"]
+    source = member(path, box, "edges")
     fixed = isinstance(source, h5py.Dataset)
-    edges = _element(path, f"{where}/box/edges", source, 1 if fixed or source["value"].ndim == 2 else 2)
+    edges = _element(path, f"{where}/box/edges", source, 1 if fixed or member(path, source, "value").ndim == 2 else 2)
     _check_steps(path, f"{where}/box/edges", edges, position)
     words = box.attrs.get("boundary")
     if words is None:

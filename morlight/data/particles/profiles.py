@@ -32,7 +32,10 @@ def profile(read: Chunks, how: Deposit) -> Binned:
     low, length, count = _cells(read, how)
     if tuple(how.bins) not in (DEFAULT_BINS, (count,)):
         raise ValueError(f"{read.path}: has {count} cells, expected {how.bins[0]} as in bins")
-    grid = Grid((count,), (_length(read, low, length, how),), (_boundary(read, how),))
+    extent = _length(read, low, length, how)
+    if not 0 < extent < np.inf:
+        raise ValueError(f"{read.path}: the cells fill the length {extent:g}, expected a positive one")
+    grid = Grid((count,), (extent,), (_boundary(read, how),))
     values = np.stack([_field(read, name, how) for name in how.fields], 1)
     odd = np.argwhere(~np.isfinite(values))
     if len(odd):

@@ -1,16 +1,30 @@
 """Files of a fit: `last.ckpt`, replaced at the end of every epoch, and `best.ckpt`, of the epoch that did best."""
 
+import io
 import math
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
+from morlight.data.whole_file import NotWritten, publish
+
 LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class WriteInPlace(TorchCheckpointIO):
+    """Lightning writes to $TMPDIR first, where a kill leaves the file; ours is a draft already."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write the file, in one piece."""
+        whole = io.BytesIO()  # torch says of a full disk that it is a RuntimeError
+        torch.save(checkpoint, whole)
+        Path(path).write_bytes(whole.getbuffer())
 
 
 class FitCheckpoints(Checkpoint):
@@ -33,8 +47,9 @@ class FitCheckpoints(Checkpoint):
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As it was when the file was written."""
-        self.best = state_dict["best"]
+        """As it was when the file was written; a fit that goes on elsewhere begins its own."""
+        if (self.folder / BEST).exists():
+            self.best = state_dict["best"]
 
     @property
     def state_key(self) -> str:
@@ -45,6 +60,13 @@ class FitCheckpoints(Checkpoint):
     def chosen(self) -> Path:
         """The best checkpoint, or the last one where nothing tells the best."""
         return next(self.folder / name for name in (BEST, LAST) if (self.folder / name).exists())
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """What an interrupted fit has left is kept like what this one writes, also if no epoch is missing."""
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WriteInPlace()
+        if trainer.is_global_zero:
+            self._tell()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save; after the losses of the epoch are known."""
@@ -60,6 +82,8 @@ class FitCheckpoints(Checkpoint):
             trainer.save_checkpoint(draft)
             if trainer.is_global_zero:
                 self._publish(draft, better)
+        except OSError as error:
+            raise NotWritten(self.folder / LAST, error) from error
         finally:
             if trainer.is_global_zero:  # another process would take the file away before it is published
                 draft.unlink(missing_ok=True)
@@ -69,20 +93,11 @@ class FitCheckpoints(Checkpoint):
         if better:
             copy = self.folder / f".{BEST}.part"
             shutil.copyfile(draft, copy)
-            replace(copy, self.folder / BEST)
-        replace(draft, self.folder / LAST)
+            publish(copy, self.folder / BEST)
+        publish(draft, self.folder / LAST)
+        self._tell()
+
+    def _tell(self) -> None:
         if self.saved is not None:
             files = {name.removesuffix(".ckpt"): self.folder / name for name in (BEST, LAST)}
             self.saved({name: path for name, path in files.items() if path.exists()})
-
-
-def replace(draft: Path, path: Path) -> None:
-    """Put a complete file in the place of another, on the disk before its name changes."""
-    with open(draft, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,5 +1,6 @@
 """From fields to their equation: noise, band, moments, selection and coefficients in one call."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditio
 
 def discover(
     u: Float[Tensor, "*u"], times: Float[Tensor, " T"], basis: Basis, *,
-    fields: Sequence[str] = (), candidates: Sequence[Candidate] | None = None, refined: bool = True,
+    fields: Sequence[str] = (), candidates: Sequence[Sequence[Candidate]] | None = None, refined: bool = True,
 ) -> Equation:  # fmt: skip
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that fields obey.
 
@@ -35,7 +36,7 @@ def discover(
         times: of the frames, which need not be equidistant.
         basis: Π of the fields.
         fields: their names; u, v, w, … by default.
-        candidates: terms to choose from; all of degree 3 and order 4 by default.
+        candidates: terms to choose from, of each field; all of degree 3 and order 4 by default.
         refined: whether the coefficients are refined through the flow of the equation.
 
     Raises:
@@ -43,13 +44,14 @@ def discover(
     """
     _check(u, times, basis)
     signal, v, noise = prepare(u.double(), basis.double())
-    terms = list(candidates) if candidates is not None else library(signal.basis, u.shape[2])
-    moments = windowed_moments(signal, v, times.double(), terms)
-    selections = [select(moments, terms, field) for field in range(u.shape[2])]
+    terms = [library(signal.basis, u.shape[2])] * u.shape[2] if candidates is None else candidates
+    moments = windowed_moments(signal, v, times.double(), list(itertools.chain(*terms)))
+    selections = [select(moments, list(own), field) for field, own in enumerate(terms)]
     if refined:
         selections = refined_through_flow(signal, v, times.double(), selections)
     names = list(fields) or [*"uvw", *(f"u{c}" for c in range(3, u.shape[2]))][: u.shape[2]]
-    return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), noise)
+    covariance = torch.block_diag(*[own.covariance for own in selections])
+    return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), noise, covariance=covariance)
 
 
 def windowed_moments(

@@ -101,7 +101,7 @@ BAD = {
     "a species without a type": (TEXT, "--species large", "--species has 'large', expected NAME=VALUE"),
     "too many scalars": (TEXT, "--scalar rho=1,2", "rho has 2 values, expected one for each of 1 trajectories"),
     "too few frames": (TEXT, "--average 3", "average is 3, expected at most the 2 frames"),
-    "no such folder": (TEXT, "-o none/a.h5", "none/a.h5: is in a directory that does not exist"),
+    "no such folder": (TEXT, "-o none/a.h5", "none/a.h5: the folder none does not exist"),
     "a folder": (TEXT, "-o .", ".: is a directory, expected the name of a file to write"),
     "no masses": (TEXT, "--fields momentum", "types 1, 2 and no column mass, which momentum and temperature need"),
 }  # fmt: skip
