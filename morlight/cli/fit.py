@@ -16,7 +16,6 @@ def run(task: str, arguments: Sequence[str]) -> None:
         ValueError: one sentence for anything that the user gave and that cannot be.
     """
     from morlight.cli.output import pointing_to_doctor
-    from morlight.data.trajectory_file import TrajectoryFile
     from morlight.training.options import TRAINER_HELP, trainer_help
     from morlight.training.settings import data_from_arguments, from_arguments
 
@@ -29,6 +28,8 @@ def run(task: str, arguments: Sequence[str]) -> None:
     data = data_from_arguments(arguments, prog)
     with pointing_to_doctor([data.path]):
         if data.deposit is None:  # mistakes in the settings and in the file are reported before seconds of imports
+            from morlight.data.trajectory_file import TrajectoryFile
+
             TrajectoryFile.open(data.path)
         settings = from_arguments(arguments, prog)
         if task == "fit":
