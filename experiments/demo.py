@@ -48,23 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def draw(model: Model, data: Path, path: Path) -> None:
-    """A column of Fig. 4: a set of walkers (top) and the square wave of Eq. 23 (bottom) at t = 0 and t = 1."""
+    """A column of Fig. 4: a set of walkers (left) and the square wave of Eq. 23 (right) at t = 0 and t = 1."""
     file = TrajectoryFile.open(data)
     equation = Equation.of(file)
     assert equation is not None
     steps = round(1 / model.dt)
     sample = file.read(model.data.field_names, slice(1))[0, :, 0]
     wave = [square_wave(file.grid.points, equation.decay, t).numpy() for t in (0.0, 1.0)]
-    figure = Figure(figsize=(6, 6.4), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True)
+    figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     (x,) = file.grid.coordinates
-    for axes, start, truth in ((top, sample[0], sample[-1]), (bottom, *wave)):
+    panels = (
+        ("density of walkers", sample[0], sample[-1], "data"),
+        ("square wave, not in the training data", wave[0], wave[1], "exact"),
+    )
+    for axes, (title, start, truth, label) in zip(figure.subplots(1, 2), panels, strict=True):
         learned = model.predict(start, steps, every=steps)[:, -1]
-        plots.profiles(axes, x, start=start, truth=truth, learned=learned)
-        axes.set(ylabel="density u (mean 1)" if axes is top else "u")
-    top.set(title="walkers, t = 0 and t = 1")
-    bottom.set(title="square wave (Eq. 23), never seen in training", xlabel="x (length)")
-    top.legend(title=f"{model.realizations} realizations", frameon=False)
+        plots.profiles(axes, x, start=start, truth=truth, learned=learned, truth_label=f"{label}, t = 1")
+        axes.set(title=title, xlabel="x", ylabel="density u (mean 1)" if label == "data" else "u")
+        axes.legend(frameon=False, fontsize=8)
     plots.save(figure, path)
 
 

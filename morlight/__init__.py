@@ -27,10 +27,10 @@ def load(checkpoint: str | Path, components: "Components | None" = None) -> "Mod
 
     Args:
         checkpoint: a path, `runs:/ID`, or `models:/NAME@ALIAS`.
-        components: the networks and biases of one's own that it was trained with.
+        components: your own networks and biases, if the model was trained with any.
 
     Raises:
-        ValueError: one sentence, where there is no such checkpoint or it cannot be used.
+        ValueError: if there is no such checkpoint, or it cannot be used.
     """
     from morlight.analysis.model import load as read
     from morlight.tracking.checkpoints import resolve
@@ -46,7 +46,7 @@ def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
 
 
 def open(name: str | Path) -> "TrajectoryFile":
-    """A trajectory file, or a set that comes with the package by its name; its method `read` gives the values."""
+    """A trajectory file, by its path or the name of a data set of the package; the method `read` returns the values."""
     from morlight.data import shipped
 
     return shipped.open(name)

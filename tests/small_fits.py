@@ -5,6 +5,7 @@ then one that a test can compute again from the checkpoint, in NumPy.
 """
 
 import contextlib
+import csv
 import io
 import json
 from collections.abc import Mapping
@@ -80,7 +81,15 @@ def fit(path, changes: Mapping[str, Any] | None = None, name="small") -> Fit:
     cli.main(["fit", "--config", f"{name}.yaml"])
     run = run_of(name)
     checkpoint = Path("mlruns", "fits", name, run.info.run_id, "last.ckpt").absolute()
-    return Fit(morlight.load(str(checkpoint)), checkpoint, dict(run.data.metrics), run.info.run_id)
+    metrics = dict(run.data.metrics) | realizations(run.info.run_id)
+    return Fit(morlight.load(str(checkpoint)), checkpoint, metrics, run.info.run_id)
+
+
+def realizations(run_id: str) -> dict[str, float]:
+    """The table of single realizations of a run, as metrics NAME/RR."""
+    text = mlflow.artifacts.load_text(f"{tracked().get_run(run_id).info.artifact_uri}/realizations.csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    return {f"{row['metric']}/{key}": float(row[key]) for row in rows for key in row if key != "metric" and row[key]}
 
 
 def run_of(name: str) -> Any:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import morlight
+from morlight import operators
 from morlight.data.config import DataConfig
 from morlight.training.config import ModelConfig
 
@@ -63,7 +65,22 @@ def test_every_command_of_the_parser_is_in_the_reference():
     ):
         assert f"## morlight {words}\n" in page
     assert "--realizations WHICH" in page
-    assert "| `model.horizons` | `[1, 4, 16]` | m of each stage" in page
+    assert "| `model.horizons` | `[1, 4, 16]` | numbers m of steps, one for each stage" in hooks["settings"]()
+
+
+DOCUMENTED = re.findall(r"^::: (\S+)", "\n".join(page.read_text() for page in ROOT.glob("docs/api/*.md")), re.MULTILINE)
+PUBLIC = [("morlight", name) for name in morlight.__all__] + [("morlight.operators", n) for n in operators.__all__]
+
+
+@pytest.mark.parametrize(("package", "name"), PUBLIC)
+def test_every_public_name_is_in_the_reference(package, name):
+    home = getattr(pkgutil.resolve_name(package), name).__module__
+    assert {f"{package}.{name}", home} & set(DOCUMENTED)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_entry_of_the_reference_exists(name):
+    assert pkgutil.resolve_name(name)
 
 
 @pytest.mark.slow
@@ -75,6 +92,10 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "morlight predict" in (tmp_path / "site" / "commands" / "index.html").read_text()
     assert "learns continuum models" in (tmp_path / "site" / "index.html").read_text()
+    pages = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
+    loaded = re.compile(r'<(?:script|link|img)[^>]*(?:src|href)="https?:')
+    assert not any(loaded.search(page) for page in pages)  # the site needs nothing from elsewhere
+    assert "MathJax" in (tmp_path / "site" / "mathjax.js").read_text()
 
 
 def test_page_of_benchmarks_is_made_from_the_measurements_beside_it(tmp_path):

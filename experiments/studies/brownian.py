@@ -98,11 +98,11 @@ def claims(results: Results) -> str:
             drift, [none], lambda v: v[none] > 0.01),
         row("conservation removes the drift (to rounding, where u stays bounded)",
             drift, [none, kept], lambda v: v[kept] < 1e-12),
-        row("reflection mends h where u < 0 (at least tenfold)",
+        row("reflection corrects h for u < 0 (at least tenfold)",
             below, [kept, odd], lambda v: v[odd] < 0.1 * v[kept]),
-        row("and with it the square wave (at least twofold)",
+        row("and therefore the square wave (at least twofold)",
             square, [kept, odd], lambda v: v[odd] < 0.5 * v[kept]),
-        row(f"g is good at κ ≤ {LOW} whatever the biases (generator within 10 %)",
+        row(f"g is good at κ ≤ {LOW} with any biases (generator within 10 %)",
             symbol, [none, kept, odd], lambda v: max(v.values()) < 0.1),
     ]  # fmt: skip
     return table(["claim of Sec. 5.2", "medians", "holds"], rows)

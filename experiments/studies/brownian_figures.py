@@ -28,7 +28,7 @@ def profiles(models: Mapping[str, Model], trial: Trial, path: Path) -> None:
             reach = max(np.abs(start).max(), 1.0)
             axes.set_ylim(-0.3 * reach if axes is top else -2 * reach, 1.3 * reach if axes is top else 2 * reach)
         top.set_title(f"biases: {level}")
-        bottom.set_xlabel("x (length)")
+        bottom.set_xlabel("x")
     rows[0, 0].set_ylabel("density u (mean 1), walkers")
     rows[1, 0].set_ylabel("u, square wave (Eq. 23)")
     rows[0, 0].legend(frameon=False)

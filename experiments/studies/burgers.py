@@ -20,7 +20,7 @@ from morlight.operators import fix
 from morlight.simulate.random_fields import burgers
 
 RECIPES = {
-    "paper": Recipe("burgers_paper", "Table 1 to the letter", curve=True),
+    "paper": Recipe("burgers_paper", "exactly Table 1", curve=True),
     "scaled": Recipe("burgers_paper", "u, κ and the target scaled", SCALED),
     "schedule": Recipe("burgers_paper", "and lr 0.01 with half a cosine", SCALED | SCHEDULE),
     "default": Recipe("burgers", "moments and least squares (default)", curve=True),
@@ -64,7 +64,7 @@ def sample(axes: Axes, model: Model, data: Path) -> None:
     learned = model.apply(u[None, None])[:, 0, 0]
     for r, values in enumerate(learned):
         axes.plot(x, values, color=plots.LEARNED, lw=1, label=None if r else f"learned, {len(learned)} realizations")
-    axes.set(xlabel="x (length)", ylabel="Lu of a sample held out")
+    axes.set(xlabel="x", ylabel="L u of a held-out sample")
     axes.legend(frameon=False)
 
 

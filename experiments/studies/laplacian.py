@@ -25,12 +25,12 @@ from morlight.simulate.random_fields import laplacian
 FREE: dict[str, Any] = {"model.biases": []}
 RECIPES = {
     "default": Recipe("laplacian", "isotropy, moments and least squares (default)", curve=True),
-    "paper": Recipe("laplacian_paper", "isotropy, Table 1 to the letter", curve=True),
+    "paper": Recipe("laplacian_paper", "isotropy, exactly Table 1", curve=True),
     "scaled": Recipe("laplacian_paper", "isotropy, u, κ and the target scaled", SCALED),
     "schedule": Recipe("laplacian_paper", "and lr 0.01 with half a cosine", SCALED | SCHEDULE),
     "wide": Recipe("laplacian", "the default, 8 units a layer, tanh", WIDE),
     "default_free": Recipe("laplacian", "without isotropy, moments and least squares", FREE, curve=True),
-    "paper_free": Recipe("laplacian_paper", "without isotropy, Table 1 to the letter", FREE, curve=True),
+    "paper_free": Recipe("laplacian_paper", "without isotropy, exactly Table 1", FREE, curve=True),
 }
 POINTS: dict[Scale, int] = {"small": 32, "paper": 128}
 BAND = 10
@@ -86,7 +86,7 @@ def sample(figure: Figure, panels: Sequence[Axes], model: Model, realization: in
         image = axes.imshow(
             values.T, origin="lower", extent=(0, length[0], 0, length[1]), vmin=-limit, vmax=limit, cmap="RdBu_r"
         )
-        axes.set(xlabel="x (length)", ylabel="y (length)", title=title)
+        axes.set(xlabel="x", ylabel="y", title=title)
         figure.colorbar(image, ax=axes)
 
 

@@ -70,7 +70,7 @@ def _maps(rows: Mapping[str, Sequence[np.ndarray]], times: Sequence[float], path
                 axes.set_title(f"t = {time:.3g}")
         line[0].set_ylabel(f"{name}\ny (length)", fontsize=8)
     for axes in panels[-1]:
-        axes.set_xlabel("x (length)")
+        axes.set_xlabel("x")
     plots.save(figure, path)
 
 

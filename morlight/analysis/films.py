@@ -92,9 +92,9 @@ def _profiles(axes: Axes, frames: np.ndarray, field: str, grid: Grid) -> Draw:
     (x,) = grid.coordinates
     low, high = float(frames.min()), float(frames.max())
     margin = 0.05 * (high - low) or 0.05
-    axes.plot(x, frames[0, 0], color=START, lw=1, alpha=0.5, label="start")
+    axes.plot(x, frames[0, 0], color=START, lw=1, alpha=0.5, label="initial state")
     lines = [axes.plot(x, values[0], color=LEARNED, lw=1, alpha=0.8)[0] for values in frames]
-    axes.set(xlabel="x (length)", ylabel=field, xlim=(0, grid.length[0]), ylim=(low - margin, high + margin))
+    axes.set(xlabel="x", ylabel=field, xlim=(0, grid.length[0]), ylim=(low - margin, high + margin))
     axes.legend(frameon=False, loc="upper right")
 
     def draw(at: int) -> None:
@@ -109,6 +109,6 @@ def _maps(axes: Axes, frames: np.ndarray, field: str, grid: Grid) -> Draw:
     image = axes.imshow(
         shown[0].T, origin="lower", extent=(0, grid.length[0], 0, grid.length[1]), vmin=shown.min(), vmax=shown.max()
     )
-    axes.set(xlabel="x (length)", ylabel="y (length)")
+    axes.set(xlabel="x", ylabel="y")
     axes.figure.colorbar(image, ax=axes, label=field)
     return lambda at: image.set_data(shown[at].T)

@@ -1,4 +1,4 @@
-"""From a checkpoint to roll-outs: needs the file alone, neither Lightning nor the training data."""
+"""Models from checkpoints, and their roll-outs. Neither Lightning nor the training data are needed."""
 
 import dataclasses
 import warnings
@@ -42,13 +42,13 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A trained operator with all that its checkpoint says of it.
+    """A trained operator with the contents of its checkpoint.
 
     Attributes:
-        checkpoint: what the file holds.
+        checkpoint: contents of the file.
         operator: R realizations in double precision.
-        grid: of the predictions, that of the training or a finer or coarser one of the same domain.
-        step: of the predictions, where it is not the Δt of the training data.
+        grid: grid of the predictions: that of the training data, or a finer or coarser one on the same domain.
+        step: time step of the predictions, if it differs from Δt of the training data.
     """
 
     checkpoint: Checkpoint
@@ -79,63 +79,63 @@ class Model:
 
     @property
     def run(self) -> str | None:
-        """Identity of the tracked run that wrote the checkpoint."""
+        """ID of the tracked run that wrote the checkpoint."""
         return self.checkpoint.run
 
     @property
     def losses(self) -> RealizationLosses | None:
-        """Of every realization at the time of the checkpoint, where known."""
+        """Loss of every realization at the time of the checkpoint, if it is known."""
         return self.checkpoint.losses
 
     @property
     def linear_model(self) -> list[Factors | Affine]:
-        """The linear model of each mode by itself on the training data; empty where the checkpoint has none.
+        """The linear model of each mode, fitted to the training data.
 
-        It has steps of the training data alone, and is empty for others.
+        Empty if the checkpoint has none, or if the time step is not that of the training data.
         """
         return from_plain(self.operator, () if self.step is not None else self.checkpoint.modes.linear)
 
     @property
     def realizations(self) -> int:
-        """R."""
+        """Number R of realizations."""
         return self.config.realizations
 
     @property
     def dt(self) -> float:
-        """Δt, one step, in the time unit of the data."""
+        """Time step Δt, in the time unit of the data."""
         return self.data.dt if self.step is None else self.step
 
     @property
     def scheme(self) -> str | Exponential:
-        """How steps are made."""
+        """The time-stepping scheme."""
         return build.scheme(self.config, self.data, self.dt / self.data.dt)
 
     @property
     def continuous(self) -> bool:
-        """Whether L/Δt is a generator, which has steps of any length."""
+        """Whether L/Δt is a generator, so that steps may have any length."""
         return self.config.scheme == "exponential"
 
     @property
     def steady(self) -> bool:
-        """Whether it learned L u = f without time, and has no steps (Eq. 7)."""
+        """Whether the operator is L u = f without time, and has no steps (Eq. 7)."""
         return self.data.steady
 
     @property
     def spectral(self) -> SpectralOperator:
-        """The operator where it is a single one: all fields in one basis."""
+        """The operator, if all fields share one basis."""
         if not isinstance(self.operator, SpectralOperator):
             raise ValueError(f"{self.path}: is a system in several bases, expected all fields in one")
         return self.operator
 
     def apply(self, u: np.ndarray, gamma: Gamma = None) -> np.ndarray:
-        """L u of every realization, (R, B, C, *X), in blocks that fit the memory.
+        """L u of every realization (R, B, C, *X), computed in blocks that fit into memory.
 
         Args:
             u: fields (B, C, *X), in the units of the data.
-            gamma: parameters γ (B, P), where the operator has some.
+            gamma: parameters γ (B, P), if the operator has any.
 
         Raises:
-            ValueError: where the fields do not fit the operator.
+            ValueError: if the fields do not have the shape that the operator needs.
         """
         fields = self._batched(torch.from_numpy(np.asarray(u, dtype=np.float64)))
         block = max(1, BLOCK // (self.realizations * fields[0].numel()))
@@ -157,26 +157,26 @@ class Model:
         gamma: Gamma = None,
         realizations: Choice = "all",
     ) -> Any:
-        """Roll-out of realizations, frame 0 being the initial state.
+        """Roll-out u_m = (I + L)^m u_0 of the realizations. Frame 0 is the initial state.
 
         Args:
             initial: (B, C, *X), (C, *X) or, for one field, (*X), in the units of the data; or an xarray DataArray of
-                the one field, or a Dataset with a variable for each, with any other dimensions as batches.
+                one field, or a Dataset with one variable for each field. Other dimensions are batches.
             steps: number of steps Δt.
-            every: keep every so many steps; divides steps.
-            finite: stop at the first state that is not finite; otherwise NaN is carried on.
-            gamma: parameters γ where the operator has some: (B, P), or each by its name, a number or (B,); those of
-                a Dataset are taken from its coordinates and variables by default.
-            realizations: all, best (of the smallest loss on the trajectories held back), mean, a number, or several.
+            every: number of steps between two frames; must divide `steps`.
+            finite: raise an error at the first state that is not finite; otherwise, NaN is returned from there on.
+            gamma: parameters γ, if the operator has any: an array (B, P), or for each name a number or an array (B,).
+                By default, those of a Dataset are taken from its coordinates and variables.
+            realizations: all; best, with the smallest loss on the held-out trajectories; mean; a number; or several.
 
         Returns:
-            of arrays (R, B, T, C, *X), without the axes B and C where the initial state has none, and without R for
-            best or a number; for mean, `Spread` of two of them. Of xarray a Dataset with the axes named, for mean
-            with the variables NAME and NAME_sd, or a DataArray for one.
+            For arrays, an array (R, B, T, C, *X), without the axes B and C if the initial state has none, and without
+            R for best or a number; for mean, a `Spread` of two such arrays. For a Dataset of xarray, a Dataset with
+            named axes, which for mean has the variables NAME and NAME_sd; for a DataArray, a DataArray.
 
         Raises:
-            ValueError: where the initial state does not fit the operator.
-            FloatingPointError: where a state is not finite, with the step at which it happened.
+            ValueError: if the initial state does not have the shape that the operator needs.
+            FloatingPointError: if a state is not finite; the sentence names the step.
         """
         if self.steady:
             raise ValueError(
@@ -207,16 +207,19 @@ class Model:
         return frames[0] if realizations == "best" or isinstance(realizations, int) else frames
 
     def equation(self) -> "LearnedEquation":
-        """Its closed forms with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""
+        """The closed form with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""
         from morlight.analysis.equations.reading import equation
 
         return equation(self)
 
     def on(self, points: int | Sequence[int]) -> "Model":
-        """The same operator on another grid of the same domain; its symbol is a function of κ and not of the grid.
+        """The same operator on another grid of the same domain; the symbol is a function of κ and not of the grid.
+
+        Args:
+            points: number of points along each axis.
 
         Raises:
-            ValueError: where these are no points of such a grid.
+            ValueError: if there is not one number for each axis, or a number is below 2.
         """
         counts = [int(N) for N in (points if isinstance(points, Sequence) else [points])]
         if len(counts) != self.grid.dimensions or min(counts) < 2:
@@ -227,10 +230,10 @@ class Model:
         return dataclasses.replace(self, operator=operator, grid=self.grid.with_points(counts))
 
     def stepping(self, dt: float) -> "Model":
-        """The same generator with steps of another length; longer ones have as many more sub-steps.
+        """The same generator with another time step; longer steps have proportionally more substeps.
 
         Raises:
-            ValueError: where dt is not above 0, or what was learned is a step instead of a generator.
+            ValueError: if dt is not above 0, or if the model is a step and not a generator.
         """
         if not self.continuous:
             raise ValueError(
@@ -247,10 +250,10 @@ class Model:
         return dataclasses.replace(self, checkpoint=self.checkpoint.only(chosen), operator=operator)
 
     def chosen(self, realizations: Choice) -> list[int]:
-        """Numbers of the realizations that a choice means.
+        """Numbers of the chosen realizations.
 
         Raises:
-            ValueError: where there is none of them.
+            ValueError: if one of them does not exist.
         """
         if realizations in ("all", "mean"):
             return list(range(self.realizations))
@@ -269,7 +272,7 @@ class Model:
         """The realization with the smallest loss at the time of the checkpoint.
 
         Raises:
-            ValueError: where the checkpoint does not know.
+            ValueError: if the checkpoint does not contain the losses.
         """
         if self.realizations == 1:
             return 0
@@ -282,7 +285,7 @@ class Model:
         return min(range(len(each)), key=lambda r: each[r] if np.isfinite(each[r]) else np.inf)
 
     def band(self, place: int) -> tuple[float, float] | None:
-        """Smallest and largest |κ| at which the training data identify the symbol of a field; None where not known."""
+        """Smallest and largest |κ| at which the training data identify the symbol of a field; None if not known."""
         errors = self.checkpoint.modes.rate_errors
         if self.steady:
             return self.data.band
@@ -329,10 +332,10 @@ def load(path: str | Path, components: Components | None = None) -> Model:
 
     Args:
         path: the file.
-        components: the networks and biases of one's own that it was trained with.
+        components: your own networks and biases, if the model was trained with any.
 
     Raises:
-        ValueError: where the file is missing, damaged, or not a checkpoint of morlight.
+        ValueError: if the file is missing, damaged, or not a checkpoint of morlight.
     """
     checkpoint = read(path)
     if checkpoint.components and components is None:

@@ -1,20 +1,24 @@
-"""Figures by matplotlib: what was learned, roll-outs, and roll-outs beside data."""
+"""Figures by matplotlib: what was learned, profiles, and the parts that all figures share."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from morlight.data.whole_file import check_output, whole_file
-from morlight.operators.description import Grid
 
 START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
+TERMS = ("tab:orange", "tab:green", "tab:red", "tab:purple")
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -86,34 +90,46 @@ def learned(readings: Sequence[Reading], path: str | Path) -> None:
     figure = Figure(figsize=(9, 3.6 * len(readings)), layout="constrained")
     for (left, right), reading in zip(figure.subplots(len(readings), 2, squeeze=False), readings, strict=True):
         (_symbol if reading.steady else _generator)(left, reading)
-        left.legend(title=f"{len(reading.symbol)} realizations", frameon=False)
-        for values in reading.h.reshape(-1, len(reading.u)):
-            right.plot(reading.u, values, color=LEARNED, lw=1)
-        if reading.power:
-            power = {1: "u", 2: "u²", 3: "u³"}[reading.power]
-            right.plot(reading.u, reading.u**reading.power, color=START, lw=0.8, ls=":", label=f"h(u) = {power}")
-            right.legend(frameon=False)
-        right.set(
-            xlabel=reading.field if reading.field == "u" else f"{reading.field} u",
-            ylabel="h(u), scaled to it" if reading.power else "h(u)",
-        )
+        left.legend(title=f"{reading.field}, {counted(len(reading.symbol))}", frameon=False)
+        _nonlinearity(right, reading)
     save(figure, path)
+
+
+def _nonlinearity(axes: Axes, reading: Reading) -> None:
+    terms = reading.h.shape[1]
+    for k in range(terms):
+        for r, values in enumerate(reading.h[:, k]):
+            label = None if r or terms == 1 else f"term {k + 1}"
+            axes.plot(reading.u, values, color=TERMS[k % len(TERMS)], lw=1, label=label)
+    gauge = {1: "u", 2: "u²", 3: "u³"}.get(reading.power)
+    if gauge:
+        axes.plot(reading.u, reading.u**reading.power, color=START, lw=0.8, ls=":", label=f"h(u) = {gauge}")
+    if gauge or terms > 1:
+        axes.legend(frameon=False)
+    axes.set(
+        xlabel="u" if reading.field == "u" else f"u = {reading.field}",
+        ylabel=f"nonlinearity h(u), scaled to h(u) ≈ {gauge}" if gauge else "nonlinearity h(u)",
+    )
 
 
 def _generator(axes: Axes, reading: Reading) -> None:
     order = reading.modulus.argsort()
     order = order[reading.modulus[order] > 0]
+    shared = len(np.unique(reading.modulus)) < len(reading.modulus)  # modes of other directions have the same |κ|
+    style = {"ls": "none", "marker": ".", "ms": 2} if shared else {"lw": 1}
     for r, values in enumerate(reading.symbol):
-        axes.plot(reading.modulus[order], -values.real[order], color=LEARNED, lw=1, label=None if r else "learned")
+        label = None if r else "learned"
+        axes.plot(reading.modulus[order], -values.real[order], color=LEARNED, label=label, **style)
     if reading.decay is not None:
         axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
     if reading.band:
         axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="identified by the data")
     if reading.form:
         axes.set_title(reading.form, fontsize=9)
-    decays = bool((reading.symbol.real < 0).any())  # a logarithmic axis needs positive values
-    axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="−Re log(1 + g)/Δt (1/time)")
-    axes.set(xscale="log", yscale="log" if decays else "linear")
+    axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="decay rate −Re log(1 + g)/Δt (1/time)")
+    logarithmic(axes, "x")
+    if (reading.symbol.real < 0).any():  # a logarithmic axis needs positive values
+        logarithmic(axes, "y")
 
 
 def _symbol(axes: Axes, reading: Reading) -> None:
@@ -123,76 +139,56 @@ def _symbol(axes: Axes, reading: Reading) -> None:
     for r, values in enumerate(reading.symbol):
         for part, color, label in ((values.real, TRUTH, "Re g"), (values.imag, LEARNED, "Im g")):
             axes.plot(reading.modulus[order], part[order], color=color, lw=1, label=None if r else label)
-    axes.set(xlabel="identified wavenumbers |κ| (1/length)", ylabel="symbol g")
+    axes.set(xlabel="wavenumber |κ| (1/length), where the data identify it", ylabel="symbol g")
+
+
+def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
+    """A logarithmic scale with labels that do not overlap; a linear one if the values differ by a factor below 5."""
+    axis, set_scale = (axes.xaxis, axes.set_xscale) if name == "x" else (axes.yaxis, axes.set_yscale)
+    set_scale("log")
+    low, high = axis.get_view_interval()
+    if high < 5 * low:
+        set_scale("linear")
+    elif high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def profiles(
-    axes: Axes, x: np.ndarray, *, start: np.ndarray, learned: np.ndarray, truth: np.ndarray | None = None
+    axes: Axes,
+    x: np.ndarray,
+    *,
+    start: np.ndarray,
+    learned: np.ndarray,
+    truth: np.ndarray | None = None,
+    truth_label: str = "exact",
 ) -> None:
-    """One panel of Fig. 4: the initial field, the field later, and every learned realization."""
-    axes.plot(x, start, color=START, lw=1, label="start")
+    """One panel of Fig. 4: the initial field, the field later, and every learned realization with their median."""
+    axes.plot(x, start, color=START, lw=1, ls="--", label="initial state")
     if truth is not None:
-        axes.plot(x, truth, color=TRUTH, lw=3, alpha=0.5, label="data or exact")
+        axes.plot(x, truth, color=TRUTH, lw=3, alpha=0.5, label=truth_label)
     for r, values in enumerate(learned):
-        axes.plot(x, values, color=LEARNED, lw=1, alpha=0.8, label=None if r else "learned")
+        label = None if r else f"prediction, {counted(len(learned))}"
+        axes.plot(x, values, color=LEARNED, lw=1, alpha=0.8, label=label)
 
 
-def prediction(
-    frames: np.ndarray, times: Sequence[float], path: str | Path, *, fields: Sequence[str], grid: Grid
-) -> None:
-    """First and last frame of a roll-out (R, T, C, *X): profiles in one dimension, maps of one realization in two."""
-    points, length = grid.points, grid.length
-    if len(points) == 1:
-        figure = Figure(figsize=(6, 3.2 * len(fields)), layout="constrained")
-        (x,) = grid.coordinates
-        for c, axes in enumerate(np.atleast_1d(figure.subplots(len(fields), 1))):
-            profiles(axes, x, start=frames[0, 0, c], learned=frames[:, -1, c])
-            axes.set(xlabel="x (length)", ylabel=fields[c], title=f"t = {times[0]:g} and {times[-1]:g}")
-            axes.legend(frameon=False)
-    elif len(points) == 2:
-        figure = Figure(figsize=(8, 3.6 * len(fields)), layout="constrained")
-        panels = np.atleast_2d(figure.subplots(len(fields), 2))
-        for c, row in enumerate(panels):
-            for axes, frame, time in zip(row, (frames[0, 0, c], frames[0, -1, c]), (times[0], times[-1]), strict=True):
-                image = axes.imshow(frame.T, origin="lower", extent=(0, length[0], 0, length[1]))
-                axes.set(xlabel="x (length)", ylabel="y (length)", title=f"{fields[c]}, t = {time:g}")
-                figure.colorbar(image, ax=axes)
-    else:
-        raise ValueError(f"{path}: fields in {len(points)} dimensions cannot be shown as a figure; expected no --plot")
-    save(figure, path)
+def counted(realizations: int) -> str:
+    return "1 realization" if realizations == 1 else f"{realizations} realizations"
 
 
-def rollout(path: str | Path, grid: Grid, fields: Sequence[str], times: np.ndarray, *, learned: np.ndarray,
-            truth: np.ndarray) -> None:  # fmt: skip
-    """Roll-out beside data it has not seen, at some times, and its error over time, a row for each field.
+def label(name: str, units: Mapping[str, str]) -> str:
+    """Name and unit of a field or an axis."""
+    return f"{name} ({_pretty(units[name])})" if units.get(name) else name
 
-    Args:
-        path: of the figure.
-        grid: of the data.
-        fields: their names.
-        times: of the frames (T,).
-        learned: every realization (R, T, C, *X).
-        truth: data (T, C, *X).
-    """
-    shown = sorted({len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
-    columns = len(shown) if len(grid.points) == 1 else 2
-    figure = Figure(figsize=(3.2 * (columns + 1), 2.6 * len(fields)), layout="constrained")
-    for c, row in enumerate(figure.subplots(len(fields), columns + 1, squeeze=False)):
-        if len(grid.points) == 1:
-            for axes, t in zip(row, shown, strict=False):
-                profiles(axes, grid.coordinates[0], start=truth[0, c], learned=learned[:, t, c], truth=truth[t, c])
-                margin = 0.2 * np.ptp(truth[:, c])  # values beyond are cut off
-                axes.set(ylim=(truth[:, c].min() - margin, truth[:, c].max() + margin))
-                axes.set(title=f"t = {times[t]:.3g}", xlabel="x (length)", ylabel=fields[c])
-            row[0].legend(frameon=False, fontsize=7)
-        elif len(grid.points) == 2:
-            span = {"vmin": truth[-1, c].min(), "vmax": truth[-1, c].max()}
-            for axes, values, name in ((row[0], truth[-1, c], "data"), (row[1], learned[0, -1, c], "learned")):
-                axes.imshow(values.T, origin="lower", extent=(0, grid.length[0], 0, grid.length[1]), **span)
-                axes.set(title=f"{name}, {fields[c]}, t = {times[-1]:.3g}")
-        norm = np.sqrt(np.square(truth[:, c]).reshape(len(times), -1).sum(1))
-        off = np.square(learned[:, :, c] - truth[:, c]).reshape(len(learned), len(times), -1).sum(2)
-        for values in np.sqrt(off) / norm:
-            row[-1].plot(times[1:], values[1:], color=LEARNED, lw=1)
-        row[-1].set(xlabel="t (time)", ylabel=f"relative error of {fields[c]}", yscale="log")
-    save(figure, path)
+
+def unit_behind(units: Mapping[str, str], name: str) -> str:
+    """Unit behind a number, with a space in between; empty if it is not known."""
+    return f" {_pretty(units[name])}" if units.get(name) else ""
+
+
+def _pretty(unit: str) -> str:
+    """sigma-3 as σ⁻³."""
+    for word, letter in (("sigma", "σ"), ("epsilon", "ε"), ("tau", "τ"), ("angstrom", "Å")):
+        unit = unit.replace(word, letter)
+    return re.sub(r"(?<=\w)-?\d+", lambda match: match[0].translate(SUPERSCRIPTS), unit)

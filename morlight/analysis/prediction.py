@@ -2,18 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from morlight import __version__
-from morlight.analysis import films, plots
+from morlight.analysis import films, plots, prediction_plots
+from morlight.analysis.evaluation import compatibility
 from morlight.analysis.model import Choice, Model, Spread
 from morlight.data import initial
 from morlight.data.ensembles import coarse
-from morlight.data.trajectory_file import digest
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.trajectory_writer import write as write_trajectories
 from morlight.data.whole_file import check_output
 from morlight.operators import check_steps
@@ -127,11 +128,30 @@ def write(
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
     _file(model, start, begin, frames, names, numbers, every, outputs)
-    shown = slice(0, len(model.data.fields))  # the spread has no figure of its own
-    times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
-    for draw, path in ((plots.prediction, outputs.plot), (films.film, outputs.film)):
-        if path is not None:
-            draw(frames[:, 0][:, :, shown], times, path, fields=model.data.field_names, grid=model.grid)
+    shown = frames[:, 0, :, : len(model.data.fields)]  # the standard deviations have no figure of their own
+    if outputs.plot is not None:
+        prediction_plots.prediction(_figure(model, start, int(begin.rows[0]), shown, steps), outputs.plot)
+    if outputs.film is not None:
+        times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
+        films.film(shown, times, outputs.film, fields=model.data.field_names, grid=model.grid)
+
+
+def _figure(model: Model, start: Start, row: int, frames: np.ndarray, steps: int) -> prediction_plots.Prediction:
+    """The first and the last of the frames (R, T, C, *X), beside the data where the file contains that time."""
+    shown = prediction_plots.Prediction(
+        model.data.field_names, model.grid, (0.0, steps * model.dt), frames[0, 0], frames[:, -1]
+    )
+    if not initial.is_trajectory_file(start.path):
+        return shown
+    file = TrajectoryFile.open(start.path)
+    later = start.frame + steps * model.dt / file.dt if len(file.times) > 1 else np.inf
+    last = round(later) if np.isfinite(later) else -1
+    begun = float(file.times[start.frame])
+    shown = replace(shown, times=(begun, begun + steps * model.dt), units=file.units)
+    if start.gamma or not start.frame < last < len(file.times) or abs(later - last) > 1e-6 * later:
+        return shown
+    truth = compatibility.frames(model, file, slice(row, row + 1), slice(last, last + 1))[0, 0]
+    return replace(shown, truth=truth)
 
 
 def _check_name(output: str | Path) -> None:

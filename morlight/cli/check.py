@@ -17,11 +17,13 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from morlight.analysis import symmetry
-    from morlight.analysis.model import load
     from morlight.tracking.checkpoints import resolve
 
-    result = symmetry.check(load(resolve(options.checkpoint)))
+    checkpoint = resolve(options.checkpoint)
+    from morlight.analysis import symmetry
+    from morlight.analysis.model import load
+
+    result = symmetry.check(load(checkpoint))
     if options.json:
         print_json(result.to_json())
     else:

@@ -79,7 +79,7 @@ def _table(ranking: "Ranking", shown: int | None) -> list[str]:
     rows = [["", str(ranking.metric), *references, *ranking.options, "status", "name", "run"]]
     for place, run in enumerate(runs):
         compared = [_number(values[place]) for values in references.values()]
-        options = [_option(run.params.get(key, "")) for key in ranking.options]
+        options = [_option(run.params.get(key, "default")) for key in ranking.options]
         value = _number(run.metrics.get(str(ranking.metric)))
         rank = str(place + 1) if place < ranking.ranked else ""
         rows.append([rank, value, *compared, *options, _status(run), run.name, run.run_id])

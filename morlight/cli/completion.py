@@ -10,14 +10,14 @@ SHELLS = ("bash", "zsh", "tcsh")
 def add(commands: Any, top: argparse.ArgumentParser, tasks: Iterable[str]) -> None:
     """Add the command to the parser `top`, some of whose commands (`tasks`) take the keys of configurations."""
     completion = commands.add_parser("completion", help="words for the tab key: morlight completion bash > FILE")
-    completion.add_argument("shell", choices=SHELLS)
+    completion.add_argument("shell", choices=SHELLS, help="shell that the words are for")
     completion.set_defaults(run=lambda options: _run(options.shell, top, tasks))
 
 
 def _run(shell: str, top: argparse.ArgumentParser, tasks: Iterable[str]) -> None:
     import shtab
 
-    from morlight.training.settings import keys
+    from morlight.training.options import keys
 
     (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
     options = keys()  # of the configuration: the parser of these commands is Lightning's

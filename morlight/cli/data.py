@@ -1,6 +1,7 @@
 """`morlight data`: the data sets that come with the package, and what a trajectory file contains."""
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from morlight.cli.output import print_json
@@ -25,15 +26,18 @@ def _run(options: argparse.Namespace) -> None:
         return
     for name, content in contents.items():
         size, points = content["bytes"] / 2**20, " × ".join(map(str, content["points"]))
-        print(
-            f"{name}: {content['trajectories']} trajectories of {content['frames']} frames, {points} cells,"
-            f" {size:.1f} MiB"
-        )
+        print(f"{name}: {_counted(content)}, {points} cells, {size:.1f} MiB")
         print(f"  fields: {', '.join(content['fields'])}")
         for parameter, values in content["parameters"].items():
             print(f"  {parameter}: {', '.join(f'{value:g}' for value in values)}")
     if options.name in shipped.names():
         print("\n" + shipped.card(options.name))
+
+
+def _counted(content: Mapping[str, Any]) -> str:
+    trajectories, frames = content["trajectories"], content["frames"]
+    plural = "trajectory" if trajectories == 1 else "trajectories"
+    return f"{trajectories} {plural} of {frames} {'frame' if frames == 1 else 'frames'}"
 
 
 def _contents(name: str) -> dict[str, Any]:

@@ -58,7 +58,10 @@ def _add_grid(these: Any) -> None:
         help="where the box begins on each axis, or center, for files without it",
     )
     these.add_argument("--scale-cells", action="store_true", help="cells scale with a box that changes")
-    these.add_argument("--kernel", choices=("histogram", "linear", "spectral"), default="histogram")
+    these.add_argument(
+        "--kernel", choices=("histogram", "linear", "spectral"), default="histogram",
+        help="counts in cells, shares of the two nearest cells, or Fourier modes of the positions (default histogram)",
+    )  # fmt: skip
     these.add_argument("--normalize", action="store_true", help="scale length and total time to 1")
 
 

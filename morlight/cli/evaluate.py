@@ -31,16 +31,17 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from morlight.analysis.evaluation.evaluate import evaluate
-    from morlight.analysis.model import load
     from morlight.data.ensembles import where
     from morlight.data.trajectory_file import TrajectoryFile
     from morlight.tracking.checkpoints import resolve
 
-    file, rows = TrajectoryFile.open(options.data), None
+    file, rows, checkpoint = TrajectoryFile.open(options.data), None, resolve(options.checkpoint)
     if options.only:
         rows = where(file, pairs("--only", options.only, float), "--only").nonzero()[0].tolist()
-    result = evaluate(load(resolve(options.checkpoint)), file, rows)
+    from morlight.analysis.evaluation.evaluate import evaluate
+    from morlight.analysis.model import load
+
+    result = evaluate(load(checkpoint), file, rows)
     if options.json:
         print_json(result.to_json())
     else:

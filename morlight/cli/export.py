@@ -34,7 +34,6 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _write_folder(options: argparse.Namespace) -> None:
-    from morlight.analysis.export.pyfunc import save
     from morlight.tracking.checkpoints import resolve
 
     if options.points or options.precision != 64 or options.realizations != ["all"] or options.equation:
@@ -42,17 +41,22 @@ def _write_folder(options: argparse.Namespace) -> None:
             f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
             " --precision nor --realizations nor --equation; realizations are chosen with each prediction"
         )
-    save(resolve(options.checkpoint), options.output)
+    checkpoint = resolve(options.checkpoint)
+    from morlight.analysis.export.pyfunc import save
+
+    save(checkpoint, options.output)
 
 
 def _write_program(options: argparse.Namespace) -> None:
-    from morlight.analysis.export.program import export
-    from morlight.analysis.model import load
     from morlight.tracking.checkpoints import resolve
 
     words = options.realizations
     chosen: Any = words[0] if words in (["all"], ["best"]) else numbers("--realizations", words, "all, best")
-    model = load(resolve(options.checkpoint))
+    checkpoint = resolve(options.checkpoint)
+    from morlight.analysis.export.program import export
+    from morlight.analysis.model import load
+
+    model = load(checkpoint)
     rows = model.chosen(chosen)
     if options.equation:
         model, rows = _equation(model), [0]

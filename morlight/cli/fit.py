@@ -15,17 +15,29 @@ def run(task: str, arguments: Sequence[str]) -> None:
     Raises:
         ValueError: one sentence for anything that the user gave and that cannot be.
     """
-    from morlight.training.settings import from_arguments
+    from morlight.cli.output import pointing_to_doctor
+    from morlight.training.options import TRAINER_HELP, trainer_help
+    from morlight.training.settings import data_from_arguments, from_arguments
 
-    settings = from_arguments(arguments, f"morlight {task}")
-    if task == "fit":
-        from morlight.cli.output import pointing_to_doctor
-        from morlight.training.fit import run as fit
-
-        with pointing_to_doctor([str(settings.data.path)]):
-            fit(settings)
+    prog = f"morlight {task}"
+    if TRAINER_HELP in arguments:
+        print(trainer_help(prog))
         return
-    from morlight.training.fit import evaluate_loss
+    if any(word.startswith("--print_config") for word in arguments):
+        from_arguments(arguments, prog)  # prints and ends
+    data = data_from_arguments(arguments, prog)
+    with pointing_to_doctor([data.path]):
+        if data.deposit is None:  # mistakes in the settings and in the file are reported before seconds of imports
+            from morlight.data.trajectory_file import TrajectoryFile
 
-    for name, value in sorted(evaluate_loss(task, settings).items()):
-        print(f"{name}: {value:.6g}")
+            TrajectoryFile.open(data.path)
+        settings = from_arguments(arguments, prog)
+        if task == "fit":
+            from morlight.training.fit import run as fit
+
+            fit(settings)
+            return
+        from morlight.training.checkpoint_loss import checkpoint_loss
+
+        for name, value in sorted(checkpoint_loss(task, settings).items()):
+            print(f"{name}: {value:.6g}")

@@ -25,15 +25,17 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from morlight.tracking.checkpoints import resolve
+
+    checkpoint = resolve(options.checkpoint)
     from morlight.analysis import plots
     from morlight.analysis.inspection import inspect, readings
     from morlight.analysis.inspection_text import summary
     from morlight.analysis.model import load
-    from morlight.tracking.checkpoints import resolve
 
     if options.plot:
         plots.check(options.plot, options.overwrite)
-    model = load(resolve(options.checkpoint))
+    model = load(checkpoint)
     inspection = inspect(model)
     if options.data:
         inspection = _with_twin(model, options.data, inspection)

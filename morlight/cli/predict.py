@@ -43,20 +43,21 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from morlight.analysis import prediction
-    from morlight.analysis.extrapolation import Extrapolation
-    from morlight.analysis.model import load
     from morlight.tracking.checkpoints import resolve
 
     trajectories = None
     if options.trajectory != ["all"]:
         trajectories = numbers("--trajectory", options.trajectory, "all")
     gamma = pairs("--gamma", options.gamma, float)
+    realizations, checkpoint = _realizations(options.realizations), resolve(options.checkpoint)
+    from morlight.analysis import prediction
+    from morlight.analysis.extrapolation import Extrapolation
+    from morlight.analysis.model import load
+
     start = prediction.Start(options.initial, trajectories, options.frame, options.points, gamma)
     outputs = prediction.Outputs(options.output, options.plot, options.animate, options.overwrite)
-    realizations = _realizations(options.realizations)
     with warnings_as_sentences(Extrapolation):
-        model = load(resolve(options.checkpoint))
+        model = load(checkpoint)
         model = model if options.dt is None else model.stepping(options.dt)
         prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
 

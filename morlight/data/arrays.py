@@ -68,7 +68,7 @@ def write(  # noqa: PLR0913 - what an array cannot say by itself, each by its na
     name: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write fields as a trajectory file, whole or not at all.
+    """Write fields as a trajectory file, completely or not at all.
 
     Points are centers of cells: N points with the spacing h cover a length of N h, and walls lie h/2 beyond the first
     and the last point.
@@ -78,20 +78,20 @@ def write(  # noqa: PLR0913 - what an array cannot say by itself, each by its na
         fields: arrays (trajectory, time, x[, y[, z]]) by the names of the fields; or an xarray Dataset or DataArray,
             whose dimensions and coordinates are named.
         dt: time between two frames.
-        length: of each axis, or one for all.
-        boundaries: periodic or wall for each axis, or one for all.
-        parameters: γ by name, one value for each trajectory.
-        times: of the frames, in place of dt.
-        dims: names of the axes of the arrays where they are in another order, or where there is one trajectory:
-            ("time", "x").
-        coordinates: of the points, by axis, in place of the length.
-        every: keep every so many frames.
-        drop_last: whether the last point of periodic axes repeats the first and is left out; asked for where it may.
-        name: of the data set; that of the file by default.
-        overwrite: whether an existing file is replaced.
+        length: length of the domain along each axis, or one length for all axes.
+        boundaries: periodic or wall for each axis, or one of them for all axes.
+        parameters: parameters γ by name, one value for each trajectory.
+        times: times of the frames, instead of dt.
+        dims: names of the axes of the arrays, if they have another order or if there is one trajectory: ("time", "x").
+        coordinates: coordinates of the points by axis, instead of the length.
+        every: keep only every n-th frame.
+        drop_last: whether the last point of periodic axes repeats the first and is dropped. If this is unclear, an
+            error asks for it.
+        name: name of the data set; by default that of the file.
+        overwrite: replace an existing file.
 
     Returns:
-        the path.
+        The path of the file.
 
     Raises:
         ValueError: one sentence with the file, the field or option, what came and what was expected.

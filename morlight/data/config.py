@@ -10,30 +10,31 @@ class DataConfig:
     """Which trajectories are learned from, and how they are split.
 
     Args:
-        path: trajectory file, name of a set that comes with the package, or, with `deposit`, files of particles.
-        fields: names of the fields to learn; all scalar fields by default.
-        batch: windows a step, all processes together.
-        validation: share of the trajectories kept for validation, or of the time (see split).
-        test: share of the trajectories kept for test, or of the time.
-        split: trajectories, validation and test are whole ones; time, they are the end of each: first the training,
-            then the validation, then the test; auto, time where there are too few trajectories to hold one back, but
-            not for fields of particles.
-        trajectories: use only so many of them, from the first on; all by default.
-        seed: of the split and of the order of the windows.
-        targets: names of what an operator without time makes of each field (Eq. 7); the first frames are used.
-        parameters: names of the scalars γ of the trajectories that the operator may depend on.
-        particles: number of particles of which the field is a histogram with mean 1, or file where the file states
-            them and their deposit: the shot noise of binning is then subtracted (model.optimizer moments only); valid
-            where waves shorter than the cells decay within one step.
-        cutoff: train on frames up to this time only; all by default. Validation and test keep theirs.
-        held_out: γ of trajectories that belong to the test, such as {density: 0.1}.
-        left_out: γ of trajectories that are not used at all, such as those of the test in a hyperparameter search.
-        ensemble: all, each trajectory by itself, or mean, those that differ in their seed alone are averaged.
-        coarsen: cells of the file averaged to one of the fields, along each axis (Sec. 6.3.1).
-        scaling: global, each field in one unit, or power, its unit follows a power of each γ.
-        memory: GiB that the fields may take; those of larger files are read in blocks, again for every epoch.
-        deposit: how files of particles or of averages (LAMMPS, H5MD, …) become fields, as for `morlight deposit`:
-            fields, bins, axes, species, …; the fields are kept beside them.
+        path: trajectory file, name of a data set of the package, or, with `deposit`, files of particles.
+        fields: names of the fields to learn; by default all scalar fields.
+        batch: number of windows in a step, over all processes.
+        validation: fraction of the trajectories that is used for validation, or of the time (see split).
+        test: fraction of the trajectories that is used for the test, or of the time.
+        split: trajectories, so that whole trajectories are used for validation and test; time, so that each trajectory
+            is divided into training, validation and test, in this order; or auto, which is time if there are too few
+            trajectories to hold one back and the fields are not those of particles, and else trajectories.
+        trajectories: use only this number of trajectories, from the first on; by default all.
+        seed: seed of the split and of the order of the windows.
+        targets: names of the images L u of the fields, for an operator without time (Eq. 7); only the first frame of
+            each trajectory is used.
+        parameters: names of the scalars γ of the trajectories on which the operator depends.
+        particles: number of particles whose histogram with mean 1 is the field, or file if the file states the number
+            and the deposit. The shot noise of binning is then subtracted (only with `model.optimizer: moments`). This
+            is valid if waves shorter than the cells decay within one step.
+        cutoff: train only on frames up to this time; by default on all. Validation and test use all frames.
+        held_out: γ of the trajectories that are used for the test, such as {density: 0.1}.
+        left_out: γ of the trajectories that are not used at all, such as those of the test in a hyperparameter search.
+        ensemble: all uses each trajectory separately; mean averages those that differ only in their seed.
+        coarsen: number of cells of the file, along each axis, that are averaged to one cell (Sec. 6.3.1).
+        scaling: global uses one unit for each field; power uses a unit that is a power of each γ.
+        memory: GiB that the fields may take in memory; larger files are read in blocks in every epoch.
+        deposit: how files of particles or of averages (LAMMPS, H5MD, …) are converted to fields, as for `morlight
+            deposit`: fields, bins, axes, species, …; the fields are stored beside the files.
     """
 
     path: str

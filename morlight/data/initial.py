@@ -32,6 +32,11 @@ class Initial(NamedTuple):
     rows: list[int]
 
 
+def is_trajectory_file(path: str | Path) -> bool:
+    """Whether `read` takes the file for a trajectory file."""
+    return Path(path).suffix.lower() not in (*NUMPY, *labelled.NETCDF)
+
+
 def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), frame: int = 0) -> Initial:
     """Initial states of a file, known by its ending: `.npy`, `.npz`, `.nc`; a trajectory file otherwise.
 

@@ -91,6 +91,12 @@ class TrajectoryFile(Contents):
             raise ValueError(f"{self.path}: frames are {frames}, expected some of {len(self.times)} in a row")
         return replace(self, times=self.times[frames.start : frames.stop], _first=self._first + frames.start)
 
+    @property
+    def units(self) -> dict[str, str]:
+        """Units by the name of the field or axis (time, x, …), for those whose unit the file states."""
+        datasets = {name: dataset for name, (dataset, _) in self._components.items()} | dict(self._file["dimensions"])
+        return {name: str(_plain(each.attrs["unit"])) for name, each in datasets.items() if "unit" in each.attrs}
+
     def read(
         self, fields: Sequence[str] | None = None, trajectories: slice = slice(None), times: slice = slice(None)
     ) -> Float[np.ndarray, "trajectory time C *X"]:

@@ -177,10 +177,7 @@ class Parts:
     """Writes each trajectory to a file of its own, and joins them when all are there.
 
     An interrupted run loses nothing: with the same `contents` later, only the others are `missing`.
-    Enter to begin, leave to join.
-
-    Args:
-        contents, dtype, scale, overwrite: as for `Writer`.
+    Enter to begin, leave to join. The arguments are those of `Writer`.
 
     Raises:
         ValueError: where the file cannot be written or is there already.

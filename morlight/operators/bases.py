@@ -1,17 +1,17 @@
 """Bases Π of sines, cosines and exponentials on a box, and their tensor products (Sec. 2.3, Eq. 10).
 
-Π takes the values u_j of a field to the coefficients c_k of its series, Π⁻¹ evaluates the series. In between,
+Π maps the values u_j of a field to the coefficients c_k of its series, and Π⁻¹ evaluates the series. In between,
 a differential operator is a symbol S(κ): ∂ᵅ = Π⁻¹ (iκ)ᵅ Π. On an axis of length L, with x_j = (j + ½) L/N,
 
     Fourier  κ = 2πk/L             c_k = Σ_j u_j exp(−2πi jk/N)  N u_j = Σ_k c_k exp(2πi jk/N)
     Cosine   κ = πk/L, 0 ≤ k < N   c_k = 2 Σ_j u_j cos(κ x_j)    N u_j = c_0/2 + Σ_{k>0} c_k cos(κ x_j)
     Sine     κ = πk/L, 0 < k ≤ N   c_k = 2 Σ_j u_j sin(κ x_j)    N u_j = Σ_{k<N} c_k sin(κ x_j) + (−1)ʲ c_N/2
 
-so that each state is periodic, has no slope (Neumann), or has no value (Dirichlet) at the walls x = 0 and L,
-which lie half a cell outside the points (j = −½ and N − ½). The coefficients are not normalized: they are
-those of `torch.fft.rfftn`, `scipy.fft.dctn(type=2)` and `scipy.fft.dstn(type=2)`. Fourier keeps k ≥ 0 of its
-last axis, the other modes being complex conjugates. Its phases count from x_0, not from x = 0; no symbol sees
-that. For even N its Nyquist mode stands for κ and −κ, and only the even part of a symbol acts there.
+so that each state is periodic, has zero slope (Neumann), or is zero (Dirichlet) at the walls x = 0 and L, which lie
+half a cell outside the points (j = −½ and N − ½). The coefficients are not normalized: they are those of
+`torch.fft.rfftn`, `scipy.fft.dctn(type=2)` and `scipy.fft.dstn(type=2)`. Fourier keeps k ≥ 0 of its last axis; the
+other modes are their complex conjugates. Its phases are relative to x_0 and not to x = 0, which no symbol depends on.
+For even N, the Nyquist mode represents κ and −κ, and only the even part of a symbol acts on it.
 
 The real transforms cost one FFT of N points (Makhoul 1980). With V the FFT of v = (u_0, u_2, …, u_3, u_1) and
 w_k = 2 exp(−iπk/2N), the cosine coefficients are c_k = Re w_k V_k and c_{N−k} = −Im w_k V_k. And since
@@ -49,7 +49,7 @@ class Axis(NamedTuple):
         x: of each point.
         kappa: κ of each coefficient.
         energy: w of each coefficient in Parseval's ∫ u² dx = Σ w_k |c_k|².
-        freedom: real numbers that each coefficient stands for, 2 for a complex one that spares its conjugate.
+        freedom: number of real numbers in each coefficient: 2 for a complex one whose conjugate is not stored.
     """
 
     length: float
@@ -60,7 +60,7 @@ class Axis(NamedTuple):
 
 
 class Exact(nn.Module):
-    """Constants rounded anew from double precision, not cast, when the module changes its precision."""
+    """Constants that are rounded from double precision whenever the module changes its precision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,10 +80,10 @@ class Exact(nn.Module):
 
 
 class Basis(Exact, ABC):
-    """Π from points to coefficients and Π⁻¹ back, over the last D axes; `a * b` is the tensor product.
+    """Transform Π from points to coefficients, and its inverse, over the last D axes; `a * b` is the tensor product.
 
-    Bases take N and L, or one of each an axis (one length serves all), and raise ValueError for fewer than
-    two points or a length that is not positive.
+    The arguments are N and L, or one N for each axis and one L for each or all axes. Fewer than two points or a length
+    that is not positive raises a ValueError.
 
     Attributes:
         points: N of each axis.
@@ -93,7 +93,7 @@ class Basis(Exact, ABC):
         wavenumbers: κ of each coefficient.
         energy: w of each coefficient, ∫ u² dx = Σ w_k |c_k|² (Parseval).
         freedom: real numbers that each coefficient stands for.
-        real: whether coefficients are real, and with them the symbols.
+        real: whether coefficients, and therefore symbols, are real.
     """
 
     real = True
@@ -124,7 +124,7 @@ class Basis(Exact, ABC):
     def filtered(
         self, v: Float[Tensor, "r B H *X"], g: Inexact[Tensor, "R b h *K"], fields: int
     ) -> Float[Tensor, "S B T *X"]:
-        """Π⁻¹ Σ_k g_k Π v_k, the H = T·K channels of the T fields following each other."""
+        """Π⁻¹ Σ_k g_k Π v_k for each of T fields; the K terms of a field are consecutive among the H = T·K channels."""
         c = g * self.forward(v)
         return self.inverse(c if c.shape[2] == fields else c.unflatten(2, (fields, -1)).sum(3))
 
@@ -165,7 +165,7 @@ class Fourier(Basis):
 
 
 class Cosine(Basis):
-    """Fields of no slope at the walls (Neumann): c = dctn(u, type=2), with κ = πk/L, k = 0 … N − 1."""
+    """Fields with zero slope at the walls (Neumann): c = dctn(u, type=2), with κ = πk/L, k = 0 … N − 1."""
 
     def __init__(self, points: Points, length: Length) -> None:
         super().__init__([_wall(N, L, _range(N), constant=0) for N, L in sides(points, length)])
@@ -179,7 +179,7 @@ class Cosine(Basis):
 
 
 class Sine(Basis):
-    """Fields of no value at the walls (Dirichlet): c = dstn(u, type=2), with κ = πk/L, k = 1 … N."""
+    """Fields that are zero at the walls (Dirichlet): c = dstn(u, type=2), with κ = πk/L, k = 1 … N."""
 
     def __init__(self, points: Points, length: Length) -> None:
         super().__init__([_wall(N, L, _range(N) + 1, constant=N - 1) for N, L in sides(points, length)])
@@ -193,9 +193,9 @@ class Sine(Basis):
 
 
 class TensorProduct(Basis):
-    """Each axis in the basis of its factor: real transforms first, then one rfftn over the rest.
+    """Product basis: real transforms along their axes, then one rfftn over the periodic axes.
 
-    So the last axis of Fourier, wherever it stands, is the one that keeps k ≥ 0 only.
+    The last Fourier axis is the one that keeps only k ≥ 0.
     A product of products is the product of all their factors.
     """
 
@@ -236,21 +236,21 @@ class TensorProduct(Basis):
 
 
 class Derivative(Basis):
-    """∂ₓ from one basis to another: Π of ∂ₓu for fields u of the source, Π⁻¹ of the basis in which ∂ₓu lives.
+    """∂ₓ from one basis to another: the coefficients of ∂ₓu in its own basis, for fields u in the source basis.
 
-    A field of no value at the walls has a derivative of no slope there, and the other way round,
+    A sine series has a cosine series as its derivative, and the other way round,
 
         ∂ₓ Σ s_k sin(κ_k x) = Σ κ_k s_k cos(κ_k x),    ∂ₓ Σ c_k cos(κ_k x) = Σ −κ_k c_k sin(κ_k x),
 
-    which no symbol of Eq. 27 does, since there Π is the same on both sides. As the basis of an operator,
-    Π⁻¹ g ∂ₓ Π' h is a divergence of the flux h: into cosine fields it carries nothing through the walls.
+    which no symbol of Eq. 27 can represent, since Π is the same on both sides there. In an operator,
+    Π⁻¹ g ∂ₓ Π' h is the divergence of a flux h; for cosine fields, the flux through the walls is zero.
 
     Args:
         source: basis of u.
-        axis: direction of x.
+        axis: direction of the derivative.
 
     Raises:
-        ValueError: where the source is neither of sines, cosines nor exponentials.
+        ValueError: if the source does not consist of sines, cosines or exponentials along this axis.
     """
 
     def __init__(self, source: Basis, axis: int = 0) -> None:

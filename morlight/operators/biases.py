@@ -1,4 +1,4 @@
-"""Physical biases: each wraps exactly one network and makes one symmetry or law hold whatever the weights (Sec. 3)."""
+"""Physical biases: each wraps one network so that a symmetry or law holds exactly for any weights (Sec. 3)."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ class Conservative(nn.Module):
 
     Args:
         symbol: ĝ.
-        channels: which of its channels conserve, a flag for each; all by default.
+        channels: whether each of its channels conserves; by default all.
     """
 
     def __init__(self, symbol: nn.Module, channels: Sequence[bool] | None = None) -> None:
@@ -34,14 +34,14 @@ class Conservative(nn.Module):
 
 
 class Banded(nn.Module):
-    """Symbol with g(κ) = 0 for waves that the data lack, which then do not grow: g(κ) = χ(κ) ĝ(κ).
+    """Symbol with g(κ) = 0 for waves that the data do not contain: g(κ) = χ(κ) ĝ(κ).
 
-    Nothing in the data says how such waves change, and a network may let them grow.
+    The data do not determine how such waves change, and without the limit a network may let them grow.
 
     Args:
         symbol: ĝ.
-        highest: along each axis, the largest |κ| that the data have.
-        channels: which of its channels are limited, a flag for each; all by default.
+        highest: largest |κ| of the data along each axis.
+        channels: whether each of its channels is limited; by default all.
     """
 
     def __init__(self, symbol: nn.Module, highest: Sequence[float], channels: Sequence[bool] | None = None) -> None:
@@ -69,10 +69,10 @@ def _or_free(kept: Bool[Tensor, "*K"], channels: Sequence[bool] | None) -> Bool[
 
 
 class Isotropic(nn.Module):
-    """Symbol of the modulus alone, g(κ) = ĝ(|κ|), so that rotations commute with the operator (Eq. 14).
+    """Symbol that depends on |κ| only, g(κ) = ĝ(|κ|), so that the operator commutes with rotations (Eq. 14).
 
     A real operator that is also isotropic has a real symbol, because g(−κ) = g(κ)*; `complex_symbol` keeps the
-    imaginary part of ĝ, as the paper's formula does literally.
+    imaginary part of ĝ, as the formula is printed.
     """
 
     def __init__(self, symbol: nn.Module, complex_symbol: bool = False) -> None:
@@ -91,14 +91,14 @@ class Isotropic(nn.Module):
     def forward(
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
-        """ĝ evaluated at the distinct |κ| only, then spread over the modes."""
+        """ĝ, evaluated only at the distinct values of |κ|."""
         moduli, index = self._shells(kappa)
         g = self.symbol(moduli, gamma)
         return (g if self.complex_symbol else g.real)[..., index]
 
 
 def shells(kappa: Float[Tensor, "D *K"]) -> tuple[Float[Tensor, "1 S"], Tensor]:
-    """The distinct |κ|, and for each mode the place of its own among them."""
+    """The distinct values of |κ|, and for each mode the index of its value."""
     squares = kappa.double().square().sum(0)
     unit = squares[squares > 0].min()  # |κ|² of equal shells differs by rounding only
     distinct, index = torch.unique((squares / unit * 1e6).round(), return_inverse=True)
@@ -106,17 +106,17 @@ def shells(kappa: Float[Tensor, "D *K"]) -> tuple[Float[Tensor, "1 S"], Tensor]:
 
 
 class Odd(nn.Module):
-    """Nonlinearity with h(−u) = −h(u), so that −u solves the equation where u does (Sec. 3, reflection).
+    """Nonlinearity with h(−u) = −h(u): if u solves the equation, so does −u (Sec. 3, reflection).
 
-    One field: h(u) = sign(u) (ĥ(|u|) − ĥ(0)). The paper's form sign(u) ĥ(|u|) jumps at u = 0 wherever
-    ĥ(0) ≠ 0; `jump` keeps it. Several fields: those named by `fields` change sign together, as momenta do in a
-    mirror and densities do not, and h_i(σu) = σ_i h_i(u) by h_i(u) = (ĥ_i(u) + σ_i ĥ_i(σu))/2.
+    For one field, h(u) = sign(u) (ĥ(|u|) − ĥ(0)). The form of the paper, sign(u) ĥ(|u|), jumps at u = 0 if ĥ(0) ≠ 0;
+    `jump` keeps it. For several fields, those given by `fields` change sign together (momenta change sign in a mirror,
+    densities do not), and h_i(σu) = σ_i h_i(u) with h_i(u) = (ĥ_i(u) + σ_i ĥ_i(σu))/2.
 
     Args:
         nonlinearity: ĥ.
-        jump: the paper's form, for one field.
-        fields: for several fields, whether each changes sign; all do by default.
-        channels: likewise for the channels of ĥ.
+        jump: use the form of the paper, for one field.
+        fields: for several fields, whether each changes sign; by default all do.
+        channels: the same for the channels of ĥ.
     """
 
     def __init__(
@@ -153,14 +153,14 @@ def _signs(flipped: Sequence[bool] | None, u: Tensor) -> Tensor:
 class Monotone(nn.Module):
     """Nonlinearity with 0 ≤ h′ ≤ 1 everywhere: h(u) = ∫₀ᵘ σ(ĥ(v)) dv with the logistic function σ, for one field.
 
-    With a symbol of |1 + g| ≤ 1 each linearized mode is stable by construction, for 1 + g h′ lies on the straight
-    line between 1 and 1 + g: |1 + g h′| ≤ 1. A steeper h is no loss, its steepness is g's (gauge). The integral is
-    that of the piecewise linear slope through nodes, continued by a constant slope beyond them, so that the bounds
+    With a symbol |1 + g| ≤ 1, each linearized mode is stable by construction, because 1 + g h′ lies on the straight
+    line between 1 and 1 + g, so that |1 + g h′| ≤ 1. The bound on the slope of h is no restriction, because a factor
+    can be moved to g (gauge). The slope is piecewise linear between nodes and constant beyond them, so that the bounds
     hold exactly.
 
     Args:
         nonlinearity: ĥ, u (1, 1, 1, P) ↦ (R, 1, 1, P).
-        reach: the nodes lie between −reach and reach, in the unit of what enters.
+        reach: the nodes lie between −reach and reach, in the unit of the input.
         even: whether ĥ is taken at |v|, which makes h odd.
     """
 

@@ -16,29 +16,29 @@ class OperatorConfig:
     """What kind of operator is learned.
 
     Args:
-        biases: any of conservation, isotropy, reflection, stability, band; a list for all fields, or one for each
-            field. With band, waves shorter than those that carry a signal in the training data do not change.
-        symbol: dissipative, |1 + g| ≤ 1 by construction, or plain, the paper's network.
-        width: of the hidden layers of g and h.
-        depth: number of their linear layers.
-        activation: of the hidden layers.
-        realizations: R, independently initialized operators trained side by side.
-        seed: of the initial weights; realization r starts as a single one with seed + r would.
-        terms: K, pairs of g and h for each field (Eq. 27).
-        bases: of fields between walls, cosine (the default), sine or legendre, by field.
-        flux: whether the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines are added.
-        order: 1, or 2 for ∂ₜₜu, where the fields are each u and then each ∂ₜu.
-        scheme: explicit or implicit Euler (Eq. 4), or exponential, where L/Δt is the generator, ∂ₜu = L u/Δt, solved
-            by exponential Runge–Kutta steps of fourth order.
-        substeps: of each step Δt of the exponential scheme.
-        equation: by field, terms G(∇) φ(u) in words (`dxx u`, `dx u^2`, `lap u^3`, `u*v^2`, `1`), which then take the
-            place of networks; found in the data by model.optimizer equation.
-        field_scaling: whether h sees fields of order one; the paper's networks see them as they are.
-        wavenumber_scaling: whether a plain symbol sees κ of order one.
-        parameter_scaling: whether the networks see γ of order one.
-        complex_isotropy: keep the imaginary part of an isotropic symbol, as Eq. 14 does literally.
-        odd_jump: h(u) = sign(u) ĥ(|u|), the paper's reflection, which jumps at u = 0 wherever ĥ(0) ≠ 0.
-        initial_slope: positive, h of one field is initialized with a positive slope, or random.
+        biases: any of conservation, isotropy, reflection, stability and band; one list for all fields, or one list for
+            each field. With band, waves that are shorter than those with a signal in the training data do not change.
+        symbol: dissipative, which has |1 + g| ≤ 1 by construction, or plain, the network of the paper.
+        width: number of units in each hidden layer of g and h.
+        depth: number of linear layers of g and h.
+        activation: activation function of the hidden layers.
+        realizations: number R of independently initialized models that are trained side by side.
+        seed: seed of the initial weights; realization r is initialized as a single model with the seed + r.
+        terms: number K of pairs of g and h for each field (Eq. 27).
+        bases: basis of each field between walls: cosine (default), sine or legendre.
+        flux: add the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines.
+        order: 1 for ∂ₜu, or 2 for ∂ₜₜu; with 2, the data contain each field u and then each ∂ₜu.
+        scheme: explicit or implicit Euler (Eq. 4), or exponential: the equation ∂ₜu = L u/Δt with the generator L/Δt is
+            solved by exponential Runge–Kutta steps of fourth order.
+        substeps: number of substeps in each step Δt of the exponential scheme.
+        equation: terms G(∇) φ(u) of each field, such as `dxx u`, `dx u^2`, `lap u^3`, `u*v^2` and `1`, which replace
+            the networks; `model.optimizer: equation` finds them in the data.
+        field_scaling: scale the fields to order one before they enter h; the paper does not.
+        wavenumber_scaling: scale κ to order one before it enters a plain symbol; the paper does not.
+        parameter_scaling: scale γ to order one before it enters the networks; the paper does not.
+        complex_isotropy: keep the imaginary part of an isotropic symbol, as Eq. 14 is printed.
+        odd_jump: reflection as printed in the paper, h(u) = sign(u) ĥ(|u|), which jumps at u = 0 unless ĥ(0) = 0.
+        initial_slope: positive, so that h of one field is initialized with a positive slope, or random.
     """
 
     biases: list[Bias] | dict[str, list[Bias]] = field(default_factory=list)

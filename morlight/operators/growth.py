@@ -18,8 +18,8 @@ from torch import Tensor
 
 from morlight.operators.exponential import ExponentialStep
 from morlight.operators.exponential_scheme import Exponential, middle_slopes
-from morlight.operators.rollout import stepper
 from morlight.operators.spectral import Operator, SpectralOperator
+from morlight.operators.time_stepping import stepper
 from morlight.operators.units import NO_GAMMA
 
 Linear = Callable[[Tensor], Tensor]

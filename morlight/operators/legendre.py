@@ -4,12 +4,12 @@ With ξ = 2x/L − 1 on [0, L], P_n the Legendre polynomials, ξ_j, w_j nodes an
 
     u(x) = Σ_{n<N} c_n P_n(ξ),    c_n = (2n + 1)/2 ∫ u P_n dξ = (2n + 1)/2 Σ_j w_j u_j P_n(ξ_j).
 
-Legendre rather than Chebyshev, since the weight is one: Π is the projection in L² itself, Gauss does its
-integrals exactly up to degree 2N − 1, and c_0 is the mean of u, so that a symbol with g(0) = 0 conserves it.
+The weight of Legendre polynomials is one, in contrast to that of Chebyshev polynomials. Π is therefore the projection
+in L², Gauss quadrature is exact up to degree 2N − 1, and c_0 is the mean of u, which a symbol with g(0) = 0 conserves.
 
-P_n is no eigenfunction of ∂ₓ, whence the matrix, but is one of −∂ₓ(1 − ξ²)∂ₓ, eigenvalue n(n + 1)(2/L)². Its
-root serves as κ, for κ² is the eigenvalue of −∂ₓ² on a cosine: the symbol −κ² is diffusion with a coefficient
-that vanishes at the walls, through which nothing flows.
+P_n is not an eigenfunction of ∂ₓ, so that S is a matrix. It is an eigenfunction of −∂ₓ(1 − ξ²)∂ₓ with the eigenvalue
+n(n + 1)(2/L)², whose root takes the place of κ. The symbol −κ² is then diffusion with a coefficient that vanishes at
+the walls, without a flux through them.
 """
 
 import torch
@@ -20,7 +20,7 @@ from morlight.operators.bases import Axis, Basis, sides
 
 
 class Legendre(Basis):
-    """Polynomials of degree N − 1 on [0, L], free at the walls; one axis, more by tensor products.
+    """Polynomials of degree N − 1 on one axis [0, L], without conditions at the walls; `*` gives several axes.
 
     Attributes:
         differentiation: S of ∂ₓ = Π⁻¹ S Π: `c @ S.mT` are the coefficients of ∂ₓu.

@@ -1,4 +1,4 @@
-"""Losses over windows (u_j, …, u_{j+m}) and the relative errors of the figures."""
+"""Losses over windows (u_j, …, u_{j+m}), and relative errors."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ class MeanSquare(torch.autograd.Function):
 
 
 class NoiseWeighted:
-    """Mean square over modes, each in the unit of its own noise; 1 means as good as the linear model per mode.
+    """Mean square over modes, each in units of its own noise; 1 is the value of the linear model of each mode.
 
-    A field counted from finitely many particles fluctuates by itself, in mode κ by the fraction 1 − |λ|^2m of its
-    variance within m steps, where λ = 1 + g. Squares over points (Eq. 21) are ruled by the short waves, where this
-    is almost everything, and leave the long ones unlearned. Here each mode is divided by the variance of
-    û_{j+m} − λ^m û_j, with λ from least squares over one step, which needs no model of the noise.
+    A field of finitely many particles fluctuates; within m steps, the fluctuation of the mode κ is the fraction 1 −
+    |λ|^2m of its variance, where λ = 1 + g. The mean square over points (Eq. 21) is dominated by short waves, for which
+    this fraction is almost one, so that long waves are not learned. Here, each mode is divided by the variance of
+    û_{j+m} − λ^m û_j, with λ from a least-squares fit over one step. This needs no model of the noise.
 
     Args:
         basis: Π.
@@ -58,7 +58,7 @@ class NoiseWeighted:
 
 
 def linear_fit(first: Inexact[Tensor, "n C *K"], second: Inexact[Tensor, "n C *K"]) -> Inexact[Tensor, "C *K"]:
-    """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode by itself."""
+    """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode."""
     return (second * first.conj()).sum(0) / first.abs().square().sum(0).clamp_min(torch.finfo(first.real.dtype).tiny)
 
 

@@ -1,8 +1,8 @@
 """Small networks, R of them side by side: the only file that treats realizations.
 
-Every layer holds the weights of all R networks as one tensor (R, out, in) and the points of the field lie along
-the last axis, so that one batched matrix product serves all realizations: y_r = W_r x_r + b_r. The same product
-serves the networks of several fields and terms (Eq. 27): (R · copies, out, in).
+The weights of a layer of all R networks are one tensor (R, out, in), and the points of the field lie along the last
+axis, so that all realizations are evaluated by one batched matrix product, y_r = W_r x_r + b_r. The networks of several
+fields and terms (Eq. 27) are part of the same product: (R · copies, out, in).
 """
 
 import copy
@@ -47,19 +47,19 @@ def selected(module: Kind, realizations: int, chosen: Sequence[int]) -> Kind:
 
 
 class Perceptrons(nn.Module):
-    """R fully connected networks with `depth` linear layers, the hidden ones `width` wide.
+    """R fully connected networks with `depth` linear layers and `width` units in each hidden layer.
 
-    The weights of realization r are drawn from a stream of its own, seeded with seed + r (Glorot uniform, offsets
-    zero), so that R networks side by side start as R single ones.
+    The weights of realization r are drawn with its own seed (Glorot uniform, zero offsets), so that R networks side by
+    side are initialized like R single ones.
 
     Args:
-        inputs: of each network.
-        outputs: of each network.
-        width: of the hidden layers.
+        inputs: number of inputs of each network.
+        outputs: number of outputs of each network.
+        width: number of units in each hidden layer.
         depth: number of linear layers.
-        activation: between them, a key of `ACTIVATIONS`.
-        seeds: one for each realization.
-        copies: networks of the same input in each realization, each with weights of its own.
+        activation: activation function, a key of `ACTIVATIONS`.
+        seeds: one seed for each realization.
+        copies: number of networks with the same input in each realization, each with its own weights.
     """
 
     def __init__(  # noqa: PLR0913 - a network has these sizes
@@ -87,7 +87,7 @@ class Perceptrons(nn.Module):
 
     @property
     def realizations(self) -> int:
-        """R, the number of networks side by side."""
+        """Number R of realizations."""
         return self.weights[0].shape[0] // self.copies
 
     @property
@@ -121,7 +121,7 @@ class Perceptrons(nn.Module):
 
 
 class Nonlinearity(nn.Module):
-    """Pointwise h(u(x); γ) without explicit dependence on x (Eq. 12, 27): C fields in, one channel a copy out."""
+    """Pointwise h(u(x); γ) without explicit dependence on x (Eq. 12, 27), from C fields to a channel for each copy."""
 
     def __init__(self, network: Perceptrons) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ class Summand(NamedTuple):
 
     Attributes:
         operator: Σ_k Π⁻¹ g_k Π h_k in one basis.
-        places: of the fields that it changes, among those that L changes.
+        places: indices of the fields that it changes, among those that L changes.
     """
 
     operator: "SpectralOperator"
@@ -30,21 +30,21 @@ class Summand(NamedTuple):
 
 
 class Operator(nn.Module, ABC):
-    """An update operator, u(t+Δt) = u + L u: what roll-outs, losses and checks know of it."""
+    """Interface of an update operator, u(t+Δt) = u + L u, that roll-outs, losses and checks use."""
 
     @property
     @abstractmethod
     def realizations(self) -> int:
-        """R, the number of operators side by side."""
+        """Number R of realizations."""
 
     @property
     @abstractmethod
     def changed(self) -> int:
-        """Number of fields that L changes by what it learned: the last ones, for second order in time."""
+        """Number of fields whose change is learned; for second order in time, these are the last ones."""
 
     @abstractmethod
     def summands(self) -> Iterator[Summand]:
-        """The spectral operators that L is the sum of."""
+        """The spectral operators whose sum is L."""
 
     @abstractmethod
     def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
@@ -53,7 +53,7 @@ class Operator(nn.Module, ABC):
         Args:
             bounds: smallest and largest value of the field, for one field without γ: h is then evaluated at nodes
                 between them only and interpolated, which costs far less than the network at every point. Systems
-                of several fields take no notice.
+                of several fields ignore it.
             gamma: parameters of each field of the batch, or one row for all of them.
         """
 
@@ -71,7 +71,7 @@ class Operator(nn.Module, ABC):
 class SpectralOperator(Operator):
     """L = Σ_k Π⁻¹ g_k Π h_k, the increment over one step Δt of the fields that share the basis Π.
 
-    L carries Δt (Eq. 4): the symbol of the continuum generator is log(1 + g)/Δt. Reads as the sentence
+    L contains Δt (Eq. 4): the symbol of the continuum generator is log(1 + g)/Δt. An example with biases is
     `SpectralOperator(basis, Conservative(Isotropic(g)), Odd(h))`.
 
     Args:
@@ -186,13 +186,13 @@ class SpectralOperator(Operator):
 class System(Operator):
     """Coupled fields, each in its own basis: the sum of the operators that change them (Eq. 27).
 
-    Every operator sees all fields and changes some; those on the same fields add up, such as the terms of
-    Eq. 27 and the mixed ones of `Derivative`.
+    Every operator depends on all fields and changes some of them. Operators that change the same field are added, such
+    as the terms of Eq. 27 and the mixed terms of `Derivative`.
 
     Args:
         operators: the summands.
-        targets: for each of them, the places of the fields that it changes.
-        fields: C, the number of fields.
+        targets: for each of them, the indices of the fields that it changes.
+        fields: number C of fields.
     """
 
     def __init__(self, operators: Sequence[SpectralOperator], targets: Sequence[Sequence[int]], fields: int) -> None:
@@ -232,7 +232,8 @@ class System(Operator):
 class SecondOrder(Operator):
     """∂ₜₜu = N u as a pair state (u, v) with v = ∂ₜu: v_{j+1} = v_j + L(u_j, v_j), u_{j+1} = u_j + Δt v_{j+1}.
 
-    Symplectic Euler: a wave keeps its energy, where explicit Euler on the pair would grow without end.
+    This is symplectic Euler, which conserves the energy of a wave; with explicit Euler, the wave would grow without
+    bound.
 
     Args:
         operator: L, from the C/2 fields u and their rates v to the increment of v.

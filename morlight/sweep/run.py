@@ -21,6 +21,7 @@ from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
+from morlight.tracking.provenance import COMMAND, users_command
 from morlight.tracking.registry import register
 from morlight.training import fit
 from morlight.training.settings import from_mapping
@@ -143,7 +144,7 @@ def _many(plan: Plan) -> None:
 
 def surroundings(index: int, workers: int) -> dict[str, str]:
     """Environment of a worker: one GPU of those visible where there are any, its share of the cores."""
-    words = dict(os.environ) | {INDEX: str(index), PARENT: str(os.getpid())}
+    words = dict(os.environ) | {INDEX: str(index), PARENT: str(os.getpid()), COMMAND: users_command()}
     words.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     if (count := torch.cuda.device_count()) > 0:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))

@@ -116,6 +116,7 @@ class Worker:
         part = fit.Trial(
             tags=self.parent.tags(known["slot"]),
             run_id=known.get("run_id"),
+            searched=[dimension.key for dimension in plan.space],
             started=lambda run_id, folder: self._started(trial, run_id, folder),
         )
         with other_processes(settings, watched=pruned):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from morlight.tracking.metric_buffer import METRICS_PER_BATCH, MetricBuffer
 from morlight.tracking.names import DIGEST_LENGTH, flatten
+from morlight.tracking.realization_table import FILE, table
 from morlight.tracking.sqlite_store import database_file
 from morlight.tracking.store import tracking_uri
 from morlight.tracking.tracked_run import TrackedRun
@@ -103,7 +104,11 @@ class Tracker(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float | int | Tensor], step: int | None = None) -> None:
-        """Put values, numbers or tensors of one element, into the buffer; tensors stay on their device."""
+        """Put values, numbers or tensors of one element, into the buffer; tensors stay on their device.
+
+        Of NAME/median, NAME/min and NAME/00, … only the median becomes a metric; the last values of the others become
+        the table `realizations.csv` at the end of the run.
+        """
         self._metrics.add(metrics, step or 0)
         self.save()
 
@@ -148,12 +153,12 @@ class Tracker(Logger):
         self._run.attempt("the parameters", lambda: self._run.add_params(flatten(params)))
 
     @rank_zero_only
-    def log_dataset(self, path: str | Path, name: str, digest: str, profile: Mapping[str, Any]) -> None:
-        """Record the data of the fit: file, name, digest (its first 36 characters), properties."""
+    def log_dataset(self, path: str | Path | None, name: str, digest: str, profile: Mapping[str, Any]) -> None:
+        """Record the data of the fit: file (None for data from Python), name, digest (36 characters), properties."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        source = json.dumps({"uri": str(Path(path).absolute())})
-        data = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(profile))
+        kind, source = ("code", {}) if path is None else ("local", {"uri": str(Path(path).absolute())})
+        data = Dataset(name, digest[:DIGEST_LENGTH], kind, json.dumps(source), profile=json.dumps(profile))
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
         client = self.experiment
         self._run.attempt(f"the data set {name}", lambda: client.log_inputs(self._run.run_id, datasets=inputs))
@@ -207,8 +212,11 @@ class Tracker(Logger):
         deadline, run = time.monotonic() + PATIENCE, self._run
         if not run.deliver_by(deadline, self.flush):
             self._keep_unsent()
-        elif not self._keep_checkpoints():
-            self._status = "FAILED"
+        else:
+            if text := table(self.latest):
+                self.log_text(text, FILE)
+            if not self._keep_checkpoints():
+                self._status = "FAILED"
         final = self._status
         if not run.deliver_by(deadline, lambda: run.deliver(lambda: run.close(final))):
             rank_zero_warn(

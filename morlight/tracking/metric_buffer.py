@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from morlight.tracking.names import legal_name
+from morlight.tracking.realization_table import details
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -49,12 +50,13 @@ class MetricBuffer:
         return len(self._pending)
 
     def add(self, metrics: Mapping[str, float | int | Tensor], step: int) -> None:
-        """Append values, numbers or tensors of one element, as they are now."""
-        now = time.time_ns() // 1_000_000
+        """Append values, numbers or tensors of one element, as they are now; those of single realizations stay here."""
+        now, unsent = time.time_ns() // 1_000_000, details(metrics)
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
             self._latest[name] = number
-            if not (self._recorded and recorded(legal_name(name), step, number) in self._recorded):
+            repeated = self._recorded and recorded(legal_name(name), step, number) in self._recorded
+            if name not in unsent and not repeated:
                 self._pending.append(Measurement(legal_name(name), number, now, step))
         try:
             self._write_spool()

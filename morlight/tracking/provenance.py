@@ -11,6 +11,13 @@ from pathlib import Path
 
 from morlight.tracking.names import TAG_LENGTH
 
+COMMAND = "MORLIGHT_COMMAND"  # what the user typed, in the environment of processes that a sweep starts
+
+
+def users_command() -> str:
+    """The command that the user typed."""
+    return os.environ.get(COMMAND) or shlex.join(sys.orig_argv)
+
 
 def provenance() -> dict[str, str]:
     """Tags of a run that say which user started it, by which command, on which versions and git revision."""
@@ -18,7 +25,7 @@ def provenance() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sys.argv[0],
         "mlflow.user": _user(),
-        "command": shlex.join(sys.orig_argv)[:TAG_LENGTH],
+        "command": users_command()[:TAG_LENGTH],
         "version.python": platform.python_version(),
     }
     for package in ("morlight", "torch", "pytorch-lightning", "mlflow", "numpy"):

@@ -1,6 +1,8 @@
 """What a run says before the first step: its configuration, its data, and how to go on with it."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +13,35 @@ from morlight.training.extensions import Extensions
 from morlight.training.settings import FitSettings
 
 
-def announce(settings: FitSettings, extensions: Extensions, served: Any, tracker: Tracker) -> None:
-    """Config, data and how to go on, before the first step."""
-    tracker.log_hyperparams(settings.to_plain())
-    tracker.log_text(settings.to_yaml(), "config.yaml")
+def announce(
+    settings: FitSettings, extensions: Extensions, served: Any, tracker: Tracker, searched: Sequence[str] = ()
+) -> None:
+    """Config, data and how to go on, before the first step.
+
+    Args:
+        settings: of the fit; those that are not the defaults become parameters of the run, all of them its config.yaml.
+        extensions: objects of the user.
+        served: the data module.
+        tracker: of the run.
+        searched: keys that become parameters whatever their values.
+    """
     run, from_file = f"runs:/{tracker.run_id}", isinstance(served, TrajectoryDataModule)
+    if from_file:
+        settings = replace(settings, data=served.config)  # those of the data module, where the user passed one
+    changed = settings.changed(searched)
+    tracker.log_hyperparams({key: value for key, value in changed.items() if from_file or not key.startswith("data.")})
+    tracker.log_text(settings.to_yaml(), "config.yaml")
+    described = served.description
+    profile: dict[str, object] = {"points": list(described.grid.points), "fields": list(described.field_names)}
     if isinstance(served, TrajectoryDataModule):
         file = served.file
-        profile: dict[str, Any] = {
-            "trajectories": file.trajectories,
-            "frames": len(file.times),
-            "points": list(file.grid.points),
-        }
+        profile |= {"trajectories": file.trajectories, "frames": len(file.times)}
         if served.split.ends is not None:
             print(f"morlight: {file.path}: split in time: {served.split}", file=sys.stderr)
             profile["split"] = str(served.split)
-        tracker.log_dataset(file.path, file.name, served.description.digest, profile)
+        tracker.log_dataset(file.path, Path(settings.data.path).name, described.digest, profile)
+    else:
+        tracker.log_dataset(None, described.name, described.digest, profile)
     objects = [name for name in ("components", "loss") if getattr(extensions, name) is not None]
     if objects or not from_file:
         own = " and ".join([*objects, *([] if from_file else ["data module"])])

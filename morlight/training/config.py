@@ -13,15 +13,16 @@ class LossConfig:
     """What is minimized over windows (u_j, …, u_{j+m}).
 
     Args:
-        loss: noise, each mode in the unit of its own noise, or points, the mean square of Eq. 21.
-        horizons: m of each stage; epochs are shared evenly, the last stage has the remainder; with moments all at once.
-        steps: which m of a horizon M enter the loss: last, m = M (Eq. 21), all of one roll-out, or one at random for
-            each batch, as in Eq. 34.
-        beta: the m-th step counts 1/m^beta (Eq. 34).
-        field_weights: std, squares in the unit of each field's deviation from its mean, rms, in that of the field, or
-            none.
-        smoothness: weight of the curvature of h and, for the dissipative symbol, of ln ρ over ln|κ|, as a share of
-            the loss; falls with the learning rate. 0 leaves both free.
+        loss: noise measures each mode in units of its own noise; points is the mean square error of Eq. 21.
+        horizons: numbers m of steps, one for each stage. The epochs are divided evenly, and the last stage has the
+            remainder; with `model.optimizer: moments`, all are used at once.
+        steps: which steps up to the horizon M enter the loss: last, only m = M (Eq. 21); all, every step of one
+            roll-out; or random, one step for each batch, as in Eq. 34.
+        beta: exponent of the weight 1/m^beta of the m-th step (Eq. 34).
+        field_weights: unit of the squared errors of each field: std, its deviation from its mean; rms, its root mean
+            square; or none.
+        smoothness: weight of the curvature of h and, for the dissipative symbol, of ln ρ over ln|κ|, as a fraction of
+            the loss. It decreases with the learning rate; with 0, both are free.
     """
 
     loss: Literal["noise", "points"] = "noise"
@@ -56,10 +57,10 @@ class AdamConfig:
     """Gradient descent by Adam (Tables 1 to 3).
 
     Args:
-        lr: learning rate at the start.
-        decay: whether the learning rate falls to 1 % by half a cosine, or stays.
-        reset: whether Adam forgets its moments at the start of each stage.
-        start: random, or linear: the networks are first fitted to the linear model of each mode by itself.
+        lr: initial learning rate.
+        decay: let the learning rate fall to 1 % along half a cosine.
+        reset: reset the moments of Adam at the start of each stage.
+        start: random weights, or linear: the networks are first fitted to the linear model of each mode.
     """
 
     lr: float = 1e-2
@@ -77,7 +78,7 @@ class LeastSquaresConfig:
     """Least squares on the moments of the data, gathered in one pass.
 
     Args:
-        iterations: steps of Levenberg–Marquardt, at most.
+        iterations: maximum number of steps of Levenberg–Marquardt.
     """
 
     iterations: int = 1000
@@ -110,10 +111,10 @@ class ModelConfig(EquationConfig, LeastSquaresConfig, AdamConfig, LossConfig, Op
     """The group `model` of a configuration: an operator, its loss and the algorithm, in one flat list of keys.
 
     Args:
-        optimizer: adam, gradient descent, or moments: one pass over the data gathers the moments of the increments of
-            one field, and Levenberg–Marquardt fits g and h to them (h a nearly straight line where m > 1); or equation,
-            which finds the sum of terms G(∇) φ(u) that the fields obey, in place of networks; its realizations are
-            draws of the coefficients within their standard errors, the first one the estimate.
+        optimizer: adam is gradient descent. With moments, one pass over the data accumulates the moments of the
+            increments of one field, and Levenberg–Marquardt fits g and h to them (with horizons above 1, h is nearly
+            linear). With equation, the sum of terms G(∇) φ(u) that the fields obey replaces the networks; its
+            realizations are draws of the coefficients within their standard errors, and the first is the estimate.
     """
 
     optimizer: Literal["adam", "moments", "equation"] = "adam"

@@ -39,19 +39,19 @@ def discover(
 ) -> "Equation":
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) (Eq. 27) of the fields in a trajectory file, with standard errors.
 
-    φ_a are products of powers of the fields, G_a derivatives. The terms are chosen by their likelihood given the noise
-    that is found in the fields (see `morlight.training.least_squares.discover`).
+    φ_a are products of powers of the fields, and G_a are derivatives. The terms are chosen by their likelihood, given
+    the estimated noise of the fields (see `morlight.training.least_squares.discover`).
 
     Args:
-        data: a trajectory file, or the name of a shipped set.
-        fields: the fields that the equation couples; all by default.
-        where: values of parameters γ, which select the trajectories that have them.
+        data: a trajectory file, or the name of a data set of the package.
+        fields: the fields that the equation couples; by default all.
+        where: values of parameters γ; only trajectories with these values are used.
         wall: basis between walls, the same for all fields.
         degree: largest total power of the fields.
         order: largest order of the derivatives.
 
     Raises:
-        ValueError: one sentence, for data that such an equation cannot describe.
+        ValueError: if such an equation cannot describe the data, for example because the frames are not equidistant.
     """
     from morlight.data import shipped
 

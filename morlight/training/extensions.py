@@ -1,4 +1,4 @@
-"""What a fit takes beside its settings, and what it gives back."""
+"""Objects that a fit takes in addition to its settings, and its result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from morlight.training.window_loss import Loss
 
 @dataclass(frozen=True)
 class Extensions:
-    """What a user passes as objects.
+    """Objects that a user passes to a fit.
 
     Attributes:
-        callbacks: of the trainer, beside ours.
-        loggers: beside the tracked run.
+        callbacks: further callbacks of the trainer.
+        loggers: further loggers, in addition to the tracked run.
         trainer: arguments of Lightning's Trainer that only Python objects can be.
-        components: networks and biases in place of, or around, the configured ones.
-        loss: (prediction (R, B, C, *X), target (r, B, C, *X)) ↦ (R,), in place of the configured one.
+        components: networks and biases that replace or wrap the configured ones.
+        loss: function (prediction (R, B, C, *X), target (r, B, C, *X)) ↦ (R,) that replaces the configured loss.
     """
 
     callbacks: Sequence[lightning.Callback] = ()
@@ -34,28 +34,30 @@ class Extensions:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a sweep adds to a fit of its own.
+    """What a sweep adds to the fit of a trial.
 
     Attributes:
-        tags: of the run.
-        run_id: of the run to go on with; a new one by default.
-        started: called with the identity of the run and the folder of its checkpoints, on the first process.
+        tags: tags of the run.
+        run_id: run to continue; by default a new one.
+        searched: keys of the settings that the sweep searches; they are parameters of the run even at their defaults.
+        started: function that the first process calls with the ID of the run and the folder of its checkpoints.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
+    searched: Sequence[str] = ()
     started: Callable[[str, Path], None] | None = None
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit gives.
+    """Result of a fit.
 
     Attributes:
-        model: the best checkpoint, opened; None on processes other than the first.
-        run_id: of the tracked run.
-        metrics: last value of each metric that was logged.
-        checkpoint: the file of the model.
+        model: the best checkpoint as a model; None on processes other than the first.
+        run_id: ID of the tracked run.
+        metrics: last value of each metric, including those of single realizations.
+        checkpoint: file of the model.
     """
 
     model: Model | None

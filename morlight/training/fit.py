@@ -1,4 +1,4 @@
-"""`morlight.fit`: data and settings in, a tracked model out; `validate` and `test` of a checkpoint."""
+"""`morlight.fit`: data and settings in, a tracked model out."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from morlight.training.allocation import keep_freed_memory
 from morlight.training.announcement import announce, announce_equation
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import FitCheckpoints
+from morlight.training.callbacks.epoch_lines import EpochLines
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
 from morlight.training.continuation import finished, own_run, starting_point
@@ -30,11 +31,12 @@ from morlight.training.extensions import Extensions, FitResult, Trial
 from morlight.training.gradient_module import GradientModule
 from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
+from morlight.training.options import OURS
 from morlight.training.quiet import quiet
-from morlight.training.settings import OURS, FitSettings, flat, from_mapping, nested
+from morlight.training.settings import FitSettings, flat, from_mapping, nested
 from morlight.training.window_loss import Loss
 
-__all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "evaluate_loss", "fit", "run"]
+__all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
 
 MODULES: dict[str, type[OperatorModule]] = {
     "adam": GradientModule,
@@ -55,22 +57,22 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     components: Components | None = None,
     loss: Loss | None = None,
 ) -> FitResult:
-    """Learn an operator, tracked as an MLflow run.
+    """Learn an operator; the fit is tracked as an MLflow run.
 
     Args:
-        data: trajectory file, name of a set that comes with the package, or a data module.
+        data: trajectory file, name of a data set of the package, or a data module.
         settings: changes of the defaults or of `config`, such as `{"model.terms": 2, "trainer.max_epochs": 50}`; or a
             configuration as a file, the name of a packaged one, or typed settings.
         config: configuration that `settings` change, as a file or by its name.
-        callbacks: of Lightning's trainer, beside ours.
-        logger: one or several, beside the tracked run.
-        trainer: arguments of Lightning's Trainer that only Python objects can be.
-        components: networks and biases of one's own.
-        loss: a loss of one's own, (prediction, target) ↦ one value a realization.
+        callbacks: further callbacks of Lightning's trainer.
+        logger: one or several further loggers.
+        trainer: arguments of Lightning's Trainer that must be Python objects.
+        components: your own networks and biases.
+        loss: your own loss, a function (prediction, target) ↦ one value for each realization.
 
     Raises:
-        ValueError: one sentence for anything that was given and cannot be.
-        FloatingPointError: where the loss is no longer finite.
+        ValueError: if the data or a setting cannot be used.
+        FloatingPointError: if the loss is no longer finite.
     """
     module = data if isinstance(data, lightning.LightningDataModule) else None
     path = None if module is not None else _path(data)
@@ -145,7 +147,7 @@ def run(
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
         check_lengths(module, served, settings)
         if trainer.is_global_zero:
-            announce(settings, extensions, served, tracker)
+            announce(settings, extensions, served, tracker, trial.searched)
             if isinstance(module, EquationModule):
                 announce_equation(module.equation, served.sample.path, tracker)
         module.run_id = tracker.run_id
@@ -155,7 +157,11 @@ def run(
             trial.started(str(tracker.run_id), folder)
         monitored = served.count("validation", module.held_back_horizon)
         checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
-        trainer.callbacks += [FinalReport(tracker, checkpoints, extensions.components), checkpoints]
+        in_sweep = trial.started is not None
+        if settings.trainer.get("enable_progress_bar") is False and not in_sweep:
+            trainer.callbacks.append(EpochLines())
+        report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
+        trainer.callbacks += [report, checkpoints]
         _train(trainer, module, served, saved, settings.name)
         if tracker.failed:
             raise OSError(
@@ -196,7 +202,7 @@ def _prepared(
     served, module = built(settings, extensions, data)
     if saved is not None:
         resume.check(saved, module)
-    trainer = _trainer(settings, extensions, [tracker, *extensions.loggers])
+    trainer = lightning_trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
 
@@ -251,7 +257,12 @@ def check_lengths(module: OperatorModule, served: Any, settings: FitSettings) ->
         )
 
 
-def _trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
+def lightning_trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
+    """Lightning's trainer with the arguments of the settings and of the user.
+
+    Raises:
+        ValueError: if Lightning refuses an argument.
+    """
     arguments = dict(settings.trainer)
     bars = [] if arguments.get("enable_progress_bar") is False else [Bar()]
     try:
@@ -297,29 +308,3 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
         version, best = register(settings.register, result.run_id, value)
         alias = f", models:/{settings.register}@best" if best else ""
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)
-
-
-def evaluate_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
-    """Loss of a checkpoint on the validation or test trajectories.
-
-    Args:
-        task: validate or test.
-        settings: with `ckpt_path`.
-
-    Raises:
-        ValueError: where there is no checkpoint, or it does not fit the settings.
-    """
-    with quiet():
-        saved = starting_point(settings, FOLDER / settings.name, None)
-        if saved is None:
-            raise ValueError(f"ckpt_path is missing, `morlight {task}` expects a checkpoint: last, a path, or runs:/ID")
-        served, module = built(settings)
-        resume.check(saved, module)
-        trainer = _trainer(settings, Extensions(), False)
-        served.schedule = schedule(module, served, trainer.max_epochs or 0)
-        part = {"validate": "validation"}.get(task, task)
-        if not served.count(part, module.held_back_horizon):
-            share = getattr(settings.data, part)
-            raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
-        getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)
-        return {name: float(value) for name, value in trainer.callback_metrics.items()}

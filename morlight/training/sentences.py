@@ -99,6 +99,8 @@ def _unknown(text: str, types_of_keys: Mapping[str, Any]) -> Complaint | None:
         if match:
             group = match.groupdict().get("group")
             key = f"{group}.{match['key']}" if group else match["key"]
+            if key in GROUPS:
+                return Complaint(f"{key} is a group of settings, expected its keys, such as {_example(key)}", key)
             return Complaint(
                 f"{key} is not a setting, expected one that `morlight fit --help` lists{closest(key, types_of_keys)}",
                 key,

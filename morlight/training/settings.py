@@ -1,44 +1,26 @@
 """The settings of a fit: typed, parsed from command lines, files and dictionaries by one parser."""
 
-import functools
-import inspect
 import json
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import numpy as np
-import pytorch_lightning as lightning
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, Namespace
 
 from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
 from morlight.training.configurations import located, read_yaml
+from morlight.training.options import CONFIG, defaults, parser, quick_parser, types_of_keys
 from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
 
-os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-
-TRAINER: dict[str, Any] = {  # defaults where ours are not Lightning's
-    "accelerator": "auto",
-    "devices": 1,
-    "max_epochs": 3,
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-}
-OURS = {  # arguments of the trainer that a fit sets itself, or under which it has no run to show
-    "callbacks", "logger", "enable_checkpointing", "default_root_dir", "reload_dataloaders_every_n_epochs",
-    "fast_dev_run",
-}  # fmt: skip
-OBJECTS = {"plugins"}  # that a configuration could only name by their class, which would be imported: passed to `fit`
-WORDS: dict[str, Any] = {"accelerator": str, "strategy": str, "profiler": str | None}  # the same, but words serve
 NAME = re.compile(r"[^./\x00-\x1f][^/\x00-\x1f]{0,199}")  # the name of a folder, inside that of all fits
-CONFIG = ("-c", "--config")
+UNREMARKABLE = ("trainer.enable_progress_bar",)  # changes nothing in the result
 
 
 @dataclass(frozen=True)
@@ -81,27 +63,14 @@ class FitSettings:
         """The same with dotted keys."""
         return flat(self.to_plain())
 
-
-def parser(prog: str = "morlight fit") -> ArgumentParser:
-    """The parser of `morlight fit`, `validate` and `test`."""
-    top = ArgumentParser(
-        prog=prog, exit_on_error=False, allow_abbrev=False, description="Learn an operator from a trajectory file."
-    )
-    top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")
-    top.add_argument("--name", type=str | None, help="name of the run; that of the configuration by default")
-    top.add_argument("--experiment", type=str, default="morlight", help="MLflow experiment")
-    top.add_argument("--ckpt_path", type=str | None, help="continue from: last, a path, or runs:/ID")
-    top.add_argument(
-        "--register", type=str | None, help="registered model to make a version of; the best has the alias best"
-    )
-    top.add_class_arguments(DataConfig, "data")
-    top.add_class_arguments(ModelConfig, "model")
-    top.add_class_arguments(lightning.Trainer, "trainer", skip=OURS | OBJECTS | WORDS.keys(), instantiate=False)
-    for key, hint in WORDS.items():
-        default = inspect.signature(lightning.Trainer).parameters[key].default
-        top.add_argument(f"--trainer.{key}", type=hint, default=default, help="of Lightning's Trainer, by its name")
-    top.set_defaults({f"trainer.{key}": value for key, value in TRAINER.items()})
-    return top
+    def changed(self, always: Collection[str] = ()) -> dict[str, Any]:
+        """Dotted keys of data, model and trainer whose values are not the defaults, and those named in `always`."""
+        usual = defaults()
+        return {
+            key: value
+            for key, value in self.to_flat().items()
+            if key in always or (key in usual and key not in UNREMARKABLE and value != usual[key])
+        }
 
 
 def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitSettings:
@@ -111,11 +80,19 @@ def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitS
         ValueError: one sentence with the key, what came and what was expected.
     """
     words, files = _with_files(arguments)
-    given = {word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")}
-    for key in given:
-        _refuse_renamed(key)
-    with _sentences(files, given):
+    with _sentences(files, _given(words)):
         return _typed(parser(prog).parse_args(words), files)
+
+
+def data_from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> DataConfig:
+    """The data that a command line means, without Lightning, whose import takes seconds.
+
+    Raises:
+        ValueError: as `from_arguments`, but for the values of the trainer's options.
+    """
+    words, files = _with_files(arguments)
+    with _sentences(files, _given(words), quick=True):
+        return DataConfig(**quick_parser(prog).parse_args(words).data.as_dict())
 
 
 def from_mapping(
@@ -144,16 +121,6 @@ def from_mapping(
         _refuse_null(key, value)
     with _sentences(files, given):
         return _typed(parser().parse_object(merged), files)
-
-
-def keys() -> dict[str, str]:
-    """Options of `morlight fit` and what they mean."""
-    return {
-        word: " ".join(str(action.help).split())
-        for action in parser()._actions
-        for word in action.option_strings
-        if word.startswith("--") and not word.endswith(("+", ".help"))
-    }
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,6 +186,14 @@ def _with_files(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
     return words, files
 
 
+def _given(words: Sequence[str]) -> set[str]:
+    """Keys among the words of a command line, none of them of old."""
+    keys = {word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")}
+    for key in keys:
+        _refuse_renamed(key)
+    return keys
+
+
 def _file(word: str) -> Path:
     return resolve(f"{word}/config.yaml") if word.startswith("runs:/") else located(word)
 
@@ -244,8 +219,10 @@ def _refuse_renamed(key: str, where: str = "") -> None:
 
 def _refuse_null(key: str, value: object, where: str = "") -> None:
     """The parser takes null for any key, and a key without a value is null in YAML."""
-    hint = types_of_keys().get(key, Any)
-    if value is None and hint is not Any and type(None) not in get_args(hint):
+    if value is not None:
+        return
+    hint = types_of_keys(quick=not key.startswith("trainer.")).get(key, Any)
+    if hint is not Any and type(None) not in get_args(hint):
         raise ValueError(f"{where}{key} is null, expected {expectation(hint)}")
 
 
@@ -271,17 +248,18 @@ def _typed(parsed: Namespace, files: Sequence[Path]) -> FitSettings:
 
 
 @contextmanager
-def _sentences(files: Sequence[Path], given: Collection[str]) -> Iterator[None]:
+def _sentences(files: Sequence[Path], given: Collection[str], *, quick: bool = False) -> Iterator[None]:
     """The parser's complaints as one sentence, with the file where the key stands.
 
     Args:
         files: configurations that were read.
         given: keys that came from the command line or from Python, and count more than those of the files.
+        quick: whether the types of the trainer's options are left open.
     """
     try:
         yield
     except (ArgumentError, TypeError, KeyError) as error:
-        text, key = complaint(str(error), types_of_keys())
+        text, key = complaint(str(error), types_of_keys(quick=quick))
         of_key = [file for file in files if key not in given and any(_within(each, key) for each in flat(_read(file)))]
         raise ValueError(": ".join([*map(str, of_key[-1:] if key else files), text])) from error
 
@@ -289,20 +267,3 @@ def _sentences(files: Sequence[Path], given: Collection[str]) -> Iterator[None]:
 def _within(key: str, other: str) -> bool:
     """Whether one key is the other or a part of it."""
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
-
-
-@functools.cache
-def types_of_keys() -> dict[str, Any]:
-    """Type of every setting, by its dotted key."""
-    own = {"name": str | None, "experiment": str, "ckpt_path": str | None, "register": str | None}
-    groups = {"data": DataConfig, "model": ModelConfig, "trainer": lightning.Trainer.__init__}
-    return (
-        own
-        | {
-            f"{group}.{key}": hint
-            for group, owner in groups.items()
-            for key, hint in get_type_hints(owner).items()
-            if key not in OURS | OBJECTS | {"return"}
-        }
-        | {f"trainer.{key}": hint for key, hint in WORDS.items()}
-    )

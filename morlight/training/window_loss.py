@@ -11,8 +11,8 @@ from morlight.data.windows import Batch
 from morlight.operators import build, losses
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription
-from morlight.operators.rollout import stepper
 from morlight.operators.spectral import Increment, Operator, SpectralOperator
+from morlight.operators.time_stepping import stepper
 from morlight.training.config import LossConfig
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # prediction (R, B, C, *X), target (r, B, C, *X) ↦ (R,)

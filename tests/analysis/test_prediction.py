@@ -12,7 +12,7 @@ from command import refused
 from heat import wave
 from PIL import Image
 
-from morlight.analysis import films
+from morlight.analysis import films, prediction_plots
 from morlight.analysis.model import load
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile, digest
@@ -143,3 +143,24 @@ def test_the_example_in_python_of_the_page_on_using_a_model_runs(here):
     exec(example.replace("400", "20"), names)
     assert names["later"].sizes["time"] == 3
     assert names["fine"].grid.points == (80,)
+
+
+FIGURES = [
+    ("--frame 20 --steps 30", 50),
+    ("--frame 20 --steps 30 --every 10", 50),
+    ("--frame 20 --steps 90", None),  # beyond the end of the file
+]
+
+
+@pytest.mark.parametrize(("words", "frame"), FIGURES)
+def test_a_figure_shows_the_data_of_the_same_time_if_the_file_contains_it(here, monkeypatch, words, frame):
+    figures = []
+    monkeypatch.setattr(prediction_plots, "save", lambda figure, path: figures.append(figure))
+    predict(f"--initial heat.h5 {words} -o out.h5 --plot out.png")
+    (axes,) = figures[0].axes
+    curves = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    u = TrajectoryFile.open("heat.h5").read()[0, :, 0]
+    assert curves["initial state"] == pytest.approx(u[20], abs=1e-6)
+    assert ("data" in curves) == (frame is not None)
+    if frame is not None:
+        assert curves["data"] == pytest.approx(u[frame], abs=1e-6)

@@ -20,16 +20,60 @@ from morlight.tracking.runs import read_runs
 ROOT = Path(__file__).parents[2]
 
 
-def test_help_imports_nothing_heavy():
+HEAVY = ("torch", "pytorch_lightning", "mlflow", "matplotlib")
+
+
+def imported_by(words):
+    """Output of a command in a process of its own, and which of the heavy packages it imported."""
     code = (
-        "import sys; from morlight.cli import main as cli\n"
-        "try: cli.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'pytorch_lightning', 'mlflow', 'h5py', 'matplotlib') if m in sys.modules])"
+        f"import sys; from morlight.cli import main as cli\n"
+        f"try: cli.main({shlex.split(words)})\n"
+        f"except SystemExit: pass\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert all(command in done.stdout for command in ("simulate", "fit", "predict", "evaluate", "ui"))
+    *lines, imported = done.stdout.splitlines()
+    return "\n".join(lines) + done.stderr, imported
+
+
+def test_help_imports_nothing_heavy():
+    text, imported = imported_by("--help")
+    assert imported == "[]"
+    assert all(command in text for command in ("simulate", "fit", "predict", "evaluate", "ui"))
+
+
+QUICK = [
+    ("fit --config brownian --data.path walkers.h5 --modl.width 3", "did you mean model.width?"),
+    ("fit --config brownian --data.path walkers.h5 --trainer.max_epoch 3", "did you mean trainer.max_epochs?"),
+    ("fit --config brownian --data.path walkers.h5 --model.width wide", "expected a whole number"),
+    ("fit --config brownian --data.path absent.h5", "absent.h5: no such file"),
+    ("predict absent.ckpt --initial walkers.h5 --steps 1 -o out.h5", "absent.ckpt: not a file"),
+    ("evaluate absent.ckpt --data absent.h5", "absent.h5: no such file"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), QUICK)
+def test_a_mistake_is_reported_before_seconds_of_imports(words, sentence):
+    text, imported = imported_by(words)
+    assert sentence in text
+    assert imported == "[]"
+
+
+def test_help_of_a_fit_lists_our_options_and_those_of_the_trainer_on_request():
+    text, imported = imported_by("fit --help")
+    assert "--model.width" in text
+    assert "--trainer.gradient_clip_val" not in text
+    assert imported == "[]"
+    (request,) = re.findall(r"`morlight (fit --trainer.help)`", text)
+    assert "--trainer.gradient_clip_val" in imported_by(request)[0]
+
+
+def test_one_trajectory_is_not_called_trajectories(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(shlex.split("simulate brownian --sets 1 --walkers 50 --steps 2 --bins 4 -o one.h5"))
+    capsys.readouterr()
+    cli.main(["data", "one.h5"])
+    assert capsys.readouterr().out.startswith("one.h5: 1 trajectory of 3 frames")
 
 
 @pytest.mark.parametrize("words", ["fit --help", "simulate brownian --help", "predict --help", "evaluate --help"])

@@ -13,6 +13,7 @@ from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.dataset_module import DatasetContents, DatasetDataModule
 from morlight.data.schedule import Schedule
+from morlight.tracking.runs import read_runs
 
 PLACE = {"dt": 0.1, "length": 1.0, "boundaries": "PERIODIC", "fields": ["u"]}
 SETTINGS = {key: value for key, value in small_fits.STILL.items() if not key.startswith("data.")}
@@ -62,6 +63,9 @@ def test_a_fit_on_a_dataset_has_the_loss_of_its_windows(folder):
         expected = np.square(walk - frames[:, 2:].reshape(-1, 16)).mean((1, 2))
         logged = [result.metrics[f"{name}/{r:02d}"] for r in range(3)]
         assert np.allclose(logged, expected, rtol=1e-5), name  # the windows are in single precision
+    (run,) = read_runs("morlight")
+    assert run.dataset.name == "dataset"
+    assert not [key for key in run.params if key.startswith("data.")]
 
 
 def test_a_dataset_of_whole_trajectories_is_what_a_file_of_them_is(folder):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -226,11 +227,13 @@ def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_trial_goes_on_fro
 
 
 def test_workers_on_one_journal_end_with_exactly_the_trials_asked_for(folder):
-    done = subprocess.run(command("--workers", "2", trials=5), capture_output=True, text=True, timeout=PATIENCE)
+    typed = command("--workers", "2", trials=5)
+    done = subprocess.run(typed, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert len(study().trials) == len(finished(study().trials)) == 5
     parent, children = parent_and_children()
     assert [run.status for run in [parent, *children]] == ["FINISHED"] * 6
+    assert {run.tags["command"] for run in [parent, *children]} == {shlex.join(typed)}  # and not that of a worker
     assert len({trial.params["model.lr"] for trial in study().trials}) == 5
 
 

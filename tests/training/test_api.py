@@ -33,6 +33,8 @@ def test_a_fit_returns_its_model_run_metrics_and_checkpoint(data):
     (run,) = read_runs("morlight")
     assert (run.run_id, run.status, run.name) == (result.run_id, "FINISHED", "fit")
     assert dict(run.metrics).items() <= {**result.metrics}.items()
+    assert set(run.params) == set(CHANGES) - {"model.biases", "trainer.enable_progress_bar"} | {"data.path"}
+    assert run.dataset.name == "u.h5"  # as the user named it
     assert result.checkpoint.is_file()
     again = morlight.load(f"runs:/{result.run_id}")
     start = np.random.default_rng(1).normal(size=12)
@@ -127,11 +129,11 @@ def test_loggers_of_the_user_get_what_the_run_gets(data, several):
 
 def test_arguments_of_the_trainer_take_effect_and_numbers_are_kept_in_the_run(data):
     profiler = lightning.profilers.SimpleProfiler()
-    result = morlight.fit(data, CHANGES, trainer={"profiler": profiler, "max_epochs": 3})
+    result = morlight.fit(data, CHANGES, trainer={"profiler": profiler, "max_epochs": 4})
     assert "run_training_epoch" in profiler.recorded_durations
-    assert torch.load(result.checkpoint, weights_only=True)["epoch"] == 2
+    assert torch.load(result.checkpoint, weights_only=True)["epoch"] == 3
     (run,) = read_runs("morlight")
-    assert run.params["trainer.max_epochs"] == "3"
+    assert run.params["trainer.max_epochs"] == "4"
 
 
 def changed(**more):

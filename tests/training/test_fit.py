@@ -9,6 +9,7 @@ from pathlib import Path
 import channel
 import numpy as np
 import pytest
+import small_fits
 import torch
 
 from morlight.analysis import inspection
@@ -69,16 +70,17 @@ def test_fit_is_one_finished_run_with_config_data_metrics_and_checkpoint(folder,
     assert (run.status, run.name) == ("FINISHED", "short")
     assert run.params["model.width"] == "3"
     assert {
-        "train_loss/00",
-        "train_loss/01",
         "train_loss/median",
-        "val_loss/min",
+        "val_loss/median",
         "rollout_end/median",
         "linear/rollout_end",
+        "over_linear/median",
     } <= set(run.metrics)
+    assert not any(name.endswith(("/00", "/min")) for name in run.metrics)
+    assert set(small_fits.realizations(run.run_id)) >= {"train_loss/00", "train_loss/01", "rollout_end/min"}
     client = connect()
     (data,) = client.get_run(run.run_id).inputs.dataset_inputs
-    assert data.dataset.name == "heat"
+    assert data.dataset.name == "heat.h5"
     names = {file.path for part in ("", "checkpoints", "figures") for file in client.list_artifacts(run.run_id, part)}
     assert {"config.yaml", "evaluation.json", "checkpoints/best.ckpt", "figures/learned.png"} <= names
     assert prediction.load(resolve(f"runs:/{run.run_id}")).realizations == 2

@@ -82,5 +82,5 @@ def test_modes_count_in_the_unit_of_their_noise_over_as_many_steps_as_the_window
         noise = np.maximum(noise, 1e-4 * noise.max())
         walk = found.model.predict(first[:, None], m, every=m)[:, :, -1, 0]
         expected = (np.square(np.abs(np.fft.rfft(walk - last))) / noise).mean((1, 2))
-        logged = [small_fits.history(found.run_id, f"train_loss/{r:02d}")[1][epoch] for r in range(3)]
-        assert np.allclose(logged, expected, rtol=1e-8), m
+        logged = small_fits.history(found.run_id, "train_loss/median")[1][epoch]
+        assert np.isclose(logged, np.median(expected), rtol=1e-8), m

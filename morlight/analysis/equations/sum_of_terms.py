@@ -51,14 +51,14 @@ class Term:
 
 @dataclass(frozen=True)
 class Equation:
-    """One sum of terms for each field.
+    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u), one sum of terms for each field.
 
     Attributes:
-        fields: names.
-        terms: of each field.
-        noise: σ of the noise that was found in each field.
-        unexplained: share of the change over short roll-outs that the equation leaves, where it was measured.
-        covariance: of all coefficients, one field after the other, where it is known.
+        fields: names of the fields.
+        terms: terms of each field.
+        noise: estimated standard deviation of the noise of each field.
+        unexplained: share of the change over short roll-outs that the equation does not explain, if it was measured.
+        covariance: covariance of all coefficients, one field after the other, if it is known.
     """
 
     fields: tuple[str, ...]
@@ -69,7 +69,7 @@ class Equation:
 
     @cached_property
     def text(self) -> str:
-        """One line of Unicode a field."""
+        """The equations in Unicode, one line for each field."""
         return "\n".join(
             writing.text(self.fields, field, own) if own else f"{field}: {NONE}"
             for field, own in zip(self.fields, self.terms, strict=True)
@@ -77,7 +77,7 @@ class Equation:
 
     @cached_property
     def latex(self) -> str:
-        """For a paper; several fields as aligned lines, those without an equation left out."""
+        """The equations in LaTeX, aligned if there are several; fields without an equation are omitted."""
         lines = [
             writing.latex(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True) if own
         ]
@@ -87,7 +87,7 @@ class Equation:
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
     def summary(self) -> str:
-        """The equation, and each coefficient with its standard error and p-value."""
+        """The equation, and a table of the coefficients with standard errors and p-values."""
         if not any(self.terms):
             return NONE
         lines = [self.text, "", f"{'field':<12} {'term':<24} {'coefficient':>14} {'± sd':>10} {'p':>9}"]
@@ -105,7 +105,7 @@ class Equation:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `terms` as in the closed forms of `morlight inspect`."""
+        """The output of `morlight discover --json`; `terms` are as in the closed forms of `morlight inspect`."""
         found = {
             field: {
                 "equation": writing.text(self.fields, field, own) if own else None,
@@ -117,14 +117,14 @@ class Equation:
         return {"latex": self.latex or None, "fields": found, "unexplained": self.unexplained}
 
     def sympy(self) -> dict[str, Any]:
-        """Right-hand side of each field as a SymPy expression of fields of t, x, y, z.
+        """Right-hand side of each field as a SymPy expression; fields are functions of t, x, y, z.
 
         Powers of Δ are written out along the axes; fractional ones are left as a function of the field.
         """
         return {field: writing.expression(self.fields, own) for field, own in zip(self.fields, self.terms, strict=True)}
 
     def right_hand_side(self, basis: Basis) -> tuple[SumOfTerms, Float[Tensor, "1 P"]]:
-        """The terms on a grid, and θ."""
+        """The terms as an operator on a grid, and the coefficients θ."""
         system = SumOfTerms(basis, [[term.candidate for term in own] for own in self.terms])
         theta = [term.coefficient for own in self.terms for term in own]
         return system, torch.tensor([theta], dtype=torch.float64).reshape(1, -1)

@@ -59,7 +59,10 @@ def sums(
     """Σₚ wₚ δ(x − xₚ), such as a number density for w = 1 or a momentum density for w = m v.
 
     Args:
-        positions, points, length, boundaries: as for `histogram`.
+        positions: in [0, L]; on periodic axes others are brought back by whole periods.
+        points: cells along each axis.
+        length: L of each axis.
+        boundaries: PERIODIC or WALL on each axis.
         weights: wₚ, one row for each field.
         kernel: histogram, the mean over each cell; linear, shared between the nearest centers; or spectral, the modes
             below the Nyquist wavenumber, cosines between walls.

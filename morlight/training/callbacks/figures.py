@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from morlight.analysis import plots
+from morlight.analysis import prediction_plots
 from morlight.analysis.evaluation.compatibility import frames, parameters
 from morlight.analysis.model import Model
 from morlight.data.trajectory_file import TrajectoryFile
@@ -23,5 +23,5 @@ def rollout(model: Model, file: TrajectoryFile, row: int, path: Path) -> bool:
     walk = model.predict(truth[0], steps, every=every, finite=False, gamma=parameters(model, file, [row]))
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is not drawn
         grid, times = file.grid.with_points(model.grid.points), file.times[::every]
-        plots.rollout(path, grid, model.data.field_names, times, learned=walk, truth=truth)
+        prediction_plots.rollout(path, grid, model.data.field_names, times, learned=walk, truth=truth, units=file.units)
     return True

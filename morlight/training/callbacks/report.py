@@ -37,13 +37,21 @@ class FinalReport(lightning.Callback):
         tracker: of the run.
         checkpoints: of the fit.
         components: the user's own networks and biases.
+        silent: print nothing, as in the trials of a sweep.
     """
 
-    def __init__(self, tracker: Tracker, checkpoints: FitCheckpoints, components: Components | None = None) -> None:
-        self.tracker, self.checkpoints, self.components = tracker, checkpoints, components
+    def __init__(
+        self,
+        tracker: Tracker,
+        checkpoints: FitCheckpoints,
+        components: Components | None = None,
+        *,
+        silent: bool = False,
+    ) -> None:
+        self.tracker, self.checkpoints, self.components, self.silent = tracker, checkpoints, components, silent
 
     def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Metrics NAME/median, NAME/min and NAME/RR; figures; evaluation.json; the model for serving."""
+        """Log the errors, the figures, evaluation.json and the model for serving."""
         if not trainer.is_global_zero:
             return
         model, step = load(self.checkpoints.chosen, self.components), module.steps_taken
@@ -57,13 +65,13 @@ class FinalReport(lightning.Callback):
             metrics |= dict(zip(("over_linear/median", "over_linear/min", "over_linear/standard_error"), values,
                                 strict=True))  # fmt: skip
             if compared.worse:
-                print(f"morlight: {model.path}: {sentence(compared)}", file=sys.stderr)
+                self._print(f"{model.path}: {sentence(compared)}")
         if isinstance(data, TrajectoryDataModule):
             file, rows = _tested(data)
             held_back = bool(data.split.trajectories("test"))
             evaluation = replace(evaluate(model, file, rows), on_training_data=not held_back)
             if not held_back:
-                print(f"morlight: {file.path}: {NOTHING_HELD_BACK}", file=sys.stderr)
+                self._print(f"{file.path}: {NOTHING_HELD_BACK}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
         self.tracker.log_metrics(metrics, step)
         with tempfile.TemporaryDirectory() as scratch:
@@ -72,6 +80,10 @@ class FinalReport(lightning.Callback):
                 pyfunc.save(model.path, Path(scratch) / pyfunc.FOLDER)
                 self.tracker.log_artifact(Path(scratch) / pyfunc.FOLDER, pyfunc.FOLDER)
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
+
+    def _print(self, text: str) -> None:
+        if not self.silent:
+            print(f"morlight: {text}", file=sys.stderr)
 
     def _figures(self, model: Model, data: lightning.LightningDataModule, scratch: Path) -> None:
         file = data.file if isinstance(data, TrajectoryDataModule) else None

@@ -1,0 +1,32 @@
+"""Axes of figures can be read."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from morlight.analysis.plots import label, logarithmic
+
+
+@pytest.mark.parametrize("ends", [(1, 32), (0.11, 0.14), (0.1, 20), (1, 4), (1e-3, 1e5), (1e-40, 1e40)])
+def test_labels_of_a_logarithmic_axis_do_not_overlap_and_there_are_at_least_two(ends):
+    figure = Figure(figsize=(3.2, 2.6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(np.geomspace(*ends, 30), np.ones(30))
+    logarithmic(axes, "x")
+    canvas.draw()
+    low, high = axes.get_xlim()
+    ticks = [*axes.xaxis.get_major_ticks(), *axes.xaxis.get_minor_ticks()]
+    boxes = [t.label1.get_window_extent() for t in ticks if t.label1.get_text() and low <= t.get_loc() <= high]
+    boxes.sort(key=lambda box: box.x0)
+    assert len(boxes) >= 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_a_unit_is_written_as_in_print_and_none_is_made_up():
+    assert label("density", {"density": "sigma-3"}) == "density (σ⁻³)"
+    assert label("momentum", {"momentum": "m sigma tau-1 sigma-3"}) == "momentum (m σ τ⁻¹ σ⁻³)"
+    assert label("u", {}) == "u"
