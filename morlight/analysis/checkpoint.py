@@ -162,7 +162,7 @@ def read(path: str | Path) -> Checkpoint:
     if not isinstance(plain, Mapping):
         raise ValueError(f"{path}: key 'morlight' is missing, expected a checkpoint that `morlight fit` wrote")
     layout = plain.get("layout")
-    if layout != LAYOUT and layout not in MIGRATIONS:
+    if layout not in [*MIGRATIONS, LAYOUT]:
         known = ", ".join(str(number) for number in [*MIGRATIONS, LAYOUT])
         raise ValueError(f"{path}: layout {layout} is unknown to this version, expected one of {known}")
     try:

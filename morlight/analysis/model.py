@@ -343,7 +343,8 @@ def load(path: str | Path, components: Components | None = None) -> Model:
             f"{path}: was trained with networks or biases of the user's own, expected the same as `components`"
         )
     try:
-        operator = build.operator(checkpoint.config, checkpoint.data, components).double()  # or weights lose digits
+        operator = build.operator(checkpoint.config, checkpoint.data, components)
+        operator = operator.double()  # weights keep their precision
         _check_kinds(operator.state_dict(), checkpoint.weights)
         operator.load_state_dict(dict(checkpoint.weights))
     except ValueError as error:

@@ -172,7 +172,10 @@ def _numpy(path: Path) -> dict[str, np.ndarray]:
     if isinstance(opened, np.ndarray):
         return {path.stem: opened}
     with opened:
-        return {name: opened[name] for name in opened}
+        arrays = {name: opened[name] for name in opened}
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"'{strange[0]}' is no array")
+    return arrays
 
 
 def _matlab(path: Path) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from morlight.data import labelled
+from morlight.data.hdf5 import damage_as_sentence
 from morlight.data.trajectory_file import TrajectoryFile
 
 NUMPY = (".npy", ".npz")
@@ -57,7 +58,8 @@ def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), fr
             raise ValueError(f"{path}: frame {frame} is not there, an array of NumPy holds initial states only")
         return _chosen(path, _numpy(path, wanted), {}, rows)
     if ending in labelled.NETCDF:
-        return _netcdf(path, wanted, rows, frame)
+        with damage_as_sentence(path):
+            return _netcdf(path, wanted, rows, frame)
     return _trajectories(path, wanted, rows, frame)
 
 

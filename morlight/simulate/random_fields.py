@@ -39,8 +39,8 @@ class Fields:
 
     def __post_init__(self) -> None:
         for name, least in (("samples", 1), ("points", 2), ("band", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+            if not least <= getattr(self, name) < 2**31:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least} and less than {2**31}")
 
 
 def burgers(path: str | Path, setting: Fields | None = None, *, seed: int = 0, overwrite: bool = False) -> None:

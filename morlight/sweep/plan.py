@@ -221,7 +221,9 @@ class Plan:
         words["direction"] = _tuple(given.get("direction", "minimize"))
         if len(words["direction"]) == 1:
             words["direction"] *= len(words["objective"])
-        words["set"] = dict(given.get("set") or {})
+        words["set"] = given.get("set") or {}
+        if not isinstance(words["set"], dict):
+            raise ValueError(f"set is {words['set']!r}, expected KEY: VALUE, keys of `morlight fit`")
         words["limit"] = _number(given.get("limit", cls.limit))
         words["limit"] = float(words["limit"]) if _is_number(words["limit"]) else words["limit"]
         plan = cls(**words)

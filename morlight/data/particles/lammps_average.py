@@ -134,8 +134,8 @@ def _samples(path: Path, text: str) -> tuple[list[_Sample], CutShort | None]:
                 raise _no_head(path, start, header[0])
             columns = tuple(header[-1].lstrip("#").split())
         step, size = (int(word) for word in lines[place].split()[:2])
-        if size == 0:
-            raise ValueError(f"{path}: line {place + 1}: 0 chunks, expected some in every sample")
+        if size == 0 or step >= 2**63:
+            raise ValueError(f"{path}: line {place + 1}: {size} chunks at step {step}, expected some in every sample")
         rows = [(number + 1, lines[number]) for number in range(place + 1, min(place + 1 + size, len(lines)))]
         if len(rows) < size:
             missing = size - len(rows)
