@@ -22,6 +22,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.windows import Pairs
 from morlight.operators.build import Components
 from morlight.tracking.logger import Tracker
+from morlight.training.advice import advice
 from morlight.training.callbacks import figures
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 
@@ -65,7 +66,7 @@ class FinalReport(lightning.Callback):
             metrics |= dict(zip(("over_linear/median", "over_linear/min", "over_linear/standard_error"), values,
                                 strict=True))  # fmt: skip
             if compared.worse:
-                self._print(f"{model.path}: {sentence(compared)}")
+                self._print(f"{model.path}: {sentence(compared)}; try {advice(model, data.sample, compared.horizon)}")
         if isinstance(data, TrajectoryDataModule):
             file, rows = _tested(data)
             held_back = bool(data.split.trajectories("test"))
