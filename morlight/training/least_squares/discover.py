@@ -21,6 +21,7 @@ from morlight.training.least_squares.signal import Signal, prepare
 
 SPANS = (8, 12, 20, 32)  # intervals of a window
 NOISY_STEPS, CLEAN_STEPS = 3e-4, 1e-7  # errors of the sub-steps of a refinement
+SURE = 2.6  # standard errors that a refined term must be from zero: a probability of 1 %
 UNEXPLAINED = 1.5  # mean square of what a refinement may leave, in units of the noise
 CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditions rests on
 
@@ -49,9 +50,24 @@ def discover(
     selections = [select(moments, list(own), field) for field, own in enumerate(terms)]
     if refined:
         selections = refined_through_flow(signal, v, times.double(), selections)
+        while any(doubtful := [_doubtful(own) for own in selections]):
+            kept = [_without(own, terms) for own, terms in zip(selections, doubtful, strict=True)]
+            selections = refined_through_flow(signal, v, times.double(), kept)
     names = list(fields) or [*"uvw", *(f"u{c}" for c in range(3, u.shape[2]))][: u.shape[2]]
     covariance = torch.block_diag(*[own.covariance for own in selections])
     return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), noise, covariance=covariance)
+
+
+def _doubtful(selection: Selection) -> list[int]:
+    """Terms that refinement, which measures them better than the moments that chose them, finds to be zero."""
+    errors = selection.covariance.diagonal().clamp_min(0).sqrt()
+    return [a for a, (value, sd) in enumerate(zip(selection.theta, errors, strict=True)) if abs(value) < SURE * sd]
+
+
+def _without(selection: Selection, dropped: Sequence[int]) -> Selection:
+    kept = [a for a in range(len(selection.terms)) if a not in dropped]
+    terms = [selection.terms[a] for a in kept]
+    return replace(selection, terms=terms, theta=selection.theta[kept], covariance=selection.covariance[kept][:, kept])
 
 
 def windowed_moments(
