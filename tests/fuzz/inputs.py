@@ -104,7 +104,7 @@ KINDS = {
     "netcdf3": Kind("u.nc3", ("convert {} -o out.h5 --boundaries wall",)),
     "dump": Kind("a.dump", (DEPOSIT, "doctor {}")),
     "averages": Kind("a.profile", ("deposit {} -o out.h5 --walls x --units lj",)),
-    "h5md": Kind("a.h5md", (f"{DEPOSIT} --box-origin 0",)),
+    "h5md": Kind("a.h5md", ("deposit {} -o out.h5 --bins 4 --box-origin 0",)),
     "configuration": Kind("q.yaml", ("fit --config {}",)),
     "sweep": Kind("s.yaml", ("sweep --config {}",)),
 }
