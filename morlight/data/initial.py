@@ -52,6 +52,13 @@ def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), fr
         ValueError: naming the file and what does not fit.
     """
     path = Path(path)
+    found = _read(path, wanted, rows, frame)
+    if not np.isfinite(found.states).all():
+        raise ValueError(f"{path}: holds NaN or infinite values, expected finite numbers")
+    return found
+
+
+def _read(path: Path, wanted: Wanted, rows: Sequence[int] | None, frame: int) -> Initial:
     ending = path.suffix.lower()
     if ending in NUMPY:
         if frame:

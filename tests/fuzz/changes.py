@@ -246,5 +246,6 @@ STRUCTURED: dict[str, Callable[[Path, Rng], str]] = {
     "configuration": _yaml,
     "sweep": _yaml,
     "npy": _array,
+    "states": _array,
     "npz": _array,
 }

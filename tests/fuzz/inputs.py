@@ -94,13 +94,8 @@ KINDS = {
             "predict {} --initial heat.h5 --steps 2 -o out.h5",
         ),
     ),
-    "npy": Kind(
-        "u.npy",
-        (
-            "convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",
-            "predict model.ckpt --initial {} --steps 1 -o out.h5",
-        ),
-    ),
+    "npy": Kind("u.npy", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
+    "states": Kind("states.npy", ("predict model.ckpt --initial {} --steps 1 -o out.h5",)),
     "npz": Kind("u.npz", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
     "mat": Kind("u.mat", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
     "netcdf": Kind(
@@ -109,7 +104,7 @@ KINDS = {
     "netcdf3": Kind("u.nc3", ("convert {} -o out.h5 --boundaries wall",)),
     "dump": Kind("a.dump", (DEPOSIT, "doctor {}")),
     "averages": Kind("a.profile", ("deposit {} -o out.h5 --walls x --units lj",)),
-    "h5md": Kind("a.h5md", (DEPOSIT,)),
+    "h5md": Kind("a.h5md", ("deposit {} -o out.h5 --bins 4 --box-origin 0",)),
     "configuration": Kind("q.yaml", ("fit --config {}",)),
     "sweep": Kind("s.yaml", ("sweep --config {}",)),
 }
@@ -121,6 +116,7 @@ def write(folder: Path) -> None:
     heat.write(folder)
     u = np.random.default_rng(0).normal(size=(2, 5, 16))
     np.save(folder / "u.npy", u)
+    np.save(folder / "states.npy", 1 + 0.1 * u[:, :1])
     np.savez(folder / "u.npz", u=u, v=2 * u)
     _matlab(folder / "u.mat", u)
     _netcdf(folder, u)

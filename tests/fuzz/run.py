@@ -178,7 +178,7 @@ def _called(words: list[str]) -> None:
             settings = from_arguments(words[1:])
             served, module = fit.built(settings)
             fit.check_lengths(module, served, settings)
-            fit._trainer(settings, fit.Extensions(), False)
+            fit.lightning_trainer(settings, fit.Extensions(), False)
     elif words[0] == "sweep":
         from morlight.sweep import run as sweep
         from morlight.sweep.plan import Plan
