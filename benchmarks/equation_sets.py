@@ -215,10 +215,10 @@ def read(folder: Path) -> Iterator[Case]:
         yield Case(name, Fourier(u.shape[-1], length).double(), times, u, truth)
 
 
-def noisy(u: Tensor, noise: float) -> Tensor:
-    """Fields (B, T, C, *X) with white Gaussian noise of a share of each field's rms, seed 0."""
+def noisy(u: Tensor, noise: float, seed: int = 0) -> Tensor:
+    """Fields (B, T, C, *X) with white Gaussian noise of a share of each field's rms."""
     rms = u.square().mean([axis for axis in range(u.ndim) if axis != 2], keepdim=True).sqrt()
-    return u + noise * rms * torch.randn(u.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return u + noise * rms * torch.randn(u.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def save(folder: Path, only: str = "") -> Iterator[Path]:

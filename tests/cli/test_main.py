@@ -108,7 +108,7 @@ def test_prediction_becomes_a_trajectory_a_realization_with_a_figure(folder):
 def test_evaluate_prints_one_json_object_or_a_table(folder, capsys):
     cli.main(shlex.split("evaluate model.ckpt --data heat.h5 --json"))
     result = json.loads(capsys.readouterr().out)
-    keys = "checkpoint data realizations dt errors mass_drift noise_ceiling baselines"
+    keys = "checkpoint data on_training_data realizations dt errors mass_drift noise_ceiling baselines"
     assert set(result) == set(keys.split())
     assert set(result["errors"]["rollout_end"]) == {"per_realization", "median", "min"}
     cli.main(shlex.split("evaluate model.ckpt --data heat.h5"))
