@@ -49,7 +49,7 @@ def _contents(name: str) -> dict[str, Any]:
         "bytes": file.path.stat().st_size,
         "trajectories": file.trajectories,
         "frames": len(file.times),
-        "dt": file.dt,
+        "dt": file.dt if file.equally_spaced else None,
         "points": list(file.grid.points),
         "length": list(file.grid.length),
         "boundaries": list(file.grid.boundaries),

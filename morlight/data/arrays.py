@@ -287,9 +287,6 @@ def _times(path: Path, described: Description, frames: int) -> np.ndarray:
     times = _real_numbers(path, "times", described.times)
     if len(times) != frames or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
         raise ValueError(f"{path}: {len(times)} times for {frames} frames, expected one for each, increasing")
-    steps = np.diff(times)
-    if len(steps) and np.abs(steps - steps.mean()).max() > UNIFORM * steps.mean():
-        raise ValueError(f"{path}: times are {steps.min():g} to {steps.max():g} apart, expected equally spaced frames")
     return times
 
 

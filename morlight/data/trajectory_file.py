@@ -50,8 +50,23 @@ class Contents:
 
     @property
     def dt(self) -> float:
-        """Spacing Δt of the frames; nan where there is only one."""
+        """Spacing Δt of the frames; nan where there is only one.
+
+        Raises:
+            ValueError: where they are not equally spaced.
+        """
+        if not self.equally_spaced:
+            steps = np.diff(self.times)
+            raise ValueError(
+                f"{self.path}: frames are {steps.min():g} to {steps.max():g} apart, expected equally spaced ones;"
+                " `morlight discover` takes frames at any times"
+            )
         return float(self.times[-1] - self.times[0]) / (len(self.times) - 1) if len(self.times) > 1 else math.nan
+
+    @property
+    def equally_spaced(self) -> bool:
+        """Whether the frames are, to a thousandth."""
+        return _equal(np.diff(self.times))
 
     @property
     def of_particles(self) -> bool:
@@ -186,7 +201,7 @@ def _validated(file: h5py.File) -> TrajectoryFile:
             raise ValueError(f"{path}: attribute '{key}' is missing, expected the layout of The Well")
     axes = ("x", "y", "z")[: _count(path, attributes, "n_spatial_dims")]
     dimensions = _required(path, file, "dimensions")
-    times = _uniform(path, _required(path, dimensions, "time"))
+    times = _growing(path, _required(path, dimensions, "time"))
     centers = [_uniform(path, _required(path, dimensions, axis)) for axis in axes]
     if min(len(x) for x in centers) < 2:
         raise ValueError(f"{path}: 'dimensions' has an axis of one point, expected at least 2")
@@ -252,18 +267,29 @@ def _count(path: str, attributes: Mapping[str, Any], key: str) -> int:
     return int(value)
 
 
-def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
-    """Values of a dimension, the same for all trajectories, equally spaced and growing."""
+def _growing(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
+    """Values of a dimension, the same for all trajectories, each larger than the one before."""
     values = np.asarray(dataset, dtype=np.float64)
     values = values[0] if values.ndim == 2 and (values == values[0]).all() else values
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
             f"{path}: '{dataset.name}' has the shape {values.shape}, expected finite numbers for all trajectories"
         )
-    steps = np.diff(values)
-    if len(steps) and not (steps[0] > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)):
+    if not (np.diff(values) > 0).all():
+        raise ValueError(f"{path}: '{dataset.name}' does not grow, expected each value above the one before")
+    return values
+
+
+def _uniform(path: str, dataset: h5py.Dataset) -> Float[np.ndarray, " N"]:
+    """The same with equal steps."""
+    values = _growing(path, dataset)
+    if not _equal(np.diff(values)):
         raise ValueError(f"{path}: '{dataset.name}' is not equally spaced, expected a uniform grid")
     return values
+
+
+def _equal(steps: Float[np.ndarray, " n"]) -> bool:
+    return not len(steps) or bool(np.allclose(steps, steps.mean(), rtol=1e-3, atol=0))
 
 
 def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str, ...]:

@@ -154,3 +154,20 @@ def test_fields_without_an_equation_are_sent_to_networks(folder):
     small_fits.write("u.h5", {"u": u})
     with pytest.raises(ValueError, match=r"u\.h5: no term of degree 3 or less .* explains the field u; expected model"):
         morlight.fit("u.h5", QUIET, config="own")
+
+
+def test_frames_at_any_times_have_an_equation_and_fits_refuse_them(folder):
+    rng = np.random.default_rng(4)
+    times = np.cumsum(rng.uniform(0.02, 0.08, 60))
+    basis = Fourier(32, math.tau).double()
+    system, u = SumOfTerms(basis, [[line(2, 1), line(1, 2)]]), waves(2, 32)
+    theta = torch.tensor([[0.1, -0.5]], dtype=torch.float64)
+    with torch.no_grad():
+        states = system.flow(theta, basis.forward(u)[None], intervals=np.diff(times).tolist(), substeps=20)[0]
+    fields = torch.cat([u[:, None], basis.inverse(states)], 1)[:, :, 0].numpy()
+    morlight.write("u.h5", {"u": fields}, times=times, length=math.tau, boundaries="periodic")
+    terms = {(term.derivative, term.exponents): term.coefficient for term in morlight.discover("u.h5").terms[0]}
+    expected = {(Partial((2,)), (1,)): 0.1, (Partial((1,)), (2,)): -0.5}
+    assert terms == {key: pytest.approx(value, rel=1e-4) for key, value in expected.items()}
+    with pytest.raises(ValueError, match=r"u\.h5: frames are 0\.0.* to 0\.0.* apart, expected equally spaced ones"):
+        morlight.fit("u.h5", QUIET, config="own")
