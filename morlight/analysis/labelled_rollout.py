@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from morlight.analysis.model import Choice, Gamma, Model, Spread
+from morlight.analysis.inputs import Gamma
+from morlight.analysis.model import Model, Spread
+from morlight.analysis.realizations import Choice
 from morlight.data import labelled
 from morlight.operators import build
 

@@ -16,7 +16,9 @@ from morlight.analysis import extrapolation
 from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.linear_model import Affine, Factors, from_plain
+from morlight.analysis.realizations import Choice, best, chosen
 from morlight.data import labelled
 from morlight.operators import Operator, SpectralOperator, build, check_steps, on_grid, selected, shells, states
 from morlight.operators.build import Components
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
-
-Gamma = np.ndarray | Mapping[str, Any] | None
-Choice = str | int | Sequence[int]
 
 
 class Spread(NamedTuple):
@@ -137,7 +136,7 @@ class Model:
         Raises:
             ValueError: if the fields do not have the shape that the operator needs.
         """
-        fields = self._batched(torch.from_numpy(np.asarray(u, dtype=np.float64)))
+        fields = batched(self.data, self.grid, torch.from_numpy(np.asarray(u, dtype=np.float64)))
         block = max(1, BLOCK // (self.realizations * fields[0].numel()))
         parameters = parameter_values(self.data, gamma, len(fields))
         parts = []
@@ -191,12 +190,12 @@ class Model:
             raise ValueError("initial state is complex, expected real numbers")
         u = torch.from_numpy(np.array(initial, dtype=np.float64))
         axes = u.ndim
-        u = self._batched(u)
-        chosen = self.chosen(realizations)
+        u = batched(self.data, self.grid, u)
+        rows = self.chosen(realizations)
         parameters = parameter_values(self.data, gamma, len(u))
         for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
             warnings.warn(caution, Extrapolation, stacklevel=2)
-        model = self if chosen == list(range(self.realizations)) else self.only(chosen)
+        model = self if rows == list(range(self.realizations)) else self.only(rows)
         frames = np.stack(list(model._states(u[None], parameters, (steps, every), finite)), 2)
         if axes == self.grid.dimensions:
             frames = frames[:, 0, :, 0]
@@ -244,10 +243,10 @@ class Model:
             raise ValueError(f"{self.path}: dt is {dt:g}, expected a time above 0")
         return dataclasses.replace(self, step=float(dt))
 
-    def only(self, chosen: Sequence[int]) -> "Model":
+    def only(self, rows: Sequence[int]) -> "Model":
         """The model with some of its realizations."""
-        operator = selected(self.operator, self.realizations, chosen).requires_grad_(False)
-        return dataclasses.replace(self, checkpoint=self.checkpoint.only(chosen), operator=operator)
+        operator = selected(self.operator, self.realizations, rows).requires_grad_(False)
+        return dataclasses.replace(self, checkpoint=self.checkpoint.only(rows), operator=operator)
 
     def chosen(self, realizations: Choice) -> list[int]:
         """Numbers of the chosen realizations.
@@ -255,34 +254,16 @@ class Model:
         Raises:
             ValueError: if one of them does not exist.
         """
-        if realizations in ("all", "mean"):
-            return list(range(self.realizations))
-        if realizations == "best":
-            return [self.best]
-        asked = [realizations] if isinstance(realizations, int) else list(realizations)
-        if not asked or not all(isinstance(r, int) and 0 <= r < self.realizations for r in asked):
-            raise ValueError(
-                f"{self.path}: realizations are {realizations!r}, expected all, best, mean, or numbers from 0 to"
-                f" {self.realizations - 1}"
-            )
-        return [r for r in asked if isinstance(r, int)]
+        return chosen(self.checkpoint, realizations)
 
     @property
     def best(self) -> int:
-        """The realization with the smallest loss at the time of the checkpoint.
+        """The realization with the smallest loss at the time of the checkpoint; of an equation, the estimate.
 
         Raises:
             ValueError: if the checkpoint does not contain the losses.
         """
-        if self.realizations == 1:
-            return 0
-        if self.losses is None:
-            raise ValueError(
-                f"{self.path}: does not hold the losses of its realizations, expected a checkpoint of this version,"
-                " or a number in place of best"
-            )
-        each = self.losses.per_realization
-        return min(range(len(each)), key=lambda r: each[r] if np.isfinite(each[r]) else np.inf)
+        return best(self.checkpoint)
 
     def band(self, place: int) -> tuple[float, float] | None:
         """Smallest and largest |κ| at which the training data identify the symbol of a field; None if not known."""
@@ -308,23 +289,6 @@ class Model:
                 raise FloatingPointError(f"{self.path}: realization(s) {broken} are not finite after {step} steps")
             if step % every == 0:
                 yield state.numpy()
-
-    def _batched(self, u: Tensor) -> Tensor:
-        points, fields = self.grid.points, len(self.data.fields)
-        full = (fields, *points)
-        if u.ndim == len(points) and fields == 1:
-            u = u[None]
-        if u.ndim == len(full):
-            u = u[None]
-        if u.ndim != 1 + len(full) or tuple(u.shape[1:]) != full:
-            raise ValueError(
-                f"initial state has shape {tuple(u.shape)}, expected {points} points"
-                f" of {fields} field(s) ({', '.join(self.data.field_names)}); `Model.on` takes the operator to another"
-                " grid"
-            )
-        if not u.isfinite().all():
-            raise ValueError("initial state holds NaN or infinite values, expected finite numbers")
-        return u
 
 
 def load(path: str | Path, components: Components | None = None) -> Model:
@@ -370,28 +334,3 @@ def _sd(frames: np.ndarray) -> np.ndarray:
     """Standard deviation over the realizations, 0 of a single one."""
     spread: np.ndarray = frames.std(0, ddof=1) if len(frames) > 1 else np.zeros_like(frames[0])
     return spread
-
-
-def parameter_values(data: DataDescription, gamma: Gamma, batch: int) -> Tensor:
-    """γ of each field of a batch (B, P), in the order of the description.
-
-    Raises:
-        ValueError: where they are not those of the data, or not finite, or not positive where ln γ enters.
-    """
-    names = data.parameter_names
-    if isinstance(gamma, Mapping):
-        if set(gamma) != set(names):
-            given, expected = (", ".join(keys) or "none" for keys in (gamma, names))
-            raise ValueError(f"the parameters {given} are given, expected {expected}")
-        columns = [np.broadcast_to(np.asarray(gamma[name], np.float64), batch) for name in names]
-        gamma = np.stack(columns, 1) if columns else None
-    values = np.zeros((batch, 0)) if gamma is None else np.asarray(gamma, dtype=np.float64).reshape(batch, -1)
-    if values.shape[1] != len(names):
-        raise ValueError(f"{values.shape[1]} parameters are given, expected {len(names)} ({', '.join(names)})")
-    if not np.isfinite(values).all():
-        raise ValueError(f"the parameters {', '.join(names)} hold NaN or infinite values, expected finite numbers")
-    if any(p.spread for p in data.parameters) or any(field.powers for field in data.fields):
-        for name, column in zip(names, values.T, strict=True):
-            if not (column > 0).all():
-                raise ValueError(f"parameter {name} is {column.min():g}, expected values above 0")
-    return torch.from_numpy(values)

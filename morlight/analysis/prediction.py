@@ -11,7 +11,8 @@ import numpy as np
 from morlight import __version__
 from morlight.analysis import films, plots, prediction_plots
 from morlight.analysis.evaluation import compatibility
-from morlight.analysis.model import Choice, Model, Spread
+from morlight.analysis.model import Model, Spread
+from morlight.analysis.realizations import Choice
 from morlight.data import initial
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import TrajectoryFile, digest

@@ -5,7 +5,7 @@ import pytest
 import systems
 import torch
 
-from morlight.analysis.model import parameter_values
+from morlight.analysis.inputs import parameter_values
 from morlight.operators import Perceptrons, build, on_grid
 
 # fields of sines and cosines that feed each other are left out: a cosine is no finite sum of sines on any grid

@@ -1,0 +1,46 @@
+"""Which realizations of a checkpoint are meant: all, the best one, or some by number."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from morlight.analysis.checkpoint import Checkpoint
+
+Choice = str | int | Sequence[int]
+
+
+def chosen(checkpoint: Checkpoint, realizations: Choice) -> list[int]:
+    """Numbers of the chosen realizations.
+
+    Raises:
+        ValueError: if one of them does not exist.
+    """
+    count = checkpoint.config.realizations
+    if realizations in ("all", "mean"):
+        return list(range(count))
+    if realizations == "best":
+        return [best(checkpoint)]
+    asked = [realizations] if isinstance(realizations, int) else list(realizations)
+    if not asked or not all(isinstance(r, int) and 0 <= r < count for r in asked):
+        raise ValueError(
+            f"{checkpoint.path}: realizations are {realizations!r}, expected all, best, mean, or numbers from 0 to"
+            f" {count - 1}"
+        )
+    return [r for r in asked if isinstance(r, int)]
+
+
+def best(checkpoint: Checkpoint) -> int:
+    """The realization with the smallest loss; of an equation the first one, whose coefficients are the estimate.
+
+    Raises:
+        ValueError: if the checkpoint does not contain the losses.
+    """
+    if checkpoint.config.realizations == 1 or checkpoint.config.equation is not None:
+        return 0
+    if checkpoint.losses is None:
+        raise ValueError(
+            f"{checkpoint.path}: does not hold the losses of its realizations, expected a checkpoint of this version,"
+            " or a number in place of best"
+        )
+    each = checkpoint.losses.per_realization
+    return min(range(len(each)), key=lambda r: each[r] if np.isfinite(each[r]) else np.inf)
