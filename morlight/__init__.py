@@ -39,7 +39,11 @@ def load(checkpoint: str | Path, components: "Components | None" = None) -> "Mod
 
 
 def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
-    """Learn an operator from a trajectory file, a shipped set or a data module (see `morlight.training.fit.fit`)."""
+    """Learn an operator from a trajectory file, a shipped set or a data module (see `morlight.training.fit.fit`).
+
+    Settings are changes of the defaults, `{"model.terms": 2, "trainer.max_epochs": 50}`, or a configuration. Keywords
+    are config (whose settings are changed, such as `own`), callbacks, logger, trainer, components and loss.
+    """
     from morlight.training.fit import fit as train
 
     return train(data, settings, **more)

@@ -171,7 +171,14 @@ def _file(  # noqa: PLR0913 - the parts of write
     outputs: Outputs,
 ) -> None:
     R, B = frames.shape[:2]
-    flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
+    with np.errstate(over="ignore"):
+        flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
+    if not np.isfinite(flat).all():
+        frame = int(np.argmin(np.isfinite(flat).all((0, *range(2, flat.ndim)))))
+        raise FloatingPointError(
+            f"{model.path}: the state after {frame * every} steps is beyond single precision, up to"
+            f" {np.abs(frames).max():.2g}: the roll-out diverges"
+        )
     parameters = {"initial": np.tile(np.asarray(begin.rows, np.float64), R)}
     if len(numbers) == R:
         parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)

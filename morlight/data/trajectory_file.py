@@ -185,7 +185,10 @@ def _opened(path: Path) -> h5py.File:
     if path.is_dir():
         raise ValueError(f"{path}: is a directory, expected a trajectory file")
     if not h5py.is_hdf5(path):
-        raise ValueError(f"{path}: not an HDF5 file, expected a trajectory file")
+        raise ValueError(
+            f"{path}: not an HDF5 file, expected a trajectory file: `morlight convert` makes one of arrays,"
+            " `morlight deposit` of particles"
+        )
     try:
         return h5py.File(path, "r")
     except OSError as error:

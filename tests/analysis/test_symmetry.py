@@ -129,7 +129,8 @@ def test_command_prints_a_table_or_json_and_ends_with_0(tmp_path, capsys):
 def test_a_broken_promise_ends_with_1_and_its_name(tmp_path, capsys):
     model = redrawn(biases=["reflection"])
     with torch.no_grad():  # not finite is not odd
-        model.operator.h.nonlinearity.network.offsets[0].fill_(torch.inf)
+        for weights in model.operator.h.nonlinearity.network.weights:
+            weights.fill_(1e200)  # whose products are infinite
     path = saved(tmp_path / "model.ckpt", model, biases=["reflection"])
     with pytest.raises(SystemExit) as ended:
         cli.main(["check", path, "--json"])
@@ -198,7 +199,8 @@ def test_operators_without_time_are_checked_but_for_stability():
 def test_the_table_says_nan_where_one_realization_is(tmp_path, capsys):
     model = redrawn(biases=["reflection"])
     with torch.no_grad():  # the second of two
-        model.operator.h.nonlinearity.network.offsets[0][1].fill_(torch.inf)
+        for weights in model.operator.h.nonlinearity.network.weights:
+            weights[1].fill_(1e200)  # whose products are infinite
     path = saved(tmp_path / "model.ckpt", model, biases=["reflection"])
     with pytest.raises(SystemExit) as ended:
         cli.main(["check", path])

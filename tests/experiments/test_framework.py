@@ -56,7 +56,7 @@ def test_runs_are_repeated_registered_and_compared(folder, capsys):
     assert set(board["runs"][0]) == {"run_id", "name", "status", "metrics", "params"}
     cli.main(["compare", "--by", "rollout_end", "--largest"])
     criterion, head, top, _ = capsys.readouterr().out.splitlines()
-    assert criterion == "data set heat: 2 runs ranked by rollout_end/median, largest first"
+    assert criterion == "data set heat.h5: 2 runs ranked by rollout_end/median, largest first"
     assert "rollout_end/median" in head
     assert "model.lr" in head
     assert worse.run_id in top

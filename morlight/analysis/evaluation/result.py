@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+UNKNOWN = 0.1  # share of an error that may be noise where its standard error is not known
+
 
 @dataclass(frozen=True)
 class ErrorSummary:
@@ -49,8 +51,11 @@ class OverLinear:
 
     @property
     def worse(self) -> bool:
-        """Whether the linear model is better than the median realization, beyond the noise of the data."""
-        return self.ratio.median - 1 > 2 * self.standard_error
+        """Whether the linear model is better than the median realization, beyond the noise of the data.
+
+        The noise is not known of a single trajectory, which has no standard error; a tenth is allowed for then.
+        """
+        return self.ratio.median - 1 > (2 * self.standard_error or UNKNOWN)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

@@ -65,7 +65,7 @@ class FinalReport(lightning.Callback):
             values = (compared.ratio.median, compared.ratio.min, compared.standard_error)
             metrics |= dict(zip(("over_linear/median", "over_linear/min", "over_linear/standard_error"), values,
                                 strict=True))  # fmt: skip
-            if compared.worse:
+            if compared.worse and model.config.equation is None:  # of which the share of the change it explains is told
                 self._print(f"{model.path}: {sentence(compared)}; try {advice(model, data.sample, compared.horizon)}")
         if isinstance(data, TrajectoryDataModule):
             file, rows = _tested(data)
@@ -125,7 +125,7 @@ def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
 def sentence(compared: OverLinear) -> str:
     """What to say where the linear model does better than the median realization, beyond the noise of the data."""
     return (
-        "a linear model of each mode by itself is better on the held-out trajectories: over"
+        "a linear model of each mode by itself is better on data that were held back: over"
         f" {compared.horizon} step(s) the mean square error of the networks is {compared.ratio.median:.4g} times that"
         " of the linear model"
     )
