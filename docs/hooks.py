@@ -22,6 +22,7 @@ def tour() -> str:
     """The README with its links as they are from inside docs."""
     text = (ROOT / "README.md").read_text()
     text = re.sub(r"\]\(docs/", "](", text).replace("](experiments/README.md)", "](section6.md)")
+    text = re.sub(r"\[[^\]]*\]\((CONTRIBUTING\.md|CITATION\.cff)\)", r"`\1`", text)  # which are not pages
     return re.sub(r"\]\(notebooks/[^)]*\)", "](notebooks.md)", text)
 
 
