@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
+import morlight
 from morlight.analysis.doctor.examination import examine
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
@@ -150,6 +151,17 @@ def without_a_frame(u, trajectory, frame):
     short = u[:, :-1].copy()
     short[trajectory] = np.delete(u[trajectory], frame, 0)
     return short
+
+
+@pytest.mark.parametrize(
+    ("u", "said"),
+    [(np.full((2, 20, 8), 3.0), "u is 3 everywhere"), (np.ones((2, 20, 1)) * np.arange(8.0), "u does not change")],
+)
+def test_a_field_that_stands_still_is_found(tmp_path, u, said):
+    morlight.write(tmp_path / "still.h5", {"u": u}, dt=0.1, length=1.0, boundaries="periodic")
+    (finding,) = examine(tmp_path / "still.h5").findings
+    assert (finding.check, finding.value) == ("frames", 0.0)
+    assert said in finding.message
 
 
 @pytest.mark.parametrize("noise", [0, 1e-5])
