@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import morlight
 from morlight import operators
@@ -117,3 +118,19 @@ def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, morlight; print(sorted(set(sys.modules) & {'torch', 'numpy', 'mlflow', 'pytorch_lightning'}))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_every_row_of_settings_for_own_data_is_accepted_by_a_fit():
+    from morlight.training.settings import from_mapping
+
+    page = (Path(__file__).parents[1] / "docs" / "own_data.md").read_text()
+    rows = [line.split("|")[2] for line in page.splitlines() if line.startswith("| ") and "`model." in line]
+    settings = [
+        yaml.safe_load("{" + ", ".join(re.findall(r"`((?:model|data|trainer)\.[^`]*: [^`]*)`", row)) + "}")
+        for row in rows
+    ]
+    assert len(settings) > 4
+    for each in settings:
+        assert each
+        typed = from_mapping(each, None, "mine.h5").to_flat()
+        assert all(typed[key] == value for key, value in each.items())
