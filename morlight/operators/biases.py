@@ -1,5 +1,6 @@
 """Physical biases: each wraps one network so that a symmetry or law holds exactly for any weights (Sec. 3)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -9,12 +10,12 @@ from torch import Tensor, nn
 from morlight.operators.units import NO_GAMMA
 
 
-class Conservative(nn.Module):
-    """Symbol with g(0) = 0, so that the mean of u is constant: g(κ) = χ(κ) ĝ(κ) (Eq. 15).
+class Masked(nn.Module, ABC):
+    """Symbol that is zero at some wavenumbers: g(κ) = χ(κ) ĝ(κ).
 
     Args:
         symbol: ĝ.
-        channels: whether each of its channels conserves; by default all.
+        channels: whether each of its channels is masked; by default all.
     """
 
     def __init__(self, symbol: nn.Module, channels: Sequence[bool] | None = None) -> None:
@@ -22,18 +23,31 @@ class Conservative(nn.Module):
         self.symbol = symbol
         self.channels = None if channels is None else list(channels)
 
+    @abstractmethod
+    def kept(self, kappa: Float[Tensor, "D *K"]) -> Bool[Tensor, "..."]:
+        """χ(κ)."""
+
     def forward(
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Inexact[Tensor, "R b H *K"]:
         """χ(κ) ĝ(κ)."""
         return torch.where(self.kept(kappa), self.symbol(kappa, gamma), 0)
 
+
+class Conservative(Masked):
+    """Symbol with g(0) = 0, so that the mean of u is constant: g(κ) = χ(κ) ĝ(κ) (Eq. 15).
+
+    Args:
+        symbol: ĝ.
+        channels: whether each of its channels conserves; by default all.
+    """
+
     def kept(self, kappa: Float[Tensor, "D *K"]) -> Bool[Tensor, "..."]:
         """χ(κ): not at κ = 0, and elsewhere."""
         return _or_free(kappa.abs().sum(0) > 0, self.channels)
 
 
-class Banded(nn.Module):
+class Banded(Masked):
     """Symbol with g(κ) = 0 for waves that the data do not contain: g(κ) = χ(κ) ĝ(κ).
 
     The data do not determine how such waves change, and without the limit a network may let them grow.
@@ -45,15 +59,8 @@ class Banded(nn.Module):
     """
 
     def __init__(self, symbol: nn.Module, highest: Sequence[float], channels: Sequence[bool] | None = None) -> None:
-        super().__init__()
-        self.symbol, self.highest = symbol, list(highest)
-        self.channels = None if channels is None else list(channels)
-
-    def forward(
-        self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
-    ) -> Inexact[Tensor, "R b H *K"]:
-        """χ(κ) ĝ(κ)."""
-        return torch.where(self.kept(kappa), self.symbol(kappa, gamma), 0)
+        super().__init__(symbol, channels)
+        self.highest = list(highest)
 
     def kept(self, kappa: Float[Tensor, "D *K"]) -> Bool[Tensor, "..."]:
         """χ(κ): |κ| along each axis is no larger than in the data, up to rounding."""

@@ -88,19 +88,28 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
 def _polynomial(config: OperatorConfig, data: DataDescription) -> SpectralOperator:
     """The terms of an equation in place of networks."""
     terms = equation_terms(config, data)
-    walls: set[Wall] = {config.wall(name) for name in data.field_names}
-    walls = walls if "WALL" in data.grid.boundaries else {"cosine"}
-    if len(walls) > 1 or "legendre" in walls:
-        raise ValueError("model.bases: the terms of an equation are for fields in one basis, cosine or sine")
     if data.parameters or data.steady or config.order == 2 or config.scheme != "exponential":
         raise ValueError(
             "model.equation is for fields that change in time, without parameters, with model.order 1 and model.scheme"
             " exponential"
         )
-    space = basis(data.grid, walls.pop())
+    space = equation_basis(config, data)
     g = PolynomialSymbol(terms, config.realizations, data.dt, real=space.real)
     ones = [1.0] * len(data.fields)
     return SpectralOperator(space, g, Monomials(terms), ones, ones)
+
+
+def equation_basis(config: OperatorConfig, data: DataDescription) -> Basis:
+    """The basis that all fields of an equation share.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    walls: set[Wall] = {config.wall(name) for name in data.field_names}
+    walls = walls if "WALL" in data.grid.boundaries else {"cosine"}
+    if len(walls) > 1 or "legendre" in walls:
+        raise ValueError("model.bases: the terms of an equation are for fields in one basis, cosine or sine")
+    return basis(data.grid, walls.pop())
 
 
 def equation_terms(config: OperatorConfig, data: DataDescription) -> list[list[Candidate]]:

@@ -112,8 +112,9 @@ def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample) -
     Raises:
         ValueError: where there is none.
     """
-    basis = build.basis(data.grid, config.wall(data.field_names[0])).double()
-    candidates = [_candidates(config.operator, config.terms_of_equation, data, name) for name in data.field_names]
+    basis = build.equation_basis(config, data).double()
+    terms = library(basis, len(data.fields), degree=config.degree, order=config.derivatives)
+    candidates = [_keeping_biases(terms, config, name) for name in data.field_names]
     u, dt = _training_fields(sample.windows, sample, candidates), data.dt
     times = dt * torch.arange(u.shape[1], dtype=torch.float64)
     equation = sought(sample.path, u, times, basis, names=data.field_names, candidates=candidates)
@@ -140,10 +141,8 @@ def _training_fields(
     return windows.frames.at(rows, first, range(T)).transpose(0, 1).double()
 
 
-def _candidates(config: OperatorConfig, size: EquationConfig, data: DataDescription, field: str) -> list[Candidate]:
+def _keeping_biases(terms: list[Candidate], config: OperatorConfig, field: str) -> list[Candidate]:
     """Terms that keep the biases of a field."""
-    space = build.basis(data.grid, config.wall(field)).double()
-    terms = library(space, len(data.fields), degree=size.degree, order=size.derivatives)
     if config.has("conservation", field):
         terms = [term for term in terms if term.derivative.order > 0]
     if config.has("isotropy", field):
@@ -178,5 +177,3 @@ def _check(config: ModelConfig, data: DataDescription) -> None:
     mirrored = {config.has("reflection", name) for name in data.field_names}
     if len(mirrored) > 1:
         raise ValueError("model.biases: reflection of an equation holds for all fields or none")
-    if len({config.wall(name) for name in data.field_names}) > 1 and "WALL" in data.grid.boundaries:
-        raise ValueError("model.bases: the terms of an equation are for fields in one basis, cosine or sine")

@@ -21,7 +21,13 @@ from morlight.operators import SpectralOperator, relative_error
 from morlight.operators.units import NO_GAMMA
 
 
-def evaluate(model: Model, data: str | Path | TrajectoryFile, rows: Sequence[int] | None = None) -> Evaluation:
+def evaluate(
+    model: Model,
+    data: str | Path | TrajectoryFile,
+    rows: Sequence[int] | None = None,
+    *,
+    on_training_data: bool | None = None,
+) -> Evaluation:
     """Errors of every realization on a trajectory file.
 
     For fields between walls the errors are those against the mean of the runs of each γ (see `channels`). Else
@@ -33,6 +39,7 @@ def evaluate(model: Model, data: str | Path | TrajectoryFile, rows: Sequence[int
         model: the operator.
         data: trajectory file on the grid of the training data.
         rows: which trajectories to use, all by default.
+        on_training_data: whether the model was trained on them; by default, whether the file is that of the training.
 
     Raises:
         ValueError: where the file does not fit the model.
@@ -41,7 +48,9 @@ def evaluate(model: Model, data: str | Path | TrajectoryFile, rows: Sequence[int
     check_grid(model, file)
     model = model if model.steady else in_time(model, file)
     kind = _pairs if model.steady else channels.evaluate if "WALL" in file.grid.boundaries else _periodic
-    return replace(kind(model, file, rows), on_training_data=digest(file.path) == model.data.digest)
+    if on_training_data is None:
+        on_training_data = digest(file.path) == model.data.digest
+    return replace(kind(model, file, rows), on_training_data=on_training_data)
 
 
 def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) -> Evaluation:

@@ -3,7 +3,6 @@
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ class FinalReport(lightning.Callback):
         if isinstance(data, TrajectoryDataModule):
             file, rows = _tested(data)
             held_back = bool(data.split.trajectories("test"))
-            evaluation = replace(evaluate(model, file, rows), on_training_data=not held_back)
+            evaluation = evaluate(model, file, rows, on_training_data=not held_back)
             if not held_back:
                 self._print(f"{file.path}: {NOTHING_HELD_BACK}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
