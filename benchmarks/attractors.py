@@ -25,7 +25,7 @@ from torch import Tensor
 from benchmarks.equation_sets import Case, cahn_hilliard, kuramoto_sivashinsky, swift_hohenberg
 from morlight.operators.bases import Basis
 from morlight.operators.sum_of_terms import SumOfTerms
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 TRAJECTORIES = 16
 INTERVAL = 0.4  # between states of a chaotic roll-out, over which a disturbance grows by 4 %
@@ -69,7 +69,7 @@ def discovered(case: Case, noise: float) -> tuple[Law, str]:
     """The equation that is found in a set with noise, and its text."""
     rms = case.u.square().mean().sqrt()
     draws = torch.randn(case.u.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    equation = discover(case.u + noise * rms * draws, case.times, case.basis)
+    equation = discover(Trajectories(case.u + noise * rms * draws, case.times, case.basis))
     return Law(*equation.right_hand_side(case.basis)), equation.text
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks.equation_sets import Case, fisher_kpp, noisy, two_burgers
 from morlight.operators.library import Candidate
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 SETS = {"Burgers": two_burgers, "Fisher-KPP": fisher_kpp}
 NORMAL = {0.68: 0.994458, 0.95: 1.959964}  # standard deviations within which a share of normal numbers lies
@@ -26,7 +26,7 @@ NORMAL = {0.68: 0.994458, 0.95: 1.959964}  # standard deviations within which a 
 
 def scores(case: Case, noise: float, seed: int) -> dict[Candidate, float] | None:
     """(estimate − truth) / standard error of each true term; None where the terms are wrong."""
-    equation = discover(noisy(case.u, noise, seed), case.times, case.basis)
+    equation = discover(Trajectories(noisy(case.u, noise, seed), case.times, case.basis))
     found = {term.candidate: term for term in equation.terms[0]}
     (truth,) = case.truth
     if found.keys() != truth.keys():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.equation_sets import Case, made, noisy, read
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 NOISES = (0.0, 0.01, 0.05)
 
@@ -24,7 +24,7 @@ def fitted(case: Case, noise: float) -> dict[str, Any]:
     u, T = case.u, round(0.8 * len(case.times))
     v = noisy(u, noise)
     begin = time.process_time()
-    equation = discover(v[:, :T], case.times[:T], case.basis)
+    equation = discover(Trajectories(v[:, :T], case.times[:T], case.basis))
     seconds = time.process_time() - begin
     errors, scores, false, missing = [], [], 0, 0
     for own, truth in zip(equation.terms, case.truth, strict=True):

@@ -24,7 +24,7 @@ from benchmarks.equation_sets import NAMED, Case, Truth, made, read, two_states
 from benchmarks.peer_splits import Split, another_state, later
 from benchmarks.peer_surrogates import Step
 from benchmarks.peer_terms import Terms, rollout, score
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 Result = dict[str, Any]
 Forecast = Callable[[Tensor, Tensor], Tensor]  # fields (B, C, *X) and times to fields (B, T, C, *X)
@@ -33,7 +33,7 @@ Forecast = Callable[[Tensor, Tensor], Tensor]  # fields (B, C, *X) and times to 
 def morlight(split: Split) -> Result:
     """`morlight discover`, as it is."""
     begin = time.process_time()
-    equation = discover(split.train, split.times, split.basis)
+    equation = discover(Trajectories(split.train, split.times, split.basis))
     seconds = time.process_time() - begin
     return _equation(split, [{term.candidate: term.coefficient for term in own} for own in equation.terms], seconds)
 

@@ -15,7 +15,7 @@ from benchmarks.peer_splits import Split, another_state
 from benchmarks.peer_terms import rollout, score
 from benchmarks.peers import repeated
 from morlight.analysis import plots
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 NOISE, SEED = 0.05, 2  # the seed of this set in the benchmark
 
@@ -23,7 +23,7 @@ NOISE, SEED = 0.05, 2  # the seed of this set in the benchmark
 def forecasts(split: Split) -> dict[str, Tensor]:
     """Fields (T, N) by method."""
     start = split.test[:, 0], split.test_times
-    equation = discover(split.train, split.times, split.basis)
+    equation = discover(Trajectories(split.train, split.times, split.basis))
     found = min(peer_equations.conservative(split, 3, 4), key=lambda one: score(one[0], split.truth).rank)[0]
     (step, _), *_ = peer_surrogates.neural_operator(split)
     made = {

@@ -18,6 +18,10 @@ def add(commands: Any) -> None:
     these.add_argument("--wall", choices=("cosine", "sine"), default="cosine", help="basis between walls")
     these.add_argument("--degree", type=number, default=3, help="largest total power of the fields (default 3)")
     these.add_argument("--order", type=number, default=4, help="largest order of the derivatives (default 4)")
+    these.add_argument(
+        "--parameter-degree", type=number, default=1, metavar="N",
+        help="largest total power of the parameters in which trajectories differ (default 1)",
+    )  # fmt: skip
     these.add_argument("--latex", action="store_true", help="print the equation in LaTeX")
     add_json(these)
     these.set_defaults(run=_run)
@@ -33,6 +37,7 @@ def _run(options: argparse.Namespace) -> None:
         wall=options.wall,
         degree=options.degree,
         order=options.order,
+        parameter_degree=options.parameter_degree,
     )
     if options.json:
         print_json({"data": str(options.data), **equation.to_json()})

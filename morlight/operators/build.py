@@ -88,15 +88,14 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
 def _polynomial(config: OperatorConfig, data: DataDescription) -> SpectralOperator:
     """The terms of an equation in place of networks."""
     terms = equation_terms(config, data)
-    if data.parameters or data.steady or config.order == 2 or config.scheme != "exponential":
+    if data.steady or config.order == 2 or config.scheme != "exponential":
         raise ValueError(
-            "model.equation is for fields that change in time, without parameters, with model.order 1 and model.scheme"
-            " exponential"
+            "model.equation is for fields that change in time, with model.order 1 and model.scheme exponential"
         )
     space = equation_basis(config, data)
     g = PolynomialSymbol(terms, config.realizations, data.dt, real=space.real)
     ones = [1.0] * len(data.fields)
-    return SpectralOperator(space, g, Monomials(terms), ones, ones)
+    return SpectralOperator(space, g, Monomials(terms), ones, ones, Units([1.0] * len(data.parameters)))
 
 
 def equation_basis(config: OperatorConfig, data: DataDescription) -> Basis:
@@ -118,10 +117,11 @@ def equation_terms(config: OperatorConfig, data: DataDescription) -> list[list[C
     Raises:
         ValueError: where the words are no term of these fields.
     """
-    words, names = config.equation or {}, data.field_names
+    words, names, parameters = config.equation or {}, data.field_names, data.parameter_names
     if set(words) != set(names) or not any(words.values()):
         raise ValueError(f"model.equation has terms of {', '.join(words) or 'nothing'}, expected {', '.join(names)}")
-    return [[term_words.read(each, names, data.grid.dimensions) for each in words[name]] for name in names]
+    D = data.grid.dimensions
+    return [[term_words.read(each, names, D, parameters) for each in words[name]] for name in names]
 
 
 def scheme(config: OperatorConfig, data: DataDescription, length: float = 1.0) -> str | Exponential:

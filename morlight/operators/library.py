@@ -4,8 +4,9 @@
     Laplacian(n)        Δⁿ             symbol (−|κ|²)ⁿ
     Fractional(α)       −(−Δ)^(α/2)    symbol −|κ|^α
 
-and φ(u) = Π_c u_c^(n_c). All of them diagonal in the basis Π, so that walls limit them: between walls (cosines, sines)
-an odd derivative leaves the basis, and a field without value at the walls (sines) keeps to odd nonlinearities.
+and φ(u) = Π_c u_c^(n_c), times powers of the parameters γ where these differ. All of them are diagonal in the basis Π,
+so that walls limit them: between walls (cosines, sines) an odd derivative leaves the basis, and a field without value
+at the walls (sines) keeps to odd nonlinearities.
 """
 
 import itertools
@@ -62,15 +63,17 @@ Exponents = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Candidate:
-    """G(∇) Π_c u_c^(n_c).
+    """Π_p γ_p^(m_p) G(∇) Π_c u_c^(n_c).
 
     Attributes:
         derivative: G.
         exponents: n_c by field; all zero for a constant.
+        powers: m_p by parameter; empty where no parameter enters.
     """
 
     derivative: Differential
     exponents: Exponents
+    powers: Exponents = ()
 
     @property
     def linear(self) -> bool:
@@ -143,7 +146,17 @@ def derivatives(basis: Basis, order: int) -> list[Differential]:
     return [Partial((0,) * D), *[Partial(orders) for orders in first], *powers]
 
 
-def library(basis: Basis, fields: int, *, degree: int = 3, order: int = 4) -> list[Candidate]:
+def factor(powers: Exponents, gamma: Float[Tensor, "b P"]) -> Float[Tensor, " b"]:
+    """Π_p γ_p^(m_p)."""
+    value = gamma.new_ones(len(gamma))
+    for column, m in zip(gamma.unbind(1), powers, strict=False):  # no powers: 1
+        value = value * column**m
+    return value
+
+
+def library(
+    basis: Basis, fields: int, *, degree: int = 3, order: int = 4, parameters: int = 0, parameter_degree: int = 1
+) -> list[Candidate]:
     """All candidates G(∇) φ(u) of some degree and order that keep to the basis, a constant included.
 
     Args:
@@ -151,17 +164,25 @@ def library(basis: Basis, fields: int, *, degree: int = 3, order: int = 4) -> li
         fields: C.
         degree: largest total power of the fields.
         order: largest order of the derivatives.
+        parameters: number of parameters γ, of which each term may have powers as a factor.
+        parameter_degree: largest total power of the parameters.
     """
     sines = any(isinstance(factor, Sine) for factor in getattr(basis, "factors", [basis]))
     found = [
-        Candidate(derivative, exponents)
+        (derivative, exponents)
         for exponents in monomials(fields, degree, odd=sines)
         for derivative in derivatives(basis, order)
     ]
-    none = [] if sines else [Candidate(Partial((0,) * len(basis.points)), (0,) * fields)]
-    return none + found
+    constant: list[tuple[Differential, Exponents]] = [(Partial((0,) * len(basis.points)), (0,) * fields)]
+    factors = [(0,) * parameters, *(monomials(parameters, parameter_degree) if parameters else [])]
+    return [Candidate(*term, powers) for powers in factors for term in ([] if sines else constant) + found]
 
 
 def distinct(candidates: Sequence[Candidate]) -> list[Exponents]:
     """The monomials of the candidates, each once."""
     return list(dict.fromkeys(candidate.exponents for candidate in candidates))
+
+
+def products(candidates: Sequence[Candidate]) -> list[tuple[Exponents, Exponents]]:
+    """The monomials of the candidates with their powers of γ, each once."""
+    return list(dict.fromkeys((candidate.exponents, candidate.powers) for candidate in candidates))

@@ -7,12 +7,21 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
-from morlight.operators.library import Candidate, Differential, Exponents, Fractional, Laplacian, distinct, monomial
+from morlight.operators.library import (
+    Candidate,
+    Differential,
+    Exponents,
+    Fractional,
+    Laplacian,
+    distinct,
+    factor,
+    monomial,
+)
 from morlight.operators.units import NO_GAMMA
 
 
 class PolynomialSymbol(nn.Module):
-    """g_k(κ) = Δt Σ_p θ_kp G_p(iκ), the symbols of derivatives of the k-th product of the fields.
+    """g_k(κ; γ) = Δt Σ_p θ_kp γ^(m_p) G_p(iκ), the symbols of derivatives of the k-th product of the fields.
 
     Args:
         terms: G(∇) φ(u) of each field that changes.
@@ -31,9 +40,7 @@ class PolynomialSymbol(nn.Module):
         self.terms, self.dt, self.real = [tuple(own) for own in terms], dt, real
         self.channels = len(terms) * len(products)
         self.flat = [
-            (c * len(products) + products.index(term.exponents), term.derivative)
-            for c, own in enumerate(terms)
-            for term in own
+            (c * len(products) + products.index(term.exponents), term) for c, own in enumerate(terms) for term in own
         ]
         self.theta = nn.Parameter(torch.zeros(realizations, len(self.flat)))
         self.register_buffer("estimate", torch.zeros(len(self.flat)))
@@ -41,15 +48,17 @@ class PolynomialSymbol(nn.Module):
 
     def forward(
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
-    ) -> Inexact[Tensor, "R 1 H *K"]:
-        """g at the wavenumbers κ."""
-        shape = (len(self.theta), self.channels, *kappa.shape[1:])
+    ) -> Inexact[Tensor, "R b H *K"]:
+        """g at the wavenumbers κ and the parameters γ, in the units of the data."""
+        shape = (len(self.theta), len(gamma), self.channels, *kappa.shape[1:])
         kind = self.theta.dtype if self.real else torch.complex(self.theta[:1, :1], self.theta[:1, :1]).dtype
         g = torch.zeros(shape, dtype=kind, device=kappa.device)
-        for p, (channel, derivative) in enumerate(self.flat):
-            column = self.theta[:, p].view(-1, *[1] * (kappa.ndim - 1))
-            g[:, channel] += (self.dt * column) * _symbol(derivative, kappa)
-        return g[:, None]
+        for p, (channel, term) in enumerate(self.flat):
+            column = self.theta[:, p, None] * factor(term.powers, gamma.to(self.theta))
+            g[:, :, channel] += (self.dt * column).unflatten(1, (-1, *[1] * (kappa.ndim - 1))) * _symbol(
+                term.derivative, kappa
+            )
+        return g
 
 
 class Monomials(nn.Module):

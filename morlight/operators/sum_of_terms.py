@@ -5,6 +5,7 @@ slope ∂φ_a/∂u_c over the range of the fields, is therefore moved from N to 
 steps that are stable. The range grows with the fields: those that grow out of small ones are bounded only then.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from morlight.operators.bases import Basis
 from morlight.operators.exponential import Coefficients, Nonlinear, Steps, dealiasing
-from morlight.operators.library import Candidate, Exponents, monomial, symbol
+from morlight.operators.library import Candidate, Exponents, factor, monomial, symbol
 
 
 class SumOfTerms:
@@ -29,6 +30,7 @@ class SumOfTerms:
     def __init__(self, basis: Basis, terms: Sequence[Sequence[Candidate]], dealias: float | None = None) -> None:
         self.basis, self.terms, self.axes = basis, [list(own) for own in terms], len(basis.points)
         self.flat = [(c, candidate) for c, own in enumerate(self.terms) for candidate in own]
+        self.factors = [torch.ones(1, dtype=torch.float64)] * len(self.flat)
         self.kept = None if dealias is None else dealiasing(basis, dealias)
         kinds = dict.fromkeys(candidate.derivative for _, candidate in self.flat)
         self.symbols = {kind: symbol(kind, basis) for kind in kinds}
@@ -40,31 +42,38 @@ class SumOfTerms:
             (a, c, term) for a, c, term in products if term.exponents[c] and term.derivative.order >= 2
         ]
 
+    def at(self, gamma: Float[Tensor, "b P"]) -> "SumOfTerms":
+        """The same terms at the parameters γ of each field of a batch."""
+        if not gamma.shape[1]:
+            return self
+        there = copy.copy(self)
+        there.factors = [factor(term.powers, gamma.double()) for _, term in self.flat]
+        return there
+
     def linear(self, theta: Float[Tensor, "R P"]) -> Tensor:
-        """L (R, 1, C, *K)."""
-        kind = theta.dtype if self.basis.real else torch.complex128
-        total = torch.zeros(len(theta), 1, len(self.terms), *self.basis.wavenumbers.shape[1:], dtype=kind)
+        """L (R, b, C, *K), with b = 1 without parameters."""
+        total = self._zeros(theta)
         for a, (c, term) in enumerate(self.flat):
             if _own(term, c):
-                total[:, 0, c] += self._column(theta, a) * self.symbols[term.derivative]
+                total[:, :, c] += self._column(theta, a) * self.symbols[term.derivative]
         return total
 
     def stiff(self, theta: Float[Tensor, "R P"], low: Float[Tensor, " C"], high: Float[Tensor, " C"]) -> Tensor:
-        """Linear part (R, 1, C, *K) of the products of fields under derivatives of second order and more."""
-        total = torch.zeros_like(self.linear(theta))
+        """Linear part (R, b, C, *K) of the products of fields under derivatives of second order and more."""
+        total = self._zeros(theta)
         for a, c, term in self.products_under_derivatives:
             slope = middle_slope(term.exponents, c, low.tolist(), high.tolist())
-            total[:, 0, c] += slope * self._column(theta, a) * self.symbols[term.derivative]
+            total[:, :, c] += slope * self._column(theta, a) * self.symbols[term.derivative]
         return total
 
     def nonlinear(self, theta: Float[Tensor, "R P"]) -> Nonlinear:
         """û ↦ N̂(û) for coefficients û (R, B, C, *K)."""
         weights = {
-            exponents: [(c, self._column(theta, a)[:, None] * self.symbols[term.derivative]) for a, c, term in members]
+            exponents: [(c, self._column(theta, a) * self.symbols[term.derivative]) for a, c, term in members]
             for exponents, members in self.products.items()
         }
         constants = [
-            (c, theta[:, a]) for a, (c, term) in enumerate(self.flat)
+            (c, self._column(theta, a)) for a, (c, term) in enumerate(self.flat)
             if not any(term.exponents) and term.derivative.order == 0
         ]  # fmt: skip
         uniform = self.basis.forward(torch.ones(self.basis.points, dtype=torch.float64))
@@ -72,7 +81,7 @@ class SumOfTerms:
         def apply(c_hat: Coefficients) -> Coefficients:
             total = torch.zeros_like(c_hat)
             for c, value in constants:
-                total[:, :, c] += value.view(-1, 1, *[1] * self.axes) * uniform
+                total[:, :, c] += value * uniform
             if not weights:
                 return total
             u = self.basis.inverse(c_hat if self.kept is None else c_hat * self.kept)
@@ -106,7 +115,11 @@ class SumOfTerms:
         return Steps(linear + moved, lambda v: nonlinear(v) - moved * v)
 
     def _column(self, theta: Float[Tensor, "R P"], a: int) -> Tensor:
-        return theta[:, a].view(-1, *[1] * self.axes)
+        return (theta[:, a, None] * self.factors[a]).unflatten(1, (-1, *[1] * self.axes))
+
+    def _zeros(self, theta: Float[Tensor, "R P"]) -> Tensor:
+        kind, b = theta.dtype if self.basis.real else torch.complex128, max((len(f) for f in self.factors), default=1)
+        return torch.zeros(len(theta), b, len(self.terms), *self.basis.wavenumbers.shape[1:], dtype=kind)
 
 
 def _range(u: Float[Tensor, "R B C *X"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:

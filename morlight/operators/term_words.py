@@ -1,4 +1,7 @@
-"""Terms G(∇) φ(u) as short words, for configurations and checkpoints: `dxx u`, `dx u^2`, `lap u^3`, `u*v^2`, `1`."""
+"""Terms G(∇) φ(u) as short words, for configurations and checkpoints: `dxx u`, `dx u^2`, `lap u^3`, `u*v^2`, `1`.
+
+Parameters are factors like fields: `dxx nu*u` is ν ∂²ₓu.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,38 +12,41 @@ AXES = "xyz"
 FACTOR = re.compile(r"(?P<field>.+?)(?:\^(?P<power>[1-9]\d*))?")
 
 
-def written(term: Candidate, fields: Sequence[str]) -> str:
+def written(term: Candidate, fields: Sequence[str], parameters: Sequence[str] = ()) -> str:
     """A term in words.
 
     Args:
         term: to write.
         fields: names of the fields.
+        parameters: names of γ.
     """
-    powers = [(name, n) for name, n in zip(fields, term.exponents, strict=True) if n]
+    everything = zip((*parameters, *fields), (*(term.powers or (0,) * len(parameters)), *term.exponents), strict=True)
+    powers = [(name, n) for name, n in everything if n]
     monomial = "*".join(name if n == 1 else f"{name}^{n}" for name, n in powers) or "1"
     return " ".join(filter(None, [_derivative(term.derivative), monomial]))
 
 
-def read(words: str, fields: Sequence[str], axes: int) -> Candidate:
+def read(words: str, fields: Sequence[str], axes: int, parameters: Sequence[str] = ()) -> Candidate:
     """The term that words stand for.
 
     Args:
         words: such as `dxx u`.
         fields: names of the fields.
         axes: of the grid.
+        parameters: names of γ.
 
     Raises:
         ValueError: for words that are no term of these fields.
     """
     head, _, monomial = words.rpartition(" ")
     derivative = _differential(head, axes)
-    exponents = _exponents(monomial, fields)
+    exponents = _exponents(monomial, (*parameters, *fields))
     if derivative is None or exponents is None:
         raise ValueError(
             f"{words!r} is not a term, expected a derivative of a product of the fields {', '.join(fields)},"
             f" such as 'dxx {fields[0]}' or 'lap {fields[0]}^2'"
         )
-    return Candidate(derivative, exponents)
+    return Candidate(derivative, exponents[len(parameters) :], exponents[: len(parameters)])
 
 
 def _derivative(derivative: Differential) -> str:

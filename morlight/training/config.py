@@ -95,12 +95,16 @@ class EquationConfig:
     Args:
         degree: largest total power of the fields in φ.
         derivatives: largest order of G.
+        parameter_degree: largest total power of the parameters that may be a factor of a term.
     """
 
     degree: int = 3
     derivatives: int = 4
+    parameter_degree: int = 1
 
     def __post_init__(self) -> None:
+        if self.parameter_degree < 0:
+            raise ValueError(f"model.parameter_degree is {self.parameter_degree}, expected at least 0")
         if self.degree < 1 or self.derivatives < 0:
             given = f"{self.degree} and {self.derivatives}"
             raise ValueError(f"model.degree and model.derivatives are {given}, expected at least 1 and 0")

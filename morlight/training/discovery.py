@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from morlight.data.ensembles import SEED
 from morlight.data.ensembles import where as with_scalars
 from morlight.operators import build
-from morlight.operators.bases import Basis
 from morlight.operators.config import Wall
 from morlight.operators.library import Candidate, distinct, library
+from morlight.operators.units import NO_GAMMA
 from morlight.training.least_squares import discover as numerics
+from morlight.training.least_squares.discover import Trajectories
 
 if TYPE_CHECKING:
     from morlight.analysis.equations.sum_of_terms import Equation
@@ -28,7 +27,7 @@ STARTS = 4  # trajectories, and frames of each, that they start from
 LARGEST = 2e9  # values of all monomials of the fields: what fits in memory
 
 
-def discover(
+def discover(  # noqa: PLR0913 - the contract
     data: str | Path,
     *,
     fields: Sequence[str] | None = None,
@@ -36,11 +35,13 @@ def discover(
     wall: Wall = "cosine",
     degree: int = 3,
     order: int = 4,
+    parameter_degree: int = 1,
 ) -> "Equation":
-    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) (Eq. 27) of the fields in a trajectory file, with standard errors.
+    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u; γ) (Eq. 27) of the fields in a trajectory file, with standard errors.
 
-    φ_a are products of powers of the fields, and G_a are derivatives. The terms are chosen by their likelihood, given
-    the estimated noise of the fields (see `morlight.training.least_squares.discover`).
+    φ_a are products of powers of the fields, and G_a are derivatives. Parameters γ that differ between the
+    trajectories, and their powers, may be factors of a term. The terms are chosen by their likelihood, given the
+    estimated noise of the fields (see `morlight.training.least_squares.discover`).
 
     Args:
         data: a trajectory file, or the name of a data set of the package.
@@ -49,6 +50,7 @@ def discover(
         wall: basis between walls, the same for all fields.
         degree: largest total power of the fields.
         order: largest order of the derivatives.
+        parameter_degree: largest total power of the parameters; 0 for an equation without them.
 
     Raises:
         ValueError: if such an equation cannot describe the data, for example because the frames are not equidistant.
@@ -58,12 +60,20 @@ def discover(
     file = shipped.open(data)
     names = [fields] if isinstance(fields, str) else list(fields or file.fields)
     _check(file, names, wall, degree, order)
-    rows = _rows(file, where or {})
+    if not isinstance(parameter_degree, int) or parameter_degree < 0:
+        raise ValueError(f"{file.path}: parameter_degree is {parameter_degree!r}, expected a whole number from 0")
+    rows = [int(row) for row in np.flatnonzero(with_scalars(file, where or {}, "where"))]
+    parameters = _parameters(file, rows, parameter_degree)
     basis = build.basis(file.grid, wall)
-    candidates = library(basis, len(names), degree=degree, order=order)
+    candidates = library(
+        basis, len(names), degree=degree, order=order, parameters=len(parameters), parameter_degree=parameter_degree
+    )
     check_size(file.path, candidates, (len(rows), len(file.times), *file.grid.points))
     u, times = torch.from_numpy(file.read(names)[rows].astype(np.float64)), torch.from_numpy(file.times)
-    return sought(file.path, u, times, basis, names=names, candidates=[candidates] * len(names))
+    gamma = [torch.from_numpy(file.parameters[name][rows].astype(np.float64)) for name in parameters]
+    rows_of_gamma = torch.stack(gamma, 1) if gamma else NO_GAMMA
+    found = Trajectories(u, times, basis, tuple(names), tuple(parameters), rows_of_gamma)
+    return sought(file.path, found, [candidates] * len(names))
 
 
 def check_size(path: Path, candidates: Sequence[Candidate], shape: Sequence[int]) -> None:
@@ -86,51 +96,47 @@ def check_size(path: Path, candidates: Sequence[Candidate], shape: Sequence[int]
         )
 
 
-def sought(
-    path: Path, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], basis: Basis, *,
-    names: Sequence[str], candidates: Sequence[Sequence[Candidate]],
-) -> "Equation":  # fmt: skip
+def sought(path: Path, data: Trajectories, candidates: Sequence[Sequence[Candidate]]) -> "Equation":
     """The equation of fields, with the share of their change that it leaves unexplained.
 
     Args:
         path: of the data, for complaints.
-        u: fields.
-        times: of the frames.
-        basis: Π.
-        names: of the fields.
+        data: fields and parameters.
         candidates: terms to choose from, of each field.
 
     Raises:
         ValueError: one sentence, for data that such an equation cannot describe.
     """
-    for c, name in enumerate(names):
-        if not bool((u[:, 1:, c] != u[:, :-1, c]).any()):
+    for c, name in enumerate(data.names):
+        if not bool((data.u[:, 1:, c] != data.u[:, :-1, c]).any()):
             raise ValueError(f"{path}: field '{name}' does not change in time, expected one that does")
     try:
-        equation = numerics.discover(u, times, basis, fields=names, candidates=candidates)
+        equation = numerics.discover(data, candidates)
     except (ValueError, RuntimeError) as error:  # linear algebra on numbers at the ends of double precision
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: no equation can be sought in these fields ({reason})") from error
-    return replace(equation, unexplained=unexplained(equation, u, times, basis))
+    return replace(equation, unexplained=unexplained(equation, data))
 
 
-def unexplained(
-    equation: "Equation", u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], basis: Basis
-) -> float | None:
+def unexplained(equation: "Equation", data: Trajectories) -> float | None:
     """Mean square error of roll-outs over a tenth of the frames, as a share of that of persistence, noise taken off.
 
     None where there is no equation, or no change beyond the noise to explain; infinite where roll-outs do not end.
     """
     if not any(equation.terms):
         return None
+    data = data.double()
+    u, times, rows = data.u, data.times, data.extremes()
+    rows = [*rows, *(row for row in range(min(STARTS, len(u))) if row not in rows)]
     steps = max(1, (len(times) - 1) // SHORT)
     begins = torch.linspace(0, len(times) - 1 - steps, STARTS).long().unique()
-    noise = torch.tensor(equation.noise, dtype=torch.float64).square().view(1, -1, *[1] * len(basis.points))
+    noise = torch.tensor(equation.noise, dtype=torch.float64).square().view(1, -1, *[1] * len(data.basis.points))
     off, change = 0.0, 0.0
     for begin in begins.tolist():
-        start, later = u[:STARTS, begin], u[:STARTS, begin + steps]
+        start, later = u[rows, begin], u[rows, begin + steps]
+        interval = times[begin : begin + steps + 1]
         try:
-            end = equation.predict(start, times[begin : begin + steps + 1], basis)[:, -1]
+            end = equation.predict(start, interval, data.basis, gamma=data.gamma[rows])[:, -1]
         except ValueError:
             return math.inf
         scale = later.square().mean((0, *range(2, later.ndim)), keepdim=True).sqrt()[0]
@@ -150,13 +156,32 @@ def _check(file: "TrajectoryFile", names: Sequence[str], wall: str, degree: int,
         raise ValueError(f"{file.path}: wall is {wall!r}, expected cosine or sine, and sine only where there are walls")
 
 
-def _rows(file: "TrajectoryFile", where: Mapping[str, float]) -> list[int]:
-    """Trajectories with these values of γ, which must be the same for all of them."""
-    rows = np.flatnonzero(with_scalars(file, where, "where"))
-    for name, values in file.parameters.items():
-        if name != SEED and len(set(values[rows].tolist())) > 1:
+def _parameters(file: "TrajectoryFile", rows: Sequence[int], degree: int) -> list[str]:
+    """Parameters that differ between some trajectories."""
+    names = [name for name in file.parameters if name != SEED and len(np.unique(file.parameters[name][rows])) > 1]
+    require_values(file.path, {name: file.parameters[name][rows].tolist() for name in names}, degree)
+    return names if degree else []
+
+
+def require_values(path: Path, parameters: Mapping[str, Sequence[float]], degree: int) -> None:
+    """Refuse powers of parameters that the trajectories cannot tell apart.
+
+    Args:
+        path: of the data.
+        parameters: values of γ by name, of each trajectory.
+        degree: largest power.
+
+    Raises:
+        ValueError: for a parameter with too few values, or with different values and degree 0.
+    """
+    for name, values in parameters.items():
+        several = len(set(values))
+        if several > 1 and not degree:
             raise ValueError(
-                f"{file.path}: parameter '{name}' differs between the trajectories, expected one value: select it by"
-                f" where ({name}={values[rows][0]:g})"
+                f"{path}: parameter '{name}' differs between the trajectories, expected one value for a"
+                f" parameter_degree of 0: select it by where ({name}={values[0]:g})"
             )
-    return [int(row) for row in rows]
+        if several <= degree:
+            raise ValueError(
+                f"{path}: parameter '{name}' has {several} values, expected more than the parameter_degree of {degree}"
+            )

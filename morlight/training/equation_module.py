@@ -19,7 +19,8 @@ from morlight.operators.polynomial import PolynomialSymbol
 from morlight.operators.spectral import SpectralOperator
 from morlight.operators.sum_of_terms import enough_substeps
 from morlight.training.config import EquationConfig, ModelConfig
-from morlight.training.discovery import check_size, sought
+from morlight.training.discovery import check_size, require_values, sought
+from morlight.training.least_squares.discover import Trajectories
 from morlight.training.operator_module import OperatorModule
 from morlight.training.window_loss import Loss
 
@@ -54,7 +55,7 @@ class EquationModule(OperatorModule):
         _check(config, data)
         self.equation, substeps = _found(config, data, sample)
         words = {
-            name: [term_words.written(term.candidate, data.field_names) for term in own]
+            name: [term_words.written(term.candidate, data.field_names, data.parameter_names) for term in own]
             for name, own in zip(data.field_names, self.equation.terms, strict=True)
         }
         terms = len(distinct([term.candidate for own in self.equation.terms for term in own]))
@@ -113,11 +114,18 @@ def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample) -
         ValueError: where there is none.
     """
     basis = build.equation_basis(config, data).double()
-    terms = library(basis, len(data.fields), degree=config.degree, order=config.derivatives)
+    windows, parameters = sample.windows, tuple(data.parameter_names)
+    gamma = windows.gamma[windows.rows].double()
+    require_values(sample.path, dict(zip(parameters, gamma.T.tolist(), strict=True)), config.parameter_degree)
+    terms = library(
+        basis, len(data.fields), degree=config.degree, order=config.derivatives, parameters=len(parameters),
+        parameter_degree=config.parameter_degree,
+    )  # fmt: skip
     candidates = [_keeping_biases(terms, config, name) for name in data.field_names]
-    u, dt = _training_fields(sample.windows, sample, candidates), data.dt
+    u, dt = _training_fields(windows, sample, candidates), data.dt
     times = dt * torch.arange(u.shape[1], dtype=torch.float64)
-    equation = sought(sample.path, u, times, basis, names=data.field_names, candidates=candidates)
+    trajectories = Trajectories(u, times, basis, tuple(data.field_names), parameters, gamma)
+    equation = sought(sample.path, trajectories, candidates)
     missing = [name for name, own in zip(data.field_names, equation.terms, strict=True) if not own]
     if missing:
         raise ValueError(
@@ -125,8 +133,8 @@ def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample) -
             f" the field {', '.join(missing)}; expected model.optimizer adam, or another model.degree or"
             " model.derivatives"
         )
-    system, theta = equation.right_hand_side(basis)
-    states = sample.states(STATES)[0].double()
+    states, gamma = (part.double() for part in sample.states(STATES))
+    system, theta = equation.right_hand_side(basis, gamma)
     with torch.no_grad():
         return equation, enough_substeps(system, theta, basis.forward(states)[None], dt, TOLERANCE)
 
@@ -166,10 +174,9 @@ def _check(config: ModelConfig, data: DataDescription) -> None:
     """
     if config.equation is not None:
         raise ValueError("model.equation is found by model.optimizer equation, expected no terms of one's own")
-    if data.parameters or data.steady or config.order == 2:
+    if data.steady or config.order == 2:
         raise ValueError(
-            "model.optimizer is equation, which needs fields that change in time, without parameters, of model.order 1;"
-            " expected adam"
+            "model.optimizer is equation, which needs fields that change in time, of model.order 1; expected adam"
         )
     for bias in ("stability", "band"):
         if config.has(bias):

@@ -51,7 +51,9 @@ def test_the_equation_has_its_terms_and_their_errors(waves, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("discover waves.h5", "parameter 'speed' differs between the trajectories"),
+        ("discover waves.h5 --parameter-degree 0", "parameter 'speed' differs between the trajectories"),
+        ("discover waves.h5 --parameter-degree 2", "parameter 'speed' has 2 values, expected more than"),
+        ("discover waves.h5 --parameter-degree -1", "parameter_degree is -1"),
         (
             "discover waves.h5 --where speed=3",
             "where {'speed': 3.0} is no trajectory's, the file has speed: [1.0, 2.0]",

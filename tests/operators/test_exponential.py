@@ -107,6 +107,21 @@ def test_the_middle_slope_of_a_product_is_between_its_smallest_and_its_largest()
     assert middle_slope((1, 2), 1, [0.0, 1.0], [4.0, 3.0]) == pytest.approx(2 * (2 + 6) / 2)
 
 
+def test_each_field_of_a_batch_follows_its_own_parameters():
+    """u_t = ν² u_xx + ν u² − c u³ of three ν in a batch, beside the same numbers without parameters."""
+    basis, gamma = Fourier(16, math.tau).double(), torch.tensor([[0.5], [1.0], [2.0]], dtype=torch.float64)
+    parts = [(Partial((2,)), (1,), (2,)), (Partial((0,)), (2,), (1,)), (Partial((0,)), (3,), (0,))]
+    varied = SumOfTerms(basis, [[Candidate(*part) for part in parts]]).at(gamma)
+    plain = SumOfTerms(basis, [[Candidate(*part[:2]) for part in parts]])
+    theta = torch.tensor([[0.3, 0.2, -0.4]], dtype=torch.float64)
+    c = basis.forward(torch.cos(basis.coordinates[0]) * torch.tensor([1.0, 0.5, 0.8]).double().view(1, 3, 1, 1))
+    together = varied.flow(theta, c, intervals=[0.1, 0.3], substeps=4)
+    for b, nu in enumerate((0.5, 1.0, 2.0)):
+        own = theta * torch.tensor([nu**2, nu, 1.0])
+        alone = plain.flow(own, c[:, b : b + 1], intervals=[0.1, 0.3], substeps=4)
+        torch.testing.assert_close(together[:, b : b + 1], alone, rtol=1e-10, atol=1e-10)
+
+
 def test_growth_without_bound_is_refused():
     basis = Fourier(16, math.tau).double()
     system = SumOfTerms(basis, [[Candidate(Partial((0,)), (3,))]])

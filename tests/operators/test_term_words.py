@@ -25,6 +25,13 @@ def test_words_stand_for_a_term_and_a_term_for_words(words, term):
     assert written(term, FIELDS) == words
 
 
+def test_parameters_are_factors():
+    term = Candidate(Partial((2, 0)), (2, 0), (0, 1))
+    assert written(term, FIELDS, ("speed", "nu")) == "dxx nu*u^2"
+    assert read("dxx nu*u^2", FIELDS, 2, ("speed", "nu")) == term
+    assert read("nu^2", FIELDS, 2, ("speed", "nu")) == Candidate(Partial((0, 0)), (0, 0), (0, 2))
+
+
 def test_every_term_of_a_library_has_words_of_its_own():
     for axes in (1, 2):
         terms = library(Fourier((8,) * axes, 1.0), 2)

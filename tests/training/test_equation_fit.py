@@ -119,6 +119,27 @@ def test_coupled_fields_between_walls_have_an_equation_each(folder):
     assert np.abs(model.predict(fields[:, 0], STEPS, realizations=0) - fields).max() < 1e-5
 
 
+def test_an_equation_with_a_parameter_predicts_at_values_between(folder):
+    basis, nu = Fourier(32, math.tau).double(), torch.tensor([[0.05], [0.1], [0.2]], dtype=torch.float64)
+    terms = [Candidate(Partial((2,)), (1,), (1,)), Candidate(Partial((1,)), (2,), (0,))]
+    system, u = SumOfTerms(basis, [terms]), 0.5 * waves(3, 32)
+    theta = torch.tensor([[1.0, -0.5]], dtype=torch.float64)
+
+    def truth(u, nu):
+        c = system.at(nu).flow(theta, basis.forward(u)[None], intervals=[DT] * STEPS, substeps=20)[0]
+        return torch.cat([u[:, None], basis.inverse(c)], 1).numpy()
+
+    gamma = {"nu": nu[:, 0].tolist()}
+    morlight.write(
+        "n.h5", {"u": truth(u, nu)[:, :, 0]}, dt=DT, length=math.tau, boundaries="periodic", parameters=gamma
+    )
+    model = morlight.fit("n.h5", {**QUIET, "data.parameters": ["nu"]}, config="own").model
+    assert model.config.equation == {"u": ["dx u^2", "dxx nu*u"]}
+    for between in (0.07, 0.15):
+        walk = model.predict(u.numpy(), STEPS, realizations=0, gamma={"nu": between})
+        assert np.abs(walk - truth(u, torch.full((3, 1), between).double())).max() < 1e-5
+
+
 def test_biases_limit_the_terms(folder):
     basis = Fourier((16, 16), math.tau).double()
     rng = np.random.default_rng(3)

@@ -29,15 +29,15 @@ class KnownForm:
 
     def text(self) -> str:
         """In a line of Unicode."""
-        return writing.text(self.equation.fields, self.field, self.own)
+        return writing.text(self.equation.names, self.field, self.own)
 
     def latex(self) -> str:
         """For a paper."""
-        return writing.latex(self.equation.fields, self.field, self.own)
+        return writing.latex(self.equation.names, self.field, self.own)
 
     def sympy(self) -> dict[str, Any]:
         """The rate as an expression of functions of t, x, y, z."""
-        return {"rate": writing.expression(self.equation.fields, self.own)}
+        return {"rate": writing.expression(self.equation.names, self.own)}
 
     def terms(self) -> list[dict[str, Any]]:
         """Derivative, powers of the fields, coefficient, standard error and p-value of every term."""
@@ -67,6 +67,7 @@ def known_equation(model: Model) -> Equation | None:
     symbol, terms, first = operator.g, [], 0
     for own in symbol.terms:
         numbers = zip(own, symbol.estimate[first:].tolist(), symbol.standard_error[first:].tolist(), strict=False)
-        terms.append(tuple(Term(term.derivative, term.exponents, value, error) for term, value, error in numbers))
+        terms.append(tuple(Term(t.derivative, t.exponents, value, error, t.powers) for t, value, error in numbers))
         first += len(own)
-    return Equation(tuple(model.data.field_names), tuple(terms), (0.0,) * len(terms))
+    names, parameters = tuple(model.data.field_names), tuple(model.data.parameter_names)
+    return Equation(names, tuple(terms), (0.0,) * len(terms), parameters=parameters)

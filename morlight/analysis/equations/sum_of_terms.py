@@ -22,19 +22,21 @@ TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
 
 @dataclass(frozen=True)
 class Term:
-    """θ G(∇) Π_c u_c^(n_c).
+    """θ Π_p γ_p^(m_p) G(∇) Π_c u_c^(n_c).
 
     Attributes:
         derivative: G.
         exponents: n_c by field.
         coefficient: θ.
         standard_error: of θ.
+        powers: m_p by parameter; empty without parameters.
     """
 
     derivative: Differential
     exponents: Exponents
     coefficient: float
     standard_error: float
+    powers: Exponents = ()
 
     @property
     def p_value(self) -> float:
@@ -46,7 +48,7 @@ class Term:
     @property
     def candidate(self) -> Candidate:
         """The term without its coefficient."""
-        return Candidate(self.derivative, self.exponents)
+        return Candidate(self.derivative, self.exponents, self.powers)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Equation:
         terms: terms of each field.
         noise: estimated standard deviation of the noise of each field.
         unexplained: share of the change over short roll-outs that the equation does not explain, if it was measured.
+        parameters: names of the parameters γ that the terms may have as factors.
         covariance: covariance of all coefficients, one field after the other, if it is known.
     """
 
@@ -65,13 +68,14 @@ class Equation:
     terms: tuple[tuple[Term, ...], ...]
     noise: tuple[float, ...] = ()
     unexplained: float | None = None
+    parameters: tuple[str, ...] = ()
     covariance: Float[Tensor, "P P"] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @cached_property
     def text(self) -> str:
         """The equations in Unicode, one line for each field."""
         return "\n".join(
-            writing.text(self.fields, field, own) if own else f"{field}: {NONE}"
+            writing.text(self.names, field, own) if own else f"{field}: {NONE}"
             for field, own in zip(self.fields, self.terms, strict=True)
         )
 
@@ -79,7 +83,7 @@ class Equation:
     def latex(self) -> str:
         """The equations in LaTeX, aligned if there are several; fields without an equation are omitted."""
         lines = [
-            writing.latex(self.fields, field, own) for field, own in zip(self.fields, self.terms, strict=True) if own
+            writing.latex(self.names, field, own) for field, own in zip(self.fields, self.terms, strict=True) if own
         ]
         if len(lines) < 2:
             return "".join(lines)
@@ -93,7 +97,7 @@ class Equation:
         lines = [self.text, "", f"{'field':<12} {'term':<24} {'coefficient':>14} {'± sd':>10} {'p':>9}"]
         for field, own in zip(self.fields, self.terms, strict=True):
             for term in own:
-                name = writing.name(self.fields, term)
+                name = writing.name(self.names, term)
                 row = f"{field:<12} {name:<24} {term.coefficient:>14.7g} {term.standard_error:>10.2g}"
                 lines.append(f"{row} {term.p_value:>9.1g}")
         noise = ", ".join(f"{field} {sigma:.2g}" for field, sigma in zip(self.fields, self.noise, strict=True))
@@ -108,8 +112,8 @@ class Equation:
         """The output of `morlight discover --json`; `terms` are as in the closed forms of `morlight inspect`."""
         found = {
             field: {
-                "equation": writing.text(self.fields, field, own) if own else None,
-                "terms": [_plain(self.fields, term) for term in own],
+                "equation": writing.text(self.names, field, own) if own else None,
+                "terms": [_plain(self.names, term) for term in own],
                 "noise": sigma,
             }
             for field, own, sigma in zip(self.fields, self.terms, self.noise, strict=True)
@@ -121,30 +125,52 @@ class Equation:
 
         Powers of Δ are written out along the axes; fractional ones are left as a function of the field.
         """
-        return {field: writing.expression(self.fields, own) for field, own in zip(self.fields, self.terms, strict=True)}
+        return {field: writing.expression(self.names, own) for field, own in zip(self.fields, self.terms, strict=True)}
 
-    def right_hand_side(self, basis: Basis) -> tuple[SumOfTerms, Float[Tensor, "1 P"]]:
-        """The terms as an operator on a grid, and the coefficients θ."""
+    @property
+    def names(self) -> writing.Names:
+        """Names of the fields and the parameters."""
+        return writing.Names(self.fields, self.parameters)
+
+    def right_hand_side(
+        self, basis: Basis, gamma: Float[Tensor, "b P"] | None = None
+    ) -> tuple[SumOfTerms, Float[Tensor, "1 A"]]:
+        """The terms as an operator on a grid, and the coefficients θ.
+
+        Args:
+            basis: Π of the grid.
+            gamma: γ of each field of a batch, if the terms depend on it.
+
+        Raises:
+            ValueError: for another number of parameters.
+        """
+        given = 0 if gamma is None else gamma.shape[1]
+        if given != len(self.parameters):
+            expected = ", ".join(self.parameters) or "none"
+            raise ValueError(f"{given} parameters are given, expected values of {expected}")
         system = SumOfTerms(basis, [[term.candidate for term in own] for own in self.terms])
+        system = system if gamma is None else system.at(gamma)
         theta = [term.coefficient for own in self.terms for term in own]
         return system, torch.tensor([theta], dtype=torch.float64).reshape(1, -1)
 
     def predict(
-        self, u: Float[Tensor, "B C *X"], times: Float[Tensor, " T"], basis: Basis, *, substeps: int | None = None
-    ) -> Float[Tensor, "B T C *X"]:
+        self, u: Float[Tensor, "B C *X"], times: Float[Tensor, " T"], basis: Basis, *,
+        gamma: Float[Tensor, "B P"] | None = None, substeps: int | None = None,
+    ) -> Float[Tensor, "B T C *X"]:  # fmt: skip
         """Fields at the times, of which the first is that of u, by exponential Runge–Kutta steps of fourth order.
 
         Args:
             u: fields at the first time.
             times: in any steps.
             basis: Π of the grid of u.
+            gamma: γ of each field of the batch, in the order of `parameters`; for equations with parameters.
             substeps: in each interval; by default as many as it takes for 1e-6 of the change over the longest.
 
         Raises:
-            ValueError: if the equation grows without bound from u.
+            ValueError: if the equation grows without bound from u, or for another number of parameters.
         """
         basis, u, times = basis.double(), u.double(), times.double()
-        system, theta = self.right_hand_side(basis)
+        system, theta = self.right_hand_side(basis, gamma)
         intervals = times.diff().tolist()
         with torch.no_grad():
             c = basis.forward(u)[None]
@@ -158,7 +184,7 @@ class Equation:
         return torch.cat([u[:, None], states], 1)
 
 
-def _plain(fields: tuple[str, ...], term: Term) -> dict[str, Any]:
+def _plain(names: writing.Names, term: Term) -> dict[str, Any]:
     """A term as `morlight inspect --json` has it: {"power": α} is (−Δ)^(α/2), so that Δ has the coefficient −1."""
     derivative, sign = term.derivative, 1
     if isinstance(derivative, Partial):
@@ -166,10 +192,12 @@ def _plain(fields: tuple[str, ...], term: Term) -> dict[str, Any]:
     else:
         operator = {"power": float(derivative.order)}
         sign = -1 if isinstance(derivative, Fractional) else (-1) ** derivative.power
-    powers = {field: n for field, n in zip(fields, term.exponents, strict=True) if n}
+    powers = {field: n for field, n in zip(names.fields, term.exponents, strict=True) if n}
+    factors = {name: m for name, m in zip(names.parameters, term.powers, strict=False) if m}
     return {
         "derivative": operator,
         "of": powers,
+        **({"times": factors} if names.parameters else {}),
         "coefficient": sign * term.coefficient,
         "sd": term.standard_error,
         "p": term.p_value,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from morlight.operators.library import Differential, Exponents, Fractional, Laplacian
@@ -14,50 +15,64 @@ SUPERSCRIPTS = str.maketrans("0123456789.−-", "⁰¹²³⁴⁵⁶⁷⁸⁹·�
 SUBSCRIPTS = {"x": "ₓ", "y": "ᵧ", "z": "_z"}
 
 
-def text(fields: Sequence[str], field: str, terms: Sequence["Term"]) -> str:
+@dataclass(frozen=True)
+class Names:
+    """What the equations call things.
+
+    Attributes:
+        fields: u_c.
+        parameters: γ_p.
+    """
+
+    fields: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+
+
+def text(names: Names, field: str, terms: Sequence["Term"]) -> str:
     """∂ₜu = … in a line of Unicode."""
-    summands = [
-        (term.coefficient < 0, f"{_size(term)} {_unicode(term.derivative, _monomial(fields, term.exponents))}".strip())
-        for term in terms
-    ]
+    summands = [(term.coefficient < 0, f"{_size(term)} {_without_coefficient(names, term)}".strip()) for term in terms]
     return f"∂ₜ{field} = {_joined(summands, '−')}"
 
 
-def name(fields: Sequence[str], term: "Term") -> str:
+def name(names: Names, term: "Term") -> str:
     """A term without its coefficient."""
-    return _unicode(term.derivative, _monomial(fields, term.exponents)).strip() or "1"
+    return _without_coefficient(names, term) or "1"
 
 
-def latex(fields: Sequence[str], field: str, terms: Sequence["Term"]) -> str:
-    """The same in LaTeX, with SymPy's names of the fields."""
+def latex(names: Names, field: str, terms: Sequence["Term"]) -> str:
+    """The same in LaTeX, with SymPy's names of the fields and parameters."""
     import sympy
 
-    def monomial(exponents: Exponents) -> str:
-        symbols = [sympy.Symbol(name) for name in fields]
-        return str(sympy.latex(sympy.Mul(*[s**n for s, n in zip(symbols, exponents, strict=True)])))
+    def monomial(letters: Sequence[str], exponents: Exponents) -> str:
+        symbols = [sympy.Symbol(name) for name in letters]
+        return str(sympy.latex(sympy.Mul(*[s**n for s, n in zip(symbols, exponents, strict=False)])))
 
     summands = []
     for term in terms:
         alone = not any(term.exponents)
         operator = _latex_operator(term.derivative)
-        inside = "" if alone else monomial(term.exponents)
+        inside = "" if alone else monomial(names.fields, term.exponents)
         inside = rf"\left({inside}\right)" if operator and sum(term.exponents) > 1 else inside
-        summands.append((term.coefficient < 0, rf"{_size(term)}\,{operator} {inside}".strip().removesuffix(r"\,")))
+        factor = monomial(names.parameters, term.powers) + r"\, " if any(term.powers) else ""
+        line = rf"{_size(term)}\,{factor}{operator} {inside}".strip().removesuffix(r"\,")
+        summands.append((term.coefficient < 0, line))
     return rf"\partial_t {sympy.latex(sympy.Symbol(field))} = {_joined(summands, '-')}"
 
 
-def expression(fields: Sequence[str], terms: Sequence["Term"]) -> Any:
-    """Σ θ G φ as a SymPy expression."""
+def expression(names: Names, terms: Sequence["Term"]) -> Any:
+    """Σ θ γ^m G φ as a SymPy expression."""
     import sympy
 
     axes = max((len(getattr(term.derivative, "orders", ())) for term in terms), default=1) or 1
     places = [sympy.Symbol(axis, real=True) for axis in AXES[:axes]]
     t = sympy.Symbol("t", real=True)
-    functions = [sympy.Function(name)(t, *places) for name in fields]
+    functions = [sympy.Function(name)(t, *places) for name in names.fields]
+    parameters = [sympy.Symbol(name, real=True) for name in names.parameters]
     total = sympy.Integer(0)
     for term in terms:
         inside = sympy.Mul(*[f**n for f, n in zip(functions, term.exponents, strict=True)])
-        total += sympy.Float(term.coefficient) * _applied(term.derivative, inside, places)
+        factors = [p**m for p, m in zip(parameters, term.powers, strict=False)]
+        total += sympy.Float(term.coefficient) * sympy.Mul(*factors) * _applied(term.derivative, inside, places)
     return total
 
 
@@ -100,8 +115,13 @@ def _joined(summands: Sequence[tuple[bool, str]], minus: str) -> str:
     return "".join([minus if negative else "", first, *rest])
 
 
+def _without_coefficient(names: Names, term: "Term") -> str:
+    factor = _monomial(names.parameters, term.powers)
+    return f"{factor} {_unicode(term.derivative, _monomial(names.fields, term.exponents))}".strip()
+
+
 def _monomial(fields: Sequence[str], exponents: Exponents) -> str:
-    powers = [(name, n) for name, n in zip(fields, exponents, strict=True) if n]
+    powers = [(name, n) for name, n in zip(fields, exponents, strict=False) if n]
     return " ".join(name + (str(n).translate(SUPERSCRIPTS) if n > 1 else "") for name, n in powers)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from morlight.analysis.equations.sum_of_terms import Equation, Term
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate, distinct, library
+from morlight.operators.library import Candidate, library
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
+from morlight.operators.units import NO_GAMMA
 from morlight.training.least_squares.feature_moments import FeatureMoments, accumulate
 from morlight.training.least_squares.integral_form import bumps
 from morlight.training.least_squares.refinement import Refined, is_noisy, pieces, refine
@@ -26,36 +27,71 @@ UNEXPLAINED = 1.5  # mean square of what a refinement may leave, in units of the
 CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditions rests on
 
 
-def discover(
-    u: Float[Tensor, "*u"], times: Float[Tensor, " T"], basis: Basis, *,
-    fields: Sequence[str] = (), candidates: Sequence[Sequence[Candidate]] | None = None, refined: bool = True,
-) -> Equation:  # fmt: skip
-    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that fields obey.
+@dataclass(frozen=True)
+class Trajectories:
+    """Fields of which an equation is sought.
 
-    Args:
+    Attributes:
         u: fields (B, T, C, *X) of B trajectories at T frames.
         times: of the frames, which need not be equidistant.
         basis: Π of the fields.
         fields: their names; u, v, w, … by default.
+        parameters: names of γ.
+        gamma: γ of each trajectory, (B, P); one row without values by default.
+    """
+
+    u: Float[Tensor, "B T C *X"]
+    times: Float[Tensor, " t"]
+    basis: Basis
+    fields: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    gamma: Float[Tensor, "b P"] = NO_GAMMA
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the fields."""
+        count = self.u.shape[2]
+        return self.fields or (*"uvw", *(f"u{c}" for c in range(3, count)))[:count]
+
+    def double(self) -> "Trajectories":
+        """The same in double precision, with a row of γ for each trajectory."""
+        gamma = self.gamma.double().expand(len(self.u), -1)
+        return replace(self, u=self.u.double(), times=self.times.double(), basis=self.basis.double(), gamma=gamma)
+
+    def extremes(self) -> list[int]:
+        """Two trajectories, and those of the least and the largest parameters."""
+        ends = torch.cat([self.gamma.argmin(0), self.gamma.argmax(0)]).tolist()
+        return sorted({*range(min(2, len(self.u))), *ends})
+
+
+def discover(
+    data: Trajectories, candidates: Sequence[Sequence[Candidate]] | None = None, *, refined: bool = True
+) -> Equation:
+    """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u; γ) that fields obey.
+
+    Args:
+        data: fields and parameters.
         candidates: terms to choose from, of each field; all of degree 3 and order 4 by default.
         refined: whether the coefficients are refined through the flow of the equation.
 
     Raises:
         ValueError: for too few frames, or fields that are not finite or do not change.
     """
-    _check(u, times, basis)
-    signal, v, noise = prepare(u.double(), basis.double())
-    terms = [library(signal.basis, u.shape[2])] * u.shape[2] if candidates is None else candidates
-    moments = windowed_moments(signal, v, times.double(), list(itertools.chain(*terms)))
+    _check(data.u, data.times, data.basis)
+    data = data.double()
+    signal, v, noise = prepare(data.u, data.basis)
+    data = replace(data, u=v, basis=signal.basis)
+    terms = candidates or [library(signal.basis, v.shape[2], parameters=len(data.parameters))] * v.shape[2]
+    moments = windowed_moments(signal, data, list(itertools.chain(*terms)))
     selections = [select(moments, list(own), field) for field, own in enumerate(terms)]
     if refined:
-        selections = refined_through_flow(signal, v, times.double(), selections)
+        selections = refined_through_flow(signal, data, selections)
         while any(doubtful := [_doubtful(own) for own in selections]):
             kept = [_without(own, terms) for own, terms in zip(selections, doubtful, strict=True)]
-            selections = refined_through_flow(signal, v, times.double(), kept)
-    names = list(fields) or [*"uvw", *(f"u{c}" for c in range(3, u.shape[2]))][: u.shape[2]]
+            selections = refined_through_flow(signal, data, kept)
     covariance = torch.block_diag(*[own.covariance for own in selections])
-    return Equation(tuple(names), tuple(tuple(_terms(own)) for own in selections), noise, covariance=covariance)
+    found = tuple(tuple(_terms(own)) for own in selections)
+    return Equation(data.names, found, noise, parameters=data.parameters, covariance=covariance)
 
 
 def _doubtful(selection: Selection) -> list[int]:
@@ -70,27 +106,24 @@ def _without(selection: Selection, dropped: Sequence[int]) -> Selection:
     return replace(selection, terms=terms, theta=selection.theta[kept], covariance=selection.covariance[kept][:, kept])
 
 
-def windowed_moments(
-    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], terms: Sequence[Candidate]
-) -> list[FeatureMoments]:
+def windowed_moments(signal: Signal, data: Trajectories, terms: Sequence[Candidate]) -> list[FeatureMoments]:
     """Moments of the features of some terms with windows of several spans."""
-    B, T = u.shape[:2]
+    B, T = data.u.shape[:2]
     spans = [span for span in SPANS if span <= max(SPANS[0], (T - 1) // 4)]
     blocks = max(4, math.ceil(CLUSTERS / int(signal.modes.sum())))
     moments = []
     for span in spans:
         independent = max(1, round((T - 1) / (2 * span))) * B
-        windows = bumps(times, span, stride=max(1, span // 8))
+        windows = bumps(data.times, span, stride=max(1, span // 8))
         count = min(blocks, independent)
-        moments.append(FeatureMoments(signal, distinct(terms), windows, blocks=count, trajectories=B))
-    accumulate(moments, u)
+        moments.append(FeatureMoments(signal, terms, windows, blocks=count, trajectories=B))
+    accumulate(moments, data.u, data.gamma)
     return moments
 
 
-def refined_through_flow(
-    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], selections: Sequence[Selection]
-) -> list[Selection]:
+def refined_through_flow(signal: Signal, data: Trajectories, selections: Sequence[Selection]) -> list[Selection]:
     """The same terms with coefficients of smaller standard errors, where refinement yields them."""
+    u, times = data.u, data.times
     terms = [own.terms for own in selections]
     theta = torch.cat([own.theta for own in selections])
     if not len(theta):
@@ -98,11 +131,13 @@ def refined_through_flow(
     system = SumOfTerms(signal.basis, terms)
     try:
         interval, frames = float(times.diff().max()), torch.linspace(0, u.shape[1] - 1, 4).long()
-        c = signal.basis.forward(u[:2, frames].flatten(0, 1))[None]
+        rows = data.extremes()
+        c = signal.basis.forward(u[rows][:, frames].flatten(0, 1))[None]
+        there = system.at(data.gamma[rows].repeat_interleave(len(frames), 0))
         tolerance = NOISY_STEPS if is_noisy(signal, u) else CLEAN_STEPS
         with torch.no_grad():
-            substeps = enough_substeps(system, theta[None], c, interval, tolerance)
-        parts = pieces(signal, u, times, copies=len(theta) + 1, substeps=substeps)
+            substeps = enough_substeps(there, theta[None], c, interval, tolerance)
+        parts = pieces(signal, u, times, data.gamma, copies=len(theta) + 1, substeps=substeps)
         if not parts:
             return list(selections)
         found = refine(system, theta, parts, substeps)
@@ -129,7 +164,7 @@ def _replaced(selections: Sequence[Selection], found: Refined, *, always: bool) 
 def _terms(selection: Selection) -> list[Term]:
     errors = selection.covariance.diagonal().sqrt()
     return [
-        Term(candidate.derivative, candidate.exponents, float(value), float(error))
+        Term(candidate.derivative, candidate.exponents, float(value), float(error), candidate.powers)
         for candidate, value, error in zip(selection.terms, selection.theta, errors, strict=True)
     ]
 

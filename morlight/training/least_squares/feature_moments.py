@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from morlight.operators.library import Exponents
+from morlight.operators.library import Candidate, Exponents, distinct, factor, products
 from morlight.training.least_squares.integral_form import Windows
 from morlight.training.least_squares.noise import unbiased_monomial
 from morlight.training.least_squares.signal import Signal
@@ -25,20 +25,22 @@ class FeatureMoments:
 
     Args:
         signal: grid, noise and modes.
-        exponents: the monomials φ_a.
+        terms: whose features are φ_a, products of fields and of powers of γ.
         windows: in time.
         blocks: number of blocks in which the windows of all trajectories are counted apart.
         trajectories: how many there are, of which each fills at least one block while there are blocks enough.
     """
 
     def __init__(
-        self, signal: Signal, exponents: Sequence[Exponents], windows: Windows, *, blocks: int, trajectories: int
+        self, signal: Signal, terms: Sequence[Candidate], windows: Windows, *, blocks: int, trajectories: int
     ) -> None:
-        self.basis, self.exponents, self.windows = signal.basis, list(exponents), windows
+        self.basis, self.windows = signal.basis, windows
+        self.exponents, self.features = distinct(terms), products(terms)
+        self.place = [self.exponents.index(exponents) for exponents, _ in self.features]
         self.variance, self.modes, self.axes = signal.variance, signal.modes.flatten(), len(signal.basis.points)
         self.parts = torch.arange(len(windows.left)).chunk(math.ceil(blocks / trajectories))
         self.groups, self.seen = max(1, min(blocks, trajectories)), 0
-        size, Z = int(self.modes.sum()), len(self.exponents) + len(self.variance)
+        size, Z = int(self.modes.sum()), len(self.features) + len(self.variance)
         count = self.groups * len(self.parts)
         self.raw = torch.zeros(count, size, Z, Z, dtype=torch.complex128)
         self.noise = torch.zeros(count, Z, Z, dtype=torch.float64)
@@ -62,9 +64,12 @@ class FeatureMoments:
         scale = (self.basis.freedom / self.basis.energy * (length / points**2)).flatten()[self.modes]
         return self.raw - self.noise[:, None] * scale[:, None, None]
 
-    def include(self, c: Complex[Tensor, "T Z K"], covariance: Float[Tensor, "T Z Z"] | None) -> None:
-        """Add the windows of a trajectory, of which `coefficients` and `covariance` are given."""
-        flat, Q = torch.view_as_real(c), len(self.exponents)
+    def include(
+        self, c: Complex[Tensor, "T Z K"], covariance: Float[Tensor, "T Z Z"] | None, gamma: Float[Tensor, "1 P"]
+    ) -> None:
+        """Add the windows of a trajectory, of which γ, `coefficients` and `covariance` are given."""
+        c, covariance = self._at(c, covariance, gamma)
+        flat, Q = torch.view_as_real(c), len(self.features)
         right = torch.tensordot(self.windows.right, flat[:, :Q], 1)
         z = torch.view_as_complex(torch.cat([right, torch.tensordot(self.windows.left, flat[:, Q:], 1)], 1))
         first = (self.seen % self.groups) * len(self.parts)
@@ -103,17 +108,31 @@ class FeatureMoments:
                 total[:, a, b] = total[:, b, a] = (unbiased(one) * unbiased(other) - unbiased(both)).sum(grid)
         return total
 
+    def _at(
+        self, c: Complex[Tensor, "T z K"], covariance: Float[Tensor, "T z z"] | None, gamma: Float[Tensor, "1 P"]
+    ) -> tuple[Complex[Tensor, "T Z K"], Float[Tensor, "T Z Z"] | None]:
+        """The monomials, each times its powers of γ, and the fields themselves."""
+        if not gamma.shape[1]:
+            return c, covariance
+        Q, C = len(self.exponents), len(self.variance)
+        place = torch.tensor([*self.place, *range(Q, Q + C)])
+        factors = [factor(powers, gamma) for _, powers in self.features]
+        f = torch.cat([*factors, gamma.new_ones(C)])
+        if covariance is not None:
+            covariance = covariance[:, place[:, None], place] * f[:, None] * f
+        return c[:, place] * f[:, None], covariance
+
     def _table(self, part: Tensor) -> Float[Tensor, "T Z Z"]:
         """Σ_windows w_a w_b of each frame."""
-        Q = len(self.exponents)
+        Q = len(self.features)
         left, right = self.windows.left[part], self.windows.right[part]
         rows = torch.stack([right] * Q + [left] * len(self.variance), -1)
         return torch.einsum("wta,wtb->tab", rows, rows)
 
 
-def accumulate(moments: Sequence[FeatureMoments], u: Float[Tensor, "B T C *X"]) -> None:
+def accumulate(moments: Sequence[FeatureMoments], u: Float[Tensor, "B T C *X"], gamma: Float[Tensor, "B P"]) -> None:
     """Add trajectories to moments that differ in nothing but their windows."""
-    for trajectory in u:
+    for trajectory, row in zip(u, gamma, strict=True):
         c, covariance = moments[0].coefficients(trajectory), moments[0].covariance(trajectory)
         for one in moments:
-            one.include(c, covariance)
+            one.include(c, covariance, row[None])

@@ -55,9 +55,9 @@ class NormalEquations:
     """
 
     def __init__(self, moments: FeatureMoments, candidates: Sequence[Candidate], field: int) -> None:
-        self.features, self.candidates = len(moments.exponents), len(candidates)
+        self.features, self.candidates = len(moments.features), len(candidates)
         self.field, self.windows = field, moments.count()
-        self.place = torch.tensor([moments.exponents.index(term.exponents) for term in candidates])
+        self.place = torch.tensor([moments.features.index((term.exponents, term.powers)) for term in candidates])
         symbols = [symbol(term.derivative, moments.basis).flatten()[moments.modes] for term in candidates]
         self.S = torch.stack([s.to(torch.complex128) for s in symbols], 1)
         self.shell = _shells(moments)

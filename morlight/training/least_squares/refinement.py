@@ -45,6 +45,7 @@ class Segments:
         following: at the frames after them (S, m, C, *K).
         intervals: between the frames.
         sigma: σ of each field.
+        gamma: parameters of each piece (S, P).
         shooting: whether the initial states are estimated.
     """
 
@@ -54,6 +55,7 @@ class Segments:
     following: Tensor
     intervals: list[float]
     sigma: Float[Tensor, " C"]
+    gamma: Float[Tensor, "S P"]
     shooting: bool
 
     @cached_property
@@ -78,8 +80,9 @@ def is_noisy(signal: Signal, u: Float[Tensor, "B T C *X"]) -> bool:
 
 
 def pieces(
-    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], *, copies: int, substeps: int
-) -> list[Segments]:
+    signal: Signal, u: Float[Tensor, "B T C *X"], times: Float[Tensor, " T"], gamma: Float[Tensor, "B P"], *,
+    copies: int, substeps: int,
+) -> list[Segments]:  # fmt: skip
     """Segments for a refinement, as many as its cost allows; none where initial states are too large to estimate."""
     basis, modes, rms = signal.basis, signal.modes, _rms(u)
     shooting = is_noisy(signal, u)
@@ -105,7 +108,8 @@ def pieces(
         following = torch.stack([c[b, j + 1 : j + 1 + length] for b, j in group])
         start = group[0][1]
         intervals = times[start : start + length + 1].diff().tolist()
-        found.append(Segments(basis, modes, initial, following, intervals, sigma, shooting))
+        rows = gamma[[b for b, _ in group]]
+        found.append(Segments(basis, modes, initial, following, intervals, sigma, rows, shooting))
     return found
 
 
@@ -211,7 +215,7 @@ def _residual(
     c = part.initial + _coefficients(part, x)
     c = c.expand(max(len(c), len(theta)), *c.shape[1:])
     with torch.no_grad():
-        states = system.flow(theta, c, intervals=part.intervals, substeps=substeps)
+        states = system.at(part.gamma).flow(theta, c, intervals=part.intervals, substeps=substeps)
     rest = (_numbers(part, states) - part.data).flatten(2)
     return torch.cat([x.expand(len(rest), *x.shape[1:]), rest], 2) if part.shooting else rest
 

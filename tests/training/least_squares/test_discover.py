@@ -8,7 +8,7 @@ import torch
 from morlight.operators.bases import Basis, Cosine, Fourier
 from morlight.operators.library import Candidate, Laplacian, Partial
 from morlight.operators.sum_of_terms import SumOfTerms
-from morlight.training.least_squares.discover import discover
+from morlight.training.least_squares.discover import Trajectories, discover
 
 Truth = list[dict[Candidate, float]]
 
@@ -66,7 +66,7 @@ def test_random_members_of_the_class_are_recovered(truth):
     basis = Fourier(64, math.tau).double()
     times = torch.linspace(0, 2, 33, dtype=torch.float64)
     u = solved([truth], basis, 0.7 * smooth(basis, 4, 0), times, 40)
-    equation = discover(u, times, basis)
+    equation = discover(Trajectories(u, times, basis))
     assert same_terms(equation, [truth])
     assert worst(equation, [truth]) < 1e-5
 
@@ -77,7 +77,7 @@ def test_uneven_frames_and_walls_are_no_obstacle():
     times = 2 * (s + 0.1 * torch.sin(math.tau * s) / math.tau)
     truth = [{line(2, 1): 0.05, line(0, 1): 1.0, line(0, 3): -1.0}]
     u = solved(truth, basis, 0.5 * smooth(basis, 3, 1), times)
-    equation = discover(u, times, basis)
+    equation = discover(Trajectories(u, times, basis))
     assert same_terms(equation, truth)
     assert worst(equation, truth) < 1e-4
 
@@ -94,10 +94,47 @@ def test_two_fields_in_a_plane_with_products_of_both():
         {plane(1, 0, 1): 0.05, plane(0, 1, 2): 1.0, plane(0, 0, 1): -0.3},
     ]
     u = solved(truth, basis, 0.5 + 0.2 * smooth(basis, 4, 2, fields=2), times)
-    equation = discover(u, times, basis, fields=["a", "b"])
+    equation = discover(Trajectories(u, times, basis, ("a", "b")))
     assert same_terms(equation, truth)
     assert worst(equation, truth) < 1e-4
     assert equation.text.startswith("∂ₜa = ")
+
+
+def viscous(noise: float) -> Trajectories:
+    """∂ₜu = ν ∂²ₓu − ½ ∂ₓu² + 0.1 u of four viscosities."""
+    basis, times = Fourier(64, math.tau).double(), torch.linspace(0, 2, 41, dtype=torch.float64)
+    gamma = torch.tensor([[0.05], [0.1], [0.15], [0.2]], dtype=torch.float64)
+    system = SumOfTerms(basis, [list(VISCOUS[0])]).at(gamma)
+    u = smooth(basis, 4, 3)
+    theta = torch.tensor([list(VISCOUS[0].values())], dtype=torch.float64)
+    c = system.flow(theta, basis.forward(u)[None], intervals=times.diff().tolist(), substeps=20)[0]
+    return Trajectories(
+        noisy(torch.cat([u[:, None], basis.inverse(c)], 1), noise, 0), times, basis, ("u",), ("nu",), gamma
+    )
+
+
+VISCOUS = [
+    {
+        Candidate(Partial((0,)), (1,), (0,)): 0.1,
+        Candidate(Partial((1,)), (2,), (0,)): -0.5,
+        Candidate(Partial((2,)), (1,), (1,)): 1.0,
+    }
+]
+
+
+def test_coefficients_that_follow_a_parameter_are_terms_with_it():
+    equation = discover(viscous(0.0))
+    assert same_terms(equation, VISCOUS)
+    assert worst(equation, VISCOUS) < 1e-6
+    assert equation.text.startswith("∂ₜu = 0.1")
+    assert equation.text.endswith(" nu ∂²ₓu")
+
+
+def test_with_noise_their_errors_are_those_of_the_standard_errors():
+    equation = discover(viscous(0.01))
+    assert same_terms(equation, VISCOUS)
+    for term in equation.terms[0]:
+        assert abs(term.coefficient - VISCOUS[0][term.candidate]) < 4 * term.standard_error
 
 
 DRAWS = 8
@@ -112,7 +149,7 @@ def burgers() -> tuple[Basis, torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("refined", [False, True])
 def test_noise_neither_attenuates_nor_fools_the_standard_errors(refined):
     basis, times, u = burgers()
-    draws = [discover(noisy(u, 0.05, seed), times, basis, refined=refined) for seed in range(DRAWS)]
+    draws = [discover(Trajectories(noisy(u, 0.05, seed), times, basis), refined=refined) for seed in range(DRAWS)]
     assert all(same_terms(equation, BURGERS) for equation in draws)
     for candidate, exact in BURGERS[0].items():
         terms = [next(term for term in e.terms[0] if term.candidate == candidate) for e in draws]
@@ -125,9 +162,8 @@ def test_noise_neither_attenuates_nor_fools_the_standard_errors(refined):
 
 def test_terms_that_are_absent_are_rarely_found():
     basis, times, u = burgers()
-    false = sum(
-        not same_terms(discover(noisy(u, 0.02, 100 + s), times, basis, refined=False), BURGERS) for s in range(12)
-    )
+    draws = [Trajectories(noisy(u, 0.02, 100 + s), times, basis) for s in range(12)]
+    false = sum(not same_terms(discover(draw, refined=False), BURGERS) for draw in draws)
     assert false <= 1  # the size is 0.001 for all candidates together
 
 
@@ -137,7 +173,7 @@ def test_power_grows_with_the_term():
     for size in (0.0, 0.05):
         truth = [BURGERS[0] | ({line(3, 1): size} if size else {})]
         u = solved(truth, basis, 0.5 * smooth(basis, 2, 3), times)
-        found.append(same_terms(discover(noisy(u, 0.01, 0), times, basis, refined=False), truth))
+        found.append(same_terms(discover(Trajectories(noisy(u, 0.01, 0), times, basis), refined=False), truth))
     assert found == [True, True]
 
 
@@ -145,14 +181,14 @@ def test_refinement_is_nearer_than_the_weak_form_with_coarse_frames():
     basis, times = Fourier(64, math.tau).double(), torch.linspace(0, 4, 13, dtype=torch.float64)
     truth = [{line(2, 1): 0.2, line(1, 2): -0.5}]
     u = solved(truth, basis, 0.5 * smooth(basis, 4, 3), times, 100)
-    weak, flow = (discover(u, times, basis, refined=refined) for refined in (False, True))
+    weak, flow = (discover(Trajectories(u, times, basis), refined=refined) for refined in (False, True))
     assert same_terms(flow, truth)
     assert worst(flow, truth) < 1e-6 < worst(weak, truth)
 
 
 def test_prediction_with_the_found_equation_follows_other_initial_states_and_intervals():
     basis, times, u = burgers()
-    equation = discover(u, times, basis)
+    equation = discover(Trajectories(u, times, basis))
     other, frames = 0.5 * smooth(basis, 1, 9), torch.tensor([0.0, 0.3, 1.7], dtype=torch.float64)
     exact = solved(BURGERS, basis, other, frames, 200)
     assert torch.allclose(equation.predict(other, frames, basis), exact, atol=1e-5)
@@ -170,4 +206,4 @@ def test_prediction_with_the_found_equation_follows_other_initial_states_and_int
 def test_unusable_fields_are_refused(change, message):
     basis, times, u = burgers()
     with pytest.raises(ValueError, match=message):
-        discover(*change(u, times), basis)
+        discover(Trajectories(*change(u, times), basis))
