@@ -1,10 +1,10 @@
 """Sets of trajectories with the equations that made them, computed here by ETDRK4 or read from files."""
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import scipy.io
@@ -13,8 +13,9 @@ from torch import Tensor
 
 import morlight
 from morlight.operators.bases import Basis, Fourier
-from morlight.operators.library import Candidate, Laplacian, Partial
+from morlight.operators.library import Candidate, Fractional, Laplacian, Partial
 from morlight.operators.sum_of_terms import SumOfTerms
+from morlight.operators.units import NO_GAMMA
 
 Truth = list[dict[Candidate, float]]
 NAMED = 6  # sets of the accuracy benchmark, from the first, whose equation has a name
@@ -22,13 +23,14 @@ NAMED = 6  # sets of the accuracy benchmark, from the first, whose equation has 
 
 @dataclass(frozen=True)
 class Case:
-    """A set of trajectories with the equation that made them."""
+    """A set of trajectories with the equation that made them, and the parameters in which they differ."""
 
     name: str
     basis: Basis
     times: Tensor
     u: Tensor
     truth: Truth
+    parameters: dict[str, list[float]] = field(default_factory=dict)
 
 
 def _waves(basis: Basis, trajectories: int, modes: float, generator: torch.Generator) -> Tensor:
@@ -41,8 +43,8 @@ def _waves(basis: Basis, trajectories: int, modes: float, generator: torch.Gener
     return u / u.std(last, keepdim=True)
 
 
-def _solution(truth: Truth, basis: Basis, u: Tensor, times: Tensor, substeps: int) -> Tensor:
-    system = SumOfTerms(basis, [list(own) for own in truth], dealias=None)
+def _solution(truth: Truth, basis: Basis, u: Tensor, times: Tensor, substeps: int, gamma: Tensor = NO_GAMMA) -> Tensor:
+    system = SumOfTerms(basis, [list(own) for own in truth], dealias=None).at(gamma)
     theta = torch.tensor([[value for own in truth for value in own.values()]], dtype=torch.float64)
     with torch.inference_mode():
         states = system.flow(theta, basis.forward(u)[None], intervals=times.diff().tolist(), substeps=substeps)[0]
@@ -187,6 +189,23 @@ def two_kuramoto_sivashinsky(generator: torch.Generator) -> Case:
     return Case(case.name, basis, case.times[:101], case.u[:, 120:], CHAOS)
 
 
+def viscous_burgers(generator: torch.Generator) -> Case:
+    """∂ₜu = ν ∂²ₓu − ½ ∂ₓu² of four viscosities, with 1 % of noise."""
+    basis, times, nu = Fourier(128, 16.0).double(), _frames(10, 101), [0.05, 0.1, 0.15, 0.2]
+    truth = [{Candidate(Partial((2,)), (1,), (1,)): 1.0, Candidate(Partial((1,)), (2,), (0,)): -0.5}]
+    gamma = torch.tensor(nu, dtype=torch.float64)[:, None]
+    u = _solution(truth, basis, _waves(basis, 4, 4, generator), times, 20, gamma)
+    return Case("viscous Burgers", basis, times, noisy(u, 0.01), truth, {"nu": nu})
+
+
+def fractional_fisher_kpp(generator: torch.Generator) -> Case:
+    """∂ₜu = −0.05 (−Δ)^0.75 u + u − u², with 1 % of noise."""
+    basis, times = Fourier(128, 10.0).double(), _frames(5, 51)
+    truth = [{Candidate(Fractional(1.5), (1,)): 0.05, _line(0, 1): 1.0, _line(0, 2): -1.0}]
+    u = _between(_waves(basis, 20, 4, generator), 0.01, 0.9) ** 2
+    return Case("fractional Fisher-KPP", basis, times, noisy(_solution(truth, basis, u, times, 20), 0.01), truth)
+
+
 def two_states() -> Iterator[Case]:
     """Two trajectories each of three equations."""
     for seed, make in enumerate([two_burgers, two_korteweg_de_vries, two_kuramoto_sivashinsky]):
@@ -208,9 +227,9 @@ def read(folder: Path) -> Iterator[Case]:
         ("kdv", "usol", "t", 60.0, [{_line(3, 1): -1.0, _line(1, 2): -3.0}]),
         ("kuramoto_sivishinky", "uu", "tt", 32 * math.pi, CHAOS),
     ]
-    for name, field, time_, length, truth in known:
+    for name, values, time_, length, truth in known:
         content = scipy.io.loadmat(folder / f"{name}.mat")
-        u = torch.from_numpy(content[field].real.T.copy()).double()[None, :, None]
+        u = torch.from_numpy(content[values].real.T.copy()).double()[None, :, None]
         times = torch.from_numpy(content[time_].ravel().astype(float))
         yield Case(name, Fourier(u.shape[-1], length).double(), times, u, truth)
 
@@ -222,9 +241,10 @@ def noisy(u: Tensor, noise: float, seed: int = 0) -> Tensor:
 
 
 def save(folder: Path, only: str = "") -> Iterator[Path]:
-    """A trajectory file for each of the equations with a name, without noise."""
+    """A trajectory file for each of the equations with a name."""
     folder.mkdir(parents=True, exist_ok=True)
-    for case in [*two_states(), *islice(made(), NAMED)]:
+    others = (make(torch.Generator().manual_seed(0)) for make in (viscous_burgers, fractional_fisher_kpp))
+    for case in itertools.chain(two_states(), itertools.islice(made(), NAMED), others):
         if only in case.name:
             names = "uv"[: case.u.shape[2]]
             yield morlight.write(
@@ -233,6 +253,7 @@ def save(folder: Path, only: str = "") -> Iterator[Path]:
                 times=case.times.numpy(),
                 length=case.basis.length,
                 boundaries="periodic",
+                parameters=case.parameters or None,
             )
 
 

@@ -70,7 +70,8 @@ def write(path: str | Path, fields: Any, **described: Any) -> Path:
 def discover(data: str | Path, **more: Any) -> "Equation":
     """The equation of the fields in a trajectory file.
 
-    Keywords are fields, where, wall, degree, order and parameter_degree (see `morlight.training.discovery.discover`).
+    Keywords are fields, where, wall, degree, order, parameter_degree and fractional (see
+    `morlight.training.discovery.discover`).
     """
     from morlight.training.discovery import discover as find
 

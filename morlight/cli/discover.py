@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         "--parameter-degree", type=number, default=1, metavar="N",
         help="largest total power of the parameters in which trajectories differ (default 1)",
     )  # fmt: skip
+    these.add_argument("--fractional", action="store_true", help="also try −(−Δ)^(α/2) of each field, with α estimated")
     these.add_argument("--latex", action="store_true", help="print the equation in LaTeX")
     add_json(these)
     these.set_defaults(run=_run)
@@ -38,6 +39,7 @@ def _run(options: argparse.Namespace) -> None:
         degree=options.degree,
         order=options.order,
         parameter_degree=options.parameter_degree,
+        fractional=options.fractional,
     )
     if options.json:
         print_json({"data": str(options.data), **equation.to_json()})

@@ -12,7 +12,7 @@ at the walls (sines) keeps to odd nonlinearities.
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Inexact
@@ -47,9 +47,17 @@ class Laplacian:
 
 @dataclass(frozen=True)
 class Fractional:
-    """−(−Δ)^(α/2) with α > 0."""
+    """−(−Δ)^(α/2) with α > 0.
+
+    Attributes:
+        alpha: α.
+        slope: whether ∂/∂α of it is meant, by which α is estimated.
+        standard_error: of α, where it was estimated.
+    """
 
     alpha: float
+    slope: bool = False
+    standard_error: float = field(default=0.0, compare=False)
 
     @property
     def order(self) -> float:
@@ -93,7 +101,9 @@ def symbol(derivative: Differential, basis: Basis) -> Inexact[Tensor, "*K"]:
     if isinstance(derivative, Laplacian):
         return (-kappa.square().sum(0)) ** derivative.power
     if isinstance(derivative, Fractional):
-        return -(kappa.square().sum(0) ** (derivative.alpha / 2))
+        square = kappa.square().sum(0)
+        power = -(square ** (derivative.alpha / 2))
+        return power * torch.where(square > 0, square, 1).log() / 2 if derivative.slope else power
     if len(derivative.orders) != len(kappa):
         raise ValueError(f"derivative {derivative.orders}: one order for each of the {len(kappa)} axes is expected")
     value = torch.ones_like(kappa[0])
@@ -118,9 +128,9 @@ def monomial(exponents: Exponents, u: Float[Tensor, "*u"], axes: int) -> Float[T
     """Π_c u_c^(n_c) of fields whose C axis stands before the `axes` axes of the grid."""
     fields = u.unbind(-axes - 1)
     value = torch.ones_like(fields[0])
-    for field, n in zip(fields, exponents, strict=True):
+    for u_c, n in zip(fields, exponents, strict=True):
         for _ in range(n):
-            value = value * field
+            value = value * u_c
     return value
 
 

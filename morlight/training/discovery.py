@@ -36,6 +36,7 @@ def discover(  # noqa: PLR0913 - the contract
     degree: int = 3,
     order: int = 4,
     parameter_degree: int = 1,
+    fractional: bool = False,
 ) -> "Equation":
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u; γ) (Eq. 27) of the fields in a trajectory file, with standard errors.
 
@@ -51,6 +52,7 @@ def discover(  # noqa: PLR0913 - the contract
         degree: largest total power of the fields.
         order: largest order of the derivatives.
         parameter_degree: largest total power of the parameters; 0 for an equation without them.
+        fractional: whether −(−Δ)^(α/2) may act on each field, with α estimated.
 
     Raises:
         ValueError: if such an equation cannot describe the data, for example because the frames are not equidistant.
@@ -73,7 +75,7 @@ def discover(  # noqa: PLR0913 - the contract
     gamma = [torch.from_numpy(file.parameters[name][rows].astype(np.float64)) for name in parameters]
     rows_of_gamma = torch.stack(gamma, 1) if gamma else NO_GAMMA
     found = Trajectories(u, times, basis, tuple(names), tuple(parameters), rows_of_gamma)
-    return sought(file.path, found, [candidates] * len(names))
+    return sought(file.path, found, [candidates] * len(names), fractional=fractional)
 
 
 def check_size(path: Path, candidates: Sequence[Candidate], shape: Sequence[int]) -> None:
@@ -96,13 +98,16 @@ def check_size(path: Path, candidates: Sequence[Candidate], shape: Sequence[int]
         )
 
 
-def sought(path: Path, data: Trajectories, candidates: Sequence[Sequence[Candidate]]) -> "Equation":
+def sought(
+    path: Path, data: Trajectories, candidates: Sequence[Sequence[Candidate]], *, fractional: bool = False
+) -> "Equation":
     """The equation of fields, with the share of their change that it leaves unexplained.
 
     Args:
         path: of the data, for complaints.
         data: fields and parameters.
         candidates: terms to choose from, of each field.
+        fractional: whether −(−Δ)^(α/2) may act on each field, with α estimated.
 
     Raises:
         ValueError: one sentence, for data that such an equation cannot describe.
@@ -111,7 +116,7 @@ def sought(path: Path, data: Trajectories, candidates: Sequence[Sequence[Candida
         if not bool((data.u[:, 1:, c] != data.u[:, :-1, c]).any()):
             raise ValueError(f"{path}: field '{name}' does not change in time, expected one that does")
     try:
-        equation = numerics.discover(data, candidates)
+        equation = numerics.discover(data, candidates, fractional=fractional)
     except (ValueError, RuntimeError) as error:  # linear algebra on numbers at the ends of double precision
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: no equation can be sought in these fields ({reason})") from error

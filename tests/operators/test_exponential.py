@@ -122,6 +122,11 @@ def test_each_field_of_a_batch_follows_its_own_parameters():
         torch.testing.assert_close(together[:, b : b + 1], alone, rtol=1e-10, atol=1e-10)
 
 
+def test_states_that_are_not_numbers_stay_so():
+    system, theta, c = kuramoto_sivashinsky()
+    assert bool(system.flow(theta, c * math.nan, intervals=[0.1], substeps=1).isnan().any())
+
+
 def test_growth_without_bound_is_refused():
     basis = Fourier(16, math.tau).double()
     system = SumOfTerms(basis, [[Candidate(Partial((0,)), (3,))]])

@@ -105,7 +105,7 @@ class Equation:
         if self.unexplained is not None:
             lines.append(f"change over short roll-outs that is left unexplained: {100 * self.unexplained:.2g} %")
             if self.unexplained > DOUBTFUL:
-                lines.append("warning: this equation does not describe these data")
+                lines.append("warning: this equation does not describe these data; try another degree or order, or fractional")
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -191,6 +191,8 @@ def _plain(names: writing.Names, term: Term) -> dict[str, Any]:
         operator: Any = list(derivative.orders)
     else:
         operator = {"power": float(derivative.order)}
+        if isinstance(derivative, Fractional) and derivative.standard_error:
+            operator["power_sd"] = derivative.standard_error
         sign = -1 if isinstance(derivative, Fractional) else (-1) ** derivative.power
     powers = {field: n for field, n in zip(names.fields, term.exponents, strict=True) if n}
     factors = {name: m for name, m in zip(names.parameters, term.powers, strict=False) if m}

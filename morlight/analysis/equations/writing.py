@@ -128,7 +128,7 @@ def _monomial(fields: Sequence[str], exponents: Exponents) -> str:
 def _unicode(derivative: Differential, inside: str) -> str:
     bracketed = f"({inside})" if len(inside) > 1 else inside
     if isinstance(derivative, Fractional):
-        return f"(−(−Δ)^{derivative.alpha / 2:g}) {bracketed}"
+        return f"(−(−Δ)^{_power(derivative)}) {bracketed}"
     if isinstance(derivative, Laplacian):
         return f"Δ{str(derivative.power).translate(SUPERSCRIPTS) if derivative.power > 1 else ''}{bracketed}"
     signs = [
@@ -138,9 +138,16 @@ def _unicode(derivative: Differential, inside: str) -> str:
     return "".join(signs) + (bracketed if signs else inside)
 
 
+def _power(derivative: Fractional) -> str:
+    """α/2, with the standard error of its last digits where it was estimated."""
+    if not derivative.standard_error:
+        return f"{derivative.alpha / 2:g}"
+    return number(derivative.alpha / 2, derivative.standard_error / 2)
+
+
 def _latex_operator(derivative: Differential) -> str:
     if isinstance(derivative, Fractional):
-        return rf"\left(-(-\Delta)^{{{derivative.alpha / 2:g}}}\right)"
+        return rf"\left(-(-\Delta)^{{{_power(derivative)}}}\right)"
     if isinstance(derivative, Laplacian):
         return r"\Delta" + (f"^{{{derivative.power}}}" if derivative.power > 1 else "")
     return "".join(

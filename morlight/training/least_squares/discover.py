@@ -11,10 +11,11 @@ from torch import Tensor
 
 from morlight.analysis.equations.sum_of_terms import Equation, Term
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate, library
+from morlight.operators.library import Candidate, Fractional, library
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 from morlight.operators.units import NO_GAMMA
 from morlight.training.least_squares.feature_moments import FeatureMoments, accumulate
+from morlight.training.least_squares.fractional import absorbed, select_fractional, with_slopes
 from morlight.training.least_squares.integral_form import bumps
 from morlight.training.least_squares.refinement import Refined, is_noisy, pieces, refine
 from morlight.training.least_squares.selection import Selection, relative_error, select
@@ -23,6 +24,7 @@ from morlight.training.least_squares.signal import Signal, prepare
 SPANS = (8, 12, 20, 32)  # intervals of a window
 NOISY_STEPS, CLEAN_STEPS = 3e-4, 1e-7  # errors of the sub-steps of a refinement
 SURE = 2.6  # standard errors that a refined term must be from zero: a probability of 1 %
+EXPONENT_STEPS, SETTLED = 8, 0.05  # of fractional exponents, and standard errors of the last one
 UNEXPLAINED = 1.5  # mean square of what a refinement may leave, in units of the noise
 CLUSTERS = 1000  # modes times blocks that the covariance of the moment conditions rests on
 
@@ -65,13 +67,15 @@ class Trajectories:
 
 
 def discover(
-    data: Trajectories, candidates: Sequence[Sequence[Candidate]] | None = None, *, refined: bool = True
-) -> Equation:
+    data: Trajectories, candidates: Sequence[Sequence[Candidate]] | None = None, *,
+    fractional: bool = False, refined: bool = True,
+) -> Equation:  # fmt: skip
     """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u; γ) that fields obey.
 
     Args:
         data: fields and parameters.
         candidates: terms to choose from, of each field; all of degree 3 and order 4 by default.
+        fractional: whether a fractional power of −Δ may act on each field, with its exponent estimated.
         refined: whether the coefficients are refined through the flow of the equation.
 
     Raises:
@@ -84,14 +88,17 @@ def discover(
     terms = candidates or [library(signal.basis, v.shape[2], parameters=len(data.parameters))] * v.shape[2]
     moments = windowed_moments(signal, data, list(itertools.chain(*terms)))
     selections = [select(moments, list(own), field) for field, own in enumerate(terms)]
+    if fractional:
+        found = zip(selections, terms, strict=True)
+        selections = [select_fractional(moments, list(own), c, plain) for c, (plain, own) in enumerate(found)]
     if refined:
         selections = refined_through_flow(signal, data, selections)
         while any(doubtful := [_doubtful(own) for own in selections]):
             kept = [_without(own, terms) for own, terms in zip(selections, doubtful, strict=True)]
             selections = refined_through_flow(signal, data, kept)
     covariance = torch.block_diag(*[own.covariance for own in selections])
-    found = tuple(tuple(_terms(own)) for own in selections)
-    return Equation(data.names, found, noise, parameters=data.parameters, covariance=covariance)
+    equations = tuple(tuple(_terms(own)) for own in selections)
+    return Equation(data.names, equations, noise, parameters=data.parameters, covariance=covariance)
 
 
 def _doubtful(selection: Selection) -> list[int]:
@@ -122,6 +129,18 @@ def windowed_moments(signal: Signal, data: Trajectories, terms: Sequence[Candida
 
 
 def refined_through_flow(signal: Signal, data: Trajectories, selections: Sequence[Selection]) -> list[Selection]:
+    """The same terms with coefficients and fractional exponents of smaller standard errors."""
+    if not any(isinstance(term.derivative, Fractional) for own in selections for term in own.terms):
+        return _through_flow(signal, data, selections)
+    for _ in range(EXPONENT_STEPS):
+        found = _through_flow(signal, data, [with_slopes(own) for own in selections])
+        selections, shifts = zip(*(absorbed(own) for own in found), strict=True)
+        if max(shifts) < SETTLED:
+            break
+    return list(selections)
+
+
+def _through_flow(signal: Signal, data: Trajectories, selections: Sequence[Selection]) -> list[Selection]:
     """The same terms with coefficients of smaller standard errors, where refinement yields them."""
     u, times = data.u, data.times
     terms = [own.terms for own in selections]

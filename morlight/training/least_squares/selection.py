@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from morlight.operators.library import Candidate
+from morlight.operators.library import Candidate, Fractional
 from morlight.training.least_squares.feature_moments import FeatureMoments
 from morlight.training.least_squares.normal_equations import Conditions, NormalEquations
 
@@ -44,6 +44,7 @@ class Selection:
         criterion: where it is worst.
         misfit: J of the chosen terms.
         degrees: of freedom of J.
+        clusters: number of independent terms in Ω.
     """
 
     terms: list[Candidate]
@@ -52,6 +53,7 @@ class Selection:
     criterion: float
     misfit: float
     degrees: int
+    clusters: int
 
 
 def select(
@@ -76,11 +78,36 @@ def select(
     return min(found, key=relative_error)
 
 
+def estimated(moments: Sequence[FeatureMoments], terms: Sequence[Candidate], field: int) -> Selection:
+    """Coefficients and standard errors of given terms of one field."""
+    everything, found = list(range(len(terms))), []
+    for part in moments:
+        equations = NormalEquations(part, terms, field)
+        full, weights = torch.zeros(len(terms), dtype=torch.float64), equations.first_weights(STRONG[0])
+        for _ in range(ROUNDS):
+            conditions = equations.conditions(full, weights)
+            full = _estimate(conditions, everything)
+            weights = equations.weights(full)
+        covariance = torch.linalg.pinv(conditions.matrix, rcond=1e-15, hermitian=True)
+        J, n = conditions.square - float(conditions.vector @ full), conditions.clusters
+        found.append(Selection(list(terms), full, covariance, math.nan, J, 0, n))
+    return min(found, key=relative_error)
+
+
 def relative_error(selection: Selection) -> float:
-    """Largest standard error over its coefficient; infinite where fewer terms passed the test than were chosen."""
-    if not selection.terms:
-        return math.inf
-    return float((selection.covariance.diagonal().sqrt() / selection.theta.abs()).max())
+    """Largest standard error over its coefficient; infinite where fewer terms passed the test than were chosen.
+
+    The coefficient of a slope over an exponent is zero where the exponent is right, and does not count.
+    """
+    errors = selection.covariance.diagonal().clamp_min(0).sqrt() / selection.theta.abs()
+    return max(
+        (float(e) for e, term in zip(errors, selection.terms, strict=True) if not is_slope(term)), default=math.inf
+    )
+
+
+def is_slope(term: Candidate) -> bool:
+    """Whether a term is the slope of a fractional one over its exponent."""
+    return isinstance(term.derivative, Fractional) and term.derivative.slope
 
 
 def _settled(
@@ -196,7 +223,8 @@ def _tested(
         p = torch.where(equations.share(full)[chosen] < SHARE, 1.0, torch.erfc(t / math.sqrt(2)))
         if not chosen or float(p.max()) < SIZE / P:
             J = conditions.square - float(gain[0])
-            return Selection([candidates[i] for i in chosen], theta[0], covariance, criterion, J, P - len(chosen))
+            terms, n = [candidates[i] for i in chosen], conditions.clusters
+            return Selection(terms, theta[0], covariance, criterion, J, P - len(chosen), n)
         drop = int(p.argmax())
         chosen = [i for place, i in enumerate(chosen) if place != drop]
         full = _spread(torch.cat([theta[0][:drop], theta[0][drop + 1 :]]), chosen, P)

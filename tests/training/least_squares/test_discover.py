@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from morlight.operators.bases import Basis, Cosine, Fourier
-from morlight.operators.library import Candidate, Laplacian, Partial
+from morlight.operators.library import Candidate, Fractional, Laplacian, Partial
 from morlight.operators.sum_of_terms import SumOfTerms
 from morlight.training.least_squares.discover import Trajectories, discover
 
@@ -135,6 +135,37 @@ def test_with_noise_their_errors_are_those_of_the_standard_errors():
     assert same_terms(equation, VISCOUS)
     for term in equation.terms[0]:
         assert abs(term.coefficient - VISCOUS[0][term.candidate]) < 4 * term.standard_error
+
+
+def flights(alpha: float) -> Truth:
+    """Fisher–KPP with fractional diffusion."""
+    return [{Candidate(Fractional(alpha), (1,)): 0.1, line(0, 1): 1.0, line(0, 2): -1.0}]
+
+
+def test_fractional_powers_are_estimated_to_rounding_from_clean_fields():
+    basis, times = Fourier(64, math.tau).double(), torch.linspace(0, 2, 41, dtype=torch.float64)
+    u = solved(flights(1.3), basis, 0.5 + 0.2 * smooth(basis, 3, 3), times)
+    equation = discover(Trajectories(u, times, basis), fractional=True)
+    assert [term.exponents for term in equation.terms[0]] == [(1,), (2,), (1,)]
+    power = equation.terms[0][2].derivative
+    assert abs(power.alpha - 1.3) < 1e-6
+    assert [term.coefficient for term in equation.terms[0]] == pytest.approx([1.0, -1.0, 0.1], rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.7, 1.5, 3.2])
+def test_fractional_powers_have_honest_errors(alpha):
+    basis, times = Fourier(64, math.tau).double(), torch.linspace(0, 1, 41, dtype=torch.float64)
+    u = solved([{Candidate(Fractional(alpha), (1,)): 0.3}], basis, smooth(basis, 3, 3), times)
+    equation = discover(Trajectories(noisy(u, 0.01, 1), times, basis), fractional=True)
+    (term,) = equation.terms[0]
+    assert abs(term.derivative.alpha - alpha) < 4 * term.derivative.standard_error < 0.1 * alpha
+    assert abs(term.coefficient - 0.3) < 4 * term.standard_error
+
+
+def test_whole_powers_are_not_made_fractional():
+    basis, times, u = burgers()
+    for noise in (0.0, 0.02):
+        assert same_terms(discover(Trajectories(noisy(u, noise, 2), times, basis), fractional=True), BURGERS)
 
 
 DRAWS = 8
