@@ -105,7 +105,9 @@ class Equation:
         if self.unexplained is not None:
             lines.append(f"change over short roll-outs that is left unexplained: {100 * self.unexplained:.2g} %")
             if self.unexplained > DOUBTFUL:
-                lines.append("warning: this equation does not describe these data; try another degree or order, or fractional")
+                lines.append(
+                    "warning: this equation does not describe these data; try another degree, order, or fractional"
+                )
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:

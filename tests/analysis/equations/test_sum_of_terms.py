@@ -83,7 +83,7 @@ def test_plain_values_and_summary_of_every_kind_of_term():
     assert (none.text, none.latex) == ("u: no equation: no term of the library is justified by the data", "")
     doubtful = dataclasses.replace(equation, unexplained=0.5).summary()
     assert "left unexplained: 50 %" in doubtful
-    assert doubtful.endswith("warning: this equation does not describe these data")
+    assert "\nwarning: this equation does not describe these data; try" in doubtful
     assert none.summary() == "no equation: no term of the library is justified by the data"
     assert none.to_json() == {
         "latex": None,
