@@ -48,10 +48,10 @@ class Certificate:
 
 @dataclass(frozen=True)
 class RealizationLosses:
-    """Loss of every realization at the time of the checkpoint.
+    """Loss or error of every realization at the time of the checkpoint.
 
     Attributes:
-        name: val_loss, or train_loss where nothing is held back.
+        name: val_rollout (see `morlight.training.callbacks.ranking`), val_loss, or train_loss if nothing is held back.
         per_realization: values.
     """
 

@@ -166,7 +166,7 @@ class Model:
             finite: raise an error at the first state that is not finite; otherwise, NaN is returned from there on.
             gamma: parameters γ, if the operator has any: an array (B, P), or for each name a number or an array (B,).
                 By default, those of a Dataset are taken from its coordinates and variables.
-            realizations: all; best, with the smallest loss on the held-out trajectories; mean; a number; or several.
+            realizations: all; best, by roll-outs on validation data; mean; a number; or several.
 
         Returns:
             For arrays, an array (R, B, T, C, *X), without the axes B and C if the initial state has none, and without
@@ -258,7 +258,7 @@ class Model:
 
     @property
     def best(self) -> int:
-        """The realization with the smallest loss at the time of the checkpoint; of an equation, the estimate.
+        """The realization with the smallest error of roll-outs, or else loss; of an equation, the estimate.
 
         Raises:
             ValueError: if the checkpoint does not contain the losses.

@@ -30,7 +30,7 @@ def chosen(checkpoint: Checkpoint, realizations: Choice) -> list[int]:
 
 
 def best(checkpoint: Checkpoint) -> int:
-    """The realization with the smallest loss; of an equation the first one, whose coefficients are the estimate.
+    """The realization with the smallest error or loss; of an equation the first one, which is the estimate.
 
     Raises:
         ValueError: if the checkpoint does not contain the losses.

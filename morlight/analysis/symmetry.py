@@ -132,6 +132,8 @@ def _properties(model: Model) -> Iterator[Property]:
     yield from _conservation(model, u, gamma, parts)
     yield from _boundary(model, u, gamma, parts)
     yield from _stability(model, u, gamma)
+    if config.has("gradient_flow"):
+        yield Property.of("gradient flow", True, torch.stack([_ascent(part, gamma) for part, _ in parts]).amax(0))
 
 
 def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:
@@ -201,6 +203,16 @@ def _stability(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Property]:
     if anchors:  # coupled fields may grow for a while, and are bounded
         beyond = torch.stack([_unbounded(part, gamma, model.continuous) for part in anchors]).amax(0)
         yield Property.of("boundedness", promised, beyond, 0.0)
+
+
+def _ascent(part: SpectralOperator, gamma: Tensor) -> Tensor:
+    """How far −M and −M A are from M ≥ 0 and real A, as a share of the largest of them."""
+    g = part.symbol(gamma)
+    M = -g[:, :, 1]
+    wrong = torch.maximum((-M.real).clamp_min(0), torch.where(M == 0, g[:, :, 0].abs(), 0))
+    if g.is_complex():
+        wrong = torch.maximum(wrong, g.imag.abs().amax(2))
+    return wrong.flatten(1).amax(1) / g.abs().flatten(1).amax(1)
 
 
 def _unbounded(part: SpectralOperator, gamma: Tensor, continuous: bool) -> Tensor:

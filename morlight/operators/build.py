@@ -14,6 +14,7 @@ from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
+from morlight.operators.gradient_flow import Descent, WithState
 from morlight.operators.legendre import Legendre
 from morlight.operators.library import Candidate
 from morlight.operators.networks import Nonlinearity, Perceptrons
@@ -253,6 +254,8 @@ class _Builder:
 
     def _symbol(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:
         config, extra = self.config, len(self.parameters)
+        if config.has("gradient_flow"):
+            return self._descent(space, names, number)
         isotropic = {config.has("isotropy", name) for name in names}
         if len(isotropic) > 1:
             raise ValueError(f"model.biases: isotropy for some of {', '.join(names)}, expected for all or none of them")
@@ -278,6 +281,20 @@ class _Builder:
         conserved = [config.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
 
+    def _descent(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:
+        """Symbols of a gradient flow."""
+        if len(self.fields) > 1:
+            raise ValueError(f"fields: {', '.join(self.fields)}, expected one for model.biases: gradient_flow")
+        isotropic, conserved = self.config.has("isotropy"), self.config.has("conservation")
+        inputs, largest = 1 if isotropic else len(space.points), self._band(space)[1]
+        unit = largest if self.config.wavenumber_scaling else 1.0
+        mobility, stiffness = (
+            Symbol(self._network(inputs + len(self.parameters), 1, 1, seed=seed, terms=1), unit)
+            for seed in (number * PARTS, number * PARTS + DECAYS)
+        )
+        g: nn.Module = Descent(mobility, stiffness, conserved=conserved, scale=largest)
+        return self._banded(Isotropic(g) if isotropic else g, names)
+
     def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
         limited = [self.config.has("band", name) for name in names for _ in range(self.config.terms)]
         if not any(limited):
@@ -290,7 +307,11 @@ class _Builder:
 
     def _nonlinearity(self, names: Sequence[str], number: int) -> nn.Module:
         config, inputs = self.config, len(self.fields) + len(self.parameters)
-        h: nn.Module = Nonlinearity(self._network(inputs, 1, len(names), seed=number * PARTS + 1))
+        flows = config.has("gradient_flow")
+        terms = 1 if flows else config.terms
+        h: nn.Module = Nonlinearity(self._network(inputs, 1, len(names), seed=number * PARTS + 1, terms=terms))
+        if flows:
+            return WithState(Odd(h) if config.has("reflection") else h)
         odd = config.has("reflection")
         if self.monotone:
             return Monotone(h, BEYOND * (self.data.fields[0].largest / self.scale[0]), even=odd)

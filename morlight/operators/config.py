@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Bias = Literal["conservation", "isotropy", "reflection", "stability", "band"]
+Bias = Literal["conservation", "isotropy", "reflection", "stability", "band", "gradient_flow"]
 Scheme = Literal["explicit", "implicit", "exponential"]
 Wall = Literal["cosine", "sine", "legendre"]
 
@@ -16,8 +16,9 @@ class OperatorConfig:
     """What kind of operator is learned.
 
     Args:
-        biases: any of conservation, isotropy, reflection, stability and band; one list for all fields, or one list for
-            each field. With band, waves that are shorter than those with a signal in the training data do not change.
+        biases: any of conservation, isotropy, reflection, stability, band and gradient_flow; one list for all fields,
+            or one list for each field. With band, waves that are shorter than those with a signal in the training data
+            do not change. With gradient_flow, one field descends an energy that is learned.
         symbol: dissipative, which has |1 + g| ≤ 1 by construction, or plain, the network of the paper.
         width: number of units in each hidden layer of g and h.
         depth: number of linear layers of g and h.
@@ -85,6 +86,12 @@ class OperatorConfig:
     def _check_scheme(self) -> None:
         if self.substeps > 1 and self.scheme != "exponential":
             raise ValueError(f"model.substeps is {self.substeps} with model.scheme {self.scheme}, expected exponential")
+        flows = self.has("gradient_flow")
+        if flows and (self.terms != 2 or self.scheme != "exponential" or self.flux or self.has("stability")):
+            raise ValueError(
+                "model.biases: gradient_flow goes with model.terms 2 and model.scheme exponential, and neither with"
+                " model.flux nor with stability"
+            )
         if self.scheme == "exponential" and self.order == 2:
             raise ValueError("model.order is 2 with model.scheme exponential, expected 1")
 

@@ -4,6 +4,7 @@ import io
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
+from morlight.analysis.checkpoint import RealizationLosses
 from morlight.data.whole_file import NotWritten, publish
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -60,6 +62,20 @@ class FitCheckpoints(Checkpoint):
     def chosen(self) -> Path:
         """The best checkpoint, or the last one where nothing tells the best."""
         return next(self.folder / name for name in (BEST, LAST) if (self.folder / name).exists())
+
+    def rank(self, losses: RealizationLosses) -> None:
+        """Replace the losses by which the best realization of the chosen checkpoint is known."""
+        path, draft = self.chosen, self.folder / f".{self.chosen.name}.part"
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved["morlight"]["losses"] = asdict(losses)
+        try:
+            WriteInPlace().save_checkpoint(saved, draft)
+            publish(draft, path)
+        except OSError as error:
+            raise NotWritten(path, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        self._tell()
 
     def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """What an interrupted fit has left is kept like what this one writes, also if no epoch is missing."""

@@ -24,6 +24,7 @@ from morlight.tracking.logger import Tracker
 from morlight.training.advice import advice
 from morlight.training.callbacks import figures
 from morlight.training.callbacks.checkpoints import FitCheckpoints
+from morlight.training.callbacks.ranking import rollout_errors
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
 NOTHING_HELD_BACK = "nothing is held back for a test (data.test): the errors of this run are those on training data"
@@ -54,8 +55,8 @@ class FinalReport(lightning.Callback):
         """Log the errors, the figures, evaluation.json and the model for serving."""
         if not trainer.is_global_zero:
             return
-        model, step = load(self.checkpoints.chosen, self.components), module.steps_taken
-        data = trainer.datamodule
+        data, step = trainer.datamodule, module.steps_taken
+        model = self._ranked(data, module.held_back_horizon)
         compared = self._compared(model, data, module.held_back_horizon)
         metrics: dict[str, float] = {}
         result: dict[str, Any] = {}
@@ -80,6 +81,17 @@ class FinalReport(lightning.Callback):
                 pyfunc.save(model.path, Path(scratch) / pyfunc.FOLDER)
                 self.tracker.log_artifact(Path(scratch) / pyfunc.FOLDER, pyfunc.FOLDER)
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
+
+    def _ranked(self, data: lightning.LightningDataModule, horizon: int) -> Model:
+        """The best checkpoint, its realizations ranked by roll-outs if these can be longer than those of the loss."""
+        model = load(self.checkpoints.chosen, self.components)
+        if model.realizations == 1 or model.config.equation is not None or not data.count("validation", horizon + 1):
+            return model
+        part = data.part("validation")
+        if isinstance(part, Pairs):
+            return model
+        self.checkpoints.rank(rollout_errors(model, part))
+        return load(self.checkpoints.chosen, self.components)
 
     def _print(self, text: str) -> None:
         if not self.silent:
