@@ -33,7 +33,7 @@ class Case:
     parameters: dict[str, list[float]] = field(default_factory=dict)
 
 
-def _waves(basis: Basis, trajectories: int, modes: float, generator: torch.Generator) -> Tensor:
+def waves(basis: Basis, trajectories: int, modes: float, generator: torch.Generator) -> Tensor:
     """Smooth random fields of unit variance, waves up to a number of them a box."""
     noise = torch.randn(trajectories, 1, *basis.points, generator=generator, dtype=torch.float64)
     length = torch.tensor(basis.length, dtype=torch.float64).view(-1, *[1] * len(basis.points))
@@ -43,7 +43,7 @@ def _waves(basis: Basis, trajectories: int, modes: float, generator: torch.Gener
     return u / u.std(last, keepdim=True)
 
 
-def _solution(truth: Truth, basis: Basis, u: Tensor, times: Tensor, substeps: int, gamma: Tensor = NO_GAMMA) -> Tensor:
+def solution(truth: Truth, basis: Basis, u: Tensor, times: Tensor, substeps: int, gamma: Tensor = NO_GAMMA) -> Tensor:
     system = SumOfTerms(basis, [list(own) for own in truth], dealias=None).at(gamma)
     theta = torch.tensor([[value for own in truth for value in own.values()]], dtype=torch.float64)
     with torch.inference_mode():
@@ -51,7 +51,7 @@ def _solution(truth: Truth, basis: Basis, u: Tensor, times: Tensor, substeps: in
         return torch.cat([u[:, None], basis.inverse(states)], 1)
 
 
-def _line(p: int, n: int) -> Candidate:
+def line(p: int, n: int) -> Candidate:
     """∂ₓᵖ uⁿ."""
     return Candidate(Partial((p,)), (n,))
 
@@ -60,17 +60,17 @@ def _plane(n: int, exponents: tuple[int, ...]) -> Candidate:
     return Candidate(Laplacian(n) if n else Partial((0, 0)), exponents)
 
 
-CHAOS: Truth = [{_line(2, 1): -1.0, _line(4, 1): -1.0, _line(1, 2): -0.5}]
+CHAOS: Truth = [{line(2, 1): -1.0, line(4, 1): -1.0, line(1, 2): -0.5}]
 
 
-def _frames(end: float, count: int) -> Tensor:
+def frames(end: float, count: int) -> Tensor:
     """Equidistant times from zero."""
     return torch.linspace(0, end, count, dtype=torch.float64)
 
 
 def _solved(name: str, truth: Truth, basis: Basis, u: Tensor, *, times: Tensor, substeps: int) -> Case:
     """The trajectories of an equation from initial states u (B, C, *X)."""
-    return Case(name, basis, times, _solution(truth, basis, u, times, substeps), truth)
+    return Case(name, basis, times, solution(truth, basis, u, times, substeps), truth)
 
 
 def _between(u: Tensor, low: float, high: float) -> Tensor:
@@ -82,46 +82,46 @@ def _between(u: Tensor, low: float, high: float) -> Tensor:
 def fisher_kpp(generator: torch.Generator) -> Case:
     """∂ₜu = 0.01 ∂²ₓu + u − u²."""
     basis = Fourier(128, 10.0).double()
-    u = _between(_waves(basis, 20, 4, generator), 0.01, 0.9) ** 2
-    truth = [{_line(2, 1): 0.01, _line(0, 1): 1.0, _line(0, 2): -1.0}]
-    return _solved("Fisher-KPP", truth, basis, u, times=_frames(5, 51), substeps=20)
+    u = _between(waves(basis, 20, 4, generator), 0.01, 0.9) ** 2
+    truth = [{line(2, 1): 0.01, line(0, 1): 1.0, line(0, 2): -1.0}]
+    return _solved("Fisher-KPP", truth, basis, u, times=frames(5, 51), substeps=20)
 
 
 def allen_cahn(generator: torch.Generator) -> Case:
     """∂ₜu = 0.01 Δu + u − u³."""
     basis = Fourier((64, 64), math.tau).double()
-    u = 0.5 * _waves(basis, 10, 4, generator)
+    u = 0.5 * waves(basis, 10, 4, generator)
     truth = [{_plane(1, (1,)): 0.01, _plane(0, (1,)): 1.0, _plane(0, (3,)): -1.0}]
-    return _solved("Allen-Cahn", truth, basis, u, times=_frames(4, 41), substeps=10)
+    return _solved("Allen-Cahn", truth, basis, u, times=frames(4, 41), substeps=10)
 
 
 def cahn_hilliard(generator: torch.Generator) -> Case:
     """∂ₜu = Δ(u³ − u − 0.02 Δu)."""
     basis = Fourier((64, 64), math.tau).double()
-    u = 0.5 * _waves(basis, 10, 5, generator)
+    u = 0.5 * waves(basis, 10, 5, generator)
     truth = [{_plane(1, (1,)): -1.0, _plane(2, (1,)): -0.02, _plane(1, (3,)): 1.0}]
-    return _solved("Cahn-Hilliard", truth, basis, u, times=_frames(1.0, 51), substeps=20)
+    return _solved("Cahn-Hilliard", truth, basis, u, times=frames(1.0, 51), substeps=20)
 
 
 def swift_hohenberg(generator: torch.Generator) -> Case:
     """∂ₜu = 0.3u − (1 + ∂²ₓ)² u − u³."""
     basis = Fourier(256, 16 * math.pi).double()
-    u = 0.5 * _waves(basis, 20, 12, generator)
-    truth = [{_line(0, 1): -0.7, _line(2, 1): -2.0, _line(4, 1): -1.0, _line(0, 3): -1.0}]
-    return _solved("Swift-Hohenberg", truth, basis, u, times=_frames(10, 101), substeps=20)
+    u = 0.5 * waves(basis, 20, 12, generator)
+    truth = [{line(0, 1): -0.7, line(2, 1): -2.0, line(4, 1): -1.0, line(0, 3): -1.0}]
+    return _solved("Swift-Hohenberg", truth, basis, u, times=frames(10, 101), substeps=20)
 
 
 def porous_medium(generator: torch.Generator) -> Case:
     """∂ₜu = ∂²ₓu²."""
     basis = Fourier(128, math.tau).double()
-    u = _between(_waves(basis, 20, 3, generator), 0.2, 1.2)
-    return _solved("porous medium", [{_line(2, 2): 1.0}], basis, u, times=_frames(0.2, 51), substeps=200)
+    u = _between(waves(basis, 20, 3, generator), 0.2, 1.2)
+    return _solved("porous medium", [{line(2, 2): 1.0}], basis, u, times=frames(0.2, 51), substeps=200)
 
 
 def gray_scott(generator: torch.Generator) -> Case:
     """∂ₜu = D_u Δu − uv² + F(1 − u), ∂ₜv = D_v Δv + uv² − (F + k)v."""
     basis = Fourier((64, 64), 80.0).double()
-    spots = _waves(basis, 10, 6, generator)
+    spots = waves(basis, 10, 6, generator)
     v = 0.4 * torch.sigmoid(4 * (spots - 0.7))
     u = torch.cat([1 - v, v], 1)
     feed, kill = 0.037, 0.06
@@ -129,7 +129,7 @@ def gray_scott(generator: torch.Generator) -> Case:
         {_plane(1, (1, 0)): 0.2, _plane(0, (1, 2)): -1.0, _plane(0, (0, 0)): feed, _plane(0, (1, 0)): -feed},
         {_plane(1, (0, 1)): 0.1, _plane(0, (1, 2)): 1.0, _plane(0, (0, 1)): -feed - kill},
     ]
-    return _solved("Gray-Scott", truth, basis, u, times=_frames(100, 51), substeps=20)
+    return _solved("Gray-Scott", truth, basis, u, times=frames(100, 51), substeps=20)
 
 
 def squares(low: float, high: float) -> Callable[[torch.Generator], Case]:
@@ -137,9 +137,9 @@ def squares(low: float, high: float) -> Callable[[torch.Generator], Case]:
 
     def make(generator: torch.Generator) -> Case:
         basis = Fourier(128, math.tau).double()
-        u = _between(_waves(basis, 20, 3, generator), low, high)
-        truth = [{_line(2, 2): 0.05}]
-        return _solved(f"0.05 d²(u²) on {low}-{high}", truth, basis, u, times=_frames(4, 51), substeps=200)
+        u = _between(waves(basis, 20, 3, generator), low, high)
+        truth = [{line(2, 2): 0.05}]
+        return _solved(f"0.05 d²(u²) on {low}-{high}", truth, basis, u, times=frames(4, 51), substeps=200)
 
     return make
 
@@ -147,63 +147,63 @@ def squares(low: float, high: float) -> Callable[[torch.Generator], Case]:
 def square_and_linear(generator: torch.Generator) -> Case:
     """∂ₜu = 0.05 ∂²ₓ(u + ½u²) on u from 0.4 to 1.6."""
     basis = Fourier(128, math.tau).double()
-    u = _between(_waves(basis, 20, 3, generator), 0.4, 1.6)
-    truth = [{_line(2, 1): 0.05, _line(2, 2): 0.025}]
-    return _solved("0.05 d²(u + u²/2)", truth, basis, u, times=_frames(4, 51), substeps=100)
+    u = _between(waves(basis, 20, 3, generator), 0.4, 1.6)
+    truth = [{line(2, 1): 0.05, line(2, 2): 0.025}]
+    return _solved("0.05 d²(u + u²/2)", truth, basis, u, times=frames(4, 51), substeps=100)
 
 
 def dispersion(generator: torch.Generator) -> Case:
     """∂ₜu = −0.02 ∂³ₓu."""
     basis = Fourier(128, math.tau).double()
-    u = _waves(basis, 20, 4, generator)
-    return _solved("-0.02 d³u", [{_line(3, 1): -0.02}], basis, u, times=_frames(5, 51), substeps=1)
+    u = waves(basis, 20, 4, generator)
+    return _solved("-0.02 d³u", [{line(3, 1): -0.02}], basis, u, times=frames(5, 51), substeps=1)
 
 
 def kuramoto_sivashinsky(generator: torch.Generator, dt: float = 0.4) -> Case:
     """∂ₜu = −∂²ₓu − ∂⁴ₓu − ½ ∂ₓu², on its attractor."""
     basis = Fourier(256, 32 * math.pi).double()
-    onto = _solution(CHAOS, basis, _waves(basis, 4, 12, generator), _frames(150, 2), substeps=1500)
-    times = _frames(60, round(60 / dt) + 1)
+    onto = solution(CHAOS, basis, waves(basis, 4, 12, generator), frames(150, 2), substeps=1500)
+    times = frames(60, round(60 / dt) + 1)
     return _solved("Kuramoto-Sivashinsky", CHAOS, basis, onto[:, -1], times=times, substeps=8)
 
 
 def two_burgers(generator: torch.Generator) -> Case:
     """∂ₜu = 0.1 ∂²ₓu − ½ ∂ₓu²."""
     basis = Fourier(256, 16.0).double()
-    truth = [{_line(2, 1): 0.1, _line(1, 2): -0.5}]
-    return _solved("Burgers", truth, basis, _waves(basis, 2, 4, generator), times=_frames(10, 101), substeps=20)
+    truth = [{line(2, 1): 0.1, line(1, 2): -0.5}]
+    return _solved("Burgers", truth, basis, waves(basis, 2, 4, generator), times=frames(10, 101), substeps=20)
 
 
 def two_korteweg_de_vries(generator: torch.Generator) -> Case:
     """∂ₜu = −∂³ₓu − 3 ∂ₓu²."""
     basis = Fourier(256, 30.0).double()
-    truth = [{_line(3, 1): -1.0, _line(1, 2): -3.0}]
-    u = 0.5 * _waves(basis, 2, 3, generator)
-    return _solved("KdV", truth, basis, u, times=_frames(5, 101), substeps=40)
+    truth = [{line(3, 1): -1.0, line(1, 2): -3.0}]
+    u = 0.5 * waves(basis, 2, 3, generator)
+    return _solved("KdV", truth, basis, u, times=frames(5, 101), substeps=40)
 
 
 def two_kuramoto_sivashinsky(generator: torch.Generator) -> Case:
     """∂ₜu = −∂²ₓu − ∂⁴ₓu − ½ ∂ₓu², on its attractor."""
     basis = Fourier(256, 32 * math.pi).double()
-    case = _solved("KS", CHAOS, basis, _waves(basis, 2, 12, generator), times=_frames(110, 221), substeps=40)
+    case = _solved("KS", CHAOS, basis, waves(basis, 2, 12, generator), times=frames(110, 221), substeps=40)
     return Case(case.name, basis, case.times[:101], case.u[:, 120:], CHAOS)
 
 
 def viscous_burgers(generator: torch.Generator) -> Case:
     """∂ₜu = ν ∂²ₓu − ½ ∂ₓu² of four viscosities, with 1 % of noise."""
-    basis, times, nu = Fourier(128, 16.0).double(), _frames(10, 101), [0.05, 0.1, 0.15, 0.2]
+    basis, times, nu = Fourier(128, 16.0).double(), frames(10, 101), [0.05, 0.1, 0.15, 0.2]
     truth = [{Candidate(Partial((2,)), (1,), (1,)): 1.0, Candidate(Partial((1,)), (2,), (0,)): -0.5}]
     gamma = torch.tensor(nu, dtype=torch.float64)[:, None]
-    u = _solution(truth, basis, _waves(basis, 4, 4, generator), times, 20, gamma)
+    u = solution(truth, basis, waves(basis, 4, 4, generator), times, 20, gamma)
     return Case("viscous Burgers", basis, times, noisy(u, 0.01), truth, {"nu": nu})
 
 
 def fractional_fisher_kpp(generator: torch.Generator) -> Case:
     """∂ₜu = −0.05 (−Δ)^0.75 u + u − u², with 1 % of noise."""
-    basis, times = Fourier(128, 10.0).double(), _frames(5, 51)
-    truth = [{Candidate(Fractional(1.5), (1,)): 0.05, _line(0, 1): 1.0, _line(0, 2): -1.0}]
-    u = _between(_waves(basis, 20, 4, generator), 0.01, 0.9) ** 2
-    return Case("fractional Fisher-KPP", basis, times, noisy(_solution(truth, basis, u, times, 20), 0.01), truth)
+    basis, times = Fourier(128, 10.0).double(), frames(5, 51)
+    truth = [{Candidate(Fractional(1.5), (1,)): 0.05, line(0, 1): 1.0, line(0, 2): -1.0}]
+    u = _between(waves(basis, 20, 4, generator), 0.01, 0.9) ** 2
+    return Case("fractional Fisher-KPP", basis, times, noisy(solution(truth, basis, u, times, 20), 0.01), truth)
 
 
 def two_states() -> Iterator[Case]:
@@ -223,8 +223,8 @@ def made() -> Iterator[Case]:
 def read(folder: Path) -> Iterator[Case]:
     """Files with the fields usol or uu (x, t) and the times t or tt, periodic in x."""
     known: list[tuple[str, str, str, float, Truth]] = [
-        ("burgers", "usol", "t", 16.0, [{_line(2, 1): 0.1, _line(1, 2): -0.5}]),
-        ("kdv", "usol", "t", 60.0, [{_line(3, 1): -1.0, _line(1, 2): -3.0}]),
+        ("burgers", "usol", "t", 16.0, [{line(2, 1): 0.1, line(1, 2): -0.5}]),
+        ("kdv", "usol", "t", 60.0, [{line(3, 1): -1.0, line(1, 2): -3.0}]),
         ("kuramoto_sivishinky", "uu", "tt", 32 * math.pi, CHAOS),
     ]
     for name, values, time_, length, truth in known:
