@@ -1,6 +1,5 @@
 """Fits that are killed, in processes of their own, and continued: the same weights, a complete run, nothing twice."""
 
-import multiprocessing
 import os
 import pkgutil
 import shlex
@@ -42,14 +41,6 @@ def in_folder(path):
     patch.chdir(path)
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return patch
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes that have imported everything already; this one has threads, which no copy of it would have."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["morlight.training.fit", "morlight.cli.main", "mlflow", "small_fits"])
-    return context
 
 
 @pytest.fixture(scope="module")
