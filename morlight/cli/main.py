@@ -22,7 +22,7 @@ from morlight.cli import (
     sweep,
     ui,
 )
-from morlight.cli.endings import FAILED, INTERRUPTED, START_AGAIN, TERMINATED, exit_now, exit_status
+from morlight.cli.endings import START_AGAIN, exit_status
 from morlight.cli.parsing import Parser
 
 
@@ -59,13 +59,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parser().parse_args(words)
     with exit_status(options.command, options.how_to_go_on):
         options.run(options)
-
-
-def program() -> None:
-    """Run `main` as a program of its own: the exit status is right whenever a signal comes or a disk is full."""
-    try:
-        main()
-    except SystemExit as end:
-        if end.code in (FAILED, INTERRUPTED, TERMINATED):
-            exit_now(end.code)
-        raise

@@ -116,7 +116,7 @@ def _one(seed: int, case: int, whole: Path, place: Path) -> Outcome:
         named = [one.file]
         if one.file.endswith(".yaml"):  # a key or a value of it tells the place as well
             words = re.findall(r"\w+", (place / one.file).read_text(errors="replace") + f" {change}")
-            named += [word for word in words if len(word) > 2]
+            named += [word if len(word) > 2 else f"morlight: {word}: " for word in words]
     before = _files(place)
     status, said, seconds = told(command)
     left = _files(place) - before - set(shlex.split(command) if status == 0 else ())
