@@ -17,6 +17,7 @@ from morlight.cli import (
     export,
     fit,
     inspect,
+    leftovers,
     predict,
     simulate,
     sweep,
@@ -39,7 +40,7 @@ def parser() -> Parser:
     doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, ui):
+    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, leftovers, ui):
         command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top
