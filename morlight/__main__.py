@@ -1,5 +1,5 @@
 """`python -m morlight`."""
 
-from morlight.cli.main import program
+from morlight.cli.program import program
 
 program()

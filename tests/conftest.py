@@ -1,5 +1,6 @@
 """What several test files share: operators with every parameter redrawn, and a small file of walkers."""
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -36,6 +37,14 @@ def folder(tmp_path, monkeypatch):
     heat.checkpoint(tmp_path / "model.ckpt")
     heat.write(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Processes that have imported everything already; this one has threads, which no copy of it would have."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["morlight.sweep.run", "morlight.cli.main", "mlflow", "small_fits"])
+    return context
 
 
 @pytest.fixture(scope="session")

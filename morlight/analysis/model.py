@@ -1,6 +1,7 @@
 """Models from checkpoints, and their roll-outs. Neither Lightning nor the training data are needed."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
+MOST_POINTS = 2**31
 
 
 class Spread(NamedTuple):
@@ -218,12 +220,14 @@ class Model:
             points: number of points along each axis.
 
         Raises:
-            ValueError: if there is not one number for each axis, or a number is below 2.
+            ValueError: if there is not one number for each axis, or a number is below 2, or there are more than
+                `MOST_POINTS` in all.
         """
         counts = [int(N) for N in (points if isinstance(points, Sequence) else [points])]
-        if len(counts) != self.grid.dimensions or min(counts) < 2:
+        if len(counts) != self.grid.dimensions or min(counts) < 2 or math.prod(counts) > MOST_POINTS:
             raise ValueError(
-                f"{self.path}: points are {counts}, expected {self.grid.dimensions} number(s), each at least 2"
+                f"{self.path}: points are {counts}, expected {self.grid.dimensions} number(s), each at least 2, and at"
+                f" most {MOST_POINTS} points in all"
             )
         operator = on_grid(self.operator, counts).double()
         return dataclasses.replace(self, operator=operator, grid=self.grid.with_points(counts))

@@ -14,6 +14,7 @@ from morlight.cli.parsing import BadInput
 
 FAILED, BAD_INPUT, CLOSED_PIPE, INTERRUPTED, TERMINATED = 1, 2, 141, 130, 143  # 128 + SIGPIPE, SIGINT, SIGTERM
 RAISED_AGAIN_AFTER = 0.01  # seconds
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA out of memory")  # RuntimeError of torch
 START_AGAIN = "the same command starts again"
 
 
@@ -48,8 +49,9 @@ def exit_status(command: str, how_to_go_on: str = START_AGAIN) -> Iterator[None]
             if isinstance(error, OSError):  # of a disk, such as a full one
                 place = f"{error.filename}: " if error.filename else ""
                 _end(f"{place}{error.strerror}" if error.strerror else str(error), FAILED)
-            if isinstance(error, MemoryError):
-                _end(f"{command} needs more memory than there is ({error})", FAILED)
+            if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+                reason = str(error).partition("DefaultCPUAllocator: ")[2] or str(error)
+                _end(f"{command} needs more memory than there is ({reason})", FAILED)
             raise
 
 

@@ -17,12 +17,13 @@ from morlight.cli import (
     export,
     fit,
     inspect,
+    leftovers,
     predict,
     simulate,
     sweep,
     ui,
 )
-from morlight.cli.endings import FAILED, INTERRUPTED, START_AGAIN, TERMINATED, exit_now, exit_status
+from morlight.cli.endings import START_AGAIN, exit_status
 from morlight.cli.parsing import Parser
 
 
@@ -39,7 +40,7 @@ def parser() -> Parser:
     doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, ui):
+    for command in (discover, predict, evaluate, inspect, check, sweep, compare, export, leftovers, ui):
         command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top
@@ -59,13 +60,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parser().parse_args(words)
     with exit_status(options.command, options.how_to_go_on):
         options.run(options)
-
-
-def program() -> None:
-    """Run `main` as a program of its own: the exit status is right whenever a signal comes or a disk is full."""
-    try:
-        main()
-    except SystemExit as end:
-        if end.code in (FAILED, INTERRUPTED, TERMINATED):
-            exit_now(end.code)
-        raise

@@ -36,6 +36,9 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from morlight.sweep.orphan import end_with_parent
+
+    end_with_parent()  # before seconds of imports
     from morlight.sweep.plan import Plan
     from morlight.training.configurations import located
 

@@ -55,6 +55,9 @@ def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), fr
     found = _read(path, wanted, rows, frame)
     if not np.isfinite(found.states).all():
         raise ValueError(f"{path}: holds NaN or infinite values, expected finite numbers")
+    largest = np.abs(found.states).max(initial=0)
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(f"{path}: holds values up to {largest:.2g}, expected numbers of single precision")
     return found
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DRAFT = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}")
+IN_NAME = re.compile(rf"\..+\.{DRAFT.pattern}\.part(\.[^.]*)?")
 
 SPARE = 2**20  # bytes of a file besides its values
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -107,9 +108,16 @@ def remove_leftovers(path: Path) -> None:
     for draft in path.parent.iterdir():
         if not (draft.name.startswith(before) and draft.name.endswith(behind)):
             continue
-        match = DRAFT.fullmatch(draft.name[len(before) : -len(behind)])
-        if match and match["host"] == _host() and not _runs(int(match["process"])):
+        if DRAFT.fullmatch(draft.name[len(before) : -len(behind)]) and has_ended(draft):
             _remove(draft)
+
+
+def has_ended(draft: Path) -> bool | None:
+    """Whether the process that wrote a draft has ended; None for those of other hosts, and for what is no draft."""
+    match = IN_NAME.fullmatch(draft.name)
+    if match is None or match["host"] != _host():
+        return None
+    return not _runs(int(match["process"]))
 
 
 def _remove(draft: Path) -> None:

@@ -9,6 +9,7 @@ Wall = Literal["cosine", "sine", "legendre"]
 
 BIASES: tuple[str, ...] = get_args(Bias)
 WALLS: tuple[str, ...] = get_args(Wall)
+DEEPEST = 1000  # linear layers; far fewer suffice, and far more take minutes to make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class OperatorConfig:
         for key in ("width", "depth", "realizations", "terms", "substeps"):
             if getattr(self, key) < 1:
                 raise ValueError(f"model.{key} is {getattr(self, key)}, expected at least 1")
+        if self.depth > DEEPEST:
+            raise ValueError(f"model.depth is {self.depth}, expected at most {DEEPEST}")
         self._check_words()
         self._check_scheme()
 

@@ -29,6 +29,7 @@ COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
 DEPOSITS = ("histogram", "fourier", "linear")
 BLOCK = 32_768  # walkers moved at once: what they need stays in the cache of a core, and torch spreads no threads
 MOST = 2**31
+SETS = 10**6  # each is a file of its own until all are there
 CROWDED = 100  # times the mean count: more than the densest cell of the initial densities has
 
 
@@ -61,9 +62,9 @@ class Walkers:
     shared_component: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("sets", 1), ("walkers", 1), ("steps", 1), ("bins", 2)):
-            if not least <= getattr(self, name) < MOST:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least} and less than {MOST}")
+        for name, least, most in (("sets", 1, SETS), ("walkers", 1, MOST), ("steps", 1, MOST), ("bins", 2, MOST)):
+            if not least <= getattr(self, name) < most:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least} and less than {most}")
         if not 0 < self.dt < math.inf:
             raise ValueError(f"dt is {self.dt}, expected a positive time")
         if self.deposit not in DEPOSITS:

@@ -16,7 +16,7 @@ def end_with_parent() -> None:
     """Interrupt this process as soon as the process that started it has ended; nothing outside a worker.
 
     A command that is killed cannot tell its workers. Each looks for itself: a process whose parent has ended is given
-    another one. It is interrupted like by Ctrl-C, so that its trial is queued again, and killed if that takes too long.
+    another one. It is asked to end, so that its trial is queued again, and killed if that takes too long.
     """
     parent = os.environ.get(PARENT)
     if parent is not None:
@@ -28,7 +28,6 @@ def _watch(parent: int) -> None:
         time.sleep(INTERVAL)
     with suppress(OSError):  # the terminal may have gone as well
         print("morlight: the sweep that started this worker has ended; so does the worker", file=sys.stderr, flush=True)
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as shells set it for what they run in the background
-    os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,6 @@
 """A sweep from its plan to its end: checked first, then worked on by one process or several."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import torch
 
 from morlight.sweep import study as studies
 from morlight.sweep.figures import figures
-from morlight.sweep.orphan import PARENT, end_with_parent
+from morlight.sweep.orphan import PARENT, PATIENCE
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.summary import summary
@@ -43,7 +42,6 @@ def run(plan: Plan) -> optuna.Study:
     Raises:
         ValueError: in one sentence, for a plan that cannot be carried out; nothing is written then.
     """
-    end_with_parent()
     with _silent():
         base = check(plan)
         study, new = studies.open_study(plan)
@@ -137,9 +135,18 @@ def _many(plan: Plan) -> None:
                         workers[i] = subprocess.Popen(command, env=surroundings(i, plan.workers))
         finally:
             for process in workers.values():
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # not SIGINT, which is ignored by what a shell has started in the background
             for process in workers.values():
-                process.wait()
+                _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a worker has queued its trial again."""
+    try:
+        process.wait(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def surroundings(index: int, workers: int) -> dict[str, str]:

@@ -73,9 +73,9 @@ class Worker:
         slot = trial.user_attrs["slot"]
         try:
             values = self._fit(trial)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._again(trial, "interrupted", told=False)
-            raise
+            raise KeyboardInterrupt from error  # without the advice for a single fit
         except Diverged as error:
             self._bad(trial, "diverged", error)
         except ValueError as error:

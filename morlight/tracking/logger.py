@@ -5,7 +5,8 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class Tracker(Logger):
         self._metrics = MetricBuffer()
         self._next_send = time.monotonic() + INTERVAL
         self._status: str | None = None
+        self._closed = False
         self._checkpoints: dict[str, Path] = {}
 
     @property
@@ -217,11 +219,21 @@ class Tracker(Logger):
                 self.log_text(text, FILE)
             if not self._keep_checkpoints():
                 self._status = "FAILED"
-        final = self._status
+        self._closed, final = True, self._status
         if not run.deliver_by(deadline, lambda: run.deliver(lambda: run.close(final))):
             rank_zero_warn(
                 f"{run.uri} does not answer; run {run.run_id} still counts as RUNNING there", category=RuntimeWarning
             )
+
+    @contextmanager
+    def closed_after_errors(self) -> Iterator[None]:
+        """Close the run if an error comes where Lightning does not close it, as before the first epoch."""
+        try:
+            yield
+        except BaseException:
+            if not self._closed:
+                self.finalize("failed")
+            raise
 
     @property
     def failed(self) -> bool:

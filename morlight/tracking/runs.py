@@ -1,9 +1,11 @@
 """Runs of an experiment, as plain values."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from morlight.tracking import run_tables
 from morlight.tracking.experiments import experiment_id
+from morlight.tracking.owners import close_abandoned, is_abandoned
 from morlight.tracking.run import Dataset, Run
 from morlight.tracking.store import connect, tracking_uri
 
@@ -14,11 +16,30 @@ if TYPE_CHECKING:
 def read_runs(experiment: str) -> list[Run]:
     """Every run of an experiment, the latest first.
 
-    The tables of a database are read directly, since MLflow takes 20 times as long; a server is asked through MLflow.
+    Runs of processes that have died are closed first (see `owners`). The tables of a database are read directly,
+    since MLflow takes 20 times as long; a server is asked through MLflow.
 
     Raises:
         ValueError: no store, no server, or no such experiment.
     """
+    runs = _read(experiment)
+    abandoned = [run for run in runs if is_abandoned(run)]
+    if not abandoned:
+        return runs
+    close_abandoned(connect(create=False), abandoned)
+    return _read(experiment)
+
+
+def close_abandoned_runs(client: "mlflow.MlflowClient") -> None:
+    """Set the runs of all experiments to KILLED whose process, on this host, has died (see `owners`)."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):  # the next command tries again
+        where = [experiment.experiment_id for experiment in client.search_experiments()]
+        close_abandoned(client, map(_run, client.search_runs(where, "attributes.status = 'RUNNING'")))
+
+
+def _read(experiment: str) -> list[Run]:
     runs = run_tables.read(tracking_uri(), experiment)
     return _from_mlflow(experiment) if runs is None else runs
 

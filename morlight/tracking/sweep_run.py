@@ -3,11 +3,14 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morlight.tracking.experiments import experiment_id
 from morlight.tracking.mlflow_calls import first_line, short_timeout
+from morlight.tracking.owners import worker
+from morlight.tracking.runs import close_abandoned_runs
 from morlight.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -36,7 +39,9 @@ class SweepRun:
         """Create the run of the sweep; its id."""
         client = self.client
         where = experiment_id(client, self.experiment, create=True)
-        run = client.create_run(where, run_name=self.name, tags={"sweep": self.name, "kind": "sweep", **tags})
+        run = client.create_run(
+            where, run_name=self.name, tags={"sweep": self.name, "kind": "sweep", **worker(), **tags}
+        )
         for key, value in params.items():
             client.log_param(run.info.run_id, key, value)
         for path, text in texts.items():
@@ -46,7 +51,14 @@ class SweepRun:
     def open(self, run_id: str) -> None:
         """Continue a run."""
         self.run_id = run_id
-        self._try(lambda client: client.update_run(run_id, status="RUNNING"))
+        (mine,) = worker().items()
+
+        def say(client: "mlflow.MlflowClient") -> None:
+            close_abandoned_runs(client)
+            client.set_tag(run_id, *mine)
+            client.update_run(run_id, status="RUNNING")
+
+        self._try(say)
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """Last value of each metric of a run."""
@@ -77,11 +89,16 @@ class SweepRun:
     def end(self, numbers: Mapping[str, float], tags: Mapping[str, str], status: str) -> None:
         """Log metrics and tags of the whole sweep, and set its status."""
 
+        from mlflow.exceptions import MlflowException
+
         def say(client: "mlflow.MlflowClient") -> None:
             for name, value in numbers.items():
                 client.log_metric(self.run_id, name, value)
             for key, text in tags.items():
                 client.set_tag(self.run_id, key, text)
+            for key in worker():
+                with suppress(MlflowException):  # the tag is not there
+                    client.delete_tag(self.run_id, key)
             if status == "RUNNING":
                 client.update_run(self.run_id, status=status)
             else:

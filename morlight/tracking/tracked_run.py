@@ -10,7 +10,9 @@ from morlight.tracking.experiments import experiment_id
 from morlight.tracking.metric_buffer import Recorded, recorded
 from morlight.tracking.mlflow_calls import first_line, short_timeout
 from morlight.tracking.names import NAME_LENGTH, TAG_LENGTH
+from morlight.tracking.owners import owner
 from morlight.tracking.provenance import provenance
+from morlight.tracking.runs import close_abandoned_runs
 from morlight.tracking.store import connect
 
 if TYPE_CHECKING:
@@ -57,9 +59,11 @@ class TrackedRun:
         """
         if self._client is None:
             client = connect(self.uri)
+            if "mlflow.parentRunId" not in self._tags:  # a sweep has looked when it began
+                close_abandoned_runs(client)
             if self.run_id is None:
                 where = experiment_id(client, self.experiment, create=True)
-                run = client.create_run(where, run_name=self.name, tags=provenance() | self._tags)
+                run = client.create_run(where, run_name=self.name, tags=provenance() | self._tags | owner())
                 self.run_id = run.info.run_id
             else:
                 self._reopen(client, self.run_id)
@@ -76,9 +80,10 @@ class TrackedRun:
         if run.info.lifecycle_stage == "deleted":
             raise ValueError(f"run '{run_id}' was deleted from {self.uri}; `mlflow runs restore` brings it back")
         self.experiment = client.get_experiment(run.info.experiment_id).name
+        # the first start keeps its provenance; the owner comes before the status, or others would close the run
+        tags = {f"continued.{key}": value for key, value in provenance().items()} | self._tags | owner()
+        self._add_tags(client, tags)
         client.update_run(run_id, status="RUNNING")
-        # the first start keeps its provenance
-        self._add_tags(client, {f"continued.{key}": value for key, value in provenance().items()} | self._tags)
 
     def recorded(self) -> set[Recorded]:
         """The metrics that the store had when the run was continued, as far as it answers."""

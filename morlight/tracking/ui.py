@@ -11,6 +11,7 @@ from typing import IO
 from urllib.parse import urlparse
 
 from morlight.tracking.experiment_view import link_to_newest_experiment
+from morlight.tracking.runs import close_abandoned_runs
 from morlight.tracking.sqlite_store import artifact_root, database_file
 from morlight.tracking.store import connect, tracking_uri
 
@@ -29,7 +30,9 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     if urlparse(uri).scheme.startswith("http"):
         raise ValueError(f"{uri}: the tracking server shows its own pages; open this address in a browser")
     _require_free(host, port)
-    page = link_to_newest_experiment(connect(uri))
+    client = connect(uri)
+    close_abandoned_runs(client)
+    page = link_to_newest_experiment(client)
     with tempfile.TemporaryFile() as output:
         server = _start(uri, host, port, output)
         # a shell's background jobs start with Ctrl-C ignored; a handler of the command line stays

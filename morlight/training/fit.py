@@ -21,7 +21,7 @@ from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
 from morlight.training.announcement import announce, announce_equation
 from morlight.training.callbacks import pruning
-from morlight.training.callbacks.checkpoints import FitCheckpoints
+from morlight.training.callbacks.checkpoints import LAST, FitCheckpoints
 from morlight.training.callbacks.epoch_lines import EpochLines
 from morlight.training.callbacks.progress import Bar
 from morlight.training.callbacks.report import FinalReport
@@ -146,23 +146,24 @@ def run(
                 return already
         served.schedule = schedule(module, served, trainer.max_epochs or 0)
         check_lengths(module, served, settings)
-        if trainer.is_global_zero:
-            announce(settings, extensions, served, tracker, trial.searched)
-            if isinstance(module, EquationModule):
-                announce_equation(module.equation, served.sample.path, tracker)
-        module.run_id = tracker.run_id
-        folder = FOLDER / settings.name / str(tracker.run_id)
-        tracker.keep_in(folder)
-        if trainer.is_global_zero and trial.started is not None:
-            trial.started(str(tracker.run_id), folder)
-        monitored = served.count("validation", module.held_back_horizon)
-        checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
-        in_sweep = trial.started is not None
-        if settings.trainer.get("enable_progress_bar") is False and not in_sweep:
-            trainer.callbacks.append(EpochLines())
-        report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
-        trainer.callbacks += [report, checkpoints]
-        _train(trainer, module, served, saved, settings.name)
+        with tracker.closed_after_errors():
+            if trainer.is_global_zero:
+                announce(settings, extensions, served, tracker, trial.searched)
+                if isinstance(module, EquationModule):
+                    announce_equation(module.equation, served.sample.path, tracker)
+            module.run_id = tracker.run_id
+            folder = FOLDER / settings.name / str(tracker.run_id)
+            tracker.keep_in(folder)
+            if trainer.is_global_zero and trial.started is not None:
+                trial.started(str(tracker.run_id), folder)
+            monitored = served.count("validation", module.held_back_horizon)
+            checkpoints = FitCheckpoints(folder, "val_loss/median" if monitored else None, tracker.keep_checkpoints)
+            in_sweep = trial.started is not None
+            if settings.trainer.get("enable_progress_bar") is False and not in_sweep:
+                trainer.callbacks.append(EpochLines())
+            report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
+            trainer.callbacks += [report, checkpoints]
+            _train(trainer, module, served, saved, settings.name)
         if tracker.failed:
             raise OSError(
                 f"the tracking store did not take the checkpoints of run {tracker.version}; once it does, the same"
@@ -284,9 +285,10 @@ def _train(trainer: lightning.Trainer, module: OperatorModule, served: Any, save
     try:
         trainer.fit(module, served, ckpt_path=path, weights_only=True)
     except SystemExit as error:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt(
-            f"interrupted; the same command with --name {name} --ckpt_path last continues after the last whole epoch"
-        ) from error
+        advice = f"with --name {name} --ckpt_path last continues after the last whole epoch"
+        if not any((FOLDER / name).glob(f"*/{LAST}")):
+            advice = "starts again"
+        raise KeyboardInterrupt(f"interrupted; the same command {advice}") from error
 
 
 def _result(

@@ -54,6 +54,12 @@ def test_complex_initial_states_are_refused_and_the_name_of_a_model_is_one_line(
     assert len(repr(model)) < len(str(model.path)) + 100
 
 
+@pytest.mark.parametrize("points", [1, [16, 16], 10**20])
+def test_grids_that_no_model_has_are_refused(model, points):
+    with pytest.raises(ValueError, match=r"points are .*, expected 1 number\(s\), each at least 2, and at most"):
+        model.on(points)
+
+
 def test_initial_states_with_nan_are_refused(model):
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.predict(np.full(16, np.nan), 1)

@@ -9,6 +9,7 @@ import time
 
 import h5py
 import pytest
+import torch
 
 from morlight.cli.endings import BadInput, exit_status
 
@@ -37,6 +38,27 @@ def loaded(name):
             return name in maps.read()
 
     return ready
+
+
+INTERRUPTED_IMPORT = """
+import os, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Interrupt())
+from morlight.cli.program import program
+program()
+"""
+
+
+@pytest.mark.parametrize("module", ["morlight.cli.endings", "morlight.cli.main", "argparse"])
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_a_signal_before_the_command_is_known_ends_in_one_sentence(number, expected, module):
+    code = INTERRUPTED_IMPORT.format(module=module, number=int(number))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "morlight: interrupted; the same command starts again\n"
+    assert done.returncode == expected
 
 
 SIMULATE = shlex.split("simulate brownian --sets 1000 --walkers 100000 -o walkers.h5")  # minutes, if left alone
@@ -113,6 +135,13 @@ def test_errors_become_one_sentence_and_a_status(error, expected, capsys):
         raise error
     assert ended.value.code == expected
     assert capsys.readouterr().err == "morlight: bad\n"
+
+
+def test_memory_that_torch_does_not_get_is_one_sentence(capsys):
+    with pytest.raises(SystemExit) as ended, exit_status("predict"):
+        torch.empty(2**60, dtype=torch.int8)
+    assert ended.value.code == 1
+    assert "morlight: predict needs more memory than there is (can't allocate memory: you" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["data"], ["data", "--json"], ["data", "lj"]])

@@ -78,8 +78,8 @@ def write_bad(name):
         Path(name).write_text("no numbers here")
     elif name == "words.npy":
         np.save(name, np.array(["a", "b"]))
-    elif name == "short.npy":
-        np.save(name, np.ones((2, 5)))
+    elif name in ("short.npy", "huge.npy"):
+        np.save(name, np.ones((2, 5)) if name == "short.npy" else np.stack([DENSITY, 1e95 * MOMENTUM]))
     elif name == "lacking.npz":
         np.savez(name, density=DENSITY)
     elif name == "lacking.nc":
@@ -99,6 +99,7 @@ def write_bad(name):
         ("text.npz", "cannot be read"),
         ("text.nc", "cannot be read, expected a NetCDF file"),
         ("words.npy", "holds no numbers"),
+        ("huge.npy", r"values up to .*e\+94, expected numbers of single precision"),
         ("short.npy", r"shape \(2, 5\), expected \(8,\) points of 2 field\(s\) \(density, momentum\)"),
         ("lacking.npz", "array 'momentum' is missing"),
         ("lacking.nc", "variable 'momentum' is missing"),

@@ -115,8 +115,8 @@ def _one(seed: int, case: int, whole: Path, place: Path) -> Outcome:
         command = one.commands[rng.integers(len(one.commands))].format(one.file)
         named = [one.file]
         if one.file.endswith(".yaml"):  # a key or a value of it tells the place as well
-            words = re.findall(r"\w+", (place / one.file).read_text(errors="replace") + change)
-            named += [word for word in words if len(word) > 2]
+            words = re.findall(r"\w+", (place / one.file).read_text(errors="replace") + f" {change}")
+            named += [word if len(word) > 2 else f"morlight: {word}: " for word in words]
     before = _files(place)
     status, said, seconds = told(command)
     left = _files(place) - before - set(shlex.split(command) if status == 0 else ())

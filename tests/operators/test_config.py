@@ -54,6 +54,7 @@ def test_unknown_words_are_refused_by_name_where_no_types_are_checked():
         ({"activation": "relu"}, "model.activation is 'relu', expected one of elu, gelu, silu, softplus, tanh"),
         ({"scheme": "leapfrog"}, "model.scheme is 'leapfrog', expected one of explicit, implicit, exponential"),
         ({"terms": 0}, "model.terms is 0, expected at least 1"),
+        ({"depth": 10**6}, "model.depth is 1000000, expected at most 1000"),
         ({"order": 3}, "model.order is '?3'?, expected one of 1, 2"),
         ({"scheme": "exponential", "start": "linear"}, "start is linear with model.scheme exponential, expected"),
         ({"scheme": "exponential", "optimizer": "moments"}, "scheme is exponential with model.optimizer moments"),

@@ -229,6 +229,12 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, monkeypatc
     np.testing.assert_array_equal(TrajectoryFile.open(path).read(), TrajectoryFile.open(whole).read())
 
 
+@pytest.mark.parametrize(("name", "value"), [("sets", 10**9), ("sets", 0), ("steps", 10**20), ("bins", 1)])
+def test_numbers_that_no_simulation_has_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}, expected at least . and less than"):
+        Walkers(**{name: value})
+
+
 def test_a_file_that_is_there_is_refused_before_any_walk(tmp_path):
     path = tmp_path / "a.h5"
     path.write_text("precious")

@@ -4,10 +4,8 @@ import json
 import math
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import channel
@@ -185,47 +183,6 @@ def command(*words, name="search", **plan):
     return [sys.executable, "-m", "morlight", "sweep", "--config", f"{name}.yaml", *map(str, words)]
 
 
-def killed_in_the_middle(process, name):
-    """Kill a worker once its second trial has a checkpoint; the path of it."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        found = list(Path(f"mlruns/fits/{name}-001").glob("*/last.ckpt"))
-        if found and torch.load(found[0], weights_only=True)["epoch"] >= 1:
-            process.kill()
-            process.wait()
-            return found[0]
-        time.sleep(0.02)
-    process.kill()
-    raise AssertionError(f"the worker was not seen in the middle: {process.wait()}")
-
-
-@pytest.mark.parametrize("storage", [None, "sqlite:///studies.db"])
-def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_trial_goes_on_from_its_checkpoint(folder, storage):
-    long = {"space": {"model.lr": [0.02, 0.01, 0.005]}, "sampler": "grid", "set": {"trainer.max_epochs": 40}}
-    if storage:
-        long["storage"] = storage
-    process = subprocess.Popen(command(**long), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    checkpoint = killed_in_the_middle(process, "search")
-    epoch = torch.load(checkpoint, weights_only=True)["epoch"]
-    assert epoch < 39
-    sweep(**long)
-    sweep(name="whole", **long)  # without interruption
-    there = optuna.load_study(storage=storage, study_name="search") if storage else study()
-    done = finished(there.trials)
-    assert sorted(trial.user_attrs["slot"] for trial in done) == [0, 1, 2]
-    assert [trial.state.name for trial in there.trials].count("FAIL") == 1
-    parent, children = parent_and_children()
-    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 4
-    assert checkpoint.parent.name == children[1].run_id
-    assert "continued.command" in children[1].tags
-    assert "continued.command" not in children[0].tags
-    losses = connect().get_metric_history(children[1].run_id, "train_loss/median")
-    assert {m.step for m in losses} == {m.step for m in connect().get_metric_history(
-        children[0].run_id, "train_loss/median")}  # fmt: skip
-    for ours, theirs in zip(children, parent_and_children("whole")[1], strict=True):
-        assert ours.metrics["objective"] == theirs.metrics["objective"]
-
-
 def test_workers_on_one_journal_end_with_exactly_the_trials_asked_for(folder):
     typed = command("--workers", "2", trials=5)
     done = subprocess.run(typed, capture_output=True, text=True, timeout=PATIENCE)
@@ -251,22 +208,6 @@ def test_a_trial_in_two_processes_is_that_of_one(folder):
         # Adam takes a gradient of rounding alone for a step
         assert two.metrics["objective"] == pytest.approx(one.metrics["objective"], rel=1e-6)
         assert two.metrics["val_loss/median"] == pytest.approx(one.metrics["val_loss/median"], rel=1e-6)
-
-
-def test_ctrl_c_leaves_a_sweep_that_goes_on(folder):
-    long = {"space": {"model.lr": [0.02, 0.01]}, "sampler": "grid", "set": {"trainer.max_epochs": 40}}
-    process = subprocess.Popen(command(**long), stderr=subprocess.PIPE, text=True)
-    while not list(folder.glob("mlruns/fits/search-000/*/last.ckpt")) and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode == 130, said
-    parent, (child,) = parent_and_children()
-    assert (parent.status, child.status) == ("KILLED", "KILLED")
-    sweep(**long)
-    parent, children = parent_and_children()
-    assert [run.status for run in [parent, *children]] == ["FINISHED"] * 3
-    assert children[0].run_id == child.run_id
 
 
 BAD = {

@@ -1,6 +1,7 @@
 """Fits that are killed, in processes of their own, and continued: the same weights, a complete run, nothing twice."""
 
-import multiprocessing
+import contextlib
+import itertools
 import os
 import pkgutil
 import shlex
@@ -18,6 +19,11 @@ import yaml
 from morlight.analysis.model import load
 from morlight.cli import main as cli
 from morlight.tracking.checkpoints import resolve
+from morlight.tracking.runs import read_runs
+from morlight.tracking.store import connect
+from tests.tracking.stores import fresh_database
+
+__all__ = ["fresh_database"]  # a fixture
 
 EPOCHS = 3
 CHECKPOINTS = "morlight.training.callbacks.checkpoints"
@@ -45,14 +51,6 @@ def in_folder(path):
 
 
 @pytest.fixture(scope="module")
-def processes():
-    """Processes that have imported everything already; this one has threads, which no copy of it would have."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["morlight.training.fit", "morlight.cli.main", "mlflow", "small_fits"])
-    return context
-
-
-@pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A folder with a fit that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole")
@@ -63,15 +61,17 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(fresh_database, tmp_path, monkeypatch):
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(fresh_database, tmp_path / "mlruns" / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     written(tmp_path)
     return tmp_path
 
 
-def fit_until(folder, owner, name, call):
-    """A fit that is killed in place of the given call, counted from 1, of a function."""
+def fit_until(folder, owner, name, call, number=signal.SIGKILL):
+    """A fit that gets a signal in place of the given call, counted from 1, of a function."""
     os.chdir(folder)
     owner = pkgutil.resolve_name(owner)
     function, calls = getattr(owner, name), Counter()
@@ -79,22 +79,46 @@ def fit_until(folder, owner, name, call):
     def die(*args, **kwargs):
         calls[name] += 1
         if calls[name] == call:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return function(*args, **kwargs)
 
     setattr(owner, name, die)
-    cli.main(shlex.split("fit --config q.yaml"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with open("stderr", "w") as file, contextlib.redirect_stderr(file):
+        cli.main(shlex.split("fit --config q.yaml"))
 
 
 # best and last of each of the three epochs are published in turn, if each is better
 MOMENTS = {
+    "between two epochs": (f"{CHECKPOINTS}:FitCheckpoints", "on_train_epoch_end", 2),
     "before the second checkpoint has its name": (CHECKPOINTS, "publish", 4),
     "between the two files of the last epoch": (CHECKPOINTS, "publish", 6),
     "after the last epoch, before the report": ("morlight.training.callbacks.report", "evaluate", 1),
     "in the report, after its metrics": ("morlight.analysis.export.pyfunc", "save", 1),
     "after the report, before the run is closed": ("morlight.tracking.logger:Tracker", "_keep_checkpoints", 1),
 }
-QUICK = ("before the second checkpoint has its name", "in the report, after its metrics")
+STATUSES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
+QUICK = {
+    "before the second checkpoint has its name": signal.SIGKILL,
+    "between two epochs": signal.SIGINT,
+    "in the report, after its metrics": signal.SIGTERM,
+}
+CASES = [
+    pytest.param(*case, id=f"{case[1].name} {name}", marks=[] if QUICK.get(name) == case[1] else pytest.mark.slow)
+    for name, moment in MOMENTS.items()
+    for case in itertools.product([moment], STATUSES)
+]
+
+
+def ended(processes, folder, moment, number):
+    """Run a fit until the signal; what it says."""
+    process = processes.Process(target=fit_until, args=(folder, *moment, number))
+    process.start()
+    process.join()
+    assert process.exitcode == STATUSES[number]
+    said = (folder / "stderr").read_text()
+    assert "Traceback" not in said
+    return said
 
 
 def same(first, second):
@@ -102,15 +126,11 @@ def same(first, second):
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [pytest.param(value, id=name, marks=[] if name in QUICK else pytest.mark.slow) for name, value in MOMENTS.items()],
-)
-def test_a_killed_fit_is_completed_by_the_same_command(whole, folder, processes, moment):
-    killed = processes.Process(target=fit_until, args=(folder, *moment))
-    killed.start()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
+@pytest.mark.parametrize(("moment", "number"), CASES)
+def test_a_killed_fit_is_completed_by_the_same_command(whole, folder, processes, moment, number):
+    said = ended(processes, folder, moment, number)
+    assert ("--ckpt_path last continues" in said) == (number != signal.SIGKILL)
+    assert [run.status for run in read_runs("morlight")] == ["KILLED"]
     cli.main(shlex.split(FIT))
     run = small_fits.run_of("q")
     assert run.info.status == "FINISHED"
@@ -125,6 +145,25 @@ def test_a_killed_fit_is_completed_by_the_same_command(whole, folder, processes,
     assert len(small_fits.history(run.info.run_id, "train_loss/median")[0]) == EPOCHS
     (kept,) = Path("mlruns/fits/q").iterdir()
     assert sorted(path.name for path in kept.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+START_UP = {
+    "before the run begins": ("morlight.training.fit", "announce", 1),
+    "once the run has begun": ("morlight.tracking.logger:Tracker", "keep_in", 1),
+    "before the first step": ("torch.optim:Adam", "step", 1),
+}
+
+
+@pytest.mark.parametrize("number", STATUSES)
+@pytest.mark.parametrize("moment", START_UP.values(), ids=START_UP)
+def test_a_fit_killed_while_it_starts_leaves_no_run_that_counts_as_running(folder, processes, moment, number):
+    said = ended(processes, folder, moment, number)
+    assert len(said.splitlines()) == (0 if number == signal.SIGKILL else 1)
+    assert "--ckpt_path last" not in said  # there is no checkpoint
+    experiments = {experiment.name for experiment in connect().search_experiments()}
+    assert ("morlight" in experiments) == (moment[1] != "announce")
+    if "morlight" in experiments:
+        assert [run.status for run in read_runs("morlight")] == ["KILLED"]
 
 
 def test_a_torn_checkpoint_is_said_and_the_newest_readable_one_continues(whole, tmp_path, monkeypatch, capsys):

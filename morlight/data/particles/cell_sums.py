@@ -19,6 +19,9 @@ def cell_sums(
     """Number of particles in each of N equal cells along each axis, or the sum of their weights, in float64.
 
     Particles outside [low, high) of any axis are left out.
+
+    Raises:
+        MemoryError: for so many cells.
     """
     if not positions.is_cpu:
         return cell_sums_by_torch(positions, points, ranges, weights)
@@ -26,11 +29,14 @@ def cell_sums(
     w = None if weights is None else weights.detach().numpy()
     if not _within_rounding(points, ranges, positions.is_floating_point()):
         x, ranges = _limited(x, points, ranges), [(0.0, float(N)) for N in points]
-    if len(points) == 1:
-        return torch.from_numpy(fast_histogram.histogram1d(x[0], points[0], ranges[0], w))
-    if len(points) == 2:  # nearly three times as fast as the function for any number of axes
-        return torch.from_numpy(fast_histogram.histogram2d(x[0], x[1], points, ranges, w))
-    return torch.from_numpy(fast_histogram.histogramdd(tuple(x), points, ranges, w))
+    try:
+        if len(points) == 1:
+            return torch.from_numpy(fast_histogram.histogram1d(x[0], points[0], ranges[0], w))
+        if len(points) == 2:  # nearly three times as fast as the function for any number of axes
+            return torch.from_numpy(fast_histogram.histogram2d(x[0], x[1], points, ranges, w))
+        return torch.from_numpy(fast_histogram.histogramdd(tuple(x), points, ranges, w))
+    except RuntimeError as error:  # the library's word where it gets no memory
+        raise MemoryError(f"for {math.prod(points)} cells") from error
 
 
 def _within_rounding(points: Sequence[int], ranges: Sequence[tuple[float, float]], continuous: bool) -> bool:

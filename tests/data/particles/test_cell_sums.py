@@ -1,6 +1,8 @@
 """Counts in cells: the library against torch, integers, and positions that rounding leads beyond the last cell."""
 
 import math
+import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,3 +41,15 @@ def test_no_position_below_the_end_is_counted_beyond_the_last_cell():
         counts = cell_sums(torch.tensor([[below, 0.3]], dtype=torch.float64), (points,), [(0.0, 0.3)])
         assert counts[-1] == counts.sum() == 1
     assert beyond
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads from /proc how much memory is taken already")
+def test_more_cells_than_memory_has_are_an_error_of_memory():
+    taken = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (taken + 2**28, limits[1]))
+    try:
+        with pytest.raises(MemoryError, match="for 1000000000 cells"):
+            cell_sums(torch.zeros(1, 1, dtype=torch.float64), (10**9,), [(0.0, 1.0)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, limits)
