@@ -11,6 +11,7 @@ NAMES = (
     "attractors",
     "compile",
     "data",
+    "engine",
     "equations",
     "fit",
     "memory",

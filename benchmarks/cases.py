@@ -59,7 +59,7 @@ def description(
     fields: tuple[str, ...], grid: Grid, parameters: tuple[ParameterStatistics, ...] = ()
 ) -> DataDescription:
     """Fields between −2 and 2 in units of their own."""
-    statistics = tuple(FieldStatistics(name, -2.0, 2.0, 1.0) for name in fields)
+    statistics = tuple(FieldStatistics(name, -2.0, 2.0, 1.0, quantiles=(-2.0, 0.0, 2.0)) for name in fields)
     return DataDescription("benchmark", "", grid, 1.0, statistics, parameters)
 
 

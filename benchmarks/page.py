@@ -192,6 +192,17 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         " *break-even runs*: how many runs pay for the data and the training. Then 200 steps of a field of 256 points,"
         " float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
     ),
+    "engine": (
+        "Steps of a roll-out",
+        lambda lines: table(
+            lines,
+            [CASE, ("states", key("states")), ("steps/s", key("value")), ("over the plain loop", key("over_plain"))],
+        ),
+        "The engine of `predict`, `evaluate`, serving and the reports of fits records a step of small fields once and"
+        " replays it in fixed memory; here against a loop over the same steps, with which its states agree bit by bit."
+        " Five realizations, float64, the recording included; *demo*: a field of 256 points; *channel*: density and"
+        " momentum at 20 points, K = 2, one parameter; *plane*: 64 × 64 points.",
+    ),
     "scaling": (
         "How cost grows",
         scaling,

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - shapes come before the package is imported
 """What several test files share: operators with every parameter redrawn, and a small file of walkers."""
 
 import multiprocessing
@@ -6,6 +7,10 @@ import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads each on two cores wait for each other
+
+import shapes
+
+shapes.install()
 
 import heat
 import numpy as np
@@ -16,6 +21,12 @@ from morlight.data import trajectory_writer
 from morlight.operators.description import Grid
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, start without Ctrl-C
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shapes_checked_anew():
+    """Every test file checks the shapes of its own arguments."""
+    shapes.checked_before.clear()
 
 
 @pytest.fixture

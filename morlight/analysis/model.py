@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +21,7 @@ from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.linear_model import Affine, Factors, from_plain
 from morlight.analysis.realizations import Choice, best, chosen
 from morlight.data import labelled
-from morlight.operators import Operator, SpectralOperator, build, check_steps, on_grid, selected, shells, states
+from morlight.operators import Operator, Rollouts, SpectralOperator, build, on_grid, selected, shells
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
@@ -198,7 +198,7 @@ class Model:
         for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
             warnings.warn(caution, Extrapolation, stacklevel=2)
         model = self if rows == list(range(self.realizations)) else self.only(rows)
-        frames = np.stack(list(model._states(u[None], parameters, (steps, every), finite)), 2)
+        frames = model._frames(u[None], parameters, (steps, every), finite)
         if axes == self.grid.dimensions:
             frames = frames[:, 0, :, 0]
         elif axes == self.grid.dimensions + 1:
@@ -279,20 +279,15 @@ class Model:
         moduli = shells(build.basis(self.data.grid).double().wavenumbers)[0][0]
         return identified(moduli, torch.tensor(errors[place], dtype=torch.float64))
 
-    def _states(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> Iterator[np.ndarray]:
+    def _frames(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> np.ndarray:
+        """Frames (R, B, T, C, *X) of a number of steps and the steps between two of them."""
         steps, every = count
-        check_steps(steps, every)
-        walk = states(self.operator, u, steps, gamma, self.scheme)
-        for step in tqdm(range(steps + 1), "predicting", delay=2, leave=False, unit="step"):
+        with tqdm(total=steps * u.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
+            rollouts = Rollouts(self.operator, gamma, self.scheme)
             try:
-                state = next(walk)
-            except FloatingPointError as error:  # of the implicit scheme
-                raise FloatingPointError(f"{self.path}: step {step}: {error}") from error
-            if finite and not state.isfinite().all():
-                broken = (~state.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
-                raise FloatingPointError(f"{self.path}: realization(s) {broken} are not finite after {step} steps")
-            if step % every == 0:
-                yield state.numpy()
+                return rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).numpy()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{self.path}: {error}") from error
 
 
 def load(path: str | Path, components: Components | None = None) -> Model:

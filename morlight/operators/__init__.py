@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from morlight.operators.legendre import Legendre
     from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
     from morlight.operators.networks import Nonlinearity, Perceptrons, selected
+    from morlight.operators.rollouts import Rollouts, check_steps, rollout
     from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, Summand, System
     from morlight.operators.stability import Anchored, Bounded
     from morlight.operators.symbols import DissipativeSymbol, Symbol
-    from morlight.operators.time_stepping import advance, check_steps, rollout, states, stepper
+    from morlight.operators.time_stepping import advance, states, stepper
     from morlight.operators.units import Units
 
 _MODULES = {
@@ -34,10 +35,11 @@ _MODULES = {
     "legendre": "Legendre",
     "losses": "NoiseWeighted bending mean_square relative_error",
     "networks": "Nonlinearity Perceptrons selected",
+    "rollouts": "Rollouts check_steps rollout",
     "spectral": "Operator SecondOrder SpectralOperator Summand System",
     "stability": "Anchored Bounded",
     "symbols": "DissipativeSymbol Symbol",
-    "time_stepping": "advance check_steps rollout states stepper",
+    "time_stepping": "advance states stepper",
     "units": "Units",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -61,6 +63,7 @@ __all__ = [
     "Odd",
     "Operator",
     "Perceptrons",
+    "Rollouts",
     "SecondOrder",
     "Sine",
     "SpectralOperator",

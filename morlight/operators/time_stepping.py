@@ -1,9 +1,7 @@
 """Roll-outs of the update operator, u(t + mΔt) = (I + L)^m u(t) (Eq. 6)."""
 
-import itertools
 from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -74,31 +72,3 @@ def states(
     for _ in range(steps):
         u = step(u)
         yield u
-
-
-def rollout(
-    operator: Operator,
-    u: Float[Tensor, "r B C *X"],
-    steps: int,
-    *,
-    every: int = 1,
-    gamma: Float[Tensor, "b P"] = NO_GAMMA,
-    scheme: str | Exponential = "explicit",
-) -> Float[Tensor, "R B T C *X"]:
-    """Every so many states of a roll-out in one tensor, with the axis of time after the batch (see `states`).
-
-    Raises:
-        ValueError: where steps is negative or no multiple of every.
-    """
-    check_steps(steps, every)
-    return torch.stack(list(itertools.islice(states(operator, u, steps, gamma, scheme), 0, None, every)), 2)
-
-
-def check_steps(steps: int, every: int) -> None:
-    """Refuse a negative number of steps and one that does not end with a frame.
-
-    Raises:
-        ValueError: with both numbers.
-    """
-    if steps < 0 or every < 1 or steps % every:
-        raise ValueError(f"steps is {steps} and every is {every}, expected steps ≥ 0 and a multiple of every ≥ 1")

@@ -21,11 +21,11 @@ def interrupted(words, number, ready, cwd):
     """Exit status and standard error of a command that gets a signal once `ready` is true."""
     with subprocess.Popen([*MORLIGHT, *words], cwd=cwd, stderr=subprocess.PIPE, text=True) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not ready(process) and time.monotonic() < deadline:
                 time.sleep(0.02)
             process.send_signal(number)
-            return process.communicate(timeout=60)[1], process.returncode
+            return process.communicate(timeout=300)[1], process.returncode
         finally:
             process.kill()
 
@@ -66,9 +66,11 @@ SENTENCE = "morlight: simulate interrupted; the same command continues with the 
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into /proc for what a process has loaded")
-@pytest.mark.parametrize("library", ["libtorch_cpu", "libtorch_python", "_multiarray_umath"])
-@pytest.mark.parametrize(("number", "expected"), SIGNALS)
-def test_a_signal_while_libraries_are_loaded_ends_in_one_sentence(tmp_path, number, expected, library):
+@pytest.mark.parametrize(
+    ("library", "number", "expected"),
+    [("_multiarray_umath", *SIGNALS[0]), ("libtorch_cpu", *SIGNALS[1]), ("libtorch_python", *SIGNALS[0])],
+)
+def test_a_signal_while_libraries_are_loaded_ends_in_one_sentence(tmp_path, library, number, expected):
     printed, status = interrupted(SIMULATE, number, loaded(library), tmp_path)
     assert printed == SENTENCE
     assert status == expected
@@ -101,13 +103,13 @@ def test_a_signal_in_a_destructor_where_python_cannot_raise_still_ends_the_comma
         def __del__(self):
             signal.raise_signal(number)
 
-    def go_on_for_ten_seconds():
+    def go_on():
         Interrupted()
-        time.sleep(10)
+        time.sleep(120)
 
     before = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
     with pytest.raises(SystemExit) as ended, exit_status("fit", "it goes on"):
-        go_on_for_ten_seconds()
+        go_on()
     assert ended.value.code == expected
     assert capsys.readouterr().err == "morlight: fit interrupted; it goes on\n"
     assert (sys.unraisablehook, signal.getsignal(signal.SIGALRM)) == before
@@ -148,7 +150,7 @@ def test_memory_that_torch_does_not_get_is_one_sentence(capsys):
 def test_a_reader_that_goes_away_causes_no_traceback(words):
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([*MORLIGHT, *words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run([*MORLIGHT, *words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=300)
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 141  # as of any program that SIGPIPE ends

@@ -50,7 +50,7 @@ def test_the_lock_of_a_killed_worker_is_removed_after_the_grace_period_and_said(
     journal, process = held
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 1.0 < taken_after(journal) < 5.0
+    assert 1.0 < taken_after(journal) < 60.0
     assert f"{journal}.lock is the lock of a worker that died" in capsys.readouterr().err
 
 
@@ -79,17 +79,19 @@ def test_a_link_that_leads_nowhere_is_a_lock_like_any_other(tmp_path, monkeypatc
     journal = tmp_path / "a.journal"
     os.symlink("mlruns/sweeps/a.journal", f"{journal}.lock")  # of a worker of version 0.1 with a relative path
     before = time.process_time()
-    assert 1.0 < taken_after(journal) < 5.0
+    assert 1.0 < taken_after(journal) < 60.0
     assert time.process_time() - before < 0.5  # it waits without using a core
 
 
 def test_an_interruption_while_waiting_leaves_the_lock_of_the_other(held):
     journal, process = held
-    code = HOLD.replace("print", "assert False; print")
-    with subprocess.Popen([sys.executable, "-c", code, str(journal)], stderr=subprocess.PIPE) as waiting:
-        time.sleep(1.0)
+    code = HOLD.replace("print", "assert False; print").replace("JournalLock(P", "print(flush=True); JournalLock(P")
+    command = [sys.executable, "-c", code, str(journal)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
+        waiting.stdout.readline()
+        time.sleep(0.5)
         waiting.send_signal(signal.SIGINT)
-        assert b"AssertionError" not in waiting.communicate(timeout=30)[1]
+        assert b"AssertionError" not in waiting.communicate(timeout=300)[1]
     assert process.poll() is None
     assert Path(f"{journal}.lock").exists()
 
@@ -110,6 +112,6 @@ def test_four_processes_that_write_at_once_lose_no_line(tmp_path):
     journal.touch()
     command = [sys.executable, "-c", APPEND, str(journal)]
     writers = [subprocess.Popen([*command, str(i)]) for i in range(4)]
-    assert [writer.wait(timeout=120) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=300) for writer in writers] == [0] * 4
     lines = journal.read_text().splitlines()
     assert sorted(lines) == sorted(f'{{"worker":{w},"line":{i}}}' for w in range(4) for i in range(100))

@@ -45,8 +45,8 @@ def test_a_worker_ends_within_seconds_of_the_death_of_its_parent(how, ignored):
         worker = int(process.stdout.readline())
         assert process.stdout.readline() == "worker\n"
         os.kill(process.pid, how)
-        process.wait(timeout=30)
-        deadline = time.monotonic() + 10
+        process.wait(timeout=300)
+        deadline = time.monotonic() + 120
         while is_alive(worker) and time.monotonic() < deadline:
             time.sleep(0.1)
         alive = is_alive(worker)

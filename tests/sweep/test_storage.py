@@ -99,7 +99,7 @@ def test_a_trial_whose_worker_died_is_queued_again_with_its_values(tmp_path, url
         "trial = study.ask(); get_heartbeat_thread(trial._trial_id, study._storage).start()\n"
         "print(studies.suggest(trial, plan.space)['x'], flush=True); trial.set_user_attr('run_id', 'abc'); os._exit(9)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 9, done.stderr
     study = opened(given)
     optuna.storages.fail_stale_trials(study)

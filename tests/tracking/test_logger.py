@@ -367,7 +367,7 @@ def test_two_processes_make_one_run(folder):
         "trainer.fit(BoringModel())\n"
         "trainer.logger.log_metrics({'seen': 1.0}, 4)\n"
     )
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (run,) = read_runs("pair")
     assert (run.status, run.metrics) == ("FINISHED", {"seen": 1.0})

@@ -17,7 +17,7 @@ __all__ = ["folder", "fresh_database"]  # fixtures
 
 
 def python(code, **kwargs):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **kwargs)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, **kwargs)
 
 
 def test_looking_at_results_needs_neither_mlflow_nor_torch_to_start():
@@ -47,7 +47,7 @@ def test_processes_that_start_together_share_one_database_and_say_nothing(tmp_pa
         subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=surroundings, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=60)[1] for process in both] == [b"", b""]
+    assert [process.communicate(timeout=300)[1] for process in both] == [b"", b""]
     client = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db", create=False)
     experiment = client.get_experiment_by_name("rush")
     assert experiment.artifact_location == (tmp_path / "mlruns" / "artifacts").as_uri()
@@ -95,4 +95,4 @@ def test_a_server_that_is_not_there_is_told_at_once(monkeypatch):
     begin = time.monotonic()
     with pytest.raises(ValueError, match=r"127.0.0.1:\d+: the tracking store does not answer"):
         resolve("runs:/0123")
-    assert time.monotonic() - begin < 30  # MLflow alone: four minutes
+    assert time.monotonic() - begin < 120  # MLflow alone: four minutes

@@ -118,11 +118,11 @@ def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(f
     long = ["--trainer.max_epochs", "12", "--data.batch", "2"]
     command = [sys.executable, "-m", "morlight", "fit", "--config", "short.yaml", "--data.path", str(heat_file), *long]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not checkpoints(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(stop)
-    message = process.communicate(timeout=60)[1]
+    message = process.communicate(timeout=300)[1]
     (interrupted,) = checkpoints(folder)
     assert 0 < torch.load(interrupted, weights_only=True)["epoch"] + 1 < 12
     if stop == signal.SIGINT:
@@ -176,7 +176,7 @@ def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_
     words = ["fit", "--config", "short.yaml", "--data.path", str(heat_file), "--trainer.precision", "64-true", *more]
     for devices in ("1", "2"):
         command = [sys.executable, "-m", "morlight", *words, "--trainer.devices", devices, "--name", f"by{devices}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
     assert sorted((run.name, run.status) for run in read_runs("morlight")) == [
         ("by1", "FINISHED"),
         ("by2", "FINISHED"),

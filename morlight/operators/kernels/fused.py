@@ -29,6 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from morlight.operators.kernels import recorded
+
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared"]
@@ -127,8 +129,11 @@ def serves(*tensors: Tensor) -> bool:
     )
 
 
-def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
-    getattr(library(), f"{name}_{NAMES[dtype]}")(*arguments)
+def _call(name: str, dtype: torch.dtype, *arguments: Any) -> Callable[[], None]:
+    """The call, done once and returned, to be done again."""
+    call = functools.partial(getattr(library(), f"{name}_{NAMES[dtype]}"), *arguments)
+    call()
+    return call
 
 
 def _numbers(*values: int) -> Any:
@@ -172,7 +177,8 @@ class Layers(torch.autograd.Function):
         R = len(weights[0]) // copies
         y = x.new_empty(R, copies * weights[-1].shape[1], x.shape[2])
         shape, _ = _shape(x, copies, weights)
-        _call("forward", x.dtype, shape, x.data_ptr(), _places(weights), _places(offsets), y.data_ptr())
+        call = _call("forward", x.dtype, shape, x.data_ptr(), _places(weights), _places(offsets), y.data_ptr())
+        recorded.note(call, [x, *held], y)
         return y
 
     @staticmethod
@@ -225,7 +231,8 @@ class Interpolate(torch.autograd.Function):
         ctx.low, ctx.spacing = low, spacing
         y = points.new_empty(len(table), points.shape[1])
         shape, _ = _table(points, table)
-        _call("interpolate", y.dtype, shape, points.data_ptr(), table.data_ptr(), low, spacing, y.data_ptr())
+        call = _call("interpolate", y.dtype, shape, points.data_ptr(), table.data_ptr(), low, spacing, y.data_ptr())
+        recorded.note(call, [points, table], y)
         return y
 
     @staticmethod

@@ -1,8 +1,8 @@
 """One pass over the points against layer by layer; a C++ compiler is there wherever the tests run."""
 
 import copy
-import itertools
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -129,64 +129,84 @@ def test_transforms_of_functions_see_single_operations():
     assert close(net(x), value, torch.float64)
 
 
-PROGRAM = """
-import torch
-from morlight.operators.kernels import fused
-from morlight.operators.networks import Perceptrons
-y = Perceptrons(1, 1)(torch.linspace(-1, 1, 100).view(1, 1, -1))
-print(fused.library() is not None, y.sum().item())
-"""
+def values():
+    """Whether the compiled library is used, and what a network yields."""
+    found = fused.library() is not None
+    return found, Perceptrons(1, 1)(torch.linspace(-1, 1, 100).view(1, 1, -1)).sum().item()
 
 
-def ran(tmp_path, **environment):
-    told = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """A process that has neither looked for the library nor a cache; compiled without optimization, for speed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fused, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in fused.FLAGS])
+    fused.library.cache_clear()
+    yield tmp_path / "morlight" / "kernels"
+    fused.library.cache_clear()
 
 
-def test_without_a_compiler_that_works_networks_are_evaluated_by_torch(tmp_path):
-    off, none, broken, whole = (
-        ran(tmp_path, **words).communicate()
-        for words in ({"MORLIGHT_FUSED": "0"}, {"PATH": str(tmp_path), "CXX": ""}, {"CXX": "false"}, {})
-    )
-    assert [one[0].split()[0] for one in (off, none, broken, whole)] == ["False", "False", "False", "True"]
-    for one, other in itertools.pairwise(float(told[0].split()[1]) for told in (off, none, broken, whole)):
-        assert one == pytest.approx(other, rel=1e-5)
-    assert "fused.cpp is not compiled" in broken[1]
-    assert not (off[1] + none[1] + whole[1])
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A cache with the library of `fresh`."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setattr(fused, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in fused.FLAGS])
+        before = os.umask(0)
+        try:
+            fused.library.cache_clear()
+            assert fused.library() is not None
+        finally:
+            os.umask(before)
+            fused.library.cache_clear()
+    return folder / "morlight" / "kernels"
 
 
-def test_processes_that_compile_at_once_find_one_whole_library(tmp_path):
-    running = [ran(tmp_path) for _ in range(3)]
-    told = [one.communicate() for one in running]
-    assert {out for out, _ in told} == {told[0][0]}
-    assert told[0][0].startswith("True")
-    assert [path.suffix for path in (tmp_path / "morlight" / "kernels").iterdir()] == [".so"]
-
-
-def cached(tmp_path):
-    """The compiled library, in the cache of a first process."""
-    assert ran(tmp_path).communicate()[0].startswith("True")
-    (path,) = (tmp_path / "morlight" / "kernels").iterdir()
+@pytest.fixture
+def cached(fresh, compiled):
+    """The library in a cache of its own, that the process has not looked for."""
+    shutil.copytree(compiled, fresh)
+    (path,) = fresh.iterdir()
     return path
 
 
-def test_the_library_lies_where_only_its_user_can_enter(tmp_path):
-    before = os.umask(0)
-    try:
-        path = cached(tmp_path)
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+@pytest.mark.parametrize("hindrance", [{"MORLIGHT_FUSED": "0"}, {"PATH": "", "CXX": ""}, {"CXX": "false"}])
+def test_without_a_compiler_that_works_networks_are_evaluated_by_torch(fresh, monkeypatch, caplog, hindrance):
+    expected = values()
+    assert expected[0]
+    shutil.rmtree(fresh)
+    for key, value in hindrance.items():
+        monkeypatch.setenv(key, value)
+    fused.library.cache_clear()
+    found, value = values()
+    assert not found
+    assert value == pytest.approx(expected[1], rel=1e-5)
+    assert ("fused.cpp is not compiled" in caplog.text) == (hindrance == {"CXX": "false"})
+
+
+PROGRAM = """
+from morlight.operators.kernels import fused
+fused.FLAGS[fused.FLAGS.index("-O3")] = "-O0"
+print(fused.library() is not None)
+"""
+
+
+def test_processes_that_compile_at_once_find_one_whole_library(fresh):
+    command = [sys.executable, "-c", PROGRAM]  # which have the environment of this process
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [one.communicate()[0] for one in running] == ["True\n"] * 2
+    assert [path.suffix for path in fresh.iterdir()] == [".so"]
+
+
+def test_the_library_lies_where_only_its_user_can_enter(compiled):
+    assert stat.S_IMODE(compiled.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "not a library"])
-def test_a_damaged_library_is_made_anew_and_never_loaded(tmp_path, damage):
-    path = cached(tmp_path)
-    whole = path.read_bytes()
+def test_a_damaged_library_is_made_anew_and_never_loaded(cached, caplog, damage):
+    whole = cached.read_bytes()
     middle = len(whole) // 2
-    path.write_bytes(
+    cached.write_bytes(
         {
             "truncated": whole[:middle],
             "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
@@ -194,16 +214,15 @@ def test_a_damaged_library_is_made_anew_and_never_loaded(tmp_path, damage):
             "not a library": b"#!/bin/sh",
         }[damage]
     )
-    out, err = ran(tmp_path).communicate()
-    assert out.startswith("True")
-    assert err == ""
-    (again,) = path.parent.iterdir()
+    assert values()[0]
+    assert not caplog.text
+    (again,) = cached.parent.iterdir()
     assert again.read_bytes() == whole
 
 
 @pytest.mark.parametrize("fault", ["others can write", "a link", "another user's"])
-def test_a_library_that_others_could_have_planted_is_not_loaded(tmp_path, fault):
-    folder = cached(tmp_path).parent
+def test_a_library_that_others_could_have_planted_is_not_loaded(cached, tmp_path, caplog, fault):
+    folder = cached.parent
     if fault == "others can write":
         folder.chmod(0o777)
     elif fault == "a link":
@@ -213,6 +232,5 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(tmp_path, fault)
         os.chown(folder, 12345, -1)
     else:
         pytest.skip("only root can give a folder to another user")
-    out, err = ran(tmp_path).communicate()
-    assert out.startswith("False")  # torch does the same
-    assert "expected a folder of your own that nobody else can enter" in err
+    assert not values()[0]  # torch does the same
+    assert "expected a folder of your own that nobody else can enter" in caplog.text

@@ -1,0 +1,193 @@
+"""Functions recorded once and replayed in fixed memory, for roll-outs of small fields.
+
+At a few hundred points, a step of some thirty operations spends most of its time between them: on the layers of Python
+that call them and on memory for their results. A recording keeps the operations with the addresses of what they read
+and write, as CUDA graphs do on other devices. What does not depend on the state is not computed again, views cost
+nothing, and the numbers are those of the step itself, bit by bit.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._pytree import tree_leaves
+
+Function = Callable[[Tensor], Tensor]
+Call = Callable[[], Any]
+
+BRANCHING = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape, torch.Tag.nondeterministic_seeded)
+
+
+class NotRecordable(Exception):
+    """What the function does depends on the values of its argument."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, with the tensors that it reads and writes.
+
+    Attributes:
+        call: does it again, into the same memory.
+        reads: its inputs.
+        writes: its results.
+        fresh: whether nothing of the results was there before.
+    """
+
+    call: Call
+    reads: Sequence[Tensor]
+    writes: Sequence[Tensor]
+    fresh: bool = True
+
+
+class Recorder(TorchDispatchMode):
+    """Notes all operations of torch on tensors, and those of `fused.cpp`, while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[Operation] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to skip it takes its import, seconds
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The result of the operation, which is noted."""
+        kwargs = kwargs or {}
+        if any(tag in func.tags for tag in BRANCHING) and not _by_numbers(func, args):
+            raise NotRecordable(str(func))
+        result = func(*args, **kwargs)
+        reads, writes = [] if _of_shape(func) else _tensors((args, kwargs)), _tensors(result)
+        if func._schema.is_mutable:
+            self.operations.append(Operation(functools.partial(func, *args, **kwargs), reads, writes, fresh=False))
+        elif not {*map(_memory, writes)} <= {*map(_memory, reads)}:  # others are views of what is there
+            self.operations.append(Operation(_into(func, args, kwargs, result), reads, writes))
+        return result
+
+
+def note(call: Call, reads: Sequence[Tensor], writes: Tensor) -> None:
+    """Add an operation that torch does not see to the recording under way, if there is one."""
+    mode = _get_current_dispatch_mode()
+    if isinstance(mode, Recorder):
+        mode.operations.append(Operation(call, reads, [writes]))
+
+
+class Recording:
+    """A function of one tensor whose operations are done again in the same memory.
+
+    Args:
+        input: where the function reads its argument; write the next one here.
+        output: its result.
+        operations: what leads from one to the other.
+    """
+
+    def __init__(self, input: Tensor, output: Tensor, operations: Sequence[Operation]) -> None:
+        self.input, self.output = input, output
+        self.operations = operations  # which hold the memory that their calls address
+        self.calls = [operation.call for operation in operations]
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """The function at u, in memory that the next call overwrites."""
+        self.input.copy_(u)
+        for call in self.calls:
+            call()
+        return self.output
+
+    def iterate(self, u: Tensor, times: int) -> Tensor:
+        """The function applied so many times to its own result, in memory that the next call overwrites."""
+        calls: list[Call] = [*self.calls, functools.partial(self.input.copy_, self.output)]
+        self.input.copy_(u)
+        for _ in range(times):
+            for call in calls:
+                call()
+        return self.input
+
+
+def recorded(function: Function, u: Tensor) -> Recording | None:
+    """A recording of a function at u; None where it does not do the same at every argument.
+
+    Args:
+        function: a composition of torch's operations; no gradients are kept.
+        u: an argument of the shape and type of all that follow.
+    """
+    start, recorder = u.clone(memory_format=torch.contiguous_format), Recorder()
+    try:
+        with torch.no_grad(), recorder:
+            output = function(start)
+    except NotRecordable:
+        return None
+    recording = Recording(start, output, [*_repeated(recorder.operations, start)])
+    other = u + output if u.shape == output.shape else 2 * u
+    expected = function(other)
+    if not torch.equal(recording(other).nan_to_num(), expected.nan_to_num()):
+        return None
+    start.copy_(u)
+    return recording
+
+
+def _repeated(operations: Sequence[Operation], start: Tensor) -> Iterator[Operation]:
+    """Those whose results depend on the start, and those that set up memory which others change in place."""
+    moving = {_memory(start)}
+    depends = []
+    changed = set()
+    for operation in operations:
+        places = {*map(_memory, operation.writes)}
+        depends.append(bool(moving.intersection(map(_memory, operation.reads))))
+        if depends[-1]:
+            moving |= places
+            changed |= set() if operation.fresh else places
+    for operation, due in zip(operations, depends, strict=True):
+        if due or changed.intersection(map(_memory, operation.writes)):
+            yield operation
+
+
+def _into(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
+    """The operation into the memory of its result, by the fastest call that torch has for it."""
+    if isinstance(result, Tensor):
+        packet = func._overloadpacket
+        name = packet.__name__
+        outs = [getattr(packet, each) for each in packet.overloads() if "out" in each]
+        for form in (getattr(torch, name, None), *outs):
+            if form is not None and _serves(form, args, kwargs, result):
+                return functools.partial(form, *args, **kwargs, out=result)
+
+    def copied() -> None:
+        for target, value in zip(_tensors(result), _tensors(func(*args, **kwargs)), strict=True):
+            target.copy_(value)
+
+    return copied
+
+
+def _serves(form: Any, args: Any, kwargs: Any, result: Tensor) -> bool:
+    """Whether a function takes these arguments and `out`, and gives the same."""
+    trial = torch.empty_like(result)
+    address = trial.data_ptr()
+    try:
+        form(*args, **kwargs, out=trial)
+    except (TypeError, RuntimeError, ValueError):
+        return False
+    return trial.data_ptr() == address and trial.shape == result.shape and torch.equal(trial, result)
+
+
+def _by_numbers(func: Any, args: Any) -> bool:
+    """Whether elements are taken by their numbers, and not by a mask that selects more or fewer of them."""
+    return func is torch.ops.aten.index.Tensor and not any(
+        places.dtype in (torch.bool, torch.uint8) for places in _tensors(args[1])
+    )
+
+
+def _of_shape(func: Any) -> bool:
+    """Whether the result is new memory, for which the tensor given is but a model."""
+    name = func._overloadpacket.__name__
+    return name.startswith("new_") or name.endswith("_like")
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
