@@ -97,10 +97,12 @@ def defaults() -> dict[str, Any]:
 def _own(prog: str) -> ArgumentParser:
     top = ArgumentParser(
         prog=prog,
-        usage=f"{prog} [--config FILE-or-NAME] [--KEY VALUE] …",
+        usage=f"{prog} [FILE] [--config FILE-or-NAME] [--KEY VALUE] …",
         exit_on_error=False,
         allow_abbrev=False,
-        description="Learn an operator from a trajectory file. A configuration file has the same keys.",
+        description="Learn an operator from a trajectory file, the first word or --data.path. A configuration file has"
+        " the same keys. Where neither a configuration nor a key of the model is given, the data choose the settings, and"
+        " the choices are printed: those that `morlight suggest FILE` writes.",
         epilog=f"Lightning's trainer has options of its own, such as --trainer.max_epochs: `{prog} {TRAINER_HELP}`",
     )
     top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")

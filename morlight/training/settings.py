@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,15 +73,30 @@ class FitSettings:
         }
 
 
-def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitSettings:
+def from_arguments(
+    arguments: Sequence[str], prog: str = "morlight fit", suggested: Mapping[str, Any] | None = None
+) -> FitSettings:
     """The settings that a command line means.
+
+    Args:
+        arguments: words of the command line.
+        prog: command, for its help.
+        suggested: settings by their dotted keys, which take the place of the defaults.
 
     Raises:
         ValueError: one sentence with the key, what came and what was expected.
     """
     words, files = _with_files(arguments)
     with _sentences(files, _given(words)):
-        return _typed(parser(prog).parse_args(words), files)
+        top = parser(prog)
+        top.set_defaults(dict(suggested or {}))
+        return _typed(top.parse_args(words), files)
+
+
+def chosen_by_user(keys: Iterable[str]) -> bool:
+    """Whether dotted keys, or words of a command line, choose the kind of model: a configuration, a model, targets."""
+    names = [key.removeprefix("--").partition("=")[0] for key in keys]
+    return any(name in ("config", "-c", "data.targets") or name.startswith("model.") for name in names)
 
 
 def data_from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> DataConfig:
