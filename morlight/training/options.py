@@ -101,8 +101,8 @@ def _own(prog: str) -> ArgumentParser:
         exit_on_error=False,
         allow_abbrev=False,
         description="Learn an operator from a trajectory file, the first word or --data.path. A configuration file has"
-        " the same keys. Where neither a configuration nor a key of the model is given, the data choose the settings, and"
-        " the choices are printed: those that `morlight suggest FILE` writes.",
+        " the same keys. Where neither a configuration nor a key of the model is given, the data choose the settings,"
+        " and the choices are printed: those that `morlight suggest FILE` writes.",
         epilog=f"Lightning's trainer has options of its own, such as --trainer.max_epochs: `{prog} {TRAINER_HELP}`",
     )
     top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")
