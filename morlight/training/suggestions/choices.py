@@ -68,7 +68,7 @@ def _model(known: Traits, batch: int) -> Iterator[Choice]:
 
 
 def _one_density(known: Traits) -> bool:
-    return known.counts and len(known.fields) == 1 and not known.parameters and not known.bases
+    return known.averaged and len(known.fields) == 1 and not known.parameters and not known.bases
 
 
 def _equation(known: Traits) -> Iterator[Choice]:
@@ -96,7 +96,10 @@ def _least_squares(known: Traits) -> Iterator[Choice]:
     yield _symbol(known)
     yield _loss(known)
     yield from _biases(known)
-    yield _horizons(known, "errors of longer waves show after several steps")
+    if _is_noisy(known):
+        yield _horizons(known, "the change in one step is small beside the noise")
+    else:
+        yield Choice("model.horizons", [1], "without noise, one step shows how h bends; several make it nearly linear")
     yield Choice("trainer.max_epochs", 1, "one pass over the data")
     if not _is_noisy(known):
         yield Choice("trainer.precision", "64-true", "as precise as the data")
@@ -109,7 +112,7 @@ def _gradient_descent(known: Traits, batch: int) -> Iterator[Choice]:
     yield Choice("model.loss", "points", "one error for all waves: networks of several fields have no other yet")
     yield from _biases(known)
     yield _horizons(known, "steps of each roll-out that the loss sees")
-    if known.counts:
+    if known.averaged:
         yield Choice("model.steps", "all", "each step of a roll-out enters the loss, which averages their noise")
     windows = known.trajectories * max(1, known.frames - HORIZON)
     epochs = min(max(-(-STEPS * min(batch, windows) // windows), EPOCHS[0]), EPOCHS[1])
@@ -139,7 +142,7 @@ def _horizons(known: Traits, reason: str) -> Choice:
 
 def _biases(known: Traits) -> Iterator[Choice]:
     """Laws that the data keep to rounding, and the bound that noisy roll-outs need."""
-    stable = ["stability"] if known.counts and not _one_density(known) else []
+    stable = ["stability"] if known.averaged and not _one_density(known) else []
     biases = {name: [*(["conservation"] if name in known.conserved else []), *stable] for name in known.fields}
     reasons = [f"the mean of {', '.join(known.conserved)} is constant to rounding"] if known.conserved else []
     reasons += ["roll-outs stay bounded"] if stable else []

@@ -90,7 +90,7 @@ def _description(known: Traits) -> str:
     points = " × ".join(map(str, file.grid.points))
     count = "1 trajectory" if file.trajectories == 1 else f"{file.trajectories} trajectories"
     noise = ", ".join(f"{name} {100 * share:.2g} %" for name, share in known.noise.items())
-    kind = "counts of particles" if known.counts else f"noise {noise} of the rms"
+    kind = "counts or averages of particles" if known.averaged else f"noise {noise} of the rms"
     return f"{file.path.name}: {count} of {len(file.times)} frames, {points} cells, {kinds}; {kind}"
 
 

@@ -43,7 +43,7 @@ class Traits:
         trajectories: of the training.
         frames: of each of them.
         particles: number in one trajectory, of a density that is a histogram with mean 1.
-        counts: whether the fields are made of particles.
+        averaged: whether the fields are counts of particles, or averages over them with standard errors.
         bases: of each field between walls; empty without walls.
         noise: standard deviation of the noise of each field, as a share of its root mean square.
         damped: whether no wave grows or oscillates.
@@ -59,7 +59,7 @@ class Traits:
     trajectories: int
     frames: int
     particles: int | None
-    counts: bool
+    averaged: bool
     bases: Mapping[str, Wall]
     noise: Mapping[str, float]
     damped: bool
@@ -92,13 +92,13 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     u = _read(file, names, rows, frames)
     _refuse_standing(file, names, u)
     units = {name: quantum(u[:, :, c].numpy()) for c, name in enumerate(names)}
-    counts = file.of_particles or any(unit is not None for unit in units.values())
-    walls = wall_bases(file, names, u, bases or {}, noisy=counts)
+    averaged = file.of_particles or bool(errors & set(file.fields)) or any(unit is not None for unit in units.values())
+    walls = wall_bases(file, names, u, bases or {}, noisy=averaged)
     basis = build.basis(file.grid, walls.get(names[0], "cosine")).double()
     variance = noise_variance(basis, u)
     known = Traits(
         file, tuple(names), _parameters(file, config), _repeated(file), len(rows), len(frames),
-        _particles(file, names, u, units), counts, walls,
+        _particles(file, names, u, units), averaged, walls,
         _noise(names, u, variance),
         _damped(basis, u, variance), _conserved(names, u),
     )  # fmt: skip
@@ -183,8 +183,8 @@ def _conserved(names: Sequence[str], u: Float[Tensor, "B T C *X"]) -> tuple[str,
 
 def _with_equation(known: Traits, basis: Basis, u: Float[Tensor, "B T C *X"]) -> Traits:
     """The same with the equation of the fields, or why there is none."""
-    if known.counts:
-        return replace(known, no_equation="the noise of counts is neither additive nor white, as an equation needs it")
+    if known.averaged:
+        return replace(known, no_equation="an equation needs additive white noise, and that of particles is not")
     if known.parameters:
         names = ", ".join(known.parameters)
         return replace(known, no_equation=f"an equation has no parameters, and {names} differs between trajectories")
