@@ -154,7 +154,7 @@ def run(
         if trainer.is_global_zero:
             announce(settings, extensions, served, tracker, trial.searched)
             if isinstance(module, EquationModule):
-                announce_equation(module.equation, served.sample.path, tracker)
+                announce_equation(module.equation, served.sample.path, tracker, module.other_bases)
         module.run_id = tracker.run_id
         folder = FOLDER / settings.name / str(tracker.run_id)
         tracker.keep_in(folder)

@@ -45,9 +45,10 @@ class FitSettings:
     ckpt_path: str | None = None
     register: str | None = None
 
-    def to_yaml(self) -> str:
-        """A configuration that repeats the fit from its beginning."""
-        return yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True)
+    def to_yaml(self, *, data: bool = True) -> str:
+        """A configuration that repeats the fit from its beginning; without `data`, for data that are no file."""
+        plain = {key: value for key, value in self.to_plain().items() if data or key != "data"}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
     def to_plain(self) -> dict[str, Any]:
         """Groups and keys of a configuration that repeats the fit from its beginning."""
@@ -103,7 +104,7 @@ def data_from_arguments(arguments: Sequence[str], prog: str = "morlight fit") ->
     """The data that a command line means, without Lightning, whose import takes seconds.
 
     Raises:
-        ValueError: as `from_arguments`, but for the values of the trainer's options.
+        ValueError: as `from_arguments`, but for those of the trainer's options that are no plain numbers.
     """
     words, files = _with_files(arguments)
     with _sentences(files, _given(words), quick=True):
@@ -269,7 +270,7 @@ def _sentences(files: Sequence[Path], given: Collection[str], *, quick: bool = F
     Args:
         files: configurations that were read.
         given: keys that came from the command line or from Python, and count more than those of the files.
-        quick: whether the types of the trainer's options are left open.
+        quick: whether the types of the trainer's options are those that its source shows.
     """
     try:
         yield
