@@ -1,7 +1,8 @@
 """Learn continuum models from particles, molecules or any fields.
 
 morlight.write("mine.h5", {"u": u}, dt=0.1, length=6.28, boundaries="periodic")
-result = morlight.fit("mine.h5", {"model.terms": 2})    # a trajectory file, a shipped set, or a data module
+result = morlight.fit("mine.h5")                        # a trajectory file, a shipped set, or a data module
+morlight.suggest("mine.h5").to_yaml()                   # settings for it, with reasons
 morlight.discover("mine.h5").text                       # the equation of its fields, with standard errors
 model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
 model.predict(u0, steps=400)
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from morlight.data.trajectory_file import TrajectoryFile
     from morlight.operators.build import Components
     from morlight.training.fit import FitResult
+    from morlight.training.suggestions.suggest import Suggestion
 
 __version__ = "0.2.0"
-__all__ = ["discover", "fit", "load", "open", "write"]
+__all__ = ["discover", "fit", "load", "open", "suggest", "write"]
 
 
 def load(checkpoint: str | Path, components: "Components | None" = None) -> "Model":
@@ -41,8 +43,9 @@ def load(checkpoint: str | Path, components: "Components | None" = None) -> "Mod
 def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
     """Learn an operator from a trajectory file, a shipped set or a data module (see `morlight.training.fit.fit`).
 
-    Settings are changes of the defaults, `{"model.terms": 2, "trainer.max_epochs": 50}`, or a configuration. Keywords
-    are config (whose settings are changed, such as `own`), callbacks, logger, trainer, components and loss.
+    Settings are changes of the defaults, `{"model.terms": 2, "trainer.max_epochs": 50}`, or a configuration; where they
+    say nothing of the model, they are those of `suggest`. Keywords are config (whose settings are changed, such as
+    `own`), callbacks, logger, trainer, components and loss.
     """
     from morlight.training.fit import fit as train
 
@@ -65,6 +68,16 @@ def write(path: str | Path, fields: Any, **described: Any) -> Path:
     from morlight.data import arrays
 
     return arrays.write(path, fields, **described)
+
+
+def suggest(data: str | Path, **more: Any) -> "Suggestion":
+    """Settings that suit the data in a trajectory file, with a reason for each: `morlight.fit(data)` takes them.
+
+    Keywords are fields and bases (see `morlight.training.suggestions.suggest`).
+    """
+    from morlight.training.suggestions.suggest import suggest as find
+
+    return find(data, **more)
 
 
 def discover(data: str | Path, **more: Any) -> "Equation":

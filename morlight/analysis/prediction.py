@@ -30,14 +30,14 @@ class Start:
 
     Attributes:
         path: trajectory file, `.npy`, `.npz` or `.nc`.
-        trajectory: which of its trajectories or states; None means all.
+        trajectory: which of its trajectories or states; None means all, and none the first (see `initial.read`).
         frame: which frame of each.
         points: of the grid, for a file without coordinates; those of the model by default.
         gamma: parameters γ in place of those of the file.
     """
 
     path: str
-    trajectory: Sequence[int] | None = (0,)
+    trajectory: Sequence[int] | None = ()
     frame: int = 0
     points: Sequence[int] | None = None
     gamma: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -122,8 +122,9 @@ def write(
         films.check(outputs.film, outputs.overwrite)
     model, begin = start.read(model)
     frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
-    names = model.data.field_names
+    names, deviation = model.data.field_names, None
     if isinstance(frames, Spread):
+        deviation = frames.sd[0, -1]
         frames, numbers = np.concatenate([frames.mean, frames.sd], -1 - model.grid.dimensions)[None], []
         names += [name + SUFFIX for name in names]
     elif frames.ndim == begin.states.ndim + 1:
@@ -131,7 +132,9 @@ def write(
     _file(model, start, begin, frames, names, numbers, every, outputs)
     shown = frames[:, 0, :, : len(model.data.fields)]  # the standard deviations have no figure of their own
     if outputs.plot is not None:
-        prediction_plots.prediction(_figure(model, start, int(begin.rows[0]), shown, steps), outputs.plot)
+        figure = _figure(model, start, int(begin.rows[0]), shown, steps)
+        figure = replace(figure, deviation=deviation, averaged=0 if deviation is None else model.realizations)
+        prediction_plots.prediction(figure, outputs.plot)
     if outputs.film is not None:
         times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
         films.film(shown, times, outputs.film, fields=model.data.field_names, grid=model.grid)

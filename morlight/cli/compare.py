@@ -1,6 +1,7 @@
 """`morlight compare`: the runs of an experiment, the best of each data set first."""
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any
 
 from morlight.cli.output import print_json
@@ -44,13 +45,14 @@ def _run(options: argparse.Namespace) -> None:
 def _text(board: "Leaderboard", shown: int | None) -> str:
     if not board.rankings:
         return f"experiment {board.experiment}: no runs"
-    names = [ranking.dataset.name for ranking in board.rankings if ranking.dataset]
+    names = [name for name, _ in {(each.dataset.name, each.dataset.digest) for each in board.rankings if each.dataset}]
     tables = []
     for ranking in board.rankings:
         name = "not recorded" if ranking.dataset is None else ranking.dataset.name
         if ranking.dataset is not None and names.count(name) > 1:
             name += f" ({ranking.dataset.digest[:8]})"
-        tables.append("\n".join([f"data set {name}: {_criterion(ranking)}", *_table(ranking, shown)]))
+        where = ", errors on its training data" if ranking.on_training_data else ""
+        tables.append("\n".join([f"data set {name}{where}: {_criterion(ranking)}", *_table(ranking, shown)]))
     return "\n\n".join(tables)
 
 
@@ -60,11 +62,11 @@ def _criterion(ranking: "Ranking") -> str:
     runs = "1 run" if count == 1 else f"{count} runs"
     if ranking.metric is None:
         return f"{runs}, which have no metric to rank by"
-    meaning = f" ({ranking.error})" if ranking.metric == "objective" and ranking.objective else ""
+    meaning = f" ({_spelled(ranking.error)})" if ranking.metric == "objective" and ranking.objective else ""
     order = "largest" if ranking.largest_first else "smallest"
     missing = count - ranking.ranked
     end = f"; {missing} without a finite value come last" if missing else ""
-    return f"{runs} ranked by {ranking.metric}{meaning}, {order} first{end}"
+    return f"{runs} ranked by {_spelled(ranking.metric)}{meaning}, {order} first{end}"
 
 
 def _table(ranking: "Ranking", shown: int | None) -> list[str]:
@@ -76,7 +78,7 @@ def _table(ranking: "Ranking", shown: int | None) -> list[str]:
         values = [ranking.reference(kind, run) for run in runs]
         if any(value is not None for value in values):
             references[title] = values
-    rows = [["", str(ranking.metric), *references, *ranking.options, "status", "name", "run"]]
+    rows = [["", _spelled(str(ranking.metric)), *references, *ranking.options, "status", "name", "run"]]
     for place, run in enumerate(runs):
         compared = [_number(values[place]) for values in references.values()]
         options = [_option(run.params.get(key, "default")) for key in ranking.options]
@@ -88,6 +90,11 @@ def _table(ranking: "Ranking", shown: int | None) -> list[str]:
     if len(runs) < len(ranking.runs):
         lines.append(f"{len(ranking.runs) - len(runs)} more with --all")
     return lines
+
+
+def _spelled(metric: str) -> str:
+    """As `morlight evaluate` spells it: MLflow, which takes no =, keeps t=1 as t_1."""
+    return re.sub(r"\bt_(?=\d)", "t=", metric)
 
 
 def _status(run: "Run") -> str:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from morlight.cli.output import say_written
 from morlight.cli.parsing import BadInput, number, pairs
 
 
@@ -61,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         real_part=options.real_part,
         overwrite=options.overwrite,
     )
+    say_written(options.output)
 
 
 def _one_or_all(words: Sequence[Any] | None) -> Any:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from morlight.cli.output import pointing_to_doctor
+from morlight.cli.output import pointing_to_doctor, say_written
 from morlight.cli.parsing import BadInput, number, pairs
 
 
@@ -113,6 +113,7 @@ def _run_deposit(options: argparse.Namespace) -> None:
     )
     with pointing_to_doctor([str(file) for file in files.files]):
         convert(files, options.output, how, series=options.series, mean=options.mean, overwrite=options.overwrite)
+    say_written(options.output)
 
 
 SAME = (

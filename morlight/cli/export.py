@@ -1,6 +1,7 @@
 """`morlight export`: a checkpoint as a program that runs without morlight, or as a model that MLflow serves."""
 
 import argparse
+import sys
 from typing import Any
 
 from morlight.cli.parsing import BadInput, add_checkpoint, number, numbers
@@ -45,6 +46,7 @@ def _write_folder(options: argparse.Namespace) -> None:
     from morlight.analysis.export.pyfunc import save
 
     save(checkpoint, options.output)
+    print(f"morlight: wrote {options.output}: a folder for `mlflow models`", file=sys.stderr)
 
 
 def _write_program(options: argparse.Namespace) -> None:
@@ -62,6 +64,9 @@ def _write_program(options: argparse.Namespace) -> None:
         model, rows = _equation(model), [0]
     model = model if options.points is None else model.on(options.points)
     export(model, options.output, precision=options.precision, realizations=rows, overwrite=options.overwrite)
+    points = " × ".join(map(str, model.grid.points))
+    what = f"one step of {len(rows)} realization{'s' * (len(rows) > 1)} on {points} cells, {options.precision} bits"
+    print(f"morlight: wrote {options.output}: {what}", file=sys.stderr)
 
 
 def _equation(model: Any) -> Any:

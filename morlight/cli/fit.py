@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 TASKS = {
-    "fit": "learn an operator from a trajectory file; --config FILE-or-NAME --key value …",
+    "fit": "learn an operator: FILE, with settings chosen for it, or --config FILE-or-NAME --key value …",
     "validate": "loss of a checkpoint on the validation trajectories",
     "test": "loss of a checkpoint on the test trajectories",
 }
@@ -17,9 +17,9 @@ def run(task: str, arguments: Sequence[str]) -> None:
     """
     from morlight.cli.output import pointing_to_doctor
     from morlight.training.options import TRAINER_HELP, trainer_help
-    from morlight.training.settings import data_from_arguments, from_arguments
+    from morlight.training.settings import chosen_by_user, data_from_arguments, from_arguments
 
-    prog = f"morlight {task}"
+    prog, arguments = f"morlight {task}", _with_path(arguments)
     if TRAINER_HELP in arguments:
         print(trainer_help(prog))
         return
@@ -31,7 +31,12 @@ def run(task: str, arguments: Sequence[str]) -> None:
             from morlight.data.trajectory_file import TrajectoryFile
 
             TrajectoryFile.open(data.path)
-        settings = from_arguments(arguments, prog)
+        chosen = {}
+        if task == "fit" and not chosen_by_user(arguments):
+            from morlight.training.suggestions.suggest import settings_for
+
+            chosen = settings_for(data)
+        settings = from_arguments(arguments, prog, chosen)
         if task == "fit":
             from morlight.training.fit import run as fit
 
@@ -41,3 +46,17 @@ def run(task: str, arguments: Sequence[str]) -> None:
 
         for name, value in sorted(checkpoint_loss(task, settings).items()):
             print(f"{name}: {value:.6g}")
+
+
+def _with_path(arguments: Sequence[str]) -> list[str]:
+    """The words with `--data.path FILE` in place of a first word FILE.
+
+    Raises:
+        ValueError: where both are there.
+    """
+    words = list(arguments)
+    if not words or words[0].startswith("-"):
+        return words
+    if any(word.partition("=")[0] == "--data.path" for word in words):
+        raise ValueError(f"'{words[0]}' and --data.path both name the data, expected one of them")
+    return ["--data.path", *words]

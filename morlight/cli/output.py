@@ -1,4 +1,4 @@
-"""What commands print: JSON on standard output, warnings on standard error."""
+"""What commands print: JSON on standard output; warnings, and which files were written, on standard error."""
 
 import json
 import sys
@@ -14,6 +14,19 @@ from morlight.cli.parsing import without_nonfinite
 def print_json(value: Any) -> None:
     """Print one JSON object; infinite and undefined numbers become null."""
     print(json.dumps(without_nonfinite(value), allow_nan=False))
+
+
+def say_written(path: str | Path, *others: str | Path | None) -> None:
+    """Name a trajectory file that was written, with its size and fields, and the figures beside it."""
+    from morlight.data.trajectory_file import TrajectoryFile
+
+    file = TrajectoryFile.open(path)
+    count = "1 trajectory" if file.trajectories == 1 else f"{file.trajectories} trajectories"
+    size = f"{count} × {len(file.times)} frames × {' × '.join(map(str, file.grid.points))} cells"
+    print(f"morlight: wrote {path}: {size}, {', '.join(file.fields)}", file=sys.stderr)
+    for other in others:
+        if other is not None:
+            print(f"morlight: wrote {other}", file=sys.stderr)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from morlight.cli.output import warnings_as_sentences
+from morlight.cli.output import say_written, warnings_as_sentences
 from morlight.cli.parsing import add_checkpoint, number, numbers, pairs
 
 
@@ -15,8 +15,9 @@ def add(commands: Any) -> None:
         "--initial", required=True, metavar="FILE", help="initial state: a trajectory file, .npy, .npz, or .nc (NetCDF)"
     )
     predict.add_argument(
-        "--trajectory", nargs="+", default=["0"], metavar="I",
-        help="trajectories of this file to start from, numbered from 0, or all (default 0)",
+        "--trajectory", nargs="+", default=[], metavar="I",
+        help="trajectories of this file to start from, numbered from 0, or all (default 0; of a NumPy array, its only"
+        " state)",
     )  # fmt: skip
     predict.add_argument("--frame", type=number, default=0, help="frame to start from, numbered from 0 (default 0)")
     predict.add_argument("--steps", type=number, required=True, help="number of steps Δt")
@@ -60,6 +61,7 @@ def _run(options: argparse.Namespace) -> None:
         model = load(checkpoint)
         model = model if options.dt is None else model.stepping(options.dt)
         prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
+    say_written(options.output, options.plot, options.animate)
 
 
 def _realizations(words: list[str]) -> str | list[int]:

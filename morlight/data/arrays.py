@@ -19,6 +19,7 @@ from morlight.data.trajectory_writer import write as write_file
 from morlight.operators.description import BOUNDARIES, Grid
 
 SPACE = ("x", "y", "z")
+JUMP, POINTS = 4.0, 12  # at a seam, over the largest step elsewhere; least points of an axis on which it is looked for
 NAME = re.compile(r"[^\W\d]\w*")  # what every other part can take
 LEAD = ("trajectory", "time")
 UNIFORM = 1e-3  # relative deviation of spacings that printed coordinates have
@@ -118,6 +119,7 @@ def write(  # noqa: PLR0913 - what an array cannot say by itself, each by its na
         ordered = {key: u[(slice(None), slice(None), *cut)] for key, u in ordered.items()}
     for key, u in ordered.items():
         _check_values(path, key, u)
+        _ask_whether_swapped(path, key, u, boundary)
         if described.drop_last is None:
             _ask_whether_repeated(path, key, u, boundary)
     moments = _times(path, described, shape[1])
@@ -270,6 +272,29 @@ def _ask_whether_repeated(path: Path, name: str, u: np.ndarray, boundaries: Sequ
                 " expected each point of a period once: leave out a last point that repeats the first by drop_last"
                 " (--drop-last), or say that it is a point of its own by drop_last=False (--keep-last)"
             )
+
+
+def _ask_whether_swapped(path: Path, name: str, u: np.ndarray, boundaries: Sequence[str]) -> None:
+    """Refuse fields whose frames are a period and whose periodic axis is none, as after two names changed places."""
+    time = _seam_step(u[0], 0)
+    for axis, boundary in enumerate(boundaries, 1):
+        jump = _seam_step(u[0], axis)
+        if boundary == "PERIODIC" and jump > JUMP and time <= 1:
+            raise ValueError(
+                f"{path}: field '{name}' jumps between both ends of the periodic axis {SPACE[axis - 1]}, by {jump:.2g}"
+                " times its largest step elsewhere, and its frames are a period; expected time and"
+                f" {SPACE[axis - 1]} in the other order in dims (--dims), or boundaries wall"
+            )
+
+
+def _seam_step(u: np.ndarray, axis: int) -> float:
+    """Root mean square of the step from the last point of an axis to the first, over the largest one elsewhere."""
+    if u.shape[axis] < POINTS:
+        return 1.0
+    others = tuple(each for each in range(u.ndim) if each != axis)
+    steps = np.sqrt((np.diff(np.asarray(u, np.float64), axis=axis, append=np.take(u, [0], axis)) ** 2).mean(others))
+    largest = float(steps[:-1].max())
+    return float(steps[-1]) / largest if largest else 1.0
 
 
 def _times(path: Path, described: Description, frames: int) -> np.ndarray:

@@ -113,7 +113,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         kind = settings.get("deposit")
         if kind not in ("histogram", "fourier") or "walkers" not in settings:
             raise ValueError(
-                f"{self.file.path}: data.particles is file, which holds no histogram or Fourier deposit of walkers"
+                f"{self.file.path}: data.particles is file, which holds no histogram or Fourier deposit of walkers;"
+                " expected the number of particles of a histogram with mean 1, or null: `morlight suggest` chooses"
             )
         return ShotNoise(settings["walkers"], FINER[self.file.grid.dimensions] if kind == "fourier" else None)
 

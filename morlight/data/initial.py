@@ -38,14 +38,15 @@ def is_trajectory_file(path: str | Path) -> bool:
     return Path(path).suffix.lower() not in (*NUMPY, *labelled.NETCDF)
 
 
-def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (0,), frame: int = 0) -> Initial:
+def read(path: str | Path, wanted: Wanted, rows: Sequence[int] | None = (), frame: int = 0) -> Initial:
     """Initial states of a file, known by its ending: `.npy`, `.npz`, `.nc`; a trajectory file otherwise.
 
     Trajectory files and NetCDF with coordinates may lie on another grid of the same domain; arrays of NumPy tell no
     domain, and have the points that are wanted.
 
     Args:
-        rows: which trajectories, or states of a batch; all where None.
+        rows: which trajectories, or states of a batch; all where None. By default the first trajectory of a file, and
+            the only state of a NumPy array, of which several may be the frames of one trajectory.
         frame: of each trajectory.
 
     Raises:
@@ -66,7 +67,13 @@ def _read(path: Path, wanted: Wanted, rows: Sequence[int] | None, frame: int) ->
     if ending in NUMPY:
         if frame:
             raise ValueError(f"{path}: frame {frame} is not there, an array of NumPy holds initial states only")
-        return _chosen(path, _numpy(path, wanted), {}, rows)
+        states = _numpy(path, wanted)
+        if rows is not None and not rows and len(states) > 1:
+            raise ValueError(
+                f"{path}: holds {len(states)} states, or frames, of {tuple(wanted.points)} points, expected one, or a"
+                " choice by --trajectory: a number from 0, or all"
+            )
+        return _chosen(path, states, {}, rows)
     if ending in labelled.NETCDF:
         with damage_as_sentence(path):
             return _netcdf(path, wanted, rows, frame)
@@ -167,4 +174,4 @@ def _numbers(path: Path, rows: Sequence[int] | None, held: int) -> list[int]:
     for row in rows or ():
         if not 0 <= row < held:
             raise ValueError(f"{path}: trajectory {row} is not there, expected 0 to {held - 1}")
-    return list(range(held)) if rows is None else list(rows)
+    return list(range(held)) if rows is None else list(rows) or [0]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd, shells
     from morlight.operators.exponential_scheme import Exponential, exponential_step
     from morlight.operators.gauge import fix, generator, nearest_power, slopes
+    from morlight.operators.gradient_flow import Descent, WithState
     from morlight.operators.grids import finer, on_grid
     from morlight.operators.growth import radius, symbol_growth
     from morlight.operators.implicit import implicit_step
@@ -29,6 +30,7 @@ _MODULES = {
     "biases": "Banded Conservative Isotropic Monotone Odd shells",
     "exponential_scheme": "Exponential exponential_step",
     "gauge": "fix generator nearest_power slopes",
+    "gradient_flow": "Descent WithState",
     "grids": "finer on_grid",
     "growth": "radius symbol_growth",
     "implicit": "implicit_step",
@@ -52,6 +54,7 @@ __all__ = [
     "Conservative",
     "Cosine",
     "Derivative",
+    "Descent",
     "DissipativeSymbol",
     "Exponential",
     "Fourier",
@@ -72,6 +75,7 @@ __all__ = [
     "System",
     "TensorProduct",
     "Units",
+    "WithState",
     "advance",
     "bending",
     "check_steps",

@@ -98,12 +98,13 @@ class SumOfTerms:
     ) -> Tensor:
         """Coefficients (R, B, T, C, *K) at the end of each interval by ETDRK4, from c (R, B, C, *K)."""
         linear, nonlinear = self.linear(theta), self.nonlinear(theta)
-        states, steps, low, high = [], None, torch.tensor(math.inf), torch.tensor(-math.inf)
+        states, low, high = [], torch.tensor(math.inf), torch.tensor(-math.inf)
+        steps: Steps | None = None
         for interval in intervals:
             u = self.basis.inverse(c)
             c = self.basis.forward(u)  # without the parts of c that belong to no real field: L alone lets them grow
             least, most = _range(u.detach())
-            if steps is None or bool((least < low).any() or (most > high).any()):
+            if steps is None or bool((least < low).any() or (most > high).any()):  # nan is neither
                 low, high = torch.minimum(low, least), torch.maximum(high, most)
                 steps = self._steps(linear, nonlinear, self.stiff(theta, low, high))
             c = steps.advance(c, interval, substeps)

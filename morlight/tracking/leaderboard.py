@@ -1,4 +1,7 @@
-"""Runs of an experiment ranked, those of each data set among themselves."""
+"""Runs of an experiment ranked, those of each data set among themselves.
+
+Errors on training data and errors on data that were held back are not comparable: such runs are ranked apart.
+"""
 
 import difflib
 import math
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from morlight.tracking.names import legal_name
-from morlight.tracking.run import Dataset, Run
+from morlight.tracking.run import HELD_BACK, TRAINING_DATA, Dataset, Run
 from morlight.tracking.runs import read_runs
 
 # default ranking metrics, the most telling first
@@ -34,6 +37,7 @@ class Ranking:
         runs: all of them.
         ranked: number of runs that have a finite value.
         options: keys that the sweeps of these runs search, or else that differ most among the runs.
+        on_training_data: whether the errors of these runs were measured on the data that they were trained on.
     """
 
     dataset: Dataset | None
@@ -43,6 +47,7 @@ class Ranking:
     runs: tuple[Run, ...]
     ranked: int
     options: tuple[str, ...]
+    on_training_data: bool = False
 
     @property
     def error(self) -> str:
@@ -73,6 +78,7 @@ class Leaderboard:
                 {
                     "data": ranking.dataset and ranking.dataset.name,
                     "digest": ranking.dataset and ranking.dataset.digest,
+                    "errors_on": TRAINING_DATA if ranking.on_training_data else HELD_BACK,
                     "by": ranking.metric,
                     "run_ids": [run.run_id for run in ranking.runs],
                 }
@@ -110,12 +116,12 @@ def leaderboard(
         runs = _chosen(runs, f"experiment '{experiment}': no run of the sweep", sweep, _names_of_sweep)
     if data is not None:
         runs = _chosen(runs, f"experiment '{experiment}': no fit to the data set", data, _names_of_data)
-    groups: dict[Dataset | None, list[Run]] = {}
+    groups: dict[tuple[Dataset | None, bool], list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.dataset, []).append(run)
+        groups.setdefault((run.dataset, run.on_training_data), []).append(run)
     if by is not None:
         _require_metric(experiment, by, runs)
-    rankings = (_ranked(dataset, group, sweeps, by, largest_first) for dataset, group in groups.items())
+    rankings = (_ranked(group, sweeps, by, largest_first) for group in groups.values())
     return Leaderboard(experiment, tuple(rankings))
 
 
@@ -138,9 +144,7 @@ def _chosen(runs: Sequence[Run], refusal: str, name: str, names: Callable[[Run],
     return chosen
 
 
-def _ranked(
-    dataset: Dataset | None, runs: Sequence[Run], sweeps: Mapping[str, Run], by: str | None, largest_first: bool
-) -> Ranking:
+def _ranked(runs: Sequence[Run], sweeps: Mapping[str, Run], by: str | None, largest_first: bool) -> Ranking:
     parents = _parents(runs, sweeps)
     objective = _common(parent.params.get("objective") for parent in parents)
     comparable = objective is not None and all(run.parent_id in sweeps for run in runs if "objective" in run.metrics)
@@ -154,7 +158,9 @@ def _ranked(
 
     ordered = tuple(sorted(runs, key=rank))
     ranked = sum(_finite(run, metric) is not None for run in runs)
-    return Ranking(dataset, metric, objective, largest_first, ordered, ranked, _options(runs, parents))
+    first = runs[0]
+    options = _options(runs, parents)
+    return Ranking(first.dataset, metric, objective, largest_first, ordered, ranked, options, first.on_training_data)
 
 
 def _default_metric(runs: Sequence[Run], objectives_comparable: bool) -> str | None:

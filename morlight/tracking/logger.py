@@ -21,6 +21,7 @@ from torch import Tensor
 from morlight.tracking.metric_buffer import METRICS_PER_BATCH, MetricBuffer
 from morlight.tracking.names import DIGEST_LENGTH, flatten
 from morlight.tracking.realization_table import FILE, table
+from morlight.tracking.run import ERRORS_ON, HELD_BACK, TRAINING_DATA
 from morlight.tracking.sqlite_store import database_file
 from morlight.tracking.store import tracking_uri
 from morlight.tracking.tracked_run import TrackedRun
@@ -170,6 +171,14 @@ class Tracker(Logger):
         """Set the description that MLflow shows above the run, in Markdown."""
         client = self.experiment
         self._run.attempt("its description", lambda: client.set_tag(self._run.run_id, "mlflow.note.content", text))
+
+    @rank_zero_only
+    def errors_on(self, *, training_data: bool) -> None:
+        """Note which data the errors of the run were measured on, so that only like is compared with like."""
+        client, value = self.experiment, TRAINING_DATA if training_data else HELD_BACK
+        self._run.attempt(
+            "what its errors were measured on", lambda: client.set_tag(self._run.run_id, ERRORS_ON, value)
+        )
 
     @rank_zero_only
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+ERRORS_ON, TRAINING_DATA, HELD_BACK = "errors_on", "training data", "data held back"  # a tag, and its values
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -43,6 +45,11 @@ class Run:
     def is_sweep(self) -> bool:
         """Whether this is the run of a sweep as a whole, the parent of its trials."""
         return self.tags.get("kind") == "sweep"
+
+    @property
+    def on_training_data(self) -> bool:
+        """Whether the errors of the run were measured on the data that it was trained on."""
+        return self.tags.get(ERRORS_ON) == TRAINING_DATA
 
     @property
     def parent_id(self) -> str | None:

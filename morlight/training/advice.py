@@ -10,6 +10,7 @@ from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
 from morlight.operators import build
 from morlight.training.least_squares.noise import noise_variance
+from morlight.training.suggestions.walls import other_bases
 
 NO_NOISE = 1e-4  # standard deviation of the noise, as a share of the field, below which there is none
 GROWTH = 1.05  # of the energy of a wave over a window
@@ -34,6 +35,12 @@ def _reasons(model: Model, sample: TrainingSample, horizon: int) -> Iterator[str
         yield "model.loss points, since the fields have no noise"
     if changing and config.symbol == "dissipative" and _grows(model, sample.frames(horizon)):
         yield "model.symbol plain, since some waves grow and the symbol dissipative only damps"
+    if changing:
+        windows = sample.windows
+        count = min(FRAMES, windows.length)
+        u = windows.at(windows.evenly(count - 1, TRAJECTORIES), tuple(range(count))).transpose(0, 1)
+        if bases := other_bases(config, model.data, u):
+            yield f"{bases}, by the values at the walls"
     if config.terms == 1:
         yield "model.terms 2"
     else:

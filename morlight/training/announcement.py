@@ -30,7 +30,7 @@ def announce(
         settings = replace(settings, data=served.config)  # those of the data module, where the user passed one
     changed = settings.changed(searched)
     tracker.log_hyperparams({key: value for key, value in changed.items() if from_file or not key.startswith("data.")})
-    tracker.log_text(settings.to_yaml(), "config.yaml")
+    tracker.log_text(settings.to_yaml(data=from_file), "config.yaml")
     described = served.description
     profile: dict[str, object] = {"points": list(described.grid.points), "fields": list(described.field_names)}
     if isinstance(served, TrajectoryDataModule):
@@ -53,14 +53,22 @@ def announce(
     )
 
 
-def announce_equation(equation: Equation, path: Path, tracker: Tracker) -> None:
-    """The equation that a fit found, with a warning where it does not describe the data."""
+def announce_equation(equation: Equation, path: Path, tracker: Tracker, other_bases: str) -> None:
+    """The equation that a fit found, with a warning where it does not describe the data.
+
+    Args:
+        equation: of the fit.
+        path: of the data.
+        tracker: of the run.
+        other_bases: setting with the bases that suit the fields at the walls, where the fit has others; else empty.
+    """
     print(f"morlight: {path}: {equation.text}", file=sys.stderr)
     tracker.log_text(equation.summary(), "equation.txt")
     if equation.unexplained is not None and equation.unexplained > DOUBTFUL:
         share = f"{100 * equation.unexplained:.2g} %"
         print(
             f"morlight: {path}: this equation leaves {share} of the change over short roll-outs unexplained, so that it"
-            " does not describe these data; model.optimizer adam trains networks",
+            f" does not describe these data; {f'try {other_bases}, or ' if other_bases else ''}model.optimizer adam,"
+            " which trains networks",
             file=sys.stderr,
         )

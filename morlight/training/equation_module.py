@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.equations.sum_of_terms import Equation
+from morlight.data.arrays import NAME
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch, Windows
@@ -22,6 +23,7 @@ from morlight.training.config import EquationConfig, ModelConfig
 from morlight.training.discovery import check_size, require_values, sought
 from morlight.training.least_squares.discover import Trajectories
 from morlight.training.operator_module import OperatorModule
+from morlight.training.suggestions.walls import other_bases
 from morlight.training.window_loss import Loss
 
 STATES = 8  # training states for which the sub-steps must suffice
@@ -53,7 +55,8 @@ class EquationModule(OperatorModule):
         if components is not None or loss is not None:
             raise ValueError("networks, biases and losses of one's own need model.optimizer adam or moments")
         _check(config, data)
-        self.equation, substeps = _found(config, data, sample)
+        self.other_bases = _other_bases(config, data, sample)
+        self.equation, substeps = _found(config, data, sample, self.other_bases)
         words = {
             name: [term_words.written(term.candidate, data.field_names, data.parameter_names) for term in own]
             for name, own in zip(data.field_names, self.equation.terms, strict=True)
@@ -107,8 +110,23 @@ class EquationModule(OperatorModule):
             symbol.standard_error.copy_(torch.tensor([term.standard_error for term in terms]))
 
 
-def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample) -> tuple[Equation, int]:
+def _other_bases(config: ModelConfig, data: DataDescription, sample: TrainingSample) -> str:
+    """Setting with the bases that suit the fields at the walls, where the configuration has others; else empty."""
+    windows = sample.windows
+    rows = windows.rows[:STATES]
+    first = torch.full_like(rows, windows.used.start)
+    u = windows.frames.at(rows, first, range(0, windows.length, max(1, windows.length // STATES)))
+    return other_bases(config, data, u.transpose(0, 1))
+
+
+def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample, bases: str) -> tuple[Equation, int]:
     """The equation, and the sub-steps that its steps need.
+
+    Args:
+        config: operator and library of terms.
+        data: the training data.
+        sample: of them.
+        bases: setting to try where there is no equation, or empty.
 
     Raises:
         ValueError: where there is none.
@@ -130,13 +148,16 @@ def _found(config: ModelConfig, data: DataDescription, sample: TrainingSample) -
     if missing:
         raise ValueError(
             f"{sample.path}: no term of degree {config.degree} or less and order {config.derivatives} or less explains"
-            f" the field {', '.join(missing)}; expected model.optimizer adam, or another model.degree or"
-            " model.derivatives"
+            f" the field {', '.join(missing)}; expected {f'{bases}, or ' if bases else ''}model.optimizer adam, or"
+            " another model.degree or model.derivatives"
         )
     states, gamma = (part.double() for part in sample.states(STATES))
     system, theta = equation.right_hand_side(basis, gamma)
-    with torch.no_grad():
-        return equation, enough_substeps(system, theta, basis.forward(states)[None], dt, TOLERANCE)
+    try:
+        with torch.no_grad():
+            return equation, enough_substeps(system, theta, basis.forward(states)[None], dt, TOLERANCE)
+    except ValueError as error:
+        raise ValueError(f"{sample.path}: {error}{f'; try {bases}' if bases else ''}") from error
 
 
 def _training_fields(
@@ -178,6 +199,12 @@ def _check(config: ModelConfig, data: DataDescription) -> None:
         raise ValueError(
             "model.optimizer is equation, which needs fields that change in time, of model.order 1; expected adam"
         )
+    for name in (*data.field_names, *data.parameter_names):
+        if not NAME.fullmatch(name):
+            raise ValueError(
+                f"the field or parameter '{name}' has a name that terms of equations cannot contain, expected letters,"
+                " digits and _, a letter first; `morlight.write` writes it under another name"
+            )
     for bias in ("stability", "band"):
         if config.has(bias):
             raise ValueError(f"model.biases: {bias} cannot be built into an equation, expected model.optimizer adam")

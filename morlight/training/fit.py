@@ -33,7 +33,8 @@ from morlight.training.least_squares.module import LeastSquaresModule
 from morlight.training.operator_module import OperatorModule
 from morlight.training.options import OURS
 from morlight.training.quiet import quiet
-from morlight.training.settings import FitSettings, flat, from_mapping, nested
+from morlight.training.settings import FitSettings, chosen_by_user, flat, from_mapping, nested
+from morlight.training.suggestions.suggest import settings_for
 from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
@@ -62,7 +63,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     Args:
         data: trajectory file, name of a data set of the package, or a data module.
         settings: changes of the defaults or of `config`, such as `{"model.terms": 2, "trainer.max_epochs": 50}`; or a
-            configuration as a file, the name of a packaged one, or typed settings.
+            configuration as a file, the name of a packaged one, or typed settings. Where neither these nor `config`
+            say anything of the model, the settings are those that `morlight.suggest` finds in the data.
         config: configuration that `settings` change, as a file or by its name.
         callbacks: further callbacks of Lightning's trainer.
         logger: one or several further loggers.
@@ -82,7 +84,10 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     elif isinstance(settings, str | Path):
         typed = from_mapping({}, settings, path or "a data module")
     else:
-        changes = settings if isinstance(settings, Mapping) else {}
+        changes = dict(settings) if isinstance(settings, Mapping) else {}
+        own = config is not None or components is not None or loss is not None
+        if path is not None and not own and not chosen_by_user(flat(nested(changes))):
+            changes = settings_for(from_mapping(changes, None, path).data) | flat(nested(changes))
         typed = from_mapping(changes, config, path or "a data module")
     loggers = [logger] if isinstance(logger, Logger) else list(logger)
     return run(typed, Extensions(callbacks, loggers, trainer or {}, components, loss), data=module)
@@ -150,7 +155,7 @@ def run(
             if trainer.is_global_zero:
                 announce(settings, extensions, served, tracker, trial.searched)
                 if isinstance(module, EquationModule):
-                    announce_equation(module.equation, served.sample.path, tracker)
+                    announce_equation(module.equation, served.sample.path, tracker, module.other_bases)
             module.run_id = tracker.run_id
             folder = FOLDER / settings.name / str(tracker.run_id)
             tracker.keep_in(folder)

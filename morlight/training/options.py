@@ -32,6 +32,11 @@ OBJECTS = {"plugins"}  # that a configuration could only name by their class, wh
 WORDS: dict[str, Any] = {"accelerator": str, "strategy": str, "profiler": str | None}  # the same, but words serve
 CONFIG = ("-c", "--config")
 TRAINER_HELP = "--trainer.help"
+ANNOTATIONS: dict[str, Any] = {  # in the source of Lightning's trainer; any value is accepted for the others
+    "int": int, "bool": bool, "Optional[int]": int | None, "Optional[bool]": bool | None,
+    "Optional[str]": str | None, "Union[int, float]": int | float, "Optional[Union[int, float]]": int | float | None,
+    "Union[int, bool]": int | bool, "Union[list[int], str, int]": list[int] | str | int,
+}  # fmt: skip
 
 
 def parser(prog: str = "morlight fit") -> ArgumentParser:
@@ -42,10 +47,10 @@ def parser(prog: str = "morlight fit") -> ArgumentParser:
 
 
 def quick_parser(prog: str = "morlight fit") -> ArgumentParser:
-    """The parser without Lightning: any value is accepted for the trainer, whose options the help leaves out."""
+    """The parser without Lightning, which checks numbers of the trainer, and leaves its options out of the help."""
     top = _own(prog)
-    for name in _names_of_trainer():
-        top.add_argument(f"--trainer.{name}", type=Any, help=SUPPRESS)
+    for name, hint in _types_of_trainer().items():
+        top.add_argument(f"--trainer.{name}", type=hint, help=SUPPRESS)
     return top
 
 
@@ -68,7 +73,7 @@ def keys() -> dict[str, str]:
 
 @functools.cache
 def types_of_keys(*, quick: bool = False) -> dict[str, Any]:
-    """Type of every setting, by its dotted key; `quick` leaves open those of the trainer."""
+    """Type of every setting, by its dotted key; with `quick`, of the trainer's as far as its source shows them."""
     own = {"name": str | None, "experiment": str, "ckpt_path": str | None, "register": str | None}
     types = own | {
         f"{group}.{key}": hint
@@ -76,7 +81,7 @@ def types_of_keys(*, quick: bool = False) -> dict[str, Any]:
         for key, hint in get_type_hints(owner).items()
     }
     if quick:
-        return types | {f"trainer.{name}": Any for name in _names_of_trainer()}
+        return types | {f"trainer.{name}": hint for name, hint in _types_of_trainer().items()}
     from pytorch_lightning import Trainer
 
     hints = get_type_hints(Trainer.__init__) | WORDS
@@ -97,10 +102,12 @@ def defaults() -> dict[str, Any]:
 def _own(prog: str) -> ArgumentParser:
     top = ArgumentParser(
         prog=prog,
-        usage=f"{prog} [--config FILE-or-NAME] [--KEY VALUE] …",
+        usage=f"{prog} [FILE] [--config FILE-or-NAME] [--KEY VALUE] …",
         exit_on_error=False,
         allow_abbrev=False,
-        description="Learn an operator from a trajectory file. A configuration file has the same keys.",
+        description="Learn an operator from a trajectory file, the first word or --data.path. A configuration file has"
+        " the same keys. Where neither a configuration nor a key of the model is given, the data choose the settings,"
+        " and the choices are printed: those that `morlight suggest FILE` writes.",
         epilog=f"Lightning's trainer has options of its own, such as --trainer.max_epochs: `{prog} {TRAINER_HELP}`",
     )
     top.add_argument(*CONFIG, action="config", metavar="FILE-or-NAME", help="configuration; several add up")
@@ -125,8 +132,8 @@ def _add_trainer(top: ArgumentParser) -> None:
     top.set_defaults({f"trainer.{key}": value for key, value in TRAINER.items()})
 
 
-def _names_of_trainer() -> list[str]:
-    """Arguments of Lightning's trainer, read from its source."""
+def _types_of_trainer() -> dict[str, Any]:
+    """Types of the arguments of Lightning's trainer, read from its source."""
     package = importlib.util.find_spec("pytorch_lightning")
     assert package is not None
     assert package.origin is not None
@@ -137,4 +144,6 @@ def _names_of_trainer() -> list[str]:
         if isinstance(node, ast.ClassDef) and node.name == "Trainer"
     )
     (signature,) = (node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    return [argument.arg for argument in signature.args.kwonlyargs if argument.arg not in OURS | OBJECTS]
+    arguments = [argument for argument in signature.args.kwonlyargs if argument.arg not in OURS | OBJECTS]
+    written = {each.arg: ast.unparse(each.annotation) if each.annotation else "" for each in arguments}
+    return {name: WORDS.get(name, ANNOTATIONS.get(text, Any)) for name, text in written.items()}

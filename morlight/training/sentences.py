@@ -93,7 +93,7 @@ def _group(text: str, types_of_keys: Mapping[str, Any]) -> Complaint | None:
 def _unknown(text: str, types_of_keys: Mapping[str, Any]) -> Complaint | None:
     stray = re.search(r"unrecognized arguments: ([^-]\S*)", text)
     if stray:
-        return Complaint(f"'{stray[1]}' belongs to no setting, expected --KEY VALUE")
+        return Complaint(f"'{stray[1]}' belongs to no setting, expected FILE as the first word, and --KEY VALUE")
     for pattern in UNKNOWN:
         match = pattern.search(text)
         if match:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,9 +45,10 @@ class FitSettings:
     ckpt_path: str | None = None
     register: str | None = None
 
-    def to_yaml(self) -> str:
-        """A configuration that repeats the fit from its beginning."""
-        return yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True)
+    def to_yaml(self, *, data: bool = True) -> str:
+        """A configuration that repeats the fit from its beginning; without `data`, for data that are no file."""
+        plain = {key: value for key, value in self.to_plain().items() if data or key != "data"}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
     def to_plain(self) -> dict[str, Any]:
         """Groups and keys of a configuration that repeats the fit from its beginning."""
@@ -73,22 +74,37 @@ class FitSettings:
         }
 
 
-def from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> FitSettings:
+def from_arguments(
+    arguments: Sequence[str], prog: str = "morlight fit", suggested: Mapping[str, Any] | None = None
+) -> FitSettings:
     """The settings that a command line means.
+
+    Args:
+        arguments: words of the command line.
+        prog: command, for its help.
+        suggested: settings by their dotted keys, which take the place of the defaults.
 
     Raises:
         ValueError: one sentence with the key, what came and what was expected.
     """
     words, files = _with_files(arguments)
     with _sentences(files, _given(words)):
-        return _typed(parser(prog).parse_args(words), files)
+        top = parser(prog)
+        top.set_defaults(dict(suggested or {}))
+        return _typed(top.parse_args(words), files)
+
+
+def chosen_by_user(keys: Iterable[str]) -> bool:
+    """Whether dotted keys, or words of a command line, choose the kind of model: a configuration, a model, targets."""
+    names = [key.removeprefix("--").partition("=")[0] for key in keys]
+    return any(name in ("config", "-c", "data.targets") or name.startswith("model.") for name in names)
 
 
 def data_from_arguments(arguments: Sequence[str], prog: str = "morlight fit") -> DataConfig:
     """The data that a command line means, without Lightning, whose import takes seconds.
 
     Raises:
-        ValueError: as `from_arguments`, but for the values of the trainer's options.
+        ValueError: as `from_arguments`, but for those of the trainer's options that are no plain numbers.
     """
     words, files = _with_files(arguments)
     with _sentences(files, _given(words), quick=True):
@@ -254,7 +270,7 @@ def _sentences(files: Sequence[Path], given: Collection[str], *, quick: bool = F
     Args:
         files: configurations that were read.
         given: keys that came from the command line or from Python, and count more than those of the files.
-        quick: whether the types of the trainer's options are left open.
+        quick: whether the types of the trainer's options are those that its source shows.
     """
     try:
         yield

@@ -145,6 +145,30 @@ def test_the_example_in_python_of_the_page_on_using_a_model_runs(here):
     assert names["fine"].grid.points == (80,)
 
 
+def test_the_frames_of_a_numpy_array_are_not_taken_for_one_initial_state(here, capsys):
+    np.savez("x.npz", density=np.ones((5, 16)))
+    said = refused("predict model.ckpt --initial x.npz --steps 1 -o out.h5", capsys)
+    assert "x.npz: holds 5 states, or frames, of (16,) points, expected one, or a choice by --trajectory" in said
+    predict("--initial x.npz --trajectory 3 --steps 1 -o out.h5")
+
+
+@pytest.mark.filterwarnings("ignore::morlight.analysis.extrapolation.Extrapolation")
+def test_the_figure_of_a_mean_shows_its_standard_deviation_and_says_of_how_many(here, monkeypatch, capsys):
+    figures = []
+    monkeypatch.setattr(prediction_plots, "save", lambda figure, path: figures.append(figure))
+    predict("--initial heat.h5 --steps 3 --realizations mean -o out.h5 --plot out.png")
+    (axes,) = figures[0].axes
+    labels = [line.get_label() for line in axes.get_lines()]
+    assert "prediction, mean ± standard deviation of 2 realizations" in labels
+    mean, sd = TrajectoryFile.open("out.h5").read(["density", "density_sd"])[0, -1]
+    (band,) = axes.collections
+    edge = band.get_paths()[0].vertices[:, 1]
+    assert (edge.min(), edge.max()) == pytest.approx(((mean - sd).min(), (mean + sd).max()), abs=1e-6)
+    wrote = capsys.readouterr().err.splitlines()[-2:]
+    assert wrote == ["morlight: wrote out.h5: 1 trajectory × 4 frames × 16 cells, density, density_sd",
+                     "morlight: wrote out.png"]  # fmt: skip
+
+
 FIGURES = [
     ("--frame 20 --steps 30", 50),
     ("--frame 20 --steps 30 --every 10", 50),

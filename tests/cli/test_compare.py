@@ -37,6 +37,15 @@ def test_the_table_says_what_it_ranks_by_and_shows_options_beside_references(fol
     assert capsys.readouterr().out.strip() == channel
 
 
+def test_the_table_says_which_errors_are_those_on_training_data_and_spells_times_as_evaluate_does(folder, capsys):
+    log_run("easy", {"t_1/median": 0.1}, tags={"errors_on": "training data"})
+    log_run("fair", {"t_1/median": 0.2}, tags={"errors_on": "data held back"})
+    cli.main(["compare", "--by", "t=1"])
+    fair, _, easy = capsys.readouterr().out.partition("\n\n")
+    assert fair.startswith("data set heat: 1 run ranked by t=1/median, smallest first\n")
+    assert easy.startswith("data set heat, errors on its training data: 1 run ranked by t=1/median, smallest first\n")
+
+
 @pytest.fixture
 def many(folder):
     """A store of 2000 runs with 60 metrics and 90 parameters each, as trials of a sweep have them."""

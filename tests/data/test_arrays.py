@@ -155,6 +155,17 @@ def test_half_precision_is_kept_in_single(tmp_path):
     assert np.array_equal(file.read()[:, :, 0], U.astype(np.float16).astype(np.float32))
 
 
+def test_time_and_space_in_the_wrong_order_are_asked_about(tmp_path):
+    x, t = np.arange(32) / 32 * 2 * np.pi, np.arange(40)[:, None] * 0.05
+    u = np.exp(-t) * np.sin(x) + np.exp(-4 * t) * np.cos(2 * x - 3 * t)
+    described = {"dt": 0.05, "length": 2 * np.pi, "boundaries": "periodic"}
+    with pytest.raises(ValueError, match="expected time and x in the other order in dims"):
+        morlight.write(tmp_path / "u.h5", {"u": u}, dims=("x", "time"), **described)
+    morlight.write(tmp_path / "u.h5", {"u": u}, dims=("time", "x"), **described)
+    traveling = np.sin(x - 2 * np.pi * np.arange(40)[:, None] / 40)  # a period in both
+    morlight.write(tmp_path / "v.h5", {"u": traveling}, dims=("x", "time"), **described)
+
+
 def test_a_file_that_is_there_stays(tmp_path):
     (tmp_path / "mine.h5").write_text("precious")
     with pytest.raises(ValueError, match="exists already"):

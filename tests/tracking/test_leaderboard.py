@@ -117,6 +117,15 @@ def test_options_are_those_of_the_sweep_or_those_that_differ(folder):
     assert levy.options == ("model.depth",)
 
 
+def test_errors_on_training_data_are_not_ranked_among_those_on_data_held_back(folder):
+    log_run("old", {"rollout_end/median": 0.3})
+    log_run("fair", {"rollout_end/median": 0.2}, tags={"errors_on": "data held back"})
+    log_run("easy", {"rollout_end/median": 0.1}, tags={"errors_on": "training data"})
+    board = leaderboard("morlight")
+    assert [names(ranking) for ranking in board.rankings] == [["easy"], ["fair", "old"]]
+    assert [each["errors_on"] for each in board.to_json()["rankings"]] == ["training data", "data held back"]
+
+
 def test_references_belong_to_the_error_that_is_ranked_by(folder):
     metrics = {"objective": 0.2, "linear/t_80": 0.4, "noise_ceiling/t_80": 0.1, "noise_ceiling/other": 0.9}
     log_run("trial", metrics, tags=log_sweep("search", "t=80"))

@@ -170,6 +170,26 @@ def test_what_an_equation_cannot_hold_is_refused(folder, changes, sentence):
         morlight.fit("u.h5", {**QUIET, **changes}, config="own")
 
 
+def test_fields_that_vanish_at_the_walls_are_sent_to_sines(folder, capfd):
+    rng = np.random.default_rng(3)
+    x, kappa = (np.arange(32) + 0.5) / 32, np.pi * np.arange(1, 4)
+    decay = np.exp(-0.1 * kappa**2 * (np.arange(40) * DT)[:, None])
+    u = (rng.normal(size=(3, 1, 3)) * decay) @ np.sin(kappa[:, None] * x)
+    morlight.write("u.h5", {"u": u}, dt=DT, length=1.0, boundaries="wall")
+    try:
+        morlight.fit("u.h5", QUIET, config="own")
+        said = capfd.readouterr().err
+    except ValueError as error:
+        said = str(error)
+    assert "model.bases {u: sine}" in said
+
+
+def test_a_field_name_that_breaks_the_words_of_terms_is_refused_by_name(folder):
+    small_fits.write("u.h5", {"a*b": waves(3, 32)[:, 0, None].numpy() * np.linspace(1, 2, 30)[:, None]})
+    with pytest.raises(ValueError, match=r"the field or parameter 'a\*b' has a name that terms"):
+        morlight.fit("u.h5", QUIET, config="own")
+
+
 def test_fields_without_an_equation_are_sent_to_networks(folder):
     u = np.random.default_rng(0).normal(size=(1, 60, 16))
     small_fits.write("u.h5", {"u": u})

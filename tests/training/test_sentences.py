@@ -48,7 +48,7 @@ ARGUMENTS = [
         "modle.width is not a setting, expected one that `morlight fit --help` lists; did you mean model.width?",
     ),
     (["--zzz", "3"], "zzz is not a setting, expected one that `morlight fit --help` lists"),
-    (["stray"], "'stray' belongs to no setting, expected --KEY VALUE"),
+    (["stray"], "'stray' belongs to no setting, expected FILE as the first word, and --KEY VALUE"),
     (["--model", "3"], "model is 3, expected its keys with their values, such as {width: 4}"),
 ]
 

@@ -16,6 +16,7 @@ from morlight.analysis.evaluation.drift import mass_drift
 from morlight.analysis.evaluation.result import ErrorSummary, Evaluation
 from morlight.analysis.evaluation.walkers import Walkers, square_wave, symbol_errors
 from morlight.analysis.model import Model
+from morlight.data.ensembles import SEED
 from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.operators import SpectralOperator, relative_error
 from morlight.operators.units import NO_GAMMA
@@ -30,10 +31,10 @@ def evaluate(
 ) -> Evaluation:
     """Errors of every realization on a trajectory file.
 
-    For fields between walls the errors are those against the mean of the runs of each γ (see `channels`). Else
-    `rollout_end`, the relative error of the last frame when only the first is given, over all trajectories; for
-    walkers also `square_wave_t1` (Eq. 23, 25), and the errors of the symbol over κ ≤ 16. Without time `operator` is
-    ‖Lu − f‖ / ‖f‖ over all samples.
+    For channels, which are fields of particles between walls, the errors are those against the mean of the runs of each
+    γ (see `channels`). Else `rollout_end`, the relative error of the last frame when only the first is given, over all
+    trajectories; for walkers also `square_wave_t1` (Eq. 23, 25), and the errors of the symbol over κ ≤ 16. Without time
+    `operator` is ‖Lu − f‖ / ‖f‖ over all samples.
 
     Args:
         model: the operator.
@@ -47,13 +48,19 @@ def evaluate(
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     check_grid(model, file)
     model = model if model.steady else in_time(model, file)
-    kind = _pairs if model.steady else channels.evaluate if "WALL" in file.grid.boundaries else _periodic
+    kind = _pairs if model.steady else channels.evaluate if _is_channel(file) else _trajectories
     if on_training_data is None:
         on_training_data = digest(file.path) == model.data.digest
     return replace(kind(model, file, rows), on_training_data=on_training_data)
 
 
-def _periodic(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) -> Evaluation:
+def _is_channel(file: TrajectoryFile) -> bool:
+    """Whether fields between walls are averages: made by morlight of particles, or with standard errors or seeds."""
+    averaged = SEED in file.parameters or any(name.endswith("_error") for name in file.fields)
+    return "WALL" in file.grid.boundaries and (file.of_particles or averaged)
+
+
+def _trajectories(model: Model, file: TrajectoryFile, rows: Sequence[int] | None) -> Evaluation:
     ends = frames(model, file, times=slice(None, None, len(file.times) - 1))
     ends = ends if rows is None else ends[list(rows)]
     gamma = parameters(model, file, rows)

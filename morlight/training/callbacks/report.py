@@ -71,6 +71,7 @@ class FinalReport(lightning.Callback):
             file, rows = _tested(data)
             held_back = bool(data.split.trajectories("test"))
             evaluation = evaluate(model, file, rows, on_training_data=not held_back)
+            self.tracker.errors_on(training_data=not held_back)
             if not held_back:
                 self._print(f"{file.path}: {NOTHING_HELD_BACK}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
