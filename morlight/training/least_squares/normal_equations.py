@@ -83,24 +83,38 @@ class NormalEquations:
             noise_alone: take for v what white noise leaves in place of the misfit.
         """
         floor = MODEL_ERROR**2 * self.raw_s + NEGLIGIBLE * self.raw_s.max()
-        if not noise_alone:
-            return self.freedom / (self.misfit(theta) + floor)
+        return self.freedom / ((self.noise(theta) if noise_alone else self.misfit(theta)) + floor)
+
+    def noise(self, theta: Float[Tensor, " P"]) -> Float[Tensor, " K"]:
+        """Sum of squares of each shell that white noise leaves on average."""
         noise = self.raw_s - self.s - 2 * (self.raw_b - self.b) @ theta + ((self.raw_A - self.A) @ theta) @ theta
-        return self.freedom / (noise.clamp_min(0) + floor)
+        return noise.clamp_min(0)
+
+    def of_noise(self, theta: Float[Tensor, " P"]) -> Conditions:
+        """The moment conditions with the covariance that white noise alone gives them.
+
+        Where θ leaves out a strong term, the covariance of its misfit hides every term; this one does not.
+        """
+        weights = self.weights(theta, noise_alone=True)
+        spread = self.noise(theta) + MODEL_ERROR**2 * self.raw_s
+        omega = torch.tensordot(weights.square() * spread / self.freedom, self.raw_A, 1)
+        return self._whitened(weights, omega, len(self.blocks) * self.blocks.shape[1])
 
     def conditions(self, theta: Float[Tensor, " P"], weights: Float[Tensor, " K"]) -> Conditions:
         """The moment conditions with the covariance that belongs to θ."""
-        A, b = torch.tensordot(weights, self.A, 1), weights @ self.b
         scores = torch.cat([self._scores(block, theta, weights) for block in self.blocks])
         few = len(theta) / (len(theta) + len(scores))
         spread = few * self.misfit(theta) + MODEL_ERROR**2 * self.raw_s
         alike = torch.tensordot(weights.square() * spread / self.freedom, self.raw_A, 1)
-        omega = (1 - few) * scores.T @ scores + alike
+        return self._whitened(weights, (1 - few) * scores.T @ scores + alike, len(scores))
+
+    def _whitened(self, weights: Float[Tensor, " K"], omega: Float[Tensor, "P P"], clusters: int) -> Conditions:
+        A, b = torch.tensordot(weights, self.A, 1), weights @ self.b
         d = omega.diagonal().clamp_min(1e-300).sqrt()
         values, vectors = torch.linalg.eigh(omega / d[:, None] / d)
         whiten = (vectors / values.clamp_min(1e-12 * float(values.max())).sqrt()).T / d
         white_A, white_b = whiten @ A, whiten @ b
-        return Conditions(white_A.T @ white_A, white_A.T @ white_b, float(white_b @ white_b), len(scores))
+        return Conditions(white_A.T @ white_A, white_A.T @ white_b, float(white_b @ white_b), clusters)
 
     def share(self, theta: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
         """Rms of each term over that of the rate."""

@@ -30,6 +30,7 @@ STRONG = (1e-2, 1e-4)  # floors of the first weights
 ROUNDS = 12
 SHARE = 1e-3  # of the rate, below which a term cannot be told from the error of quadrature
 SIZE = 0.001  # of the test of each coefficient, shared by the candidates (Bonferroni)
+EVIDENCE = 6.0  # difference of the criterion from which it is strong (Kass and Raftery 1995)
 SINGULAR = 1e-13  # share of a term that the others of a subset must leave
 
 
@@ -70,7 +71,7 @@ def select(
     spans = [NormalEquations(part, candidates, field) for part in moments]
     models: dict[tuple[int, ...], Float[Tensor, " P"]] = {}
     for equations in spans:
-        for floor, noise_alone in itertools.product(STRONG, (False, True)):
+        for floor, noise_alone in itertools.product((*STRONG, None), (False, True)):
             chosen, theta = _settled(equations, largest, floor, noise_alone)
             models[tuple(chosen)] = theta
     chosen, theta, criterion = _agreed(spans, models)
@@ -111,14 +112,22 @@ def is_slope(term: Candidate) -> bool:
 
 
 def _settled(
-    equations: NormalEquations, largest: int, floor: float, noise_alone: bool
+    equations: NormalEquations, largest: int, floor: float | None, noise_alone: bool
 ) -> tuple[list[int], Float[Tensor, " P"]]:
-    """The model that is the best one by its own Ω and weights."""
-    P = equations.candidates
-    theta, weights = torch.zeros(P, dtype=torch.float64), equations.first_weights(floor)
+    """The model that is the best one by its own Ω and weights.
+
+    Args:
+        equations: of one field.
+        largest: number of terms to stop at.
+        floor: of the first weights; None starts with the Ω of white noise alone.
+        noise_alone: whether later weights are those of white noise alone.
+    """
+    theta = torch.zeros(equations.candidates, dtype=torch.float64)
+    weights = equations.first_weights(floor or 0.0)
     before: list[int] = []
-    for _ in range(ROUNDS):
-        conditions = equations.conditions(theta, weights)
+    for round_ in range(ROUNDS):
+        first = floor is None and not round_
+        conditions = equations.of_noise(theta) if first else equations.conditions(theta, weights)
         chosen = _least(conditions, best_subsets(conditions, largest))
         theta = _estimate(conditions, chosen)
         if chosen == before:
@@ -131,6 +140,8 @@ def _agreed(
     spans: Sequence[NormalEquations], models: dict[tuple[int, ...], Float[Tensor, " P"]]
 ) -> tuple[list[int], Float[Tensor, " P"], float]:
     """The model with the least criterion by those spans, Ω and weights by which it is worst.
+
+    Among models whose criteria differ by less than strong evidence, it is the one with the fewest terms.
 
     A wrong model may settle on the few waves that it fits; by the weights of the true one it fails, while the true one
     passes by the weights of both.
@@ -145,7 +156,8 @@ def _agreed(
             metrics.append(conditions)
             estimates[chosen] = full
     worst = {chosen: max(_criterion(conditions, list(chosen)) for conditions in metrics) for chosen in models}
-    best = min(worst, key=worst.__getitem__)
+    least = min(worst.values())
+    best = min((len(chosen), worst[chosen], chosen) for chosen in worst if worst[chosen] <= least + EVIDENCE)[2]
     return list(best), estimates[best], worst[best]
 
 
