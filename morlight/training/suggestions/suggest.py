@@ -76,8 +76,8 @@ def settings_for(data: DataConfig) -> dict[str, Any]:
     suggestion = suggest(data)
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    if rank_zero_only.rank == 0:
-        print(f"morlight: no configuration was named; settings chosen for {suggestion.text()}", file=sys.stderr)
+    chosen = f"morlight: no configuration was named; settings chosen for {suggestion.text()}"
+    rank_zero_only(lambda: print(chosen, file=sys.stderr))()
     return suggestion.settings
 
 
