@@ -21,10 +21,10 @@ KEPT = DOCS / "benchmarks.jsonl"
 Lines = list[dict[str, Any]]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
 HEAD = """\
-This page is made by `python -m benchmarks.page` from [benchmarks.jsonl](benchmarks.jsonl), lines that `python -m
-benchmarks NAME` prints; where numbers were copied from an earlier page, the section says so. Ratios are of one run on
-one machine; seconds are of that machine and no promise. With one thread the clock is the processor's, with two that of
-the wall. The numbers are those of version 0.1. None of it is a test; the tests check that every fast path equals the
+`python -m benchmarks.page` makes this page from [benchmarks.jsonl](benchmarks.jsonl), which contains the lines that
+`python -m benchmarks NAME` prints. A section says so if its numbers were copied from an earlier page. Each ratio was
+measured in one run on one machine; seconds differ on other machines. Benchmarks with one thread report CPU time, those
+with two threads wall time. The numbers were measured with version 0.1. The tests check that every fast path equals the
 plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {"R": "realizations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
@@ -89,12 +89,12 @@ def against_original(rows: Lines) -> str:
         chosen = line["horizon"] == 1 and line["realizations"] == (1 if line["case"] == "A" else 20)
         if not chosen:
             continue
-        pairs = "" if pair is None else f", {number(milliseconds / pair)} FFT pairs of that run"
-        mine = f"{number(line['value'])} ms and {number(line['fft_pairs'])} FFT pairs here"
+        pairs = "" if pair is None else f" or {number(milliseconds / pair)} of its FFT pairs"
+        mine = f"morlight needs {number(line['value'])} ms or {number(line['fft_pairs'])} FFT pairs"
         mine += "" if pair is None else f", {number(milliseconds / pair / line['fft_pairs'])} times fewer"
-        single = f" In float32, the default of fits, {number(line['single'])} ms." if "single" in line else ""
+        single = f" In float32, the default of fits, it needs {number(line['single'])} ms." if "single" in line else ""
         of = f"{line['case']}, R = {line['realizations']}, m = 1"
-        said.append(f"- {of}: the original's {milliseconds} ms{pairs}; {mine}.{single}")
+        said.append(f"- {of}: the original needs {milliseconds} ms{pairs}; {mine}.{single}")
     return "\n".join(said)
 
 
@@ -124,11 +124,12 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "step": (
         "Training steps",
         step,
-        "Forward, backward and Adam, milliseconds a step and realization, batches of 100 fields. A: heat in the plane,"
+        "Forward and backward pass and Adam, in milliseconds per step and realization, with batches of 100"
+        " fields. A: heat in the plane,"
         " 64 × 64 points, isotropic, width and depth 8. B: a line of 256 points. C: density and momentum of a"
         " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
-        " fields of one realization in the same run. *Plain eager* is `benchmarks/plain.py`, one realization, to which"
-        " the tests hold the fast paths to rounding.",
+        " fields of one realization, measured in the same run. *Plain eager* is `benchmarks/plain.py` with one"
+        " realization, which the fast paths equal to rounding.",
     ),
     "compile": (
         "Three ways through the networks",
@@ -142,8 +143,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("first step, s", key("first_step")),
             ],
         ),
-        "Case C with R = 20 and m = 1. *One pass*: what fits do on a CPU, `fused.cpp`, compiled once in two seconds for"
-        " all shapes. *Layer by layer*: what they do on a GPU or without a C++ compiler. *torch.compile* of roll-out"
+        "Case C with R = 20 and m = 1. *One pass*: the path of fits on a CPU, `fused.cpp`, which is compiled"
+        " once in two seconds for"
+        " all shapes. *Layer by layer*: the path on a GPU or without a C++ compiler. *torch.compile* of roll-out"
         " and loss would begin anew with each horizon and shape of batch; it is not used.",
     ),
     "fit": (

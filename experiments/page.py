@@ -10,13 +10,13 @@ PAGE = results.EXPERIMENTS / "README.md"
 STUDIES = (lj_refinement, lj_models, colloid_models, generalization)
 INTRODUCTION = """# Section 6: continuum models from molecules
 
-This page is made by `python -m experiments.page` from the results in `experiments/results`, which the studies leave
-there at the scale of the paper. The models are learned from our own runs of LAMMPS (`morlight simulate lj`,
-`morlight simulate colloid`); errors are ‖a − b‖/‖b‖ over x, of several fields the root of the mean of their squares;
-*steady* is that of the mean of the last five frames (t = 0.9 … 1), the others of one frame. Cells read *median /
-minimum* of the realizations. The noise ceiling is the error that the exact equation would have: half the difference
-between halves of the runs with the same γ. Beside it stand persistence, u(t) = u(0), and the linear (affine) model of
-each mode by itself, both of the same data."""
+`python -m experiments.page` makes this page from the results in `experiments/results`, which the studies write at the
+scale of the paper. The models are learned from LAMMPS runs of our own (`morlight simulate lj`, `morlight simulate
+colloid`). An error is ‖a − b‖/‖b‖ over x; that of several fields is the root mean square of their errors. *Steady* is
+the error of the mean of the last five frames (t = 0.9 … 1); all other errors are those of one frame. Cells contain the
+*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: half the
+difference between the means of two halves of the runs with the same γ. The tables compare it with persistence,
+u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
 
 
 def page() -> str:
@@ -31,10 +31,7 @@ def page() -> str:
             parts.append("Not run yet at this scale.")
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
-        parts.append(
-            f"{len(kept.fits)} fits, {minutes:.0f} minutes of one process in all"
-            f" ({minutes / 2:.0f} minutes with two at once)."
-        )
+        parts.append(f"{len(kept.fits)} fits, {minutes:.0f} minutes in one process, {minutes / 2:.0f} minutes in two.")
         parts.append(study.page(kept.fits))
         parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
     return "\n\n".join(parts) + "\n"

@@ -132,7 +132,7 @@ def page(fits: Mapping[str, Kept[ChannelErrors]]) -> str:
         for label, each in models.items()
     ]
     head = ["system", "model", *SHOWN.values(), "bounded to 10 × the data"]
-    note = "In parentheses, in units of the noise ceiling."
+    note = "Numbers in parentheses are in units of the noise ceiling."
     return f"{table(head, [*rows, *_baselines(errors)])}\n\n{note}\n\n{claims_table(claims(errors))}"
 
 

@@ -112,7 +112,7 @@ def page(fits: Mapping[str, Kept[ChannelErrors]]) -> str:
         both["80"] == max(both.values()),
     )
     errors_table = table(["N", "density, steady", "momentum, steady", "both, t = 1"], rows)
-    note = "In parentheses, in units of the noise ceiling. Errors are against the mean of all runs."
+    note = "Numbers in parentheses are in units of the noise ceiling. Errors are against the mean of all runs."
     return f"{errors_table}\n\n{note}\n\n{claims_table([claim])}"
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint holds under 'morlight', and how older layouts become the present one.
+"""The contents of a checkpoint under 'morlight', and the conversion of older layouts.
 
 Layout 3 has plain values alone: `operator` (OperatorConfig), `training` (LossConfig and the algorithm), `data`
 (DataDescription), `modes` (ModeStatistics), `run`, `growth` (Certificate) and `losses` (RealizationLosses). Layouts 1
@@ -78,7 +78,7 @@ class LinearPart:
 
 @dataclass(frozen=True)
 class ModeStatistics:
-    """What the training data say of each mode by itself.
+    """Linear model and rate errors of single modes, estimated from the training data.
 
     Attributes:
         linear: the linear model.
@@ -118,7 +118,7 @@ class Checkpoint:
     components: bool = False
 
     def only(self, chosen: Sequence[int]) -> "Checkpoint":
-        """The same of some of the realizations; the weights are still those of all."""
+        """The checkpoint restricted to some realizations; the weights still contain all."""
         losses, growth = self.losses, self.growth
         if losses is not None:
             losses = replace(losses, per_realization=tuple(losses.per_realization[r] for r in chosen))
@@ -127,7 +127,7 @@ class Checkpoint:
         return replace(self, config=replace(self.config, realizations=len(chosen)), losses=losses, growth=growth)
 
     def to_plain(self) -> dict[str, Any]:
-        """What stands under 'morlight' in the file; the weights are in Lightning's part."""
+        """Plain values stored under 'morlight' in the file; Lightning stores the weights."""
         return {
             "layout": LAYOUT,
             "operator": self.config.to_plain(),

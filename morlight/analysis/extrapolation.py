@@ -1,4 +1,4 @@
-"""Where a prediction goes beyond what the training data say: other γ, and waves beyond the identified band."""
+"""Warnings for predictions outside the range of the training data: other γ, and waves outside the identified band."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Extrapolation(UserWarning):
-    """A prediction goes beyond what the training data say."""
+    """A prediction goes beyond the range of the training data."""
 
 
 def cautions(model: "Model", u: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"]) -> list[str]:

@@ -70,7 +70,7 @@ class InspectedTerm:
 
 @dataclass(frozen=True)
 class InspectedField:
-    """What changes one field.
+    """The terms, the generator and the equation of one field.
 
     Attributes:
         basis: its name; None where the field changes by its rate alone.
@@ -136,7 +136,7 @@ class Inspection:
         }
 
     def with_twin(self, errors: Mapping[str, Mapping[str, float]]) -> "Inspection":
-        """With the errors of the closed form of its one field beside those of the networks."""
+        """The inspection with the errors of the closed form beside those of the networks."""
         ((name, field),) = self.fields.items()
         return dataclasses.replace(self, fields={name: dataclasses.replace(field, twin=errors)})
 
@@ -153,7 +153,7 @@ def inspect(model: Model) -> Inspection:
 
 
 def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> list[Reading]:
-    """The same for a figure, one for each field that has terms.
+    """Symbols and nonlinearities for a figure, one for each field that has terms.
 
     Args:
         model: the operator.

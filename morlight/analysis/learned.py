@@ -53,7 +53,7 @@ class Term(NamedTuple):
 
     @property
     def conserves(self) -> bool:
-        """Whether nothing of κ = 0 changes: no symbol there, or ∂ₓ in front of it."""
+        """Whether the mean (κ = 0) stays constant: the symbol vanishes there, or ∂ₓ stands in front of it."""
         still = (self.kappa == 0).all(0)
         return bool(still.any()) and (self.mixed or float(self.symbol[:, still].abs().max()) == 0)
 

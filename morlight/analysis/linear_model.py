@@ -165,7 +165,7 @@ def plain(factors: Sequence[Factors | Affine]) -> tuple[LinearPart, ...]:
 
 
 def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Factors | Affine]:
-    """λ from what `plain` gave, in the bases of its operator; nothing of nothing."""
+    """λ from the values of `plain`, in the bases of an operator; an empty list gives an empty list."""
     parts: list[Factors | Affine] = []
     for (part, places), known in zip(spaces(operator) if values else [], values, strict=True):
         factor = torch.complex(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (known.real, known.imag)))
@@ -184,7 +184,7 @@ def advance(
     steps: int,
     gamma: Float[Tensor, "b P"] = NO_GAMMA,
 ) -> Float[Tensor, "B C *X"]:
-    """The linear model after some steps; fields that it does not know stay as they are."""
+    """The linear model after some steps; fields without a linear model do not change."""
     later = u.clone()
     for part in factors:
         later[:, part.places] = part.advance(u[:, part.places], steps, gamma)

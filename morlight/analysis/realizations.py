@@ -1,4 +1,4 @@
-"""Which realizations of a checkpoint are meant: all, the best one, or some by number."""
+"""Selection of realizations of a checkpoint: all, the best one, or some by number."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Symmetries and laws of a trained operator, those that its biases promise and others (`morlight check`)."""
+"""Symmetries and laws of a trained operator, those guaranteed by its biases and others (`morlight check`)."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Values from a file against the types of the dataclasses that they fill."""
+"""Check of values from a file against the types of the dataclasses that they fill."""
 
 import dataclasses
 import math

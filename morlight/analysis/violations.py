@@ -55,7 +55,7 @@ def states(
 
 
 def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
-    """Of L T = T L for shifts by whole cells along some periodic axes, counted from the end (Eq. 13)."""
+    """Violation of L T = T L for shifts by whole cells along some periodic axes, counted from the end (Eq. 13)."""
     change = operator(u, gamma)
     deviations = []
     for axis in axes:
@@ -65,7 +65,7 @@ def translation(operator: Operator, u: State, axes: Sequence[int], gamma: Gamma 
 
 
 def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
-    """Of L(σu) = σ L u, with the sign σ of some fields turned over: u → −u for a single field.
+    """Violation of L(σu) = σ L u, with the sign σ of some fields reversed: u → −u for a single field.
 
     Where L changes the last of the fields only, as the rates of second order in time, their signs count.
     """
@@ -75,7 +75,7 @@ def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma
 
 
 def parity(operator: Operator, u: State, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
-    """Of L P = P L for P u(x) = u(−x), all axes turned over and no field changing its sign: real symbols have it.
+    """Violation of L P = P L for P u(x) = u(−x), with all axes reversed and all signs kept: 0 for real symbols.
 
     A momentum across a wall would change its sign in a mirror; here it is mirrored as a scalar is.
     """
@@ -87,7 +87,7 @@ def parity(operator: Operator, u: State, gamma: Gamma = NO_GAMMA) -> Float[Tenso
 def quarter_turns(
     operator: Operator, u: State, planes: Sequence[tuple[int, int]], gamma: Gamma = NO_GAMMA
 ) -> Float[Tensor, " R"]:
-    """Of L Q = Q L for rotations by 90° and mirrors in square planes of the grid: exact for g(κ) = ĝ(|κ|) (Eq. 14)."""
+    """Violation of L Q = Q L for rotations by 90° and mirrors in square planes of the grid, 0 for ĝ(|κ|) (Eq. 14)."""
     change = operator(u, gamma)
     deviations = []
     for a, b in planes:
@@ -97,7 +97,7 @@ def quarter_turns(
 
 
 def radial(operator: SpectralOperator, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
-    """Of radial fields staying radial under Π⁻¹ g Π, whatever the direction between those of the grid (Eq. 14).
+    """Violation of the rule that radial fields stay radial under Π⁻¹ g Π, in all directions (Eq. 14).
 
     A band-limited field about a center, Σ f(|κ|) exp(iκ·(x − c)), is turned into itself by every rotation about c;
     it stays so where g is the same all along each shell of |κ|. h acts point by point and turns with the field.
@@ -121,7 +121,7 @@ def radial(operator: SpectralOperator, gamma: Gamma = NO_GAMMA) -> Float[Tensor,
 def conservation(
     operator: Operator, u: State, field: int, basis: Basis, gamma: Gamma = NO_GAMMA
 ) -> Float[Tensor, " R"]:
-    """Of the mean of one field being constant, (L u)_0 = 0: share of κ = 0 in the energy of L u (Eq. 15)."""
+    """Violation of the conservation of the mean of one field: share of κ = 0 in the energy of L u (Eq. 15)."""
     change = operator(u, gamma)[:, :, field]
     zero = (basis.wavenumbers == 0).all(0)
     if not bool(zero.any()):  # of sines: the integral by midpoints
@@ -134,7 +134,7 @@ def conservation(
 def boundary(
     operator: Operator, u: State, field: int, walls: Sequence[Wall], gamma: Gamma = NO_GAMMA
 ) -> Float[Tensor, " R"]:
-    """Of L u having no value, or no slope, at x = 0 and x = L, by the series of its basis there (Eq. 10).
+    """Violation of the boundary condition: value, or slope, of L u at x = 0 and x = L, by its series there (Eq. 10).
 
     A slope counts in the unit of the largest κ. A sine series has no value at the walls and a cosine series no slope
     whatever its coefficients: this finds fields that live in another basis than the one that they were promised.

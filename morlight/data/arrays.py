@@ -279,7 +279,7 @@ def _ask_whether_swapped(path: Path, name: str, u: np.ndarray, boundaries: Seque
     time = _seam_step(u[0], 0)
     for axis, boundary in enumerate(boundaries, 1):
         jump = _seam_step(u[0], axis)
-        if boundary == "PERIODIC" and jump > JUMP and time <= 1:
+        if boundary == "PERIODIC" and jump is not None and jump > JUMP and time is not None and time <= 1:
             raise ValueError(
                 f"{path}: field '{name}' jumps between both ends of the periodic axis {SPACE[axis - 1]}, by {jump:.2g}"
                 " times its largest step elsewhere, and its frames are a period; expected time and"
@@ -287,14 +287,17 @@ def _ask_whether_swapped(path: Path, name: str, u: np.ndarray, boundaries: Seque
             )
 
 
-def _seam_step(u: np.ndarray, axis: int) -> float:
-    """Root mean square of the step from the last point of an axis to the first, over the largest one elsewhere."""
+def _seam_step(u: np.ndarray, axis: int) -> float | None:
+    """Root mean square of the step from the last point of an axis to the first, over the largest one elsewhere.
+
+    None of an axis with few points, or along which nothing changes.
+    """
     if u.shape[axis] < POINTS:
-        return 1.0
+        return None
     others = tuple(each for each in range(u.ndim) if each != axis)
     steps = np.sqrt((np.diff(np.asarray(u, np.float64), axis=axis, append=np.take(u, [0], axis)) ** 2).mean(others))
     largest = float(steps[:-1].max())
-    return float(steps[-1]) / largest if largest else 1.0
+    return float(steps[-1]) / largest if largest else None
 
 
 def _times(path: Path, described: Description, frames: int) -> np.ndarray:

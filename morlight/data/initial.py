@@ -139,8 +139,8 @@ def _numpy(path: Path, wanted: Wanted) -> np.ndarray:
         whole = whole[None]
     if whole.ndim != D + 2 or whole.shape[1:] != (C, *points):
         raise ValueError(
-            f"{path}: array of shape {shape}, expected {points} points of {C} field(s) ({', '.join(wanted.fields)}), or"
-            " other points by --points"
+            f"{path}: array of shape {shape}, expected one state (a single frame) of {C} field(s)"
+            f" ({', '.join(wanted.fields)}) on {points} points, or other points by --points"
         )
     return whole.astype(np.float64)
 

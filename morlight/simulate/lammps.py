@@ -42,7 +42,7 @@ FIELDS = ("density", "momentum", "density_temperature")
 
 @dataclass(frozen=True)
 class System:
-    """What tells one deck from the other: its name, its parameters γ, and the species that it counts."""
+    """Properties of a deck: its name, its parameters γ, and the species that it counts."""
 
     deck: str
     parameters: tuple[str, ...]
@@ -64,7 +64,7 @@ COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Runs to make: every γ with every seed, all else alike.
+    """Runs of every γ with every seed, with the same settings otherwise.
 
     Attributes:
         system: LJ or COLLOID.
@@ -104,13 +104,13 @@ class Ensemble:
                 raise ValueError(f"{', '.join(self.system.parameters)} is {gamma}, expected more than 0")
 
     def variables(self, gamma: Sequence[float], seed: int) -> dict[str, Any]:
-        """All that is handed to the deck."""
+        """Variables that are passed to the deck."""
         told = dict(zip(self.system.parameters, gamma, strict=True))
         return {**told, "seed": seed, **self.settings, "frames": self.frames, "bins": self.bins}
 
 
 def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None, *, overwrite: bool = False) -> None:
-    """Make the runs that are not there yet, and write all of them as a trajectory file.
+    """Carry out the missing runs, and write all runs as a trajectory file.
 
     Args:
         path: file to write, one trajectory a run; its scalars are γ and the seed.
@@ -175,7 +175,7 @@ def deck_text(system: System) -> str:
 
 
 def defaults(deck: str) -> dict[str, str]:
-    """Values of the variables that a deck lets one replace."""
+    """Default values of the variables of a deck."""
     words = [line.split() for line in deck.splitlines() if line.startswith("variable ")]
     return {line[1]: line[3] for line in words if line[2] == "index"}
 
@@ -199,7 +199,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all of its frames are there."""
+        """Whether all frames have been recorded."""
         return self.done.exists()
 
     @property
@@ -209,14 +209,14 @@ class Run:
 
     @property
     def core_seconds(self) -> float:
-        """Time of the processors, by the log: of every loop the seconds, and how much of them was computed."""
+        """CPU time, from the log: the seconds of each loop times its CPU use."""
         loop = r"^Loop time of (\S+) on (\d+) procs.*?^(\S+)% CPU use"
         found = re.findall(loop, self._log(), re.MULTILINE | re.DOTALL)
         return sum(float(seconds) * int(processes) * float(share) / 100 for seconds, processes, share in found)
 
     @property
     def lammps_version(self) -> str:
-        """Of the program, by the log."""
+        """Version of LAMMPS, from the log."""
         found = re.search(r"^LAMMPS \((.*)\)", self._log(), re.MULTILINE)
         return found[1] if found else "unknown"
 
@@ -224,7 +224,7 @@ class Run:
         return (self.folder / "log.lammps").read_text(encoding="utf-8")
 
     def go(self, command: Sequence[str], tell: Callable[[int], None], stop: threading.Event) -> None:
-        """Run LAMMPS from the start or from the last frame, and tell the steps done."""
+        """Run LAMMPS from the start or from the last frame, and report the steps done."""
         self.folder.mkdir(exist_ok=True)
         going_on = (self.folder / "restart.lmp").exists()
         if not going_on:

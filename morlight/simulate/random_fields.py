@@ -25,7 +25,7 @@ BLOCK = 2**20  # values of a field computed together, 8 MB
 
 @dataclass(frozen=True)
 class Fields:
-    """What is drawn; the defaults are the paper's for ∂ₓu², whose ∇²u has 128 points (Table 1).
+    """Settings of the random fields; the defaults are the paper's for ∂ₓu², whose ∇²u has 128 points (Table 1).
 
     Attributes:
         samples: fields; 12 800 of the largest training set and 1000 held out.

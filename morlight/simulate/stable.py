@@ -18,7 +18,7 @@ FAR = 2.0**10  # turns, beyond which where a jump ends is as good as uniform
 
 
 class Steps:
-    """Draws steps for some walkers after the other, in buffers that are used again and fit a cache.
+    """Draws the steps of the walkers in blocks, in buffers that are reused and fit into the cache.
 
     Args:
         alpha: α in (0, 2].

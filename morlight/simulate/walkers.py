@@ -35,7 +35,7 @@ CROWDED = 100  # times the mean count: more than the densest cell of the initial
 
 @dataclass(frozen=True)
 class Walkers:
-    """What is simulated; the defaults are those of Sec. 5.2.1, Brownian walkers on a line.
+    """Settings of a simulation; the defaults are those of Sec. 5.2.1, Brownian walkers on a line.
 
     Attributes:
         sets: trajectories, each with an initial density of its own.

@@ -33,7 +33,7 @@ from typing import Any
 
 import yaml
 
-from morlight.training.configurations import read_yaml
+from morlight.training.configurations import located, names, read_yaml
 
 SAMPLERS = ("gp", "tpe", "random", "grid")
 PRUNERS = ("none", "median", "hyperband", "halving")
@@ -341,7 +341,12 @@ def _ordered(space: Sequence[Dimension]) -> tuple[Dimension, ...]:
 def _beside(path: Path, name: str) -> Path:
     beside = path.parent / name
     if not beside.is_file() and not Path(name).is_file():
-        raise ValueError(f"config is {name}, expected a file, beside {path.name} or in the working directory")
+        if name in names():
+            return located(name)
+        raise ValueError(
+            f"config is {name}, expected a file, beside {path.name} or in the working directory, or a packaged"
+            f" configuration: {', '.join(names())}"
+        )
     return beside if beside.is_file() else Path(name)
 
 

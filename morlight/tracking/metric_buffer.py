@@ -69,7 +69,7 @@ class MetricBuffer:
         return {name: float(value) for name, value in self._latest.items()}
 
     def spool_to(self, path: Path, run_id: str, known: set[Recorded]) -> bool:
-        """Keep what is not sent in this file from now on; whether an earlier process left measurements in it.
+        """Keep unsent measurements in this file from now on; returns whether an earlier process left some in it.
 
         Epochs that are repeated log the same values at the same steps once more: the store gets each of them once.
 

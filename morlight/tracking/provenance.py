@@ -1,4 +1,4 @@
-"""Where a run comes from: user, command, versions of packages, git revision."""
+"""Origin of a run: user, command, versions of packages, git revision."""
 
 import getpass
 import importlib.metadata

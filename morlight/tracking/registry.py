@@ -18,7 +18,7 @@ def register(name: str, run_id: str, metric: float | None = None) -> tuple[str, 
         The version, and whether it is the best.
 
     Raises:
-        ValueError: the registry does not take it.
+        ValueError: if the registry refuses the version.
     """
     from mlflow.exceptions import MlflowException
 

@@ -23,8 +23,8 @@ def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
 
     Raises:
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the server has ended.
-        ValueError: the address is taken or not ours; the store is a server and has pages of its own; the
-            server ended by itself.
+        ValueError: the address is in use or not one of this machine; the store is a server and has pages of its own;
+            the server ended by itself.
     """
     uri = tracking_uri()
     if urlparse(uri).scheme.startswith("http"):

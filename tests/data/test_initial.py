@@ -100,7 +100,7 @@ def write_bad(name):
         ("text.nc", "cannot be read, expected a NetCDF file"),
         ("words.npy", "holds no numbers"),
         ("huge.npy", r"values up to .*e\+94, expected numbers of single precision"),
-        ("short.npy", r"shape \(2, 5\), expected \(8,\) points of 2 field\(s\) \(density, momentum\)"),
+        ("short.npy", r"shape \(2, 5\), expected one state \(a single frame\) of 2 field\(s\) \(density, momentum\)"),
         ("lacking.npz", "array 'momentum' is missing"),
         ("lacking.nc", "variable 'momentum' is missing"),
         ("stretched.nc", "'x' is not equally spaced"),

@@ -20,6 +20,7 @@ from morlight.tracking.checkpoints import resolve
 from morlight.tracking.leaderboard import leaderboard
 from morlight.tracking.runs import read_runs
 from morlight.tracking.store import connect
+from morlight.training import configurations
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # s for a process on a machine that is busy otherwise
@@ -61,6 +62,12 @@ def parent_and_children(name="search"):
     (parent,) = (run for run in runs if run.tags.get("kind") == "sweep" and run.name == name)
     children = [run for run in runs if run.tags.get("mlflow.parentRunId") == parent.run_id]
     return parent, sorted(children, key=lambda run: int(run.tags["trial"]))
+
+
+def test_the_base_of_a_sweep_may_be_a_packaged_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sweep.yaml").write_text("config: brownian\nspace: {model.width: [2, 4]}\nobjective: train_loss\n")
+    assert Path(Plan.read("sweep.yaml").config) == configurations.located("brownian")
 
 
 def test_a_sweep_is_a_parent_run_with_a_child_a_trial_and_goes_on_when_asked_for_more(folder, capsys):

@@ -1,4 +1,4 @@
-"""Profiles at the boundaries: what a basis of sines, of cosines or of exponentials cannot take.
+"""Profiles at the boundaries that a basis of sines, cosines or exponentials cannot represent.
 
 Periodic axes need no jump at the seam. Between walls, scalars are expanded in cosines, which have no slope there, and
 momenta in sines, which have no value there.

@@ -79,7 +79,7 @@ def _lost(name: str, value: float, total: Float[np.ndarray, "S T"], sample: Fiel
 
 
 def momentum(sample: FieldSample, size: float) -> list[Finding]:
-    """Total momentum in a periodic box, without drift: nothing there takes or gives any, but an external force."""
+    """Total momentum in a periodic box, without drift: only an external force changes it."""
     names = [name for name in sample.fields if name.startswith("momentum")]
     if not names:
         raise NotApplicable("there is no field momentum")

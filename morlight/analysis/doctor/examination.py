@@ -70,7 +70,7 @@ FIELD_CHECKS = (
 
 
 def examine(path: str | Path, cells: tuple[int, ...] = (64,)) -> Report:
-    """Say what is odd about a trajectory file, a set by its name, or a file of particles.
+    """Examine a trajectory file, a set by its name, or a file of particles.
 
     Args:
         path: file or name of a set.

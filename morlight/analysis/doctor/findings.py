@@ -16,7 +16,7 @@ class Finding:
 
     Attributes:
         check: name of the check.
-        severity: `refused` where `morlight fit` or `morlight deposit` do not take the file, else `odd`.
+        severity: `refused` if `morlight fit` or `morlight deposit` refuses the file, else `odd`.
         message: one sentence, with the number that shows it.
         value: that number; None where there is none.
         expected: what it was compared with.
@@ -30,7 +30,7 @@ class Finding:
 
 
 class NotApplicable(Exception):
-    """The file has not what a check needs; the sentence says what."""
+    """The file lacks what a check needs; the message says what."""
 
 
 @dataclass(frozen=True)

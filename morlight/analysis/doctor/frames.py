@@ -1,4 +1,4 @@
-"""Frames that are missing or doubled, in fields whose times say nothing of it."""
+"""Missing or repeated frames in fields whose times do not show them."""
 
 import math
 

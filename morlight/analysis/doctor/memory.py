@@ -1,4 +1,4 @@
-"""What one frame does not know of the next: memory, and noise that lasts from frame to frame.
+"""Memory of earlier frames, and noise that lasts from frame to frame.
 
 A field without memory has λ(2Δt) = λ(Δt)² in every mode. Independent noise of a measurement lowers λ(Δt) and λ(2Δt) by
 one factor, so that both are estimated with the frame before as instrument, whose noise is independent of theirs:

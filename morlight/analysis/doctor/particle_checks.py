@@ -44,7 +44,7 @@ def frames(sample: ParticleSample, size: float) -> list[Finding]:
 
 
 def box(sample: ParticleSample, size: float) -> list[Finding]:
-    """Sides that change."""
+    """Changes of the sides of the box."""
     sides = np.stack([moment.sides for moment in sample.moments])
     change = np.abs(sides / sides[0] - 1)
     if change.max() <= BOX:
@@ -58,7 +58,7 @@ def box(sample: ParticleSample, size: float) -> list[Finding]:
 
 
 def species(sample: ParticleSample, size: float) -> list[Finding]:
-    """Numbers of particles that change, all together or of a type."""
+    """Changes of the number of particles, in total or of one type."""
     first = sample.moments[0].counts
     for frame, moment in enumerate(sample.moments):
         if moment.counts == first:
@@ -135,7 +135,7 @@ def temperature(sample: ParticleSample, size: float) -> list[Finding]:
 
 
 def units(sample: ParticleSample, size: float) -> list[Finding]:
-    """Displacements that velocities cannot make, and positions that fill a small part of the box."""
+    """Displacements larger than the velocities allow, and positions that fill a small part of the box."""
     findings = []
     ratios = [
         now.displacement / (now.speed * (now.time - before.time))

@@ -62,7 +62,7 @@ def rate_errors(
 
 
 def by_modulus(errors: Float[Tensor, "*K"], basis: Basis) -> Float[Tensor, " S"]:
-    """Standard errors of what all modes of the same |κ| say together, in the order of `shells`."""
+    """Standard errors of the rate, combined over all modes of the same |κ|, in the order of `shells`."""
     moduli, index = shells(basis.wavenumbers)
     information = errors.square().reciprocal().nan_to_num(0.0, posinf=0.0)
     return information.new_zeros(moduli.shape[1]).index_add_(0, index.flatten(), information.flatten()).rsqrt()

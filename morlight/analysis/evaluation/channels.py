@@ -36,7 +36,7 @@ class Ensemble:
         gammas: γ of each of them, scalar by scalar.
         times: of the frames.
         mean: over the runs.
-        noise: half the difference between halves of the runs; None where some γ has one run alone.
+        noise: half the difference between halves of the runs; None if some γ has only one run.
     """
 
     gammas: list[dict[str, float]]
@@ -124,7 +124,7 @@ def bounded(model: Model, start: Float[np.ndarray, "G C *X"], gamma: Float[np.nd
 
 
 def gamma_of(model: Model, ensemble: Ensemble) -> Float[np.ndarray, "G P"]:
-    """γ of the runs, in the order that the model knows."""
+    """γ of the runs, in the order of the model's parameters."""
     names = model.data.parameter_names
     return np.array([[gamma[name] for name in names] for gamma in ensemble.gammas], np.float64).reshape(
         len(ensemble.gammas), len(names)

@@ -54,7 +54,7 @@ def in_time(model: Model, contents: Contents) -> Model:
 
 
 def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = None) -> Float[np.ndarray, "n P"]:
-    """γ of the trajectories of a file, in the order that the model knows.
+    """γ of the trajectories of a file, in the order of the model's parameters.
 
     Raises:
         ValueError: naming the scalar that the file lacks.
@@ -70,6 +70,6 @@ def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = No
 def frames(
     model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None)
 ) -> Float[np.ndarray, "S T C *X"]:
-    """Fields of a file that a model knows, on its grid."""
+    """The fields of a model, read from a file, on the grid of the model."""
     u = file.read(model.data.field_names, rows, times)
     return ensembles.coarse(u, file.grid.points[0] // model.grid.points[0], model.grid.dimensions)

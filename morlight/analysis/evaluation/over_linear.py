@@ -19,7 +19,7 @@ def over_linear(
     """Mean square errors over some windows, in units of those of the linear model; None without a linear model.
 
     Each mode is measured in the unit of the linear model's own error, since that is almost all noise where waves are
-    short. Below 1 the networks know more than a regression of each mode.
+    short. Below 1, the networks are more accurate than a regression of each mode.
 
     Args:
         model: the operator.

@@ -41,7 +41,7 @@ class OverLinear:
 
     Attributes:
         horizon: m.
-        ratio: of every realization; below 1 the networks know more than the linear model.
+        ratio: of every realization; below 1, the networks are more accurate than the linear model.
         standard_error: of the ratio, from the scatter between trajectories.
     """
 
@@ -91,7 +91,7 @@ class AtParameters:
     Attributes:
         parameters: γ by name.
         errors: of every realization, by name.
-        noise_ceiling: by name; None where there is one run alone.
+        noise_ceiling: by name; None if there is only one run.
         baselines: errors of models without networks, by model and name.
     """
 

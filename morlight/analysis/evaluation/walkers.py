@@ -30,7 +30,7 @@ class Walkers:
 
     @classmethod
     def of(cls, contents: Contents) -> "Walkers | None":
-        """Those of a file; None where it holds something else."""
+        """The equation of the walkers in a file; None if the file contains other data."""
         if contents.attributes.get("generator") not in ("brownian", "levy"):
             return None
         settings = contents.attributes.get("generator_parameters", {})

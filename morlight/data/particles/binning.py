@@ -35,14 +35,14 @@ class Side:
 
 @dataclass
 class Census:
-    """What was met in all files together: checked at the end, since one file may lack a species."""
+    """Species and types found in all files together; checked at the end, since one file may lack a species."""
 
     species: set[str] = field(default_factory=set)
     masses: set[str] = field(default_factory=set)
     alone: set[str] = field(default_factory=set)  # types whose mass was taken as the unit of mass
 
     def check(self, how: Deposit) -> None:
-        """Types that were asked for must be there.
+        """Refuse species and types that no file contains.
 
         Raises:
             ValueError: naming a species or a type that no file has.

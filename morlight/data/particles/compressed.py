@@ -27,7 +27,7 @@ class Stream(Protocol):
     """Bytes, one piece after the other."""
 
     def read(self, size: int, /) -> bytes:
-        """So many bytes, or fewer at the end."""
+        """The requested number of bytes, or fewer at the end."""
 
 
 class _Decompressed:
@@ -80,7 +80,7 @@ def _decompressor(raw: IO[bytes]) -> Callable[[], Any] | None:
 
 
 def first_bytes(path: Path, size: int = 4096) -> bytes:
-    """The beginning of a file, decompressed; nothing where not even that is there."""
+    """The first bytes of a file, decompressed; none if they cannot be read."""
     try:
         with opened(path) as stream:
             return stream.read(size)

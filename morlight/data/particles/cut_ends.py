@@ -1,4 +1,4 @@
-"""Whole frames of binary trajectories, counted by the lengths that they state: the readers stop at a cut in silence."""
+"""Whole frames of binary trajectories, counted by the lengths that they state, since their readers ignore a cut end."""
 
 import os
 import struct

@@ -130,7 +130,7 @@ def masses(frame: Frame, mass_of: Mapping[str, float], units: str | None) -> tup
     """Mass of each particle, and whether it is the mass of one of them (lj or unknown units, one type).
 
     Raises:
-        ValueError: where the file does not have them and they are not given, or where both is so.
+        ValueError: if neither the file nor the options state them, or both do.
     """
     if not len(frame):
         return np.empty(0), False

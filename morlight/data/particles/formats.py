@@ -1,4 +1,4 @@
-"""Which reader reads which file, by its first bytes: a name says nothing.
+"""Selection of a reader by the first bytes of a file; the name is not used.
 
 Formats that are not read are refused by their own name, with the way on.
 """

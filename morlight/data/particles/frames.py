@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Clock:
-    """When a frame is: its time step where the file counts them, its time where the file states it.
+    """Time of a frame: its time step if the file counts steps, its time if the file states it.
 
     `rounding` is the relative precision in which the format stores times.
     """

@@ -19,7 +19,7 @@ class _Cursor:
         self.path, self.file, self.place = path, file, 0
 
     def bytes(self, size: int) -> bytes:
-        """The next so many bytes.
+        """The requested number of bytes.
 
         Raises:
             CutShort: where the file ends before.

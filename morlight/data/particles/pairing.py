@@ -1,4 +1,4 @@
-"""Which file has which parameters γ: from a list, from the names of the files, from a table, or beside each file.
+"""Parameters γ of each file: from a list, from the names of the files, from a table, or stated with each file.
 
 Files that a pattern matches come in natural order, run2 before run10. The pairs are shown before anything is computed
 and stored in the trajectory file.

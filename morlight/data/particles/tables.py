@@ -9,7 +9,7 @@ from morlight.data.particles import fields, formats, units
 
 
 def of_formats() -> str:
-    """What is read, what it can hold, what it leaves open."""
+    """Supported formats, the columns that they can contain, and what they do not state."""
     head = ("format", "holds", "asked for")
     return _table(head, ((known.name, known.holds, known.asked) for known in formats.FORMATS))
 

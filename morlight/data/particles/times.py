@@ -33,7 +33,7 @@ class Times:
 
     @property
     def tolerance(self) -> float:
-        """What a time may be off by: rounding of the largest time."""
+        """Largest rounding error of a time."""
         return ROUNDINGS * self.rounding * float(np.abs(self.values).max(initial=0))
 
     @property
@@ -50,7 +50,7 @@ def times(where: str, clocks: Sequence[Clock], how: Deposit) -> Times:
     """Times of the frames of one trajectory.
 
     Raises:
-        ValueError: where the file states no time and none is given, or where both is so.
+        ValueError: if neither the file nor the options state a time, or both do.
     """
     if clocks and all(clock.time is not None for clock in clocks) and not how.replace_times:
         return _stated(where, clocks, how)
@@ -94,7 +94,7 @@ def kept(found: Times, repeated: str) -> Int[np.ndarray, " K"]:
 
 
 def check_spacing(where: str, found: Times) -> None:
-    """Frames must be equally spaced.
+    """Refuse frames that are not equally spaced.
 
     Raises:
         ValueError: naming the first two frames that are not.

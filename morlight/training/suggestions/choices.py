@@ -7,6 +7,7 @@ from morlight.training.configurations import located, read_yaml
 from morlight.training.suggestions.traits import Traits
 
 CLEAN = 1e-4  # standard deviation of the noise, as a share of the field, below which there is none
+UNSEEN = 1e-8  # share of the change that is rounding
 STEPS = 2000  # of gradient descent
 EPOCHS = (50, 1000)  # least and most of them
 HORIZON = 4  # steps of a window, of least squares and of channels
@@ -73,9 +74,10 @@ def _one_density(known: Traits) -> bool:
 
 def _equation(known: Traits) -> Iterator[Choice]:
     assert known.equation is not None
-    assert known.equation.unexplained is not None
+    assert known.equation.unexplained is not None  # or it would not have been accepted
     equation = known.equation.text.replace("\n", "; ")
-    left = f"{100 * known.equation.unexplained:.2g} %"
+    share = known.equation.unexplained
+    left = f"{100 * share:.2g} %" if share > UNSEEN else "nothing"
     for group, settings in read_yaml(located("own")).items():
         for key, value in settings.items():
             reason = REASONS.get(key, f"{equation} leaves {left} of the change unexplained")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning_utilities.core.rank_zero import rank_zero_only
 
 from morlight.data.config import DataConfig
 from morlight.operators.config import Wall
@@ -75,13 +74,11 @@ def suggest(
 def settings_for(data: DataConfig) -> dict[str, Any]:
     """The settings that `suggest` finds, for a fit whose user named no configuration; they are printed."""
     suggestion = suggest(data)
-    _say(f"morlight: no configuration was named; settings chosen for {suggestion.text()}")
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+    chosen = f"morlight: no configuration was named; settings chosen for {suggestion.text()}"
+    rank_zero_only(lambda: print(chosen, file=sys.stderr))()
     return suggestion.settings
-
-
-@rank_zero_only
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _description(known: Traits) -> str:
