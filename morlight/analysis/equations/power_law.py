@@ -51,10 +51,10 @@ def rate_errors(
         windows: number of all windows in the data.
         horizon: m.
     """
-    before, after = (basis.forward(u.double())[:, None] for u in (first, last))
-    factor = linear_fit(before, after)
-    variance = residual_variance(factor, before, after, 1)[0]
-    energy = before.abs().square().mean((0, 1))
+    before, after = first[:, None], last[:, None]
+    factor = linear_fit(basis, before, after)
+    variance = residual_variance(basis, factor, before, after, 1)[0]
+    energy = residual_variance(basis, torch.zeros_like(factor), before, before, 1)[0]
     # windows that overlap share their noise: m of them say little more than one
     error = (variance * horizon / (windows * energy * basis.freedom)).sqrt()
     factor = factor[0].to(torch.complex128)
