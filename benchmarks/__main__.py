@@ -13,6 +13,7 @@ NAMES = (
     "data",
     "equations",
     "fit",
+    "load",
     "memory",
     "peers",
     "rollout",

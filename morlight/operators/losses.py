@@ -84,6 +84,13 @@ def residual_variance(
     return total / len(first)
 
 
+def energy(basis: Basis, fields: Float[Tensor, "n C *X"]) -> Float[Tensor, "C *K"]:
+    """Mean of |û|² of each mode."""
+    total = sum(c.abs().square().sum(0) for (c,) in _modes(basis, fields))
+    assert isinstance(total, Tensor)
+    return total / len(fields)
+
+
 def _modes(basis: Basis, *fields: Float[Tensor, "n C *X"]) -> Iterator[tuple[Tensor, ...]]:
     """Coefficients of some windows at a time, in double precision: those of all of them may not fit the memory."""
     size = max(1, BLOCK // fields[0][0].numel())
