@@ -14,6 +14,7 @@ NAMES = (
     "engine",
     "equations",
     "fit",
+    "load",
     "memory",
     "peers",
     "rollout",

@@ -1,4 +1,4 @@
-"""Many runs and trials: `morlight compare` of 2000 trials, and a trial of a trivial sweep on each storage."""
+"""`morlight compare` of 2000 runs, and what a trial of a trivial sweep costs on each storage."""
 
 import os
 import resource

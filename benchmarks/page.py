@@ -234,6 +234,13 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         ),
         "One pass of Adam over 100 sets of flights (1.6 GB of fields), from typing the command to its end.",
     ),
+    "load": (
+        "Many runs and trials",
+        lambda lines: table(lines, [CASE, ("s", key("value")), ("of the processor, s", key("processor_seconds"))]),
+        "Commands as processes of their own. A trial is one epoch of a network of 16 points on four trajectories, with"
+        " its report, figures and checkpoints; half of its time draws the figures. `python -m benchmarks load"
+        " postgresql://…` measures that storage as well.",
+    ),
     "tracking": (
         "Tracking",
         lambda lines: table(lines, [CASE, ("share of the fit", share("value")), ("fit, s", key("fit_seconds"))]),

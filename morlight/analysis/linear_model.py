@@ -137,8 +137,9 @@ def regress(
         if len(gamma) == frames.shape[1] and (gamma.shape[1] or isinstance(operator, System)):
             parts.append(_affine(basis, places, part.units, frames[:2].double(), gamma.double()))
             continue
-        c, one, many = (basis.forward(u[:, places].double()) for u in frames)
-        parts.append(Factors(basis, places, root(linear_fit(c, many), linear_fit(c, one), horizon)))
+        u, one, many = frames[:, :, places]
+        near = linear_fit(basis, u, one)
+        parts.append(Factors(basis, places, root(linear_fit(basis, u, many), near, horizon)))
     return parts
 
 

@@ -295,7 +295,9 @@ def _seam_step(u: np.ndarray, axis: int) -> float | None:
     if u.shape[axis] < POINTS:
         return None
     others = tuple(each for each in range(u.ndim) if each != axis)
-    steps = np.sqrt((np.diff(np.asarray(u, np.float64), axis=axis, append=np.take(u, [0], axis)) ** 2).mean(others))
+    size = float(np.abs(u).max()) or 1.0  # squares of the largest numbers overflow
+    v = np.asarray(u, np.float64) / size
+    steps = np.sqrt((np.diff(v, axis=axis, append=np.take(v, [0], axis)) ** 2).mean(others))
     largest = float(steps[:-1].max())
     return float(steps[-1]) / largest if largest else None
 

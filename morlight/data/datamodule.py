@@ -154,11 +154,11 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         config, rows = self.config, self.split.train.tolist()
         train, targets, band = self._parts["train"], None, None
         if isinstance(train, Pairs):
-            seen = statistics.sizes((train.u[row][None] for row in rows), len(rows))
+            seen = statistics.sizes(([train.u[row][None]] for row in rows), len(rows))
             targets = torch.stack([statistics.mean_square(train.f[row][None]) for row in rows]).mean(0).sqrt()
             band = statistics.band(train.f[rows[:: statistics.every_so_many(len(rows))]], grid)
         else:
-            seen = statistics.sizes(self._training_frames(train, rows), len(rows))
+            seen = statistics.sizes(self._training_frames(train, rows), len(rows) * train.length)
         for name, low, high in zip(self.fields, seen.low.tolist(), seen.high.tolist(), strict=True):
             if low == high:
                 raise ValueError(f"{self.file.path}: field '{name}' is {low:g} everywhere, expected one that varies")
@@ -180,14 +180,14 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             coarsen=config.coarsen,
         )
 
-    def _training_frames(self, train: Windows, rows: list[int]) -> Iterable[Float[Tensor, "T C *X"]]:
-        """Frames of the training trajectories, one after the other."""
+    def _training_frames(self, train: Windows, rows: list[int]) -> Iterable[Iterable[Float[Tensor, "t C *X"]]]:
+        """Frames of the training trajectories, one after the other, those in a file some at a time."""
         if isinstance(train.frames, MemoryFrames):
-            return (train.frames.u[row, : train.length] for row in rows)
+            return ([train.frames.u[row, : train.length]] for row in rows)
         assert isinstance(train.frames, FileFrames)
         frames = train.frames
         bar = tqdm(rows, "looking through", delay=2, leave=False, unit="trajectory")
-        return (frames.read(row, 0, train.length) for row in bar)
+        return (frames.blocks(row, train.length) for row in bar)
 
     def train_dataloader(self) -> BatchLoader | PoolLoader:
         """Every window of the present horizon once, in an order that depends on seed and epoch alone."""

@@ -196,10 +196,11 @@ class DatasetDataModule(lightning.LightningDataModule):
         if self.contents.targets:
             everything = torch.stack(list(self._frames("train", shape, gamma, digest)))
             u, f = everything[:, 0], everything[:, 1]
-            seen = statistics.sizes((each[None] for each in u), len(train))
+            seen = statistics.sizes(([each[None]] for each in u), len(train))
             target = torch.stack([statistics.mean_square(each[None]) for each in f]).mean(0).sqrt()
         else:
-            seen, target, f = statistics.sizes(self._frames("train", shape, gamma, digest), len(train)), None, None
+            trajectories = ([each] for each in self._frames("train", shape, gamma, digest))
+            seen, target, f = statistics.sizes(trajectories, len(train) * shape[0]), None, None
         for field, low, high in zip(self.contents.fields, seen.low.tolist(), seen.high.tolist(), strict=True):
             if low == high:
                 raise ValueError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.data.windows import Pairs, Windows
+from morlight.data.windows import MemoryFrames, Pairs, Windows
 
 SAMPLED = 20_000  # windows that the noise of each mode is estimated from: 1 % of its variance
 SAMPLED_VALUES = 8_000_000  # of a field that these windows have at most: 64 MB in double precision
@@ -56,6 +56,8 @@ class TrainingSample:
                     f"{self.path}: {self.windows.length} frames are too few for model.horizons up to {horizon}"
                 )
             index = self.windows.evenly(horizon, self._size(self.windows.frames.shape))
+            if not isinstance(self.windows.frames, MemoryFrames):
+                self._frames.clear()  # those of other horizons are read again where they are asked for
             self._frames[horizon] = self.windows.at(index, (0, 1, horizon))
         return self._frames[horizon]
 

@@ -1,8 +1,9 @@
 """Sizes of the fields and of γ over the training data, from one pass over the trajectories."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -16,15 +17,6 @@ QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the d
 SPECTRA = 200  # targets whose spectrum tells the band of wavenumbers
 FAINT = 1e-8  # float32 leaves rounding of 1e-14 of the strongest mode
 DECADE = 10.0  # between smallest and largest γ, from which on it enters by its logarithm
-
-
-@dataclass
-class _Sums:
-    """What is gathered trajectory by trajectory."""
-
-    squares: list[Tensor] = field(default_factory=list)
-    spreads: list[Tensor] = field(default_factory=list)
-    largest: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,33 +40,69 @@ class Sizes:
     largest: Float[Tensor, "S C"]
 
 
-def sizes(trajectories: Iterable[Float[Tensor, "T C *X"]], count: int) -> Sizes:
+class _Sizes:
+    """What is gathered of the frames of some trajectories, in the order in which they come.
+
+    Args:
+        first: frames of the first trajectory.
+        frames: of all trajectories.
+    """
+
+    def __init__(self, first: Float[Tensor, "t C *X"], frames: int) -> None:
+        by_field = first.transpose(0, 1).flatten(1)
+        total = frames * (by_field.shape[1] // len(first))
+        self.stride, self.seen, self.filled = 1 + total // THINNED, 0, 0
+        # all of it at once: small pieces between the large ones would keep these from being used again
+        self.values = first.new_empty(len(by_field), total // self.stride + 1)
+        self.low, self.high = by_field.amin(1), by_field.amax(1)
+        self.squares, self.spreads, self.largest = (list[Tensor]() for _ in range(3))
+
+    def add(self, trajectory: Iterable[Float[Tensor, "t C *X"]]) -> None:
+        """The frames of one trajectory, some at a time."""
+        parts = [(u.shape[0], *self._part(u.transpose(0, 1).flatten(1))) for u in trajectory]
+        shares = torch.tensor([count for count, *_ in parts], dtype=torch.float64)
+        shares = (shares / shares.sum())[:, None]
+        squares, means, spreads, largest = (torch.stack(values) for values in zip(*(p[1:] for p in parts), strict=True))
+        mean = (shares * means).sum(0)
+        self.squares.append((shares * squares).sum(0))
+        self.spreads.append((shares * (spreads + (means - mean).square())).sum(0))
+        self.largest.append(largest.amax(0))
+
+    def _part(self, by_field: Float[Tensor, "C n"]) -> tuple[Tensor, ...]:
+        """Mean square, mean, variance and largest absolute value of some frames."""
+        thinned = by_field[:, -self.seen % self.stride :: self.stride]
+        self.values[:, self.filled : self.filled + thinned.shape[1]] = thinned
+        self.filled += thinned.shape[1]
+        self.seen += by_field.shape[1]
+        low, high = by_field.amin(1), by_field.amax(1)
+        self.low, self.high = torch.minimum(self.low, low), torch.maximum(self.high, high)
+        precise = by_field.double()
+        spread, mean = precise.var(1, correction=0), precise.mean(1)
+        return precise.square_().mean(1), mean, spread, torch.maximum(low.abs(), high.abs())
+
+    def result(self) -> Sizes:
+        """The sizes of all."""
+        shares = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
+        quantiles = torch.quantile(self.values[:, : self.filled].double(), shares, dim=1).T
+        stacked = (torch.stack(parts) for parts in (self.squares, self.spreads, self.largest))
+        return Sizes(self.low, self.high, quantiles, *stacked)
+
+
+def sizes(trajectories: Iterable[Iterable[Float[Tensor, "t C *X"]]], frames: int) -> Sizes:
     """Sizes of the fields of some trajectories, one after the other.
 
     Args:
-        trajectories: their frames.
-        count: number of trajectories.
+        trajectories: their frames, some at a time.
+        frames: number of frames of all trajectories.
     """
-    sums = _Sums()
-    stride = filled = 0
-    for place, u in enumerate(trajectories):
-        by_field = u.transpose(0, 1).flatten(1)
-        if place == 0:
-            stride = 1 + count * by_field.shape[1] // THINNED
-            # all of it at once: small pieces between the large ones would keep these from being used again
-            values = u.new_empty(len(by_field), count * (by_field.shape[1] // stride + 1))
-            low, high = by_field.amin(1), by_field.amax(1)
-        thinned = by_field[:, -place * by_field.shape[1] % stride :: stride]
-        values[:, filled : filled + thinned.shape[1]] = thinned
-        filled += thinned.shape[1]
-        low, high = torch.minimum(low, by_field.amin(1)), torch.maximum(high, by_field.amax(1))
-        sums.squares.append(mean_square(u))
-        sums.largest.append(by_field.abs().amax(1))
-        sums.spreads.append(by_field.double().var(1, correction=0))
-    shares = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
-    quantiles = torch.quantile(values[:, :filled].double(), shares, dim=1).T
-    stacked = (torch.stack(parts) for parts in (sums.squares, sums.spreads, sums.largest))
-    return Sizes(low, high, quantiles, *stacked)
+    gathered: _Sizes | None = None
+    for trajectory in trajectories:
+        parts = iter(trajectory)
+        first = next(parts)
+        gathered = gathered or _Sizes(first, frames)
+        gathered.add(itertools.chain([first], parts))
+    assert gathered is not None
+    return gathered.result()
 
 
 def field_statistics(

@@ -1,9 +1,10 @@
 """Windows of trajectories that do not fit the memory, read in blocks and shuffled through a pool.
 
-An epoch takes all blocks of consecutive windows in random order. As many of them as half the memory holds make a pool,
-whose windows come in random order while the next pool is read. Every window comes once.
+An epoch takes all blocks of consecutive windows in random order. As many of them as a third of the memory holds make a
+pool, whose windows come in random order while the next pool is read. Every window comes once.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from morlight.data.windows import Batch, Windows, batch_sizes, share
 
 BLOCKS = 64  # that a pool should hold at least, so that neighbors in a batch are strangers
 BLOCK = 256  # windows in a block at most
+POOLS = 3  # that take memory: one in use, one that is read, and for a moment the one before
+READ = 2**22  # values of all fields read at once, 16 MB in single precision
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,27 @@ class FileFrames:
         needed = trajectory.unique().tolist()
         for row in tqdm(needed, "reading", delay=2, leave=False, unit="trajectory", disable=len(needed) == 1):
             own = (trajectory == row).nonzero()[:, 0]
-            low, high = int(frame[own].min()), int(frame[own].max()) + offsets[-1] + 1
-            block = self.read(row, low, high)
-            for place, m in enumerate(offsets):
-                frames[place, own] = block[frame[own] - low + m]
+            own = own[frame[own].argsort()]
+            for part in own.split(self._together(frame[own])):
+                low, high = int(frame[part[0]]), int(frame[part[-1]]) + offsets[-1] + 1
+                block = self.read(row, low, high)
+                for place, m in enumerate(offsets):
+                    frames[place, part] = block[frame[part] - low + m]
         return frames
+
+    def blocks(self, trajectory: int, length: int) -> Iterator[Float[Tensor, "t C *X"]]:
+        """The first frames of a trajectory, some at a time."""
+        size = self._frames_at_once()
+        for start in range(0, length, size):
+            yield self.read(trajectory, start, min(start + size, length))
+
+    def _frames_at_once(self) -> int:
+        return max(1, READ // math.prod(self.shape))
+
+    def _together(self, frame: Int[Tensor, " n"]) -> list[int]:
+        """How many of some windows, in the order of their frames, are read at a time."""
+        block = (frame - frame[0]).div(self._frames_at_once(), rounding_mode="floor")
+        return block.unique_consecutive(return_counts=True)[1].tolist()
 
 
 class Pool(NamedTuple):
@@ -83,7 +102,7 @@ class PoolLoader:
         frames: the file that they are read from.
         offsets: of the frames of a window, 0 first and the horizon last.
         batch: windows a step, all processes together.
-        memory: bytes that two pools may take.
+        memory: bytes that the pools may take.
         seed: of the order.
         rank: this process.
         world: number of processes.
@@ -136,7 +155,7 @@ class PoolLoader:
         horizon = self.offsets[-1]
         first, starts = self.windows.used.start, self.windows.length - horizon
         one = self.frames.read(int(self.windows.rows[0]), 0, 1)
-        capacity = max(1, self.memory // (2 * one.numel() * one.element_size()))  # frames of a pool
+        capacity = max(1, self.memory // (POOLS * one.numel() * one.element_size()))  # frames of a pool
         size = max(1, min(BLOCK, starts, capacity // BLOCKS - horizon, capacity - horizon))
         blocks = [(row, start) for row in self.windows.rows.tolist() for start in range(first, first + starts, size)]
         order = torch.randperm(len(blocks), generator=generator).tolist()

@@ -1,5 +1,6 @@
 """Losses over windows (u_j, …, u_{j+m}), and relative errors."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -7,6 +8,8 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.operators.bases import Basis
+
+BLOCK = 2**19  # values of windows that are transformed at once, 4 MB in double precision
 
 
 def mean_square(prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"]) -> Float[Tensor, " R"]:
@@ -57,19 +60,42 @@ class NoiseWeighted:
         return (c.abs().square() * self.weight).flatten(1).mean(1)
 
 
-def linear_fit(first: Inexact[Tensor, "n C *K"], second: Inexact[Tensor, "n C *K"]) -> Inexact[Tensor, "C *K"]:
-    """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode."""
-    return (second * first.conj()).sum(0) / first.abs().square().sum(0).clamp_min(torch.finfo(first.real.dtype).tiny)
+def linear_fit(basis: Basis, first: Float[Tensor, "n C *X"], second: Float[Tensor, "n C *X"]) -> Tensor:
+    """λ(κ) = 1 + g(κ) of the linear model û_{j+1} = λ û_j, by least squares for each mode (C, *K)."""
+    product: Tensor | float = 0.0
+    energy: Tensor | float = 0.0
+    for c, d in _modes(basis, first, second):
+        product, energy = product + (d * c.conj()).sum(0), energy + c.abs().square().sum(0)
+    assert isinstance(energy, Tensor)
+    return product / energy.clamp_min(torch.finfo(energy.dtype).tiny)
 
 
 def residual_variance(
+    basis: Basis,
     factor: Inexact[Tensor, "C *K"],
-    first: Inexact[Tensor, "n C *K"],
-    last: Inexact[Tensor, "n C *K"],
+    first: Float[Tensor, "n C *X"],
+    last: Float[Tensor, "n C *X"],
     horizon: int,
 ) -> Float[Tensor, "C *K"]:
     """V(κ), mean of |û_{j+m} − λ^m û_j|² over windows with horizon m."""
-    return (last - factor**horizon * first).abs().square().mean(0)
+    power = factor**horizon
+    total = sum((d - power * c).abs().square().sum(0) for c, d in _modes(basis, first, last))
+    assert isinstance(total, Tensor)
+    return total / len(first)
+
+
+def energy(basis: Basis, fields: Float[Tensor, "n C *X"]) -> Float[Tensor, "C *K"]:
+    """Mean of |û|² of each mode."""
+    total = sum(c.abs().square().sum(0) for (c,) in _modes(basis, fields))
+    assert isinstance(total, Tensor)
+    return total / len(fields)
+
+
+def _modes(basis: Basis, *fields: Float[Tensor, "n C *X"]) -> Iterator[tuple[Tensor, ...]]:
+    """Coefficients of some windows at a time, in double precision: those of all of them may not fit the memory."""
+    size = max(1, BLOCK // fields[0][0].numel())
+    for parts in zip(*(u.split(size) for u in fields), strict=True):
+        yield tuple(basis.forward(u.double()) for u in parts)
 
 
 def bending(values: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:

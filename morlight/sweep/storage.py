@@ -36,6 +36,17 @@ RETRIES = 3  # of a trial whose worker died
 MEETINGS = 5  # of workers that make the same tables
 GRACE = 3  # heartbeats without a sign of life after which a worker counts as dead
 
+# PostgreSQL notices a host that is gone within two minutes, on both sides: else its locks would stay for hours
+LOST = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,  # ms
+    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=6"
+    " -c tcp_user_timeout=120000 -c idle_in_transaction_session_timeout=120000",
+}
+
 METHODS = (
     *(name for name in vars(BaseStorage) if not name.startswith("_") and name != "remove_session"),
     "_create_new_trial", "_get_trials", "_get_stale_trial_ids", "_set_trial_param", "record_heartbeat",
@@ -92,7 +103,8 @@ class Database(RDBStorage):
 
     def __init__(self, url: str, **words: Any) -> None:
         self.place = url.rpartition("@")[2] if "@" in url else url  # without a password
-        super().__init__(url, engine_kwargs={"pool_pre_ping": True}, **words)
+        more = {"connect_args": LOST} if url.startswith("postgresql") else {}
+        super().__init__(url, engine_kwargs={"pool_pre_ping": True, **more}, **words)
         self.patience = PATIENCE
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> Any:
@@ -223,6 +235,8 @@ def open_storage(url: str | None, name: str, heartbeat: int) -> BaseStorage:
     except Exception as error:  # the database's, its driver's or the operating system's
         shown = url.rpartition("@")[2] if "@" in url else url
         reason = " ".join(str(error.__cause__ or error).split())[:300]
+        if "no longer compatible with the table schema" in reason:  # both keep their version in one table
+            reason = "its tables are not Optuna's, expected a database of its own, not that of the MLflow server"
         raise ValueError(f"{shown}: the storage of the study cannot be reached ({reason})") from error
 
 

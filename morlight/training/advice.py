@@ -9,6 +9,7 @@ from torch import Tensor
 from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
 from morlight.operators import build
+from morlight.operators.losses import energy
 from morlight.training.least_squares.noise import noise_variance
 from morlight.training.suggestions.walls import other_bases
 
@@ -61,6 +62,6 @@ def _free_of_noise(model: Model, sample: TrainingSample) -> bool:
 def _grows(model: Model, frames: Float[Tensor, "3 B C *X"]) -> bool:
     """Whether the energy of a wave grows from the start of the windows to their end."""
     basis = build.basis(model.data.grid).double()
-    first, last = (basis.forward(u.double()).abs().square().mean(0) for u in (frames[0], frames[-1]))
+    first, last = energy(basis, frames[0]), energy(basis, frames[-1])
     strong = first > ENERGY * first.flatten(1).sum(1).view(-1, *[1] * (first.ndim - 1))
     return bool((last[strong] > GROWTH * first[strong]).any()) and bool(torch.isfinite(last).all())

@@ -83,10 +83,9 @@ class WindowLoss:
         if horizon not in self._noise:
             assert isinstance(self.operator, SpectralOperator)
             basis, like = self.operator.basis, self.operator.scale
-            frames = (basis.forward(u.to(like.device).double()) for u in self.sample.frames(horizon))
-            first, following, last = frames
-            factor = losses.linear_fit(first, following)
-            variance = losses.residual_variance(factor, first, last, horizon)
+            first, following, last = self.sample.frames(horizon).to(like.device)
+            factor = losses.linear_fit(basis, first, following)
+            variance = losses.residual_variance(basis, factor, first, last, horizon)
             self._noise[horizon] = losses.NoiseWeighted(basis, variance.to(like.dtype))
         return self._noise[horizon]
 

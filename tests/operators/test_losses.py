@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from morlight.operators import Fourier, NoiseWeighted, generator, mean_square, relative_error, slopes
+from morlight.operators import Fourier, NoiseWeighted, generator, losses, mean_square, relative_error, slopes
 from morlight.operators.losses import linear_fit, residual_variance
+
+BASIS = Fourier(16, 2 * math.pi).double()
 
 
 def noisy_modes(factor, count=4000, modes=9, seed=0):
@@ -20,24 +22,35 @@ def noisy_modes(factor, count=4000, modes=9, seed=0):
 
 def test_linear_fit_finds_the_factor_of_each_mode():
     factor = np.exp(-0.05 * np.arange(9) ** 2)
-    error = linear_fit(*noisy_modes(factor))[0].numpy() - factor
+    error = linear_fit(BASIS, *map(BASIS.inverse, noisy_modes(factor)))[0].numpy() - factor
     assert np.all(np.abs(error) <= 5 * np.sqrt((1 - factor**2) / 4000) + 1e-12)  # 5 σ/√n
 
 
 def test_residual_variance_is_that_of_the_noise():
     factor = np.exp(-0.05 * np.arange(1, 10) ** 2)
-    first, second = noisy_modes(factor)
-    variance = residual_variance(torch.from_numpy(factor).to(first.dtype)[None], first, second, 1)[0].numpy()
-    assert variance == pytest.approx(1 - factor**2, rel=5 / math.sqrt(4000))
+    first, second = map(BASIS.inverse, noisy_modes(factor))
+    known = torch.from_numpy(factor).to(torch.complex128)[None]
+    variance = residual_variance(BASIS, known, first, second, 1)[0].numpy()
+    real = np.array([0.5, *[1] * 7, 0.5])  # the mean and the Nyquist mode of a real field are real
+    assert variance == pytest.approx(real * (1 - factor**2), rel=5 * math.sqrt(2 / 4000))
+
+
+def test_windows_that_are_transformed_in_parts_give_the_same(monkeypatch):
+    factor = np.exp(-0.05 * np.arange(1, 10) ** 2)
+    u, v = map(BASIS.inverse, noisy_modes(factor))
+    whole = linear_fit(BASIS, u, v), residual_variance(BASIS, linear_fit(BASIS, u, v), u, v, 2)
+    monkeypatch.setattr(losses, "BLOCK", 1000 * 16)
+    parts = linear_fit(BASIS, u, v), residual_variance(BASIS, whole[0], u, v, 2)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=0)  # the order of 4000 summands
 
 
 def test_noise_weighted_loss_of_the_true_operator_is_one():
-    basis = Fourier(16, 2 * math.pi).double()
-    factor = np.exp(-0.05 * np.arange(1, 10) ** 2)
-    first, second = noisy_modes(factor)
-    first[..., -1] = first[..., -1].real * math.sqrt(2)  # a real field's mean and Nyquist modes are real
-    variance = residual_variance(torch.from_numpy(factor).to(first.dtype)[None], first, second, 1)
-    target, prediction = (basis.inverse(c) for c in (second, torch.from_numpy(factor) * first))
+    basis = BASIS
+    factor = torch.from_numpy(np.exp(-0.05 * np.arange(1, 10) ** 2))
+    first, second = noisy_modes(factor.numpy())
+    target, prediction = (basis.inverse(c) for c in (second, factor * first))
+    variance = residual_variance(basis, factor.to(first.dtype)[None], basis.inverse(first), target, 1)
     interior = NoiseWeighted(basis, variance)
     c = basis.forward((prediction - target)[None])[..., 1:-1].abs().square() * interior.weight[..., 1:-1]
     assert c.mean().item() == pytest.approx(1, rel=1e-12)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from morlight.operators.bases import Basis
 from morlight.operators.biases import shells
-from morlight.operators.losses import linear_fit, residual_variance
+from morlight.operators.losses import energy, linear_fit, residual_variance
 
 KNOWN = 0.05  # relative standard error of a rate up to which its mode counts as identified
 
@@ -51,12 +51,12 @@ def rate_errors(
         windows: number of all windows in the data.
         horizon: m.
     """
-    before, after = (basis.forward(u.double())[:, None] for u in (first, last))
-    factor = linear_fit(before, after)
-    variance = residual_variance(factor, before, after, 1)[0]
-    energy = before.abs().square().mean((0, 1))
+    before, after = first[:, None], last[:, None]
+    factor = linear_fit(basis, before, after)
+    variance = residual_variance(basis, factor, before, after, 1)[0]
+    squares = energy(basis, before)[0]
     # windows that overlap share their noise: m of them say little more than one
-    error = (variance * horizon / (windows * energy * basis.freedom)).sqrt()
+    error = (variance * horizon / (windows * squares * basis.freedom)).sqrt()
     factor = factor[0].to(torch.complex128)
     return (error / (factor.abs() * torch.log(factor).abs())).nan_to_num(torch.inf, posinf=torch.inf)
 
