@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import small_fits
 import torch
+import yaml
 
 import morlight
 from morlight.analysis import inspection
@@ -113,10 +114,24 @@ def test_fit_learns_the_heat_equation(folder, heat_file):
     assert ratio == pytest.approx(1, abs=0.05)  # noise of 1e-3 in each frame biases the slow mode by 1 %
 
 
+LONG = ["--trainer.max_epochs", "8", "--data.batch", "2"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, heat_file):
+    """Weights of a fit from its beginning to its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("whole"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        Path("short.yaml").write_text(SHORT)
+        fit(heat_file, *LONG)
+        (path,) = checkpoints(Path.cwd())
+        return weights(path)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
-def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(folder, heat_file, stop):
-    long = ["--trainer.max_epochs", "12", "--data.batch", "2"]
-    command = [sys.executable, "-m", "morlight", "fit", "--config", "short.yaml", "--data.path", str(heat_file), *long]
+def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(folder, heat_file, uninterrupted, stop):
+    command = [sys.executable, "-m", "morlight", "fit", "--config", "short.yaml", "--data.path", str(heat_file), *LONG]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not checkpoints(folder) and process.poll() is None and time.monotonic() < deadline:
@@ -124,17 +139,15 @@ def test_interrupted_and_continued_fit_has_the_weights_of_an_uninterrupted_one(f
     process.send_signal(stop)
     message = process.communicate(timeout=300)[1]
     (interrupted,) = checkpoints(folder)
-    assert 0 < torch.load(interrupted, weights_only=True)["epoch"] + 1 < 12
+    assert 0 < torch.load(interrupted, weights_only=True)["epoch"] + 1 < 8
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert "--ckpt_path last" in message
         assert read_runs("morlight")[0].status == "KILLED"
-    fit(heat_file, *long, "--ckpt_path", "last")
+    fit(heat_file, *LONG, "--ckpt_path", "last")
     assert checkpoints(folder) == [interrupted]
     assert [run.status for run in read_runs("morlight")] == ["FINISHED"]
-    fit(heat_file, *long, "--name", "whole")
-    (whole,) = checkpoints(folder, "whole")
-    for key, value in weights(whole).items():
+    for key, value in uninterrupted.items():
         assert torch.equal(weights(interrupted)[key], value), key
 
 
@@ -174,9 +187,9 @@ def test_realizations_side_by_side_are_the_single_runs(folder, heat_file):
 )
 def test_two_processes_are_one_run_with_the_weights_of_one_process(folder, heat_file, more):
     words = ["fit", "--config", "short.yaml", "--data.path", str(heat_file), "--trainer.precision", "64-true", *more]
-    for devices in ("1", "2"):
-        command = [sys.executable, "-m", "morlight", *words, "--trainer.devices", devices, "--name", f"by{devices}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+    cli.main([*words, "--name", "by1"])
+    command = [sys.executable, "-m", "morlight", *words, "--trainer.devices", "2", "--name", "by2"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     assert sorted((run.name, run.status) for run in read_runs("morlight")) == [
         ("by1", "FINISHED"),
         ("by2", "FINISHED"),
@@ -221,6 +234,11 @@ def test_every_configuration_runs_for_one_step_an_epoch(folder, config):
     else:
         cli.main(["simulate", system, *size.split(), "-o", str(data)])
     more = ["--data.trajectories", "20"] if steady else []
+    options = yaml.safe_load(config.read_text())["model"]
+    if options.get("optimizer") == "moments":
+        more += ["--model.iterations", "3"]
+    elif "optimizer" not in options:
+        more += ["--trainer.max_epochs", str(len(options["horizons"]))]  # a stage each
     fit(data, "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu", *more, config=config)
     (run,) = read_runs("morlight")
     assert (run.status, run.name) == ("FINISHED", config.stem)

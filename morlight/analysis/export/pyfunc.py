@@ -5,8 +5,10 @@ same name; outputs are the fields, each (B, R, T, *X), without R for `best`, and
 beside each. Parameters of a request are `steps`, `every` and `realizations`, as of `morlight predict`.
 """
 
+import contextlib
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
         raise ValueError(f"{folder}: exists already, expected the name of a new folder")
     import mlflow.pyfunc
 
-    with whole_file(folder) as draft, warnings.catch_warnings():
+    with whole_file(folder) as draft, _requirements_not_compared(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow to its developers
         logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
         mlflow.pyfunc.save_model(
@@ -84,6 +86,20 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
             input_example=_example(model) if model.steady else (_example(model), {"steps": 1}),
             pip_requirements=[f"morlight=={__version__}"],
         )
+
+
+@contextlib.contextmanager
+def _requirements_not_compared() -> Iterator[None]:
+    """Spare MLflow's reading of all installed packages, a second, to learn that this process has its own version."""
+    from mlflow.utils import environment
+
+    name = "warn_dependency_requirement_mismatches"
+    kept = getattr(environment, name, None)
+    setattr(environment, name, lambda requirements: None)
+    try:
+        yield
+    finally:
+        setattr(environment, name, kept)
 
 
 def _example(model: Model) -> dict[str, np.ndarray]:
