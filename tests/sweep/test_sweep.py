@@ -66,7 +66,7 @@ def parent_and_children(name="search"):
 
 def test_the_base_of_a_sweep_may_be_a_packaged_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("sweep.yaml").write_text("config: brownian\nspace: {model.width: [2, 4]}\nobjective: train_loss\n")
+    Path("sweep.yaml").write_text("config: brownian\nspace: {model.width: [2, 4]}\nobjective: train_loss\ntrials: 2\n")
     assert Path(Plan.read("sweep.yaml").config) == configurations.located("brownian")
 
 
