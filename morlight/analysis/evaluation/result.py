@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+NEGLIGIBLE = 0.02  # share of an error that makes no difference
 UNKNOWN = 0.1  # share of an error that may be noise where its standard error is not known
 
 
@@ -51,11 +52,11 @@ class OverLinear:
 
     @property
     def worse(self) -> bool:
-        """Whether the linear model is better than the median realization, beyond the noise of the data.
+        """Whether the linear model is better than the median realization, by more than noise and two percent.
 
         The noise is not known of a single trajectory, which has no standard error; a tenth is allowed for then.
         """
-        return self.ratio.median - 1 > (2 * self.standard_error or UNKNOWN)
+        return self.ratio.median - 1 > max(2 * self.standard_error or UNKNOWN, NEGLIGIBLE)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
