@@ -77,7 +77,7 @@ def test_another_grid_is_used_with_one_warning(here, capsys):
     assert TrajectoryFile.open("out.h5").grid.points == (32,)
     warned = capsys.readouterr().err
     assert warned.startswith("morlight: warning: model.ckpt: on [32] points, trained on [16]")
-    assert warned.count("\n") == 1
+    assert warned.count("\n") == 2  # the second line names the file
 
 
 @pytest.mark.parametrize("ending", ["gif", "mp4"])

@@ -9,7 +9,7 @@ from morlight.training.sentences import complaint, expectation
 from morlight.training.settings import from_arguments, from_mapping
 
 DATA = ["--data.path", "any.h5"]
-BIASES = "a list of any of conservation, isotropy, reflection, stability, band or {NAME: the same}"
+BIASES = "a list of any of conservation, isotropy, reflection, stability, band, gradient_flow or {NAME: the same}"
 
 ARGUMENTS = [
     (["--model.biases", "[calm]"], f"model.biases is ['calm'], expected {BIASES}"),
