@@ -1,7 +1,7 @@
 """Windows of trajectories that do not fit the memory, read in blocks and shuffled through a pool.
 
-An epoch takes all blocks of consecutive windows in random order. As many of them as a third of the memory holds make a
-pool, whose windows come in random order while the next pool is read. Every window comes once.
+An epoch takes all blocks of consecutive windows in random order. As many of them as a quarter of the memory holds make
+a pool, whose windows come in random order while the next pool is read. Every window comes once.
 """
 
 import math
@@ -21,7 +21,7 @@ from morlight.data.windows import Batch, Windows, batch_sizes, share
 
 BLOCKS = 64  # that a pool should hold at least, so that neighbors in a batch are strangers
 BLOCK = 256  # windows in a block at most
-POOLS = 3  # that take memory: one in use, one that is read, and for a moment the one before
+PARTS = 4  # of the memory: a pool in use, one that is read, for a moment the one before, and samples of the data
 READ = 2**22  # values of all fields read at once, 16 MB in single precision
 
 
@@ -102,7 +102,7 @@ class PoolLoader:
         frames: the file that they are read from.
         offsets: of the frames of a window, 0 first and the horizon last.
         batch: windows a step, all processes together.
-        memory: bytes that the pools may take.
+        memory: bytes that the pools and the samples may take.
         seed: of the order.
         rank: this process.
         world: number of processes.
@@ -155,7 +155,7 @@ class PoolLoader:
         horizon = self.offsets[-1]
         first, starts = self.windows.used.start, self.windows.length - horizon
         one = self.frames.read(int(self.windows.rows[0]), 0, 1)
-        capacity = max(1, self.memory // (POOLS * one.numel() * one.element_size()))  # frames of a pool
+        capacity = max(1, self.memory // (PARTS * one.numel() * one.element_size()))  # frames of a pool
         size = max(1, min(BLOCK, starts, capacity // BLOCKS - horizon, capacity - horizon))
         blocks = [(row, start) for row in self.windows.rows.tolist() for start in range(first, first + starts, size)]
         order = torch.randperm(len(blocks), generator=generator).tolist()
