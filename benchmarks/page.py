@@ -201,9 +201,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             [CASE, ("states", key("states")), ("steps/s", key("value")), ("over the plain loop", key("over_plain"))],
         ),
         "The engine of `predict`, `evaluate`, serving and the reports of fits records a step of small fields once and"
-        " replays it in fixed memory; here against a loop over the same steps, with which its states agree bit by bit."
-        " Five realizations, float64, the recording included; *demo*: a field of 256 points; *channel*: density and"
-        " momentum at 20 points, K = 2, one parameter; *plane*: 64 × 64 points.",
+        " replays it in fixed memory; here against a loop over the same steps. Its states are the same bit by bit, and"
+        " to rounding where many are stepped on in groups. Five realizations, float64, the recording included; *demo*:"
+        " a field of 256 points; *channel*: density and momentum at 20 points, K = 2, one parameter; *plane*: 64 × 64"
+        " points.",
     ),
     "scaling": (
         "How cost grows",

@@ -27,7 +27,11 @@ def checked_once(function=None, *, typechecker):
     @functools.wraps(function)
     def called(*args, **kwargs):
         kinds = (function, *map(kind, args), *kwargs, *map(kind, kwargs.values()))
-        if kinds in checked_before:
+        try:
+            known = kinds in checked_before
+        except TypeError:  # symbols of torch.export in place of numbers
+            return form()(*args, **kwargs)
+        if known:
             return function(*args, **kwargs)
         result = form()(*args, **kwargs)
         checked_before.add(kinds)

@@ -1,0 +1,50 @@
+"""Every configuration of the package on a small file of its kind."""
+
+from pathlib import Path
+
+import channel
+import numpy as np
+import pytest
+import yaml
+from short_fits import fit
+
+import morlight
+from morlight.cli import main as cli
+from morlight.tracking.runs import read_runs
+
+CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+
+
+def diffusing(path):
+    """Ten solutions of ∂ₜu = 0.1 ∂²ₓu."""
+    x, times = np.arange(24) / 24 * 2 * np.pi, np.arange(41)[:, None] * 0.1
+    size = np.random.default_rng(0).normal(size=(10, 3, 1, 1))
+    u = sum(size[:, k] * np.exp(-0.1 * (k + 1) ** 2 * times) * np.cos((k + 1) * x) for k in range(3))
+    morlight.write(path, {"u": u}, dt=0.1, length=2 * np.pi, boundaries="periodic")
+
+
+MADE = {
+    "own": diffusing,
+    "lj": lambda path: channel.write(path, seeds=1, frames=12, bins=40),
+    "colloid": lambda path: channel.write_pairs(path),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_runs_for_one_step_an_epoch(fits, config):
+    data, system = fits / "small.h5", config.stem.removesuffix("_paper")
+    steady = system in ("burgers", "laplacian")
+    size = "--samples 20 --points 48" if steady else "--sets 10 --walkers 500 --steps 20 --bins 24"
+    if system in MADE:
+        MADE[system](data)
+    else:
+        cli.main(["simulate", system, *size.split(), "-o", str(data)])
+    more = ["--data.trajectories", "20"] if steady else []
+    options = yaml.safe_load(config.read_text())["model"]
+    if options.get("optimizer") == "moments":
+        more += ["--model.iterations", "3"]
+    elif "optimizer" not in options:
+        more += ["--trainer.max_epochs", str(len(options["horizons"]))]  # a stage each
+    fit(data, "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu", *more, config=config)
+    (run,) = read_runs("morlight")
+    assert (run.status, run.name) == ("FINISHED", config.stem)
