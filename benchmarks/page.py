@@ -191,8 +191,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             ],
         ),
         "A model of a small Lennard-Jones channel (500 atoms, 500 steps a frame) against LAMMPS on the same core;"
-        " *break-even runs*: the number of runs after which data and training have paid off. Then 200 steps of a field of 256 points,"
-        " float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
+        " *break-even runs*: the number of runs after which data and training have paid off. Then 200 steps of a field"
+        " of 256 points, float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
     ),
     "engine": (
         "Steps of a roll-out",
@@ -213,8 +213,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "scaling": (
         "How cost grows",
         scaling,
-        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows: an epoch of"
-        " batches. The exponent is that of the larger half of the points.",
+        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows: an"
+        " epoch of batches. The exponent is that of the larger half of the points.",
     ),
     "memory": (
         "Memory",
