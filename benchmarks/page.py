@@ -213,8 +213,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "scaling": (
         "How cost grows",
         scaling,
-        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows: an"
-        " epoch of batches. The exponent is that of the larger half of the points.",
+        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows:"
+        " an epoch of batches. The exponent is that of the larger half of the points.",
     ),
     "memory": (
         "Memory",
