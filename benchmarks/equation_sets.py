@@ -190,7 +190,7 @@ def two_kuramoto_sivashinsky(generator: torch.Generator) -> Case:
 
 
 def viscous_burgers(generator: torch.Generator) -> Case:
-    """∂ₜu = ν ∂²ₓu − ½ ∂ₓu² of four viscosities, with 1 % of noise."""
+    """∂ₜu = ν ∂²ₓu − ½ ∂ₓu² of four viscosities, with 1 % noise."""
     basis, times, nu = Fourier(128, 16.0).double(), frames(10, 101), [0.05, 0.1, 0.15, 0.2]
     truth = [{Candidate(Partial((2,)), (1,), (1,)): 1.0, Candidate(Partial((1,)), (2,), (0,)): -0.5}]
     gamma = torch.tensor(nu, dtype=torch.float64)[:, None]
@@ -199,7 +199,7 @@ def viscous_burgers(generator: torch.Generator) -> Case:
 
 
 def fractional_fisher_kpp(generator: torch.Generator) -> Case:
-    """∂ₜu = −0.05 (−Δ)^0.75 u + u − u², with 1 % of noise."""
+    """∂ₜu = −0.05 (−Δ)^0.75 u + u − u², with 1 % noise."""
     basis, times = Fourier(128, 10.0).double(), frames(5, 51)
     truth = [{Candidate(Fractional(1.5), (1,)): 0.05, line(0, 1): 1.0, line(0, 2): -1.0}]
     u = _between(waves(basis, 20, 4, generator), 0.01, 0.9) ** 2

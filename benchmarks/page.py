@@ -73,8 +73,8 @@ def step(lines: Lines) -> str:
         ("m", key("horizon")),
         ("ms, float64", key("value")),
         ("FFT pairs", key("fft_pairs")),
-        ("FFT pairs a composed step", key("pairs_a_step")),
-        ("over plain eager", key("speedup")),
+        ("FFT pairs per composed step", key("pairs_a_step")),
+        ("speed-up over plain eager", key("speedup")),
         ("ms, float32", key("single")),
         ("float32 over float64", key("over_single")),
     ]
@@ -138,15 +138,15 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             [
                 CASE,
                 ("precision", key("precision")),
-                ("ms a step a realization", key("value")),
-                ("over layer by layer", key("speedup")),
+                ("ms per step and realization", key("value")),
+                ("speed-up over layer by layer", key("speedup")),
                 ("first step, s", key("first_step")),
             ],
         ),
         "Case C with R = 20 and m = 1. *One pass*: the path of fits on a CPU, `fused.cpp`, which is compiled"
         " once in two seconds for"
         " all shapes. *Layer by layer*: the path on a GPU or without a C++ compiler. *torch.compile* of roll-out"
-        " and loss would begin anew with each horizon and shape of batch; it is not used.",
+        " and loss would compile anew for each horizon and batch shape; it is not used.",
     ),
     "fit": (
         "Whole fits",
@@ -166,15 +166,15 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "data": (
         "Data",
         lambda lines: table(
-            lines, [CASE, ("", key("value")), ("", key("unit")), ("ours over it", key("ours_over_it"))]
+            lines, [CASE, ("", key("value")), ("", key("unit")), ("speed of morlight over it", key("ours_over_it"))]
         ),
         "A million particles into 256 cells; batches of 100 windows; a dump of 20 frames of 20 000 atoms.",
     ),
     "simulate": (
         "Walkers",
         lambda lines: table(lines, [CASE, ("million walker-steps/s", key("value")), ("speed-up", key("speedup"))]),
-        "Counting into the field of every frame and writing the file included. *plain torch* is the vectorized loop"
-        " that one would write, without a file.",
+        "The times include binning every frame and writing the file. *plain torch* is the vectorized loop that one"
+        " would write, without a file.",
     ),
     "rollout": (
         "Roll-outs",
@@ -184,33 +184,38 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 CASE,
                 ("", key("value")),
                 ("", key("unit")),
-                ("over LAMMPS", key("over_lammps")),
-                ("ours over it", key("ours_over_it")),
+                ("speed-up over LAMMPS", key("over_lammps")),
+                ("speed of morlight over it", key("ours_over_it")),
                 ("break-even runs", key("break_even_runs")),
                 ("training, s", key("training_seconds")),
             ],
         ),
         "A model of a small Lennard-Jones channel (500 atoms, 500 steps a frame) against LAMMPS on the same core;"
-        " *break-even runs*: how many runs pay for the data and the training. Then 200 steps of a field of 256 points,"
-        " float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
+        " *break-even runs*: the number of runs after which data and training have paid off. Then 200 steps of a field"
+        " of 256 points, float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
     ),
     "engine": (
         "Steps of a roll-out",
         lambda lines: table(
             lines,
-            [CASE, ("states", key("states")), ("steps/s", key("value")), ("over the plain loop", key("over_plain"))],
+            [
+                CASE,
+                ("states", key("states")),
+                ("steps/s", key("value")),
+                ("speed-up over the plain loop", key("over_plain")),
+            ],
         ),
         "The engine of `predict`, `evaluate`, serving and the reports of fits records a step of small fields once and"
-        " replays it in fixed memory; here against a loop over the same steps. Its states are the same bit by bit, and"
-        " to rounding where many are stepped on in groups. Five realizations, float64, the recording included; *demo*:"
-        " a field of 256 points; *channel*: density and momentum at 20 points, K = 2, one parameter; *plane*: 64 × 64"
-        " points.",
+        " replays it in fixed memory. Here it is compared with a loop over the same steps. The states are the same bit"
+        " by bit, and to rounding where many are stepped on in groups. Five realizations, float64, recording included;"
+        " *demo*: a field of 256 points; *channel*: density and momentum at 20 points, K = 2, one parameter; *plane*:"
+        " 64 × 64 points.",
     ),
     "scaling": (
         "How cost grows",
         scaling,
-        "One number varied at a time from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows: an epoch of"
-        " batches. The exponent is that of the larger half of the points.",
+        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows:"
+        " an epoch of batches. The exponent is that of the larger half of the points.",
     ),
     "memory": (
         "Memory",
@@ -218,9 +223,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             lines,
             [CASE, ("R", key("realizations")), ("peak, GiB", key("value")), ("s", key("processor_seconds"))],
         ),
-        "Largest resident memory and processor time of a process of its own, on the full Brownian set (103 MB of"
-        " fields); other work ran meanwhile, which stretches the seconds. Of the fit to 4.1 GB, the imported libraries"
-        " take 0.5 GiB, the two pools of windows 0.25 GiB, and samples for the noise of each mode 0.1 GiB.",
+        "Largest resident memory and processor time of a separate process, on the full Brownian set (103 MB of"
+        " fields). Other work was running at the same time, which increases the times. Of the fit to 4.1 GB, the"
+        " imported libraries take 0.5 GiB, the two pools of windows 0.25 GiB, and samples for the noise of each mode"
+        " 0.1 GiB.",
     ),
     "startup": ("Start-up", lambda lines: table(lines, VALUE), "Processor time of a fresh process."),
     "streaming": (
@@ -230,7 +236,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             [
                 ("`--data.memory`", key("case")),
                 ("s", key("value")),
-                ("over in memory", key("over_in_memory")),
+                ("time over that in memory", key("over_in_memory")),
                 ("resident, GiB", key("resident_gib")),
             ],
         ),
@@ -239,15 +245,15 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "load": (
         "Many runs and trials",
         lambda lines: table(lines, [CASE, ("s", key("value")), ("of the processor, s", key("processor_seconds"))]),
-        "Commands as processes of their own. A trial is one epoch of a network of 16 points on four trajectories, with"
-        " its report, figures and checkpoints; about half of its time goes into the figures. `python -m benchmarks"
-        " load postgresql://…` measures that storage as well. Other work ran meanwhile, so that only the processor's"
-        " seconds of the trials are given, of 12 trials each.",
+        "Each command is a separate process. A trial is one epoch of a network of 16 points on four trajectories, with"
+        " its report, figures and checkpoints; about half of its time draws the figures. `python -m benchmarks load"
+        " postgresql://…` measures that storage as well. Other work was running at the same time, so that only the"
+        " processor seconds of the trials are given, of 12 trials each.",
     ),
     "tracking": (
         "Tracking",
         lambda lines: table(lines, [CASE, ("share of the fit", share("value")), ("fit, s", key("fit_seconds"))]),
-        "Time in the tracker's methods.",
+        "Time spent in the methods of the tracker.",
     ),
 }
 

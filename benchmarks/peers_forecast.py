@@ -1,6 +1,6 @@
 """`python -m benchmarks.peers_forecast`: figure of forecasts of Kuramoto–Sivashinsky from another initial state.
 
-Each method learns from one trajectory with 5 % of noise.
+Each method learns from one trajectory with 5 % noise.
 """
 
 import numpy as np

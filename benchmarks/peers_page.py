@@ -65,14 +65,14 @@ def page(lines: Lines) -> str:
     """The tables, one below the other."""
     levels = " / ".join(f"{100 * noise:g}" for noise in dict.fromkeys(line["noise"] for line in lines))
     parts = [
-        f"## Coefficients\n\nLargest relative error of a coefficient with {levels} % of noise. (+f −m): the equation is"
+        f"## Coefficients\n\nLargest relative error of a coefficient with {levels} % noise. (+f −m): the equation is"
         " wrong, with f false and m missing terms; –: not measured.",
         table(lines, coefficient),
-        f"## Roll-outs\n\nRelative error at the end of the roll-out, {levels} % of noise; ∞: it diverges.",
+        f"## Roll-outs\n\nRelative error at the end of the roll-out with {levels} % noise; ∞: the roll-out diverges.",
         table(lines, lambda line: cell(line["rollout_error"])),
-        f"## One step\n\nError of one step over the size of the increment, {levels} % of noise.",
+        f"## One step\n\nError of one step over the size of the increment with {levels} % noise.",
         table(lines, lambda line: cell(line["step_error"])),
-        f"## Seconds\n\nProcessor seconds of one fit with one setting, {levels} % of noise.",
+        f"## Seconds\n\nProcessor seconds of one fit with one choice of settings, for {levels} % noise.",
         table(lines, lambda line: cell(line["seconds"])),
         f"Measured on: {'; '.join(sorted({line['machine'] for line in lines}))}.",
     ]

@@ -2,11 +2,11 @@
 
 morlight.write("mine.h5", {"u": u}, dt=0.1, length=6.28, boundaries="periodic")
 result = morlight.fit("mine.h5")                        # a trajectory file, a shipped set, or a data module
-morlight.suggest("mine.h5").to_yaml()                   # settings for it, with reasons
+morlight.suggest("mine.h5").to_yaml()                   # suggested settings, with reasons
 morlight.discover("mine.h5").text                       # the equation of its fields, with standard errors
 model = morlight.load("runs:/…")                        # a path, runs:/ID, models:/NAME@ALIAS
 model.predict(u0, steps=400)
-model.equation().text                                   # what it stands for, or why there is no closed form
+model.equation().text                                   # its closed form, or the reason why there is none
 """
 
 from pathlib import Path
@@ -43,8 +43,8 @@ def load(checkpoint: str | Path, components: "Components | None" = None) -> "Mod
 def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
     """Learn an operator from a trajectory file, a shipped set or a data module (see `morlight.training.fit.fit`).
 
-    Settings are changes of the defaults, `{"model.terms": 2, "trainer.max_epochs": 50}`, or a configuration; where they
-    say nothing of the model, they are those of `suggest`. Keywords are config (whose settings are changed, such as
+    Settings are changes of the defaults, `{"model.terms": 2, "trainer.max_epochs": 50}`, or a configuration; if they
+    contain no key of the model, those of `suggest` are used. Keywords are config (whose settings are changed, such as
     `own`), callbacks, logger, trainer, components and loss.
     """
     from morlight.training.fit import fit as train
@@ -71,7 +71,7 @@ def write(path: str | Path, fields: Any, **described: Any) -> Path:
 
 
 def suggest(data: str | Path, **more: Any) -> "Suggestion":
-    """Settings that suit the data in a trajectory file, with a reason for each: `morlight.fit(data)` takes them.
+    """Settings that suit the data in a trajectory file, with a reason for each; `morlight.fit(data)` uses them.
 
     Keywords are fields and bases (see `morlight.training.suggestions.suggest`).
     """

@@ -4,7 +4,7 @@ With F[u] = ∫ f(u) + ½ u A u and symbols M(κ), A(κ), the generator is Eq. 2
 
     L u = −Π⁻¹ M A Π u − Π⁻¹ M Π f′(u),    dF/dt = −⟨δF/δu, M δF/δu⟩ ≤ 0.
 
-M = 1 and A = ε|κ|² are Allen–Cahn, M = |κ|² Cahn–Hilliard. u here is in units of its size in the data.
+M = 1 and A = ε|κ|² are Allen–Cahn, M = |κ|² Cahn–Hilliard. Here, u is in units of its root mean square.
 """
 
 import torch
@@ -56,6 +56,6 @@ class WithState(nn.Module):
     def forward(
         self, u: Float[Tensor, "r B 1 *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Float[Tensor, "R B 2 *X"]:
-        """The state, and f′ of it."""
+        """The state u and f′(u)."""
         slope = self.nonlinearity(u, gamma)
         return torch.cat([u.expand(len(slope), *u.shape[1:]), slope], 2)

@@ -1,8 +1,8 @@
-"""Roll-outs of many steps and states, u(t + mΔt) = (I + L)^m u(t) (Eq. 6), by whatever scheme.
+"""Roll-outs of many steps and states, u(t + mΔt) = (I + L)^m u(t) (Eq. 6), with any scheme.
 
-Symbols are evaluated once. States are stepped on in groups that fit into the cache, small ones by a recording of the
-step (see `kernels.recorded`), and only the frames asked for are kept. The states are those of `time_stepping.states`
-to rounding, and bit by bit where they are one group.
+Symbols are evaluated once. States are advanced in groups that fit into the cache, small ones by a recording of the
+step (see `kernels.recorded`), and only the requested frames are kept. The states are those of `time_stepping.states`
+to rounding, and bit by bit if they form one group.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ Advance = Callable[[Tensor, int], Tensor]  # u and a number of steps ↦ the sta
 
 
 def _silent(steps: int) -> None:
-    """No progress is shown."""
+    """Show no progress."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rollouts:
     Attributes:
         operator: the update operator with R realizations.
         gamma: parameters γ of each field of the batch, or one row for all of them.
-        scheme: explicit, implicit, or how exponential steps are made.
+        scheme: explicit, implicit, or the exponential steps.
     """
 
     operator: Operator
@@ -54,18 +54,18 @@ class Rollouts:
         finite: bool = False,
         progress: Callable[[int], object] = _silent,
     ) -> Float[Tensor, "R B T C *X"]:
-        """Every so many states of a roll-out, u itself first, with the axis of time after the batch.
+        """Every `every`-th state of a roll-out, starting with u, with the axis of time after the batch.
 
         Args:
             u: initial fields, shared by all realizations (r = 1) or one for each, in the units of the data.
             steps: number of steps Δt.
             every: number of steps between two frames; must divide `steps`.
-            finite: raise an error where a state is not finite.
-            progress: called after each block of steps with their number, times that of the fields.
+            finite: raise an error if a state is not finite.
+            progress: called after each block of steps with the number of steps times the number of fields.
 
         Raises:
-            ValueError: where steps is negative or no multiple of every.
-            FloatingPointError: where a state is not finite or an implicit step does not converge; it names the step.
+            ValueError: if steps is negative or not a multiple of every.
+            FloatingPointError: if a state is not finite or an implicit step does not converge; it names the step.
         """
         check_steps(steps, every)
         u = u.expand(self.operator.realizations, *u.shape[1:])
@@ -81,7 +81,7 @@ class Rollouts:
         return frames
 
     def _groups(self, u: Tensor, steps: int) -> Iterator[tuple[slice, Advance]]:
-        """Fields that are stepped on together, and how."""
+        """Groups of fields that are advanced together, with the function that does it."""
         size = _group_size(u)
         shared = len(self.gamma) == 1 or not self.gamma.shape[1]
         known: dict[int, Advance] = {}
@@ -146,16 +146,16 @@ def rollout(
     gamma: Float[Tensor, "b P"] = NO_GAMMA,
     scheme: str | Exponential = "explicit",
 ) -> Float[Tensor, "R B T C *X"]:
-    """Every so many states of a roll-out in one tensor, with the axis of time after the batch (see `Rollouts`).
+    """Every `every`-th state of a roll-out in one tensor, with the axis of time after the batch (see `Rollouts`).
 
     Raises:
-        ValueError: where steps is negative or no multiple of every.
+        ValueError: if steps is negative or not a multiple of every.
     """
     return Rollouts(operator, gamma, scheme).frames(u, steps, every=every)
 
 
 def check_steps(steps: int, every: int) -> None:
-    """Refuse a negative number of steps and one that does not end with a frame.
+    """Refuse a negative number of steps, and one that is no multiple of `every`.
 
     Raises:
         ValueError: with both numbers.
@@ -165,7 +165,7 @@ def check_steps(steps: int, every: int) -> None:
 
 
 def _group_size(u: Float[Tensor, "R B C *X"]) -> int:
-    """Number of fields of the batch that are stepped on together."""
+    """Number of fields of the batch that are advanced together."""
     return max(1, GROUP // u[:, :1].numel())
 
 

@@ -55,7 +55,7 @@ def discover(  # noqa: PLR0913 - the contract
         fractional: whether −(−Δ)^(α/2) may act on each field, with α estimated.
 
     Raises:
-        ValueError: if such an equation cannot describe the data, for example because the frames are not equidistant.
+        ValueError: if such an equation cannot describe the data, for example because there are fewer than nine frames.
     """
     from morlight.data import shipped
 
@@ -104,7 +104,7 @@ def sought(
     """The equation of fields, with the share of their change that it leaves unexplained.
 
     Args:
-        path: of the data, for complaints.
+        path: of the data, for error messages.
         data: fields and parameters.
         candidates: terms to choose from, of each field.
         fractional: whether −(−Δ)^(α/2) may act on each field, with α estimated.
@@ -124,9 +124,9 @@ def sought(
 
 
 def unexplained(equation: "Equation", data: Trajectories) -> float | None:
-    """Mean square error of roll-outs over a tenth of the frames, as a share of that of persistence, noise taken off.
+    """Mean square error of roll-outs over a tenth of the frames, as a share of that of persistence, noise subtracted.
 
-    None where there is no equation, or no change beyond the noise to explain; infinite where roll-outs do not end.
+    None if there is no equation, or no change beyond the noise to explain; infinite if roll-outs diverge.
     """
     if not any(equation.terms):
         return None

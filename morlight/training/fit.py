@@ -63,8 +63,8 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
     Args:
         data: trajectory file, name of a data set of the package, or a data module.
         settings: changes of the defaults or of `config`, such as `{"model.terms": 2, "trainer.max_epochs": 50}`; or a
-            configuration as a file, the name of a packaged one, or typed settings. Where neither these nor `config`
-            say anything of the model, the settings are those that `morlight.suggest` finds in the data.
+            configuration as a file, the name of a packaged one, or typed settings. If neither these nor `config`
+            contain a key of the model, the settings are those that `morlight.suggest` finds in the data.
         config: configuration that `settings` change, as a file or by its name.
         callbacks: further callbacks of Lightning's trainer.
         logger: one or several further loggers.
@@ -94,10 +94,10 @@ def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
 
 
 def _path(data: object) -> str | Path:
-    """Data that are not a data module.
+    """Path or name of data that are not a data module.
 
     Raises:
-        ValueError: where they are no path and no name.
+        ValueError: if they are neither a path nor a name.
     """
     if isinstance(data, str | Path):
         return data
@@ -108,7 +108,7 @@ def _path(data: object) -> str | Path:
 
 
 def _check_settings(path: str | Path | None, settings: object, config: object) -> None:
-    """Refuse what would be ignored.
+    """Refuse arguments that would be ignored.
 
     Raises:
         ValueError: naming the argument.
@@ -135,7 +135,7 @@ def run(
     """The fit that typed settings describe (see `fit`).
 
     Args:
-        settings: everything that is asked for.
+        settings: complete, typed settings.
         extensions: objects of the user.
         trial: what a sweep adds.
         data: data module, in place of the trajectory file of the settings.
@@ -181,7 +181,7 @@ def run(
 
 
 def _with_plain(settings: FitSettings, extensions: Extensions) -> FitSettings:
-    """The settings with the numbers and words among the trainer's arguments, so that the run's configuration has them.
+    """The settings with the numbers and strings among the trainer's arguments, which the run's configuration then has.
 
     Raises:
         ValueError: for an argument that a fit sets itself.
@@ -218,7 +218,7 @@ def built(
     """The data module, set up, and the module for its data.
 
     Raises:
-        ValueError: where the data or the options do not go together.
+        ValueError: if data and options cannot be combined.
     """
     extensions = extensions or Extensions()
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
@@ -239,7 +239,7 @@ def schedule(module: OperatorModule, served: Any, epochs: int) -> Schedule:
     """Which frames are served, with windows for validation and test that are as long as their frames allow.
 
     Raises:
-        ValueError: where the epochs do not fit the horizons.
+        ValueError: if the epochs do not fit the horizons.
     """
     longest = module.config.objective.longest
     parts = [name for name in ("validation", "test") if served.count(name, 1)]
@@ -307,7 +307,7 @@ def _result(
 
 
 def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Trial) -> None:
-    """Where everything is, and the registered model."""
+    """Lines on where the results are, and on the registered model."""
     if trial.started is None:
         print(f"morlight: runs:/{result.run_id}, {result.checkpoint}", file=sys.stderr)
     if settings.register is not None:

@@ -15,7 +15,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 FIELD_CHECKS = (
     Check(
         "frames",
-        "‖u(t+Δt) − u(t)‖ is 0, or over that of its neighbors: above 1.5 where smooth, 1.2 where noisy, at a robust z",
+        "‖u(t+Δt) − u(t)‖ is 0, or its ratio to the neighbors is above 1.5 if smooth, 1.2 if noisy, at a robust z",
         frames.frames,
     ),
     Check(
@@ -35,8 +35,8 @@ FIELD_CHECKS = (
     ),
     Check(
         "temperature",
-        "last over first quarter: beyond 5 % at a z; species apart by 25 % at a z; off a parameter `temperature`"
-        " by 25 %",
+        "last quarter over first: beyond 5 % at a z; species differ by 25 % at a z; differs from a parameter"
+        " `temperature` by 25 %",
         temperature.temperature,
     ),
     Check(
@@ -52,13 +52,13 @@ FIELD_CHECKS = (
     ),
     Check(
         "nyquist",
-        "energy of (−1)ʲ over that of the modes beside it: above 5 and Fisher's ratio",
+        "energy of (−1)ʲ over that of the modes beside it: above 5 and above Fisher's ratio",
         spectrum.nyquist,
     ),
     Check("particles a cell", "mean count of a cell: below 4", spectrum.particles_a_cell),
     Check(
         "memory",
-        "ln λ(2Δt) from 2 ln λ(Δt) by a quarter at a jackknife's t, modes 1 to 4, linear dynamics",
+        "ln λ(2Δt) differs from 2 ln λ(Δt) by a quarter at a jackknife's t; modes 1 to 4, linear dynamics",
         memory.memory,
     ),
     Check(

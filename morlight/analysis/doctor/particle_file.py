@@ -18,9 +18,9 @@ SLABS = 16  # along an axis, whose mean velocities are the flow
 SLAB_CROWD = 20  # particles in a slab at least
 
 PARTICLE_CHECKS = (
-    Check("frames", "time between frames off its median by more than 1e-3; frames that repeat", checks.frames),
-    Check("box", "length of a side over its first one: other than 1 by more than 1e-6", checks.box),
-    Check("species", "number of particles of each type, against the first frame: any change", checks.species),
+    Check("frames", "time between frames differs from its median by more than 1e-3; repeated frames", checks.frames),
+    Check("box", "length of a side over its first value: differs from 1 by more than 1e-6", checks.box),
+    Check("species", "number of particles of each type differs from the first frame", checks.species),
     Check(
         "momentum",
         "where all axes are periodic, drift of the mean velocity by von Neumann's ratio, above 1e-3 of v_thermal/√N",
@@ -28,7 +28,7 @@ PARTICLE_CHECKS = (
     ),
     Check(
         "temperature",
-        "last over first quarter: beyond 5 % and z; axes apart by 10 % and z, with √(2/N) the error of T",
+        "last quarter over first: beyond 5 % and z; axes differ by 10 % and z, with √(2/N) the error of T",
         checks.temperature,
     ),
     Check(

@@ -10,7 +10,7 @@ from morlight.data.particles import fields, formats, units
 
 def of_formats() -> str:
     """Supported formats, the columns that they can contain, and what they do not state."""
-    head = ("format", "holds", "asked for")
+    head = ("format", "contains", "must be given")
     return _table(head, ((known.name, known.holds, known.asked) for known in formats.FORMATS))
 
 

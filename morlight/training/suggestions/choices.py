@@ -1,4 +1,4 @@
-"""Settings for a fit, each with its reason, from what the data are like (the table of docs/own_data.md)."""
+"""Settings for a fit, each with its reason, from the properties of the data (the table of docs/own_data.md)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -25,8 +25,8 @@ class Choice(NamedTuple):
 
     Attributes:
         key: dotted, such as `model.terms`.
-        value: of plain numbers, words and lists.
-        reason: why.
+        value: a number, a string, or a list or mapping of them.
+        reason: one sentence or less, printed beside the setting.
     """
 
     key: str
@@ -38,7 +38,7 @@ def choices(known: Traits, batch: int) -> list[Choice]:
     """The settings that suit some data.
 
     Args:
-        known: what the data are like.
+        known: properties of the data.
         batch: windows in a step of gradient descent.
     """
     return [*_data(known), *_model(known, batch)]
@@ -143,7 +143,7 @@ def _horizons(known: Traits, reason: str) -> Choice:
 
 
 def _biases(known: Traits) -> Iterator[Choice]:
-    """Laws that the data keep to rounding, and the bound that noisy roll-outs need."""
+    """Laws that the data obey to rounding, and the bound that noisy roll-outs need."""
     stable = ["stability"] if known.averaged and not _one_density(known) else []
     biases = {name: [*(["conservation"] if name in known.conserved else []), *stable] for name in known.fields}
     reasons = [f"the mean of {', '.join(known.conserved)} is constant to rounding"] if known.conserved else []

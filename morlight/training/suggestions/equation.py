@@ -1,4 +1,4 @@
-"""Whether the equation of fields describes them well enough to take the place of networks."""
+"""Whether the equation of the fields describes them well enough to replace networks."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ BETTER = 1.5  # times the share that the linear model of each mode leaves
 
 
 def sought_equation(path: Path, data: Trajectories) -> tuple[Equation | None, str]:
-    """The equation, or None and the reason in words.
+    """The equation, or None with the reason as text.
 
     Args:
         path: of the data.
@@ -54,7 +54,7 @@ def _percent(share: float) -> str:
 
 
 def linear_share(basis: Basis, u: Float[Tensor, "B T C *X"]) -> float:
-    """Share of the change over a tenth of the frames that one factor for each mode leaves, noise taken off."""
+    """Share of the change over a tenth of the frames that one factor for each mode leaves, noise subtracted."""
     steps = max(1, (u.shape[1] - 1) // SHORT)
     c = basis.forward(u)
     start, later = c[:, :-steps], c[:, steps:]

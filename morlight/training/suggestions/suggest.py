@@ -22,7 +22,7 @@ class Suggestion:
 
     Attributes:
         path: of the data.
-        description: of the data, in words.
+        description: of the data, as text.
         choices: settings with their reasons.
     """
 
@@ -47,7 +47,7 @@ class Suggestion:
         return "\n".join(lines) + "\n"
 
     def text(self) -> str:
-        """The choices, one a line, for the terminal."""
+        """The choices for the terminal, one per line."""
         lines = [self.description]
         lines += [f"{f'  {choice.key}: {_plain(choice.value)}':<{WIDTH}} # {choice.reason}" for choice in self.choices]
         return "\n".join(lines)
@@ -59,12 +59,12 @@ def suggest(
     """Settings that suit the data in a trajectory file, from its training part.
 
     Args:
-        data: trajectory file, name of a data set of the package, or everything that is known about the data.
-        fields: the fields to learn; by default all that are no standard errors.
-        bases: of fields between walls, where they cannot be seen in the values.
+        data: trajectory file, name of a data set of the package, or the configuration of the data.
+        fields: the fields to learn; by default all except standard errors.
+        bases: of fields between walls, if the values do not determine them.
 
     Raises:
-        ValueError: one sentence, where the file cannot be fitted, or leaves open what must be known.
+        ValueError: one sentence, if the file cannot be fitted or does not determine the settings.
     """
     config = data if isinstance(data, DataConfig) else DataConfig(path=str(data), fields=fields)
     known = traits(config, bases)
@@ -72,7 +72,7 @@ def suggest(
 
 
 def settings_for(data: DataConfig) -> dict[str, Any]:
-    """The settings that `suggest` finds, for a fit whose user named no configuration; they are printed."""
+    """The settings that `suggest` finds, for a fit without a configuration; they are printed."""
     suggestion = suggest(data)
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 

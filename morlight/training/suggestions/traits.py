@@ -1,4 +1,4 @@
-"""What a trajectory file says about the settings of a fit: parameters, noise, waves, walls, counts, the equation."""
+"""Properties of a file that determine the settings of a fit: parameters, noise, waves, walls, counts, the equation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,13 +35,13 @@ CONSTANT = 1e-6  # change of a mean, as a share of the rms, that is rounding
 
 @dataclass(frozen=True, eq=False)
 class Traits:
-    """What the training data of a file are like.
+    """Properties of the training data of a file.
 
     Attributes:
         file: opened.
         fields: to learn.
         parameters: scalars that differ between the trajectories.
-        repeated: whether several trajectories differ in their seed alone.
+        repeated: whether several trajectories differ only in their seed.
         trajectories: of the training.
         frames: of each of them.
         particles: number in one trajectory, of a density that is a histogram with mean 1.
@@ -50,7 +50,7 @@ class Traits:
         noise: standard deviation of the noise of each field, as a share of its root mean square.
         damped: whether no wave grows or oscillates.
         conserved: fields whose mean is constant to rounding.
-        equation: that describes the data; None where there is none.
+        equation: that describes the data; None if there is none.
         no_equation: why there is none.
     """
 
@@ -74,11 +74,11 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     """Examine the training data that a configuration selects.
 
     Args:
-        config: path, and whatever else is known.
-        bases: of fields between walls, where they are known.
+        config: path, and any other known option.
+        bases: of fields between walls, if they are known.
 
     Raises:
-        ValueError: where the file cannot be fitted, or leaves open what must be known.
+        ValueError: if the file cannot be fitted or does not determine the settings.
     """
     file = TrajectoryFile.open(located(config.path, config.deposit))
     if len(file.times) < 3:
@@ -114,7 +114,7 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
 
 
 def _chosen(file: TrajectoryFile, names: Sequence[str], rows: Sequence[int], frames: range) -> tuple[list[int], int]:
-    """As many trajectories, evenly over those of the training, and as many of their frames as `VALUES` allows."""
+    """Trajectories, evenly over the training part, and a number of frames, with at most `VALUES` values in all."""
     frame = len(names) * int(np.prod(file.grid.points))
     last = max(min(len(frames), 3), min(len(frames), VALUES // frame))
     count = max(1, min(len(rows), VALUES // (frame * last)))
@@ -151,7 +151,7 @@ def _repeated(file: TrajectoryFile) -> bool:
 def _particles(
     file: TrajectoryFile, names: Sequence[str], u: Float[Tensor, "B T C *X"], units: Mapping[str, float | None]
 ) -> int | None:
-    """Number of particles of one histogram with mean 1, from what one of them adds to it."""
+    """Number of particles of one histogram with mean 1, from the contribution of a single one."""
     unit = units[names[0]]
     if len(names) > 1 or unit is None or abs(float(u.mean()) - 1) > CONSTANT:
         return None
@@ -171,7 +171,7 @@ def _damped(basis: Basis, u: Float[Tensor, "B T C *X"], variance: Sequence[float
 
 
 def _strong(basis: Basis, u: Float[Tensor, "B T C *X"], variance: Sequence[float]) -> Bool[Tensor, "C *K"]:
-    """Waves, without the mean, that hold a share of the energy at the start and stand above the noise."""
+    """Waves, without the mean, that contain a share of the initial energy and exceed the noise."""
     energy = power(basis, u[:, :2])
     energy = torch.where(basis.wavenumbers.square().sum(0) > 0, energy, 0.0)
     space = (-1, *[1] * len(basis.points))

@@ -1,4 +1,4 @@
-"""The basis of fields between walls, from how fast their series of cosines and of sines fall off."""
+"""The basis of fields between walls, from the rate at which their cosine and sine series converge."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -30,11 +30,11 @@ def wall_bases(
         file: of the fields.
         names: of the fields.
         u: values.
-        known: bases that need not be found.
-        noisy: whether the fields are counts, of which only the means over time are looked at.
+        known: bases that are given.
+        noisy: whether the fields are counts, of which only the means over time are examined.
 
     Raises:
-        ValueError: where a field has both a value and a slope at the walls.
+        ValueError: if a field has both a value and a slope at the walls.
     """
     if "WALL" not in file.grid.boundaries:
         return {}
@@ -54,7 +54,7 @@ def wall_bases(
 
 
 def other_bases(config: OperatorConfig, data: DataDescription, u: Float[Tensor, "B T C *X"]) -> str:
-    """Setting with the bases that the values at the walls ask for, where a configuration has others; else empty.
+    """Setting with the bases that suit the values at the walls, if a configuration has others; otherwise empty.
 
     Args:
         config: with the bases of the fields.
@@ -91,7 +91,7 @@ def _best(u: Float[Tensor, "B T 1 *X"], cosine: Basis, sine: Basis) -> _Best:
 
 
 def _tail(basis: Basis, u: Float[Tensor, "B T 1 *X"]) -> tuple[float, float]:
-    """Mean energy of a mode in the last two octaves but one, and in the last one, without the shortest waves."""
+    """Mean energy of a mode in the last two octaves before the shortest fifth of the waves, longer waves first."""
     energy, share = power(basis, u)[0], share_of_band(basis)
     longer, shorter = (share > 0.2) & (share < 0.4), (share > 0.4) & (share < 0.8)
     return float(energy[longer].mean()), float(energy[shorter].mean())
