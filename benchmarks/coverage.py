@@ -10,7 +10,7 @@ actual scatter to the stated standard error. Draws with false or missing terms a
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from benchmarks.equation_sets import Case, fisher_kpp, noisy, two_burgers
 from morlight.operators.library import Candidate
 from morlight.training.least_squares.discover import Trajectories, discover
 
+Measure = Callable[[int, float, str], Iterator[dict[str, Any]]]
 SETS = {"Burgers": two_burgers, "Fisher-KPP": fisher_kpp}
 NORMAL = {0.68: 0.994458, 0.95: 1.959964}  # standard deviations within which a share of normal numbers lies
 
@@ -44,12 +45,16 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return result | {"bias": float(z.mean()), "bias_sd": float(z.std()) / math.sqrt(len(z)), "scatter": float(z.std())}
 
 
+def cases(only: str = "") -> Iterator[tuple[str, Case]]:
+    """The sets without noise."""
+    for number, (name, make) in enumerate(SETS.items()):
+        if only in name:
+            yield name, make(torch.Generator().manual_seed(number))
+
+
 def measure(draws: int, noise: float, only: str = "") -> Iterator[dict[str, Any]]:
     """Every coefficient of every set."""
-    for number, (name, make) in enumerate(SETS.items()):
-        if only not in name:
-            continue
-        case = make(torch.Generator().manual_seed(number))
+    for name, case in cases(only):
         known: dict[Candidate, list[float]] = {}
         wrong = 0
         for seed in tqdm(range(draws), name, leave=False):
@@ -62,16 +67,16 @@ def measure(draws: int, noise: float, only: str = "") -> Iterator[dict[str, Any]
             yield {"case": name, "noise": noise, "term": term, "draws": draws, "wrong_terms": wrong, **summary(values)}
 
 
-def main() -> None:
-    """Print one JSON object a coefficient."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
-    parser.add_argument("--draws", type=int, default=300, help="of the noise, for each set")
+def run(name: str, description: str | None, measure: Measure, draws: int) -> None:
+    """Print the results of the command line `python -m benchmarks.NAME`, one JSON object a line."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--draws", type=int, default=draws, help="of the noise, for each set")
     parser.add_argument("--noise", type=float, default=0.01, help="share of the rms")
     parser.add_argument("--only", default="", help="part of the name of the sets")
     options = parser.parse_args()
     for result in measure(options.draws, options.noise, options.only):
-        print(json.dumps({"benchmark": "coverage", **result}), flush=True)
+        print(json.dumps({"benchmark": name, **result}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run("coverage", __doc__, measure, draws=300)

@@ -9,8 +9,6 @@ roll-out of the exact equation lies within the 95 % interval, with its standard 
 standard deviation, both as shares of the field.
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.coverage import NORMAL, SETS
+from benchmarks.coverage import NORMAL, cases, run
 from benchmarks.equation_sets import Case, noisy, solution
 from morlight.operators.sum_of_terms import enough_substeps
 from morlight.training.least_squares.discover import Trajectories, discover
@@ -63,10 +61,7 @@ def exact(case: Case) -> list[Float[Tensor, "B C *X"]]:
 
 def measure(draws: int, noise: float, only: str = "") -> Iterator[dict[str, Any]]:
     """Every length of every set."""
-    for number, (name, make) in enumerate(SETS.items()):
-        if only not in name:
-            continue
-        case = make(torch.Generator().manual_seed(number))
+    for name, case in cases(only):
         truth = exact(case)
         found = [predicted(case, noise, seed) for seed in tqdm(range(draws), name, leave=False)]
         right = [each for each in found if each is not None]
@@ -82,16 +77,5 @@ def measure(draws: int, noise: float, only: str = "") -> Iterator[dict[str, Any]
             }  # fmt: skip
 
 
-def main() -> None:
-    """Print one JSON object a length."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout_coverage", description=__doc__)
-    parser.add_argument("--draws", type=int, default=100, help="of the noise, for each set")
-    parser.add_argument("--noise", type=float, default=0.01, help="share of the rms")
-    parser.add_argument("--only", default="", help="part of the name of the sets")
-    options = parser.parse_args()
-    for result in measure(options.draws, options.noise, options.only):
-        print(json.dumps({"benchmark": "rollout_coverage", **result}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run("rollout_coverage", __doc__, measure, draws=100)
