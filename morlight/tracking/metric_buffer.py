@@ -50,7 +50,7 @@ class MetricBuffer:
         return len(self._pending)
 
     def add(self, metrics: Mapping[str, float | int | Tensor], step: int) -> None:
-        """Append values, numbers or tensors of one element, as they are now; those of single realizations stay local."""
+        """Append values (numbers or tensors of one element) as they are; those of single realizations stay local."""
         now, unsent = time.time_ns() // 1_000_000, details(metrics)
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
