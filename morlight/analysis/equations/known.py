@@ -45,7 +45,7 @@ class KnownForm:
         return listed
 
     def to_json(self, departure: float) -> dict[str, Any]:
-        """The layout of `morlight inspect --json`; coefficient and exponent are None, as there are several."""
+        """The layout of `morlight inspect --json`; coefficient and exponent are None, because there are several."""
         return {
             "equation": self.text(),
             "coefficient": None,
