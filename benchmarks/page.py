@@ -207,7 +207,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         ),
         "The engine of `predict`, `evaluate`, serving and the reports of fits records a step of small fields once and"
         " replays it in fixed memory. Here it is compared with a loop over the same steps. The states are the same bit"
-        " by bit, and to rounding where many are stepped on in groups. Five realizations, float64, recording included;"
+        " by bit, and to rounding if many are advanced in groups. Five realizations, float64, recording included;"
         " *demo*: a field of 256 points; *channel*: density and momentum at 20 points, K = 2, one parameter; *plane*:"
         " 64 × 64 points.",
     ),
@@ -246,9 +246,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         "Many runs and trials",
         lambda lines: table(lines, [CASE, ("s", key("value")), ("of the processor, s", key("processor_seconds"))]),
         "Each command is a separate process. A trial is one epoch of a network of 16 points on four trajectories, with"
-        " its report, figures and checkpoints; about half of its time draws the figures. `python -m benchmarks load"
+        " its report, figures and checkpoints; about half of its time is for the figures. `python -m benchmarks load"
         " postgresql://…` measures that storage as well. Other work was running at the same time, so that only the"
-        " processor seconds of the trials are given, of 12 trials each.",
+        " processor seconds of the trials are given, for 12 trials each.",
     ),
     "tracking": (
         "Tracking",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which trajectories are learned from, and how they are split.
+    """Which trajectories are used, and how they are split.
 
     Args:
         path: trajectory file, name of a data set of the package, or, with `deposit`, files of particles.
@@ -17,7 +17,7 @@ class DataConfig:
         test: fraction of the trajectories that is used for the test, or of the time.
         split: trajectories, so that whole trajectories are used for validation and test; time, so that each trajectory
             is divided into training, validation and test, in this order; or auto, which is time if there are too few
-            trajectories to hold one back and the fields are not those of particles, and else trajectories.
+            trajectories to hold one back, 20 frames or more, and no fields of particles, and otherwise trajectories.
         trajectories: use only this number of trajectories, from the first on; by default all.
         seed: seed of the split and of the order of the windows.
         targets: names of the images L u of the fields, for an operator without time (Eq. 7); only the first frame of
@@ -30,7 +30,7 @@ class DataConfig:
         held_out: γ of the trajectories that are used for the test, such as {density: 0.1}.
         left_out: γ of the trajectories that are not used at all, such as those of the test in a hyperparameter search.
         ensemble: all uses each trajectory separately; mean averages those that differ only in their seed.
-        coarsen: number of cells of the file, along each axis, that are averaged to one cell (Sec. 6.3.1).
+        coarsen: number of cells of the file, along each axis, that are averaged into one cell (Sec. 6.3.1).
         scaling: global uses one unit for each field; power uses a unit that is a power of each γ.
         memory: GiB that the fields may take in memory; larger files are read in blocks in every epoch.
         deposit: how files of particles or of averages (LAMMPS, H5MD, …) are converted to fields, as for `morlight

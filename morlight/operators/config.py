@@ -14,12 +14,12 @@ DEEPEST = 1000  # linear layers; far fewer suffice, and far more take minutes to
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorConfig:
-    """What kind of operator is learned.
+    """The kind of operator that is learned.
 
     Args:
         biases: any of conservation, isotropy, reflection, stability, band and gradient_flow; one list for all fields,
             or one list for each field. With band, waves that are shorter than those with a signal in the training data
-            do not change. With gradient_flow, one field descends an energy that is learned.
+            do not change. With gradient_flow, the energy of one field, which is learned, never rises.
         symbol: dissipative, which has |1 + g| ≤ 1 by construction, or plain, the network of the paper.
         width: number of units in each hidden layer of g and h.
         depth: number of linear layers of g and h.

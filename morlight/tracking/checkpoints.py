@@ -1,4 +1,4 @@
-"""Checkpoints by the names that MLflow gives them: a run, a registered model, or just a path."""
+"""Checkpoints by the names that MLflow gives them (a run, a registered model), or by a path."""
 
 import atexit
 import re
@@ -18,14 +18,14 @@ BEST_FIRST = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")
 
 
 def resolve(checkpoint: str | Path) -> Path:
-    """Local file of a checkpoint; files of a store on this machine are used where they lie.
+    """Local file of a checkpoint; files of a store on this machine are used without a copy.
 
     Args:
         checkpoint: a path; `runs:/ID` (the best checkpoint of the run, else its last); `runs:/ID/PATH`;
             `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        ValueError: no such file, run, model or checkpoint, or the tracking server does not answer.
+        ValueError: if there is no such file, run, model or checkpoint, or the tracking server does not answer.
     """
     name = str(checkpoint)
     if name.startswith("runs:"):
@@ -76,7 +76,7 @@ def _of_model(name: str) -> Path:
 
 
 def _fetch(client: "mlflow.MlflowClient", source: str) -> Path:
-    """File or folder at `source`: itself where it is local, else a copy that lives as long as the process."""
+    """File or folder at `source`: itself if it is local, otherwise a copy that exists as long as the process."""
     from mlflow.artifacts import download_artifacts
 
     if source.startswith("runs:/"):

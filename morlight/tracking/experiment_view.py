@@ -1,7 +1,7 @@
-"""The table of runs in MLflow's pages, with the columns that matter: a view that a link carries.
+"""The table of runs in MLflow's pages, with the columns that matter: a view that is part of a link.
 
 MLflow's "share" button keeps the state of a page in a tag of the experiment and makes a link to it; the same is done
-here, so that the first page shows errors, references and swept options instead of no column at all.
+here, so that the first page shows errors, references and swept options instead of no columns.
 """
 
 import json
@@ -17,7 +17,7 @@ VIEW = "morlight"  # name of the view in the link; each call replaces it
 
 
 def link_to_newest_experiment(client: "mlflow.MlflowClient") -> str:
-    """Path of the page with the runs of the experiment that was used last, behind the server's address.
+    """Path of the page with the runs of the most recent experiment, to be appended to the server's address.
 
     Returns:
         The path from `#`; empty if there are no runs.
@@ -47,7 +47,7 @@ def _state(board: Leaderboard) -> dict[str, object]:
 
 
 def _columns(ranking: Ranking) -> list[str]:
-    """Columns in the order of `morlight compare`, of metrics only those that some run has."""
+    """Columns in the order of `morlight compare`, with only those metrics that some run has."""
     error = legal_name(ranking.error)
     references = [f"{LINEAR}/{error}", f"{NOISE_CEILING}/{error}", "over_linear/median"]
     metrics = [str(ranking.metric), f"{error}/median", *references]

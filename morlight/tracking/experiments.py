@@ -11,10 +11,10 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI then show
 
 
 def experiment_id(client: "mlflow.MlflowClient", name: str, *, create: bool = False) -> str:
-    """Id of the experiment `name`, created if it is missing and `create` is True.
+    """ID of the experiment `name`, created if it is missing and `create` is True.
 
     Raises:
-        ValueError: no such experiment, or only a deleted one.
+        ValueError: if there is no such experiment, or only a deleted one.
     """
     from mlflow.exceptions import MlflowException
 

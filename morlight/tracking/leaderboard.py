@@ -1,6 +1,6 @@
-"""Runs of an experiment ranked, those of each data set among themselves.
+"""Ranking of the runs of an experiment, separately for each data set.
 
-Errors on training data and errors on data that were held back are not comparable: such runs are ranked apart.
+Errors on training data and errors on held-out data are not comparable: such runs are ranked separately.
 """
 
 import difflib
@@ -30,13 +30,13 @@ class Ranking:
     """Runs of one data set, the best first; those without the metric or without a finite value last.
 
     Args:
-        dataset: of all these runs; None if they have not noted any.
-        metric: that they are ranked by; None if they have none in common.
-        objective: what the metric `objective` stands for in the sweeps of these runs.
+        dataset: of all these runs; None if they have recorded none.
+        metric: by which they are ranked; None if they have none in common.
+        objective: meaning of the metric `objective` in the sweeps of these runs.
         largest_first: whether the largest value is the best.
         runs: all of them.
         ranked: number of runs that have a finite value.
-        options: keys that the sweeps of these runs search, or else that differ most among the runs.
+        options: keys that the sweeps of these runs search, or otherwise those that differ most among the runs.
         on_training_data: whether the errors of these runs were measured on the data that they were trained on.
     """
 
@@ -51,24 +51,24 @@ class Ranking:
 
     @property
     def error(self) -> str:
-        """Name of the error that the runs are ranked by, without `/median`."""
+        """Name of the error by which the runs are ranked, without `/median`."""
         name = self.objective if self.metric == "objective" and self.objective else str(self.metric)
         return name.removesuffix("/median")
 
     def reference(self, kind: str, run: Run) -> float | None:
-        """Value of `linear/ERROR` or `noise_ceiling/ERROR`, where the run has logged it."""
+        """Value of `linear/ERROR` or `noise_ceiling/ERROR`, if the run has logged it."""
         return run.metrics.get(f"{kind}/{legal_name(self.error)}")
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rankings of an experiment, that of the data set used last first."""
+    """Rankings of an experiment, beginning with the data set that was used last."""
 
     experiment: str
     rankings: tuple[Ranking, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The layout of `morlight compare --json`: the runs, and which of them are ranked by what."""
+        """The layout of `morlight compare --json`: the runs, and by which metric they are ranked."""
         keys = ("run_id", "name", "status", "metrics", "params")
         metrics = {ranking.metric for ranking in self.rankings}
         return {
@@ -96,18 +96,18 @@ def leaderboard(
     data: str | None = None,
     largest_first: bool = False,
 ) -> Leaderboard:
-    """Fits and trials of an experiment, ranked for each data set by itself.
+    """Fits and trials of an experiment, ranked separately for each data set.
 
     Args:
         experiment: MLflow experiment.
-        by: metric to rank by, of which NAME stands for NAME/median; by default the first of `ERRORS` that the most
-            finished runs have, or of `LOSSES` if none has an error.
+        by: metric to rank by, where NAME stands for NAME/median; by default the one of `ERRORS` that most finished
+            runs have (the first of several), or of `LOSSES` if none has an error.
         sweep: only the trials of this sweep.
-        data: only the fits to this data set, by its name or path.
-        largest_first: whether the largest value is the best; sweeps that maximize say so themselves.
+        data: only the fits to this data set, given by name or path.
+        largest_first: whether the largest value is the best; sweeps that maximize record it.
 
     Raises:
-        ValueError: no such experiment, sweep or data set, or no run with this metric.
+        ValueError: if there is no such experiment, sweep or data set, or no run with this metric.
     """
     everything = read_runs(experiment)
     sweeps = {run.run_id: run for run in everything if run.is_sweep}
@@ -205,7 +205,7 @@ def _logged(runs: Sequence[Run]) -> set[str]:
 
 
 def _spelled(by: str, logged: set[str]) -> str | None:
-    """The metric as MLflow spells it."""
+    """The name of the metric in MLflow's spelling."""
     legal = legal_name(by)
     return next((name for name in (by, f"{by}/median", legal, f"{legal}/median") if name in logged), None)
 

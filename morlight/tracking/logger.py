@@ -46,18 +46,18 @@ STATUS = {
 class Tracker(Logger):
     """One MLflow run per fit, whatever the number of processes; metrics are sent in batches.
 
-    Nothing is written before the first use. A server that does not answer costs a warning: metrics wait in memory
-    and, if it never comes back, in a file beside the checkpoints.
+    Nothing is written before the first use. A server that does not answer causes a warning: metrics are kept in memory
+    and, if it never returns, in a file beside the checkpoints.
 
     Args:
         experiment: MLflow experiment, created if missing.
         name: name of the run; MLflow invents one without it.
-        run_id: an existing run to continue; its own experiment then counts.
+        run_id: an existing run to continue, in its own experiment.
         tags: added to those of `provenance`.
         uri: store of the run; default `tracking_uri()`.
 
     Raises:
-        ValueError: at first use, if the store does not answer or has no such run.
+        ValueError: at the first use, if the store does not answer or has no such run.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class Tracker(Logger):
     @property
     @rank_zero_experiment
     def experiment(self) -> "mlflow.MlflowClient":
-        """MLflow's client; the first use creates the run, or reopens the one to be continued."""
+        """MLflow's client; the first use creates the run, or reopens the one to continue."""
         return self._run.client
 
     @property
     def run_id(self) -> str | None:
-        """Id of the run, which is created if necessary; None on processes other than the first."""
+        """ID of the run, which is created if necessary; None on processes other than the first."""
         return self._run.run_id if self.experiment and self._run.is_open else None
 
     @property
     def name(self) -> str:
-        """The experiment."""
+        """Name of the experiment."""
         return self._run.experiment
 
     @property
     def version(self) -> str | None:
-        """Id of the run; None before it exists."""
+        """ID of the run; None before it exists."""
         return self._run.run_id
 
     @property
     def save_dir(self) -> str:
-        """Where Lightning puts checkpoints, under `name/version/checkpoints`: beside the database."""
+        """Folder beside the database in which Lightning writes checkpoints, under `name/version/checkpoints`."""
         return str(self._folder)
 
     @rank_zero_only
@@ -123,18 +123,18 @@ class Tracker(Logger):
 
     @property
     def latest(self) -> dict[str, float]:
-        """Last value of every metric, under the name it was logged by."""
+        """Last value of every metric, under the name by which it was logged."""
         return self._metrics.latest
 
     @rank_zero_only
     def save(self) -> None:
-        """Send the buffer if it is time to: Lightning calls this after every `log_metrics`."""
+        """Send the buffer if it is due; Lightning calls this after every `log_metrics`."""
         full = len(self._metrics) >= METRICS_PER_BATCH and not self._run.unreachable
         if full or self._status or time.monotonic() >= self._next_send:
             self.flush()
 
     def flush(self) -> bool:
-        """Send the buffer now; False if the store did not take it."""
+        """Send the buffer now; False if the store did not accept it."""
         if not self._metrics:
             return True
         client = self.experiment
@@ -150,7 +150,7 @@ class Tracker(Logger):
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Record parameters, nested names joined by dots.
 
-        MLflow never changes a parameter: another value for a known one becomes the tag `changed.NAME`.
+        MLflow never changes a parameter: a new value of a known one becomes the tag `changed.NAME`.
         """
         _ = self.experiment
         self._run.attempt("the parameters", lambda: self._run.add_params(flatten(params)))
@@ -174,7 +174,7 @@ class Tracker(Logger):
 
     @rank_zero_only
     def errors_on(self, *, training_data: bool) -> None:
-        """Note which data the errors of the run were measured on, so that only like is compared with like."""
+        """Record on which data the errors of the run were measured, so that only comparable runs are compared."""
         client, value = self.experiment, TRAINING_DATA if training_data else HELD_BACK
         self._run.attempt(
             "what its errors were measured on", lambda: client.set_tag(self._run.run_id, ERRORS_ON, value)
@@ -197,7 +197,7 @@ class Tracker(Logger):
 
     @rank_zero_only
     def keep_checkpoints(self, files: Mapping[str, Path]) -> None:
-        """Note what to keep in the run at its end, as `checkpoints/NAME.ckpt`."""
+        """Record what the run keeps at its end, as `checkpoints/NAME.ckpt`."""
         self._checkpoints |= files
 
     @rank_zero_only
@@ -213,7 +213,7 @@ class Tracker(Logger):
         """Send the remaining metrics, keep the checkpoints, close the run; a run that failed stays failed.
 
         A run is finished only if it holds its checkpoints. Lightning says "failed" for exceptions, Ctrl-C and SIGTERM
-        alike; the exception tells which.
+        alike; the exception distinguishes them.
         """
         if not self._run.is_open and not self._metrics:
             return
@@ -236,7 +236,7 @@ class Tracker(Logger):
 
     @contextmanager
     def closed_after_errors(self) -> Iterator[None]:
-        """Close the run if an error comes where Lightning does not close it, as before the first epoch."""
+        """Close the run after an error at which Lightning does not close it, such as one before the first epoch."""
         try:
             yield
         except BaseException:
@@ -246,7 +246,7 @@ class Tracker(Logger):
 
     @property
     def failed(self) -> bool:
-        """Whether the run was closed as one that failed."""
+        """Whether the run was closed as FAILED."""
         return self._status == "FAILED"
 
     def _keep_checkpoints(self) -> bool:

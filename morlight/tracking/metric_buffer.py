@@ -1,4 +1,4 @@
-"""Metrics that wait to be sent to the store, in memory and in a file that outlives the process."""
+"""Metrics that have not been sent to the store yet, in memory and in a file that outlives the process."""
 
 import json
 import time
@@ -21,7 +21,7 @@ Recorded = tuple[str, int, str]
 
 
 def recorded(name: str, step: int, value: float | Tensor) -> Recorded:
-    """A value at a step, to be compared: also one that is not a number."""
+    """A value at a step in a form that can be compared, even if it is not a number."""
     return name, step, repr(float(value))
 
 
@@ -36,7 +36,7 @@ class Measurement(NamedTuple):
 
 
 class MetricBuffer:
-    """Measurements in the order in which they were logged, until the store has taken them."""
+    """Measurements in the order in which they were logged, until the store has accepted them."""
 
     def __init__(self) -> None:
         self._pending: list[Measurement] = []
@@ -50,7 +50,7 @@ class MetricBuffer:
         return len(self._pending)
 
     def add(self, metrics: Mapping[str, float | int | Tensor], step: int) -> None:
-        """Append values, numbers or tensors of one element, as they are now; those of single realizations stay here."""
+        """Append values (numbers or tensors of one element) as they are; those of single realizations stay local."""
         now, unsent = time.time_ns() // 1_000_000, details(metrics)
         for name, value in metrics.items():
             number = value.detach().clone().reshape(()) if isinstance(value, Tensor) else float(value)
@@ -65,18 +65,18 @@ class MetricBuffer:
 
     @property
     def latest(self) -> dict[str, float]:
-        """Last value of every metric, under the name it was logged by."""
+        """Last value of every metric, under the name by which it was logged."""
         return {name: float(value) for name, value in self._latest.items()}
 
     def spool_to(self, path: Path, run_id: str, known: set[Recorded]) -> bool:
         """Keep unsent measurements in this file from now on; returns whether an earlier process left some in it.
 
-        Epochs that are repeated log the same values at the same steps once more: the store gets each of them once.
+        Repeated epochs log the same values at the same steps again; the store receives each of them once.
 
         Args:
             path: of the file.
             run_id: of the run.
-            known: what the store has from an earlier process.
+            known: measurements that the store has from an earlier process.
         """
         self._recorded = known
         self._spool, self._run_id = path, run_id
@@ -93,7 +93,7 @@ class MetricBuffer:
         return True
 
     def send(self, log_batch: Callable[[list["Metric"]], object]) -> None:
-        """Hand everything to `log_batch`, at most a thousand at a time; what it did not take stays in the buffer."""
+        """Pass everything to `log_batch`, at most a thousand at a time; what it did not accept stays in the buffer."""
         from mlflow.entities import Metric
 
         # the buffer is swapped, so that a signal handler that logs meanwhile neither loses nor repeats

@@ -28,7 +28,7 @@ def refused_as(sentence: str) -> Iterator[None]:
 
 @contextmanager
 def short_timeout(retries: int = 0, timeout: int = 10) -> Iterator[None]:
-    """Limit how long requests to a server may take; MLflow's default is four minutes.
+    """Limit the duration of requests to a server; MLflow's default is four minutes.
 
     Args:
         retries: number of repetitions of a request that failed.

@@ -12,15 +12,15 @@ NAME_LENGTH, PARAM_LENGTH, TAG_LENGTH, DIGEST_LENGTH = 250, 6000, 8000, 36
 
 @lru_cache(4096)
 def legal_name(name: str) -> str:
-    """The name without what MLflow refuses: special characters, and paths such as `a//b` or `../a`."""
+    """The name without the parts that MLflow refuses: special characters, and paths such as `a//b` or `../a`."""
     name = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name)).lstrip("./")
     return name[:NAME_LENGTH].rstrip("/") or "_"
 
 
 def flatten(params: Mapping[str, Any] | Namespace, prefix: str = "") -> dict[str, str]:
-    """Parameters as MLflow takes them: nested names joined by dots, values as text.
+    """Parameters in the form that MLflow accepts: nested names joined by dots, values as text.
 
-    Names that begin with `_` are Lightning's own (`_class_path`, `_instantiator`) and left out.
+    Names that begin with `_` are Lightning's own (`_class_path`, `_instantiator`) and are left out.
     """
     flat: dict[str, str] = {}
     for key, value in (vars(params) if isinstance(params, Namespace) else params).items():

@@ -19,17 +19,17 @@ REASON = "its process ended without closing the run"
 
 
 def owner() -> dict[str, str]:
-    """Tag of a run that this process works on alone."""
+    """Tag of a run on which this process works alone."""
     return {OWNER: _identity()}
 
 
 def worker() -> dict[str, str]:
-    """Tag of a run that this process works on with others."""
+    """Tag of a run on which this process works with others."""
     return {f"{WORKERS}{_host()}.{os.getpid()}": _identity()}
 
 
 def is_abandoned(run: Run) -> bool:
-    """Whether a run counts as RUNNING and every process that worked on it has died; only those of this host are known.
+    """Whether a run is RUNNING although every process that worked on it has died; only those of this host are known.
 
     Runs of other hosts, and of versions that did not record the process, are taken to be alive.
     """
@@ -38,7 +38,7 @@ def is_abandoned(run: Run) -> bool:
 
 
 def close_abandoned(client: "mlflow.MlflowClient", runs: Iterable[Run]) -> None:
-    """Set those of the runs to KILLED that are abandoned, unless they have been continued in the meantime."""
+    """Set the abandoned runs to KILLED, unless they have been continued in the meantime."""
     from mlflow.exceptions import MlflowException
 
     for run in filter(is_abandoned, runs):
@@ -66,7 +66,7 @@ def _has_died(identity: str) -> bool:
 
 
 def _runs(number: int, started: str) -> bool:
-    """Whether the process is alive; a later one that has the same number began at another time."""
+    """Whether the process is alive; a later process with the same number began at another time."""
     try:
         os.kill(number, 0)
     except (ProcessLookupError, OverflowError):
@@ -77,7 +77,7 @@ def _runs(number: int, started: str) -> bool:
 
 
 def _started(number: int) -> str:
-    """When a process began, in clock ticks since the host was started; empty where the system does not say."""
+    """When a process began, in clock ticks since the host was started; empty if the system does not provide it."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

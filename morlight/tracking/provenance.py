@@ -20,7 +20,7 @@ def users_command() -> str:
 
 
 def provenance() -> dict[str, str]:
-    """Tags of a run that say which user started it, by which command, on which versions and git revision."""
+    """Tags of a run: the user who started it, the command, the versions and the git revision."""
     tags = {
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": sys.argv[0],
@@ -41,7 +41,7 @@ def _user() -> str:
 
 
 def _revision() -> dict[str, str]:
-    """Commit of the checkout that holds the code, else of the working directory; empty without either."""
+    """Commit of the checkout that contains the code, otherwise of the working directory; empty without either."""
     for folder in (Path(__file__).parent, Path.cwd()):
         commit = _git(folder, "rev-parse", "HEAD")
         if commit:

@@ -1,4 +1,4 @@
-"""Values of single realizations: a table in each run, since the columns of MLflow are for a handful of metrics."""
+"""Values of individual realizations: a table in each run, because MLflow's columns suit only a few metrics."""
 
 import csv
 import io

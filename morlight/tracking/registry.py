@@ -12,7 +12,7 @@ def register(name: str, run_id: str, metric: float | None = None) -> tuple[str, 
     Args:
         name: registered model, created if missing.
         run_id: run that holds the checkpoints.
-        metric: value to rank by, smaller is better; without it the newest version is the best.
+        metric: value to rank by; smaller is better. Without it, the newest version is the best.
 
     Returns:
         The version, and whether it is the best.

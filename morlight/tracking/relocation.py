@@ -1,7 +1,7 @@
-"""A SQLite store that was moved or copied with its project: its artifacts are found beside the database again.
+"""A SQLite store that was moved or copied with its project: paths of artifacts are set to the new folder.
 
-MLflow keeps the absolute place of every artifact in the database. Where the folder `artifacts` beside a database is not
-the one that it names, these places are rewritten once, in one transaction.
+MLflow stores the absolute path of every artifact in the database. If the folder `artifacts` beside a database is not
+the one that it names, these paths are rewritten once, in one transaction.
 """
 
 import sqlite3
@@ -23,16 +23,16 @@ PLACES = (
 
 
 def relocate(file: Path) -> None:
-    """Make the places of artifacts in a database agree with where the database is.
+    """Make the paths of artifacts in a database agree with the location of the database.
 
-    A place is left alone where its files exist and are not also beside the database, such as after a copy of the
+    A path is not changed if its files exist and are not also beside the database, such as after a copy of the
     database without its artifacts.
 
     Args:
-        file: the database; anything that is not an MLflow database is left to MLflow to refuse.
+        file: the database; a file that is not an MLflow database is left for MLflow to refuse.
 
     Raises:
-        ValueError: the places must be rewritten and the database cannot be changed.
+        ValueError: if the paths must be rewritten and the database cannot be changed.
     """
     roots = _former_roots(file)
     if not roots:
@@ -52,7 +52,7 @@ def relocate(file: Path) -> None:
 
 
 def _former_roots(file: Path) -> list[str]:
-    """Folders `artifacts` that the database names and that lie beside another database, or beside none."""
+    """Folders `artifacts` that the database names and that are beside another database, or beside none."""
     query = (
         "SELECT DISTINCT CASE experiment_id WHEN 0 THEN substr(artifact_location, 1, length(artifact_location) - 2)"
         " ELSE artifact_location END FROM experiments WHERE artifact_location LIKE 'file://%'"
@@ -73,7 +73,7 @@ def _is_beside(root: str, file: Path) -> bool:
 
 
 def _rewrite(database: sqlite3.Connection, old: str, new: str) -> int:
-    """Replace the folder `old` by `new`; the number of places of artifacts, those of future runs left out."""
+    """Replace the folder `old` by `new`, and return the number of paths of artifacts, without those of future runs."""
     count = 0
     for table, column in PLACES:
         inside = f"{column} = ?1 OR substr({column}, 1, length(?1) + 1) = ?1 || '/'"

@@ -8,7 +8,7 @@ ERRORS_ON, TRAINING_DATA, HELD_BACK = "errors_on", "training data", "data held b
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data that a fit was trained on.
+    """Data on which a fit was trained.
 
     Args:
         name: as MLflow shows it.
@@ -24,13 +24,13 @@ class Run:
     """One run of MLflow: a fit, a trial of a sweep, or a sweep.
 
     Args:
-        run_id: identity in the store.
+        run_id: ID in the store.
         name: as shown in the UI.
         status: RUNNING, FINISHED, FAILED, KILLED or SCHEDULED.
         metrics: last value of each metric.
         params: options of the fit as text.
-        tags: everything else that was noted, such as `sweep`, the name of the sweep that the run belongs to.
-        dataset: of the fit, if it was noted.
+        tags: everything else that was recorded, such as `sweep`, the name of the sweep that the run belongs to.
+        dataset: of the fit, if it was recorded.
     """
 
     run_id: str
@@ -48,10 +48,10 @@ class Run:
 
     @property
     def on_training_data(self) -> bool:
-        """Whether the errors of the run were measured on the data that it was trained on."""
+        """Whether the errors of the run were measured on its training data."""
         return self.tags.get(ERRORS_ON) == TRAINING_DATA
 
     @property
     def parent_id(self) -> str | None:
-        """Id of the run of the sweep that this run is a trial of."""
+        """ID of the run of the sweep to which this trial belongs."""
         return self.tags.get("mlflow.parentRunId")

@@ -29,10 +29,10 @@ DATASETS = """
 
 
 def read(uri: str, experiment: str) -> list[Run] | None:
-    """Active runs of an experiment, the latest first.
+    """Active runs of an experiment, latest first.
 
     Returns:
-        None where MLflow has to be asked: for a server, a store that does not answer, an experiment that is missing,
+        None if MLflow must be asked: for a server, a store that does not answer, an experiment that is missing,
         deleted or in several workspaces, or tables of another layout.
     """
     file = database_file(uri)

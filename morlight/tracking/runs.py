@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def read_runs(experiment: str) -> list[Run]:
-    """Every run of an experiment, the latest first.
+    """Every run of an experiment, latest first.
 
     Runs of processes that have died are closed first (see `owners`). The tables of a database are read directly,
-    since MLflow takes 20 times as long; a server is asked through MLflow.
+    because MLflow takes 20 times as long; servers are read through MLflow.
 
     Raises:
-        ValueError: no store, no server, or no such experiment.
+        ValueError: if there is no store, no server or no such experiment.
     """
     runs = _read(experiment)
     abandoned = [run for run in runs if is_abandoned(run)]
@@ -31,7 +31,7 @@ def read_runs(experiment: str) -> list[Run]:
 
 
 def close_abandoned_runs(client: "mlflow.MlflowClient") -> None:
-    """Set the runs of all experiments to KILLED whose process, on this host, has died (see `owners`)."""
+    """Set the runs whose process on this host has died to KILLED, in all experiments (see `owners`)."""
     from mlflow.exceptions import MlflowException
 
     with suppress(MlflowException):  # the next command tries again
@@ -45,10 +45,10 @@ def _read(experiment: str) -> list[Run]:
 
 
 def read_run(run_id: str) -> Run | None:
-    """One run, of whatever experiment; None where the store has no such run.
+    """One run of any experiment; None if the store has no such run.
 
     Raises:
-        ValueError: no store, or no server.
+        ValueError: if there is no store or no server.
     """
     from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""A store in a SQLite file: how it is created, and where its runs keep their artifacts, beside the database."""
+"""A store in a SQLite file: its creation, and the folder of artifacts beside the database."""
 
 import os
 import shutil
@@ -26,13 +26,13 @@ def artifact_root(file: Path) -> str:
 
 
 def create(file: Path) -> None:
-    """Create a database, whole or not at all, however many processes ask for it at once.
+    """Create a database, completely or not at all, even if many processes do so at once.
 
-    MLflow's migrations are neither atomic nor safe against a second process; so each process makes its own
-    draft and the first to link it under the final name wins.
+    MLflow's migrations are neither atomic nor safe against a second process; so each process writes its own
+    draft, and the first that links it under the final name wins.
 
     Raises:
-        ValueError: the file cannot be created, or something else has its name.
+        ValueError: if the file cannot be created, or something else has its name.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The MLflow store of runs and models: where it is, and how a client connects to it."""
+"""The MLflow store of runs and models: its location, and the connection of a client."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ class StoreUnavailable(ValueError):
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI if it is set, otherwise `mlruns/mlflow.db` under the working directory.
 
-    The path is made absolute, so that it stays the same store when the working directory changes; the first writer
+    The path is made absolute, so that the store stays the same if the working directory changes; the first writer
     creates the database itself (`connect`).
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{sqlite_store.SQLITE}{Path('mlruns/mlflow.db').absolute()}"
@@ -31,7 +31,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> "mlflow.MlflowCli
     A SQLite store that was moved with its project is first brought up to date (`relocate`).
 
     Raises:
-        ValueError: the server does not answer; the database cannot be opened, or is missing and `create`
+        ValueError: if the server does not answer, or the database cannot be opened, or is missing and `create`
             is False.
     """
     uri = uri or tracking_uri()

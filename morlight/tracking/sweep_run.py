@@ -32,11 +32,11 @@ class SweepRun:
 
     @property
     def client(self) -> "mlflow.MlflowClient":
-        """MLflow's client, connected anew each time, since a sweep outlives servers."""
+        """MLflow's client, connected anew each time, because a sweep outlives servers."""
         return connect()
 
     def create(self, params: Mapping[str, str], texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
-        """Create the run of the sweep; its id."""
+        """Create the run of the sweep and return its ID."""
         client = self.client
         where = experiment_id(client, self.experiment, create=True)
         run = client.create_run(
@@ -111,7 +111,7 @@ class SweepRun:
         self._try(lambda client: client.log_artifacts(self.run_id, str(folder), "figures"))
 
     def _try(self, action: Callable[["mlflow.MlflowClient"], object]) -> None:
-        """Repeat an action while the store does not answer; after a minute go on without it."""
+        """Repeat an action while the store does not answer; after a minute, continue without it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

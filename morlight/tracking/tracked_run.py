@@ -1,4 +1,4 @@
-"""The MLflow run of a fit: created or reopened at first use, closed at the end, and patient with the store."""
+"""The MLflow run of a fit: created or reopened at first use, closed at the end, with retries."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class TrackedRun:
         uri: store of the run.
         experiment: MLflow experiment, created if missing.
         name: name of the run; MLflow invents one without it.
-        run_id: an existing run to continue; its own experiment then counts.
+        run_id: an existing run to continue, in its own experiment.
         tags: added to those of `provenance`.
     """
 
@@ -42,7 +42,7 @@ class TrackedRun:
         self.unreachable = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client, whose connections cannot go to another process."""
+        """State without the client, whose connections cannot be passed to another process."""
         return self.__dict__ | {"_client": None}
 
     @property
@@ -52,7 +52,7 @@ class TrackedRun:
 
     @property
     def client(self) -> "mlflow.MlflowClient":
-        """MLflow's client; the first use creates the run, or reopens the one to be continued.
+        """MLflow's client; the first use creates the run, or reopens the one to continue.
 
         Raises:
             ValueError: the store does not answer or has no such run.
@@ -86,7 +86,7 @@ class TrackedRun:
         client.update_run(run_id, status="RUNNING")
 
     def recorded(self) -> set[Recorded]:
-        """The metrics that the store had when the run was continued, as far as it answers."""
+        """The metrics that the store had when the run was continued, if it answers."""
         found: set[Recorded] = set()
 
         def read() -> None:
@@ -149,7 +149,7 @@ class TrackedRun:
         return True
 
     def attempt(self, entry: object, action: Callable[[], object]) -> bool:
-        """Store an entry that the fit can do without, and whether that was possible; a failure is a warning."""
+        """Store an entry that the fit can do without, and return whether that was possible; a failure is a warning."""
         try:
             with short_timeout(retries=0 if self.unreachable else 2, timeout=120):
                 action()

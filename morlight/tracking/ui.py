@@ -19,12 +19,12 @@ from morlight.tracking.store import connect, tracking_uri
 def serve(host: str = "127.0.0.1", port: int = 5000) -> None:
     """Serve MLflow's pages on the tracking store until Ctrl-C (or SIGTERM).
 
-    Prints a link to the runs of the experiment used last, with their errors and options as columns.
+    Prints a link to the runs of the most recent experiment, with their errors and options as columns.
 
     Raises:
-        KeyboardInterrupt: at Ctrl-C or SIGTERM, once the server has ended.
-        ValueError: the address is in use or not one of this machine; the store is a server and has pages of its own;
-            the server ended by itself.
+        KeyboardInterrupt: at Ctrl-C or SIGTERM, after the server has ended.
+        ValueError: if the address is in use or not one of this machine, if the store is a server with its own pages,
+            or if the server ended by itself.
     """
     uri = tracking_uri()
     if urlparse(uri).scheme.startswith("http"):
@@ -83,7 +83,7 @@ def _require_free(host: str, port: int) -> None:
 
 
 def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
-    """Wait until the server takes connections; False if it ended instead."""
+    """Wait until the server accepts connections; False if it ended instead."""
     while server.poll() is None:
         try:
             socket.create_connection((host, port), timeout=1).close()
@@ -94,7 +94,7 @@ def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
 
 
 def _stop(server: "subprocess.Popen[bytes]") -> None:
-    """End the server and the workers it started: asked first, then made to."""
+    """End the server and the workers that it started, by SIGINT and, if necessary, by SIGKILL."""
     if server.poll() is None:
         os.killpg(server.pid, signal.SIGINT)
     try:

@@ -90,7 +90,7 @@ class LeastSquaresConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EquationConfig:
-    """The sum of terms G(∇) φ(u) that the data justify, in place of networks.
+    """The sum of terms G(∇) φ(u) that the data justify, instead of networks.
 
     Args:
         degree: largest total power of the fields in φ.

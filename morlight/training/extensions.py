@@ -1,4 +1,4 @@
-"""Objects that a fit takes in addition to its settings, and its result."""
+"""Objects that a fit accepts in addition to its settings, and its result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Extensions:
     Attributes:
         callbacks: further callbacks of the trainer.
         loggers: further loggers, in addition to the tracked run.
-        trainer: arguments of Lightning's Trainer that only Python objects can be.
+        trainer: arguments of Lightning's Trainer that must be Python objects.
         components: networks and biases that replace or wrap the configured ones.
         loss: function (prediction (R, B, C, *X), target (r, B, C, *X)) ↦ (R,) that replaces the configured loss.
     """
@@ -56,7 +56,7 @@ class FitResult:
     Attributes:
         model: the best checkpoint as a model; None on processes other than the first.
         run_id: ID of the tracked run.
-        metrics: last value of each metric, including those of single realizations.
+        metrics: last value of each metric, including those of individual realizations.
         checkpoint: file of the model.
     """
 

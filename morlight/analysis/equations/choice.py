@@ -1,4 +1,4 @@
-"""Which closed form, if any, the data justify for one field with one term."""
+"""The closed form, if any, that the data justify for one field with one term."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
 
 
 def choose(model: Model, place: int) -> Chosen | str:
-    """The closed form of what changes a field, or one sentence that says why there is none."""
+    """The closed form of the rate of change of a field, or one sentence that says why there is none."""
     known = known_equation(model)
     if known is not None:
         return Chosen(KnownForm(known, model.data.field_names[place]), 0.0)
@@ -51,7 +51,7 @@ def choose(model: Model, place: int) -> Chosen | str:
 
 
 def twin(model: Model) -> Model | None:
-    """The closed form as a model that runs; None where there is none that is justified."""
+    """The closed form as a model that predicts; None if no closed form is justified."""
     chosen = choose(model, 0)
     if isinstance(chosen, str) or isinstance(chosen.form, KnownForm) or len(model.data.fields) > 1:
         return None
@@ -59,7 +59,7 @@ def twin(model: Model) -> Model | None:
 
 
 def _excluded(model: Model, learned: list[Term]) -> str | None:
-    """Why a closed form is not even tried."""
+    """Reason why no closed form is tried; None if one is."""
     if len(model.data.fields) > 1:
         return "several fields are coupled; closed forms are read for one field"
     if model.data.parameters:
@@ -74,7 +74,7 @@ def _excluded(model: Model, learned: list[Term]) -> str | None:
 
 
 def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
-    """A power law with drift, or else powers of ∇ and polynomials of u; None where neither fits."""
+    """A power law with drift, or else powers of ∇ and polynomials of u; None if neither fits."""
     found = fractional_diffusion(model, place, learned)
     if found is not None:
         return forms.of_power_law(model, found, learned[0].symbol.is_complex())
@@ -89,7 +89,7 @@ def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
 
 
 def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> PowerLaw | None:
-    """The fractional diffusion with drift nearest to a model of one field and one term; None where it is none."""
+    """The fractional diffusion with drift nearest to a model of one field and one term; None if none is near."""
     continuum = generator_of(model, learned)
     if continuum is None or model.checkpoint.modes.rate_errors is None:
         return None
@@ -109,14 +109,14 @@ def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> Power
 
 
 def _rate_errors(model: Model, place: int, term: Term) -> Float[Tensor, " K"]:
-    """Relative standard error of the rate of each mode that a term shows."""
+    """Relative standard error of the rate of each mode at which a term is evaluated."""
     assert model.checkpoint.modes.rate_errors is not None
     errors = torch.tensor(model.checkpoint.modes.rate_errors[place], dtype=torch.float64)
     return _of_modes(errors, shells(build.basis(model.data.grid).double().wavenumbers)[1], term)
 
 
 def _of_modes(errors: Float[Tensor, " S"], index: Tensor, term: Term) -> Float[Tensor, " K"]:
-    """Errors of each |κ| as those of each mode, where a term shows every mode by itself."""
+    """Errors of each |κ| as those of each mode, if a term is evaluated at every mode separately."""
     if term.kappa.shape[1] == len(errors):
         return errors
     flat = index.flatten()

@@ -1,7 +1,7 @@
-"""The closed form of what was learned, where one is justified: as text, LaTeX and SymPy, and as an operator that runs.
+"""The closed form of a learned operator, if one is justified: as text, LaTeX and SymPy, and as an operator.
 
-A form is justified where it misses generator and nonlinearity by less than `MISFIT`, where every coefficient is more
-than three standard deviations from zero, and where its own roll-outs stay as near to those of the networks.
+A form is justified if it deviates from generator and nonlinearity by less than `MISFIT`, if every coefficient is more
+than three standard deviations from zero, and if its own roll-outs deviate as little from those of the networks.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ class Form:
     fourth: Number | None = None
 
     def symbolic(self) -> Symbolic:
-        """The numbers alone."""
+        """The numbers without their errors."""
         return Symbolic(
             None if self.power is None else (self.power[0][0], self.power[1][0]),
             [value for value, _ in self.drift],
@@ -69,20 +69,20 @@ class Form:
 
     @property
     def exponent(self) -> Number:
-        """α of the leading power of |κ|; without error where it is a whole one."""
+        """α of the leading power of |κ|; without an error if it is an integer."""
         if self.power is not None:
             return self.power[1]
         return (4.0 if self.fourth else 2.0 if self.laplacian else 1.0), 0.0
 
     @property
     def coefficient(self) -> Number:
-        """That of the leading power."""
+        """Coefficient of the leading power of |κ|."""
         if self.power is not None:
             return self.power[0]
         return self.fourth or self.laplacian or self.drift[0]
 
     def text(self) -> str:
-        """In a line of Unicode."""
+        """The equation in one line of Unicode."""
         left = self.target if self.steady else f"∂ₜ{self.field}"
         inside = self._argument(UNICODE)
         terms = [] if self.power is None else [
@@ -97,7 +97,7 @@ class Form:
         return f"{left} = {_joined(terms)}"
 
     def latex(self) -> str:
-        """For a paper."""
+        """The equation in LaTeX."""
         left = rf"\mathrm{{{_safe(self.target if self.steady else self.field)}}}"
         left = left if self.steady else rf"\partial_t {left}"
         inside = self._argument(LATEX)
@@ -145,7 +145,7 @@ class Form:
         }
 
     def terms(self) -> list[dict[str, Any]]:
-        """Σ coefficient · derivative of P(u), the derivative as its orders by axis or as a power of −Δ."""
+        """Terms coefficient · derivative of P(u), with the derivative as its orders by axis or as a power of −Δ."""
         inside = {str(n): value for n, (value, _) in self.polynomial.items()}
         axes = max(1, len(self.drift))
         listed: list[tuple[Any, Number]] = []
@@ -179,7 +179,7 @@ LATEX = {"2": "^2", "3": "^3"}
 
 
 def number(value: float, sd: float) -> str:
-    """A value with the standard deviation of its last digits, 0.750(5)."""
+    """A value with its standard deviation in units of the last digit, 0.750(5)."""
     if not sd > 0:
         return f"{value:.6g}".replace("-", "−")
     digits = max(0, 1 - math.floor(math.log10(sd)) - (sd / 10 ** math.floor(math.log10(sd)) >= 2))
@@ -208,7 +208,7 @@ def spread(values: Float[Tensor, " R"]) -> float:
 
 
 def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
-    """The form of a fractional diffusion, with the drift where it is not zero."""
+    """The form of a fractional diffusion, with the drift if it is not zero."""
     c, alpha = found.coefficient, found.exponent
     sd = math.hypot(spread(c), float(c.mean()) * found.coefficient_error)
     velocity = found.drift.mean(0)
@@ -232,7 +232,7 @@ def of_powers(
     u: Float[Tensor, " N"],
     h: Float[Tensor, "R N"],
 ) -> Form | None:
-    """The shortest sum of whole powers of ∇ and of u that is justified; None where none is.
+    """The shortest sum of integer powers of ∇ and of u that is justified; None if none is.
 
     Args:
         symbol: g, of the increment or of the operator without time.
@@ -271,7 +271,7 @@ def of_powers(
 def _polynomial(
     model: Model, u: Float[Tensor, " N"], h: Float[Tensor, "R N"]
 ) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
-    """P with one coefficient 1, of u or without time of its highest power, and the factor that g has for it."""
+    """P normalized to the coefficient 1 of u (without time, of its highest power), and the factor that g takes over."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
     for exponents in tried:
         found, misfit = polynomial(u, h, exponents)
@@ -286,7 +286,7 @@ def _polynomial(
 
 
 def twin(model: Model, form: Form) -> Model:
-    """The form as a model of one realization, which predicts, evaluates and exports like any other."""
+    """The form as a model of one realization, which can predict, be evaluated and be exported like any other."""
     basis = build.basis(model.grid, model.config.wall(form.field))
     symbolic = form.symbolic()
     if model.continuous:
@@ -299,9 +299,9 @@ def twin(model: Model, form: Form) -> Model:
 
 
 def departure(model: Model, other: Model) -> float:
-    """How far the roll-outs of the twin are from those of the networks, as a share of the change; median of R.
+    """Deviation of the roll-outs of the twin from those of the networks, as a share of the change; median over R.
 
-    From smooth random states between the smallest and largest training value, over `STEPS` steps.
+    The roll-outs of `STEPS` steps start from smooth random states between the smallest and largest training value.
     """
     u = _smooth(model)
     if model.steady:
@@ -329,7 +329,7 @@ def _smooth(model: Model) -> np.ndarray:
 
 
 def compared(networks: Evaluation, twins: Evaluation) -> dict[str, dict[str, float]]:
-    """Median error of the networks and error of the twin, of two results of `evaluate`, and their ratio."""
+    """Median error of the networks, error of the twin, and their ratio, from two results of `evaluate`."""
     ratios = {}
     for name, error in networks.errors.items():
         one, other = error.median, twins.errors[name].median

@@ -1,4 +1,4 @@
-"""The equation of a model whose operator is a sum of terms: nothing is read off, its coefficients are known."""
+"""The equation of a model whose operator is a sum of terms, so that its coefficients are known."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +28,11 @@ class KnownForm:
         return self.equation.terms[self.equation.fields.index(self.field)]
 
     def text(self) -> str:
-        """In a line of Unicode."""
+        """The equation in one line of Unicode."""
         return writing.text(self.equation.names, self.field, self.own)
 
     def latex(self) -> str:
-        """For a paper."""
+        """The equation in LaTeX."""
         return writing.latex(self.equation.names, self.field, self.own)
 
     def sympy(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class KnownForm:
         return listed
 
     def to_json(self, departure: float) -> dict[str, Any]:
-        """The layout of `morlight inspect --json`; no single coefficient and exponent sum it up."""
+        """The layout of `morlight inspect --json`; coefficient and exponent are None, because there are several."""
         return {
             "equation": self.text(),
             "coefficient": None,
@@ -60,7 +60,7 @@ class KnownForm:
 
 
 def known_equation(model: Model) -> Equation | None:
-    """The equation that the operator consists of; None for networks."""
+    """The equation that is the operator; None for networks."""
     operator = model.operator
     if not isinstance(operator, SpectralOperator) or not isinstance(operator.g, PolynomialSymbol):
         return None

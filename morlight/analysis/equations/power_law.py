@@ -1,7 +1,7 @@
 """The fractional diffusion with drift that is nearest to a learned generator, ∂ₜu = −c (−Δ)^(α/2) u − V·∇u.
 
 Its symbol is −c |κ|^α − i V·κ. Exponent and coefficient come from a straight line through ln(−Re) over ln|κ|, the drift
-from one through Im over κ, each mode weighted by what the data say about it.
+from one through Im over κ, each mode weighted by the precision with which the data determine it.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class PowerLaw(NamedTuple):
         coefficient_error: standard error of ln c.
         exponent_error: standard error of α.
         drift_error: standard error of V (D,).
-        misfit: relative deviation of a generator from −c|κ|^α − iV·κ, root mean square weighted by what is known (R,).
+        misfit: relative deviation of a generator from −c|κ|^α − iV·κ, root mean square, weighted by precision (R,).
     """
 
     coefficient: Float[Tensor, " R"]
@@ -42,10 +42,10 @@ class PowerLaw(NamedTuple):
 def rate_errors(
     first: Float[Tensor, "n *X"], last: Float[Tensor, "n *X"], basis: Basis, windows: int, horizon: int = 1
 ) -> Float[Tensor, "*K"]:
-    """Relative standard error of log λ(κ) from û_{j+m} = λ^m û_j by least squares for each mode by itself.
+    """Relative standard error of log λ(κ) from û_{j+m} = λ^m û_j by least squares for each mode separately.
 
     Args:
-        first: u_j of some windows, evenly over the data.
+        first: u_j of some windows, evenly spread over the data.
         last: u_{j+m}.
         basis: Π.
         windows: number of all windows in the data.
@@ -85,7 +85,7 @@ def identified(moduli: Float[Tensor, " S"], errors: Float[Tensor, " S"]) -> tupl
 def power_law(
     kappa: Float[Tensor, "D K"], generator: Complex[Tensor, "R K"], errors: Float[Tensor, " K"]
 ) -> PowerLaw | None:
-    """The power law through a generator over the modes with finite errors; None where it does not decay there.
+    """The power law through a generator over the modes with finite errors; None if the generator does not decay there.
 
     Args:
         kappa: wavenumbers of the modes.

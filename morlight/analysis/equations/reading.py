@@ -1,4 +1,4 @@
-"""The equation that a trained model stands for: its closed forms, field by field, or why there is none."""
+"""The equation of a trained model: its closed forms, field by field, or the reason why there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class LearnedEquation:
 
     @property
     def text(self) -> str:
-        """One line a field, in Unicode."""
+        """One line of Unicode for each field."""
         return "\n".join(
             f"{name}: no equation: {each}" if isinstance(each, str) else each.form.text()
             for name, each in self.fields.items()
@@ -33,7 +33,7 @@ class LearnedEquation:
 
     @property
     def latex(self) -> str:
-        """One line a field that has a closed form, for a paper."""
+        """One line of LaTeX for each field that has a closed form."""
         return "\n".join(each.form.latex() for each in self.fields.values() if not isinstance(each, str))
 
     @property

@@ -1,4 +1,4 @@
-"""The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that was found, with standard errors: to read, and to run."""
+"""The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that was found, with standard errors: as text and for predictions."""
 
 import dataclasses
 import math
@@ -40,7 +40,7 @@ class Term:
 
     @property
     def p_value(self) -> float:
-        """Probability of a coefficient at least as large where the term is absent (two-sided, normal)."""
+        """Probability of a coefficient at least as large if the term is absent (two-sided, normal)."""
         if not self.standard_error > 0:
             return 0.0
         return math.erfc(abs(self.coefficient) / self.standard_error / math.sqrt(2))
@@ -163,10 +163,10 @@ class Equation:
 
         Args:
             u: fields at the first time.
-            times: in any steps.
+            times: increasing, with any intervals.
             basis: Π of the grid of u.
             gamma: γ of each field of the batch, in the order of `parameters`; for equations with parameters.
-            substeps: in each interval; by default as many as it takes for 1e-6 of the change over the longest.
+            substeps: in each interval; by default as many as an error of 1e-6 of the change over the longest one needs.
 
         Raises:
             ValueError: if the equation grows without bound from u, or for another number of parameters.
@@ -187,7 +187,7 @@ class Equation:
 
 
 def _plain(names: writing.Names, term: Term) -> dict[str, Any]:
-    """A term as `morlight inspect --json` has it: {"power": α} is (−Δ)^(α/2), so that Δ has the coefficient −1."""
+    """A term as in `morlight inspect --json`: {"power": α} is (−Δ)^(α/2), so that Δ has the coefficient −1."""
     derivative, sign = term.derivative, 1
     if isinstance(derivative, Partial):
         operator: Any = list(derivative.orders)

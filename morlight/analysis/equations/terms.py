@@ -1,7 +1,7 @@
-"""An operator written down instead of trained: ∂ₜu = G(∇) P(u) with G a few powers of ∇ and P a polynomial.
+"""An operator that is given and not trained: ∂ₜu = G(∇) P(u), where G is a sum of powers of ∇ and P a polynomial.
 
-Its symbol is G(κ) = −c |κ|^α − iV·κ − D |κ|² − K |κ|⁴, and one step is u + Π⁻¹ (exp(G Δt) − 1) Π P(u), as of the
-networks that it stands for; an operator without time is Π⁻¹ G Π P, and one whose L/Δt is the generator Π⁻¹ G Δt Π P.
+Its symbol is G(κ) = −c |κ|^α − iV·κ − D |κ|² − K |κ|⁴, and one step is u + Π⁻¹ (exp(G Δt) − 1) Π P(u), as for the
+networks that it replaces; an operator without time is Π⁻¹ G Π P, and one whose L/Δt is the generator is Π⁻¹ G Δt Π P.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class Symbolic(NamedTuple):
 
 
 class WrittenSymbol(nn.Module):
-    """g(κ) = exp(G(κ) Δt) − 1, or G as it is."""
+    """g(κ) = exp(G(κ) Δt) − 1, or G itself."""
 
     def __init__(self, form: Symbolic, dt: float | None, real: bool) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Sum(NamedTuple):
         drift: V (R, D); zero without it.
         laplacian: D (R,).
         fourth: K (R,).
-        error: standard error of each coefficient that the weights leave, V by its axes first (n,).
+        error: standard error of each coefficient under the given weights, V by its axes first (n,).
         misfit: relative deviation, root mean square (R,).
     """
 
@@ -112,7 +112,7 @@ class Sum(NamedTuple):
 def powers(
     kappa: Float[Tensor, "D K"], generator: Complex[Tensor, "R K"], errors: Float[Tensor, " K"], words: tuple[str, ...]
 ) -> Sum | None:
-    """Least squares of −iV·κ − D|κ|² − K|κ|⁴ with those of its terms that the words name.
+    """Least-squares fit of −iV·κ − D|κ|² − K|κ|⁴ with those of its terms that the words name.
 
     Args:
         kappa: wavenumbers of the modes.

@@ -17,7 +17,7 @@ SUBSCRIPTS = {"x": "ₓ", "y": "ᵧ", "z": "_z"}
 
 @dataclass(frozen=True)
 class Names:
-    """What the equations call things.
+    """Names in equations.
 
     Attributes:
         fields: u_c.
@@ -29,7 +29,7 @@ class Names:
 
 
 def text(names: Names, field: str, terms: Sequence["Term"]) -> str:
-    """∂ₜu = … in a line of Unicode."""
+    """The equation ∂ₜu = … in one line of Unicode."""
     summands = [(term.coefficient < 0, f"{_size(term)} {_without_coefficient(names, term)}".strip()) for term in terms]
     return f"∂ₜ{field} = {_joined(summands, '−')}"
 
@@ -40,7 +40,7 @@ def name(names: Names, term: "Term") -> str:
 
 
 def latex(names: Names, field: str, terms: Sequence["Term"]) -> str:
-    """The same in LaTeX, with SymPy's names of the fields and parameters."""
+    """The equation in LaTeX, with SymPy's names of the fields and parameters."""
     import sympy
 
     def monomial(letters: Sequence[str], exponents: Exponents) -> str:
@@ -77,7 +77,7 @@ def expression(names: Names, terms: Sequence["Term"]) -> Any:
 
 
 def number(value: float, error: float) -> str:
-    """A positive value with the standard error of its last digits, 0.7500(5)."""
+    """A positive value with its standard error in units of the last digit, 0.7500(5)."""
     if not error > 0 or not math.isfinite(error):
         return f"{value:.10g}"
     if error < 1e-12 * abs(value):
@@ -139,7 +139,7 @@ def _unicode(derivative: Differential, inside: str) -> str:
 
 
 def _power(derivative: Fractional) -> str:
-    """α/2, with the standard error of its last digits where it was estimated."""
+    """α/2, with its standard error if it was estimated."""
     if not derivative.standard_error:
         return f"{derivative.alpha / 2:g}"
     return number(derivative.alpha / 2, derivative.standard_error / 2)
