@@ -184,7 +184,7 @@ def label(name: str, units: Mapping[str, str]) -> str:
 
 def unit_behind(units: Mapping[str, str], name: str) -> str:
     """Unit behind a number, with a space in between; empty if it is not known."""
-    return f" {_pretty(units[name])}" if units.get(name) else ""
+    return f" {_pretty(units[name])}" if units.get(name, name) not in ("", name) else ""
 
 
 def _pretty(unit: str) -> str:

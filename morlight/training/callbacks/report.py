@@ -28,6 +28,7 @@ from morlight.training.callbacks.ranking import rollout_errors
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
 NOTHING_HELD_BACK = "nothing is held back for a test (data.test): the errors of this run are those on training data"
+IN_TIME = "; with data.split time, the end of each trajectory is held back"
 SHOWN = 200  # trajectories looked at where none is held out
 
 
@@ -73,7 +74,8 @@ class FinalReport(lightning.Callback):
             evaluation = evaluate(model, file, rows, on_training_data=not held_back)
             self.tracker.errors_on(training_data=not held_back)
             if not held_back:
-                self._print(f"{file.path}: {NOTHING_HELD_BACK}")
+                in_time = IN_TIME if data.config.test and not data.targets else ""
+                self._print(f"{file.path}: {NOTHING_HELD_BACK}{in_time}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
         self.tracker.log_metrics(metrics, step)
         with tempfile.TemporaryDirectory() as scratch:
