@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from morlight.analysis.plots import label, logarithmic
+from morlight.analysis.plots import label, logarithmic, unit_behind
 
 
 @pytest.mark.parametrize("ends", [(1, 32), (0.11, 0.14), (0.1, 20), (1, 4), (1e-3, 1e5), (1e-40, 1e40)])
@@ -30,3 +30,8 @@ def test_a_unit_is_written_as_in_print_and_none_is_made_up():
     assert label("density", {"density": "sigma-3"}) == "density (σ⁻³)"
     assert label("momentum", {"momentum": "m sigma tau-1 sigma-3"}) == "momentum (m σ τ⁻¹ σ⁻³)"
     assert label("u", {}) == "u"
+
+
+def test_a_number_has_no_unit_behind_it_that_only_repeats_its_name():
+    assert unit_behind({"time": "tau"}, "time") == " τ"
+    assert unit_behind({"time": "time"}, "time") == unit_behind({}, "time") == ""
