@@ -135,7 +135,7 @@ def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
 
 
 def nothing_held_back(config: DataConfig) -> str:
-    """What to say of errors on training data, and which setting holds data back where there are too few trajectories."""
+    """What to say of errors on training data, and which setting holds data back from few trajectories."""
     held_back = "nothing is held back for a test (data.test): the errors of this run are those on training data"
     few = config.test > 0 and not config.targets
     return f"{held_back}; with data.split time, the end of each trajectory is held back" if few else held_back
