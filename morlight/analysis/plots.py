@@ -123,7 +123,9 @@ def _generator(axes: Axes, reading: Reading) -> None:
     if reading.decay is not None:
         axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
     if reading.band:
-        axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="identified by the data")
+        half = reading.modulus[order[0]] / 2  # of the distance between wavenumbers, so that a single one has a width
+        low, high = reading.band
+        axes.axvspan(low - half, high + half, color=START, alpha=0.06, lw=0, label="identified by the data")
     if reading.form:
         axes.set_title(reading.form, fontsize=9)
     axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="decay rate −Re log(1 + g)/Δt (1/time)")
