@@ -18,6 +18,7 @@ from morlight.data.whole_file import check_output, whole_file
 
 START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 TERMS = ("tab:orange", "tab:green", "tab:red", "tab:purple")
+EDGE = 1.03  # factor by which the area of a band of wavenumbers is wider, so that a single one is visible
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -123,7 +124,8 @@ def _generator(axes: Axes, reading: Reading) -> None:
     if reading.decay is not None:
         axes.plot(reading.modulus[order], reading.decay[order], color=START, lw=1, ls="--", label="exact")
     if reading.band:
-        axes.axvspan(*reading.band, color=START, alpha=0.06, lw=0, label="identified by the data")
+        low, high = reading.band[0] / EDGE, reading.band[1] * EDGE
+        axes.axvspan(low, high, color=START, alpha=0.06, lw=0, label="identified by the data")
     if reading.form:
         axes.set_title(reading.form, fontsize=9)
     axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="decay rate −Re log(1 + g)/Δt (1/time)")
@@ -184,7 +186,7 @@ def label(name: str, units: Mapping[str, str]) -> str:
 
 def unit_behind(units: Mapping[str, str], name: str) -> str:
     """Unit behind a number, with a space in between; empty if it is not known."""
-    return f" {_pretty(units[name])}" if units.get(name) else ""
+    return f" {_pretty(units[name])}" if units.get(name, name) not in ("", name) else ""
 
 
 def _pretty(unit: str) -> str:

@@ -28,6 +28,7 @@ def _run(options: argparse.Namespace) -> None:
         size, points = content["bytes"] / 2**20, " × ".join(map(str, content["points"]))
         print(f"{name}: {_counted(content)}, {points} cells, {size:.1f} MiB")
         print(f"  fields: {', '.join(content['fields'])}")
+        print(f"  {_grid(content)}")
         for parameter, values in content["parameters"].items():
             print(f"  {parameter}: {', '.join(f'{value:g}' for value in values)}")
     if options.name in shipped.names():
@@ -38,6 +39,13 @@ def _counted(content: Mapping[str, Any]) -> str:
     trajectories, frames = content["trajectories"], content["frames"]
     plural = "trajectory" if trajectories == 1 else "trajectories"
     return f"{trajectories} {plural} of {frames} {'frame' if frames == 1 else 'frames'}"
+
+
+def _grid(content: Mapping[str, Any]) -> str:
+    lengths, kinds = " × ".join(f"{length:g}" for length in content["length"]), dict.fromkeys(content["boundaries"])
+    boundaries = " and ".join("periodic" if kind == "PERIODIC" else "between walls" for kind in kinds)
+    spacing = "frames at unequal times" if content["dt"] is None else f"Δt = {content['dt']:g}"
+    return f"{spacing}, length {lengths}, {boundaries}"
 
 
 def _contents(name: str) -> dict[str, Any]:

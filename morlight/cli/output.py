@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from morlight.cli.parsing import without_nonfinite
+
+if TYPE_CHECKING:
+    from morlight.data.trajectory_file import TrajectoryFile
 
 
 def print_json(value: Any) -> None:
@@ -17,16 +20,24 @@ def print_json(value: Any) -> None:
 
 
 def say_written(path: str | Path, *others: str | Path | None) -> None:
-    """Name a trajectory file that was written, with its size and fields, and the figures beside it."""
+    """Name a trajectory file that was written, with its size, fields and Δt, and the figures beside it."""
     from morlight.data.trajectory_file import TrajectoryFile
 
     file = TrajectoryFile.open(path)
     count = "1 trajectory" if file.trajectories == 1 else f"{file.trajectories} trajectories"
     size = f"{count} × {len(file.times)} frames × {' × '.join(map(str, file.grid.points))} cells"
-    print(f"morlight: wrote {path}: {size}, {', '.join(file.fields)}", file=sys.stderr)
+    print(f"morlight: wrote {path}: {', '.join([size, *file.fields, *spacing(file)])}", file=sys.stderr)
     for other in others:
         if other is not None:
             print(f"morlight: wrote {other}", file=sys.stderr)
+
+
+def spacing(file: "TrajectoryFile") -> list[str]:
+    """Time between the frames with its unit; empty for one frame, or for frames at unequal times."""
+    if len(file.times) < 2 or not file.equally_spaced:
+        return []
+    unit = file.units.get("time", "")
+    return [f"Δt = {file.dt:g}{f' {unit}' if unit not in ('', 'time') else ''}"]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`morlight inspect`: what it shows of an operator of known symbol and nonlinearity."""
 
 import json
+from dataclasses import replace
 
 import command
 import numpy as np
@@ -96,9 +97,19 @@ def test_a_power_law_is_read_off_with_its_uncertainty(redrawn, tmp_path):
     plots.learned(readings(model), tmp_path / "learned.png")
 
 
-@pytest.mark.parametrize("fault", ["bent h", "no power law", "unknown"])
+REASONS = {
+    "bent h": "no power law",
+    "no power law": "no power law",
+    "unknown": "the data identify the symbol at no wavenumber",
+    "one wave": "the data identify the symbol at one wavenumber only, |κ| = 1,",
+}
+
+
+@pytest.mark.parametrize("fault", REASONS)
 def test_a_closed_form_that_is_not_justified_is_refused_with_the_reason(redrawn, fault):
     modes = known(1.0 if fault == "unknown" else 1e-4)
+    if fault == "one wave":
+        modes = replace(modes, rate_errors=((1.0, 1e-4, *[1.0] * 7),))
     model = redrawn(symbol="dissipative", depth=2, modes=modes)
     linear(model.operator, 1.0)
     power_laws(model.operator.g, np.full(model.realizations, 1.5), np.full(model.realizations, -2.0))
@@ -109,7 +120,7 @@ def test_a_closed_form_that_is_not_justified_is_refused_with_the_reason(redrawn,
             model.operator.g.network.weights[0].fill_(4.0)
             model.operator.g.network.weights[1].fill_(3.0)
     reason = inspect(model).fields["density"].equation
-    assert reason.startswith("the data identify the symbol at no wavenumber" if fault == "unknown" else "no power law")
+    assert reason.startswith(REASONS[fault])
     shown = inspect(model).to_json()["fields"]["density"]
     assert (shown["closed_form"], shown["closed_form_refused"]) == (None, reason)
     assert f"no equation: {reason}" in summary(inspect(model))

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from morlight.analysis.plots import label, logarithmic
+from morlight.analysis import plots
+from morlight.analysis.plots import Reading, label, logarithmic, unit_behind
 
 
 @pytest.mark.parametrize("ends", [(1, 32), (0.11, 0.14), (0.1, 20), (1, 4), (1e-3, 1e5), (1e-40, 1e40)])
@@ -30,3 +31,21 @@ def test_a_unit_is_written_as_in_print_and_none_is_made_up():
     assert label("density", {"density": "sigma-3"}) == "density (σ⁻³)"
     assert label("momentum", {"momentum": "m sigma tau-1 sigma-3"}) == "momentum (m σ τ⁻¹ σ⁻³)"
     assert label("u", {}) == "u"
+
+
+def test_a_number_has_no_unit_behind_it_that_only_repeats_its_name():
+    assert unit_behind({"time": "tau"}, "time") == " τ"
+    assert unit_behind({"time": "time"}, "time") == unit_behind({}, "time") == ""
+
+
+@pytest.mark.parametrize("band", [(1.0, 1.0), (2.0, 5.0)])
+def test_the_wavenumbers_that_the_data_identify_lie_in_an_area_that_is_visible(monkeypatch, band):
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
+    k, u = np.arange(9.0), np.linspace(0, 1, 5)
+    plots.learned([Reading("u", k, -(k**2)[None], None, u, u[None, None], band=band)], "unused.png")
+    (area,) = figures[0].axes[0].patches
+    left, right = area.get_window_extent().intervalx
+    assert right - left > 5  # pixels
+    covered = [kappa for kappa in k if area.get_x() <= kappa <= area.get_x() + area.get_width()]
+    assert (covered[0], covered[-1]) == band

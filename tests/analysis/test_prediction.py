@@ -165,7 +165,7 @@ def test_the_figure_of_a_mean_shows_its_standard_deviation_and_says_of_how_many(
     edge = band.get_paths()[0].vertices[:, 1]
     assert (edge.min(), edge.max()) == pytest.approx(((mean - sd).min(), (mean + sd).max()), abs=1e-6)
     wrote = capsys.readouterr().err.splitlines()[-2:]
-    assert wrote == ["morlight: wrote out.h5: 1 trajectory × 4 frames × 16 cells, density, density_sd",
+    assert wrote == ["morlight: wrote out.h5: 1 trajectory × 4 frames × 16 cells, density, density_sd, Δt = 0.01",
                      "morlight: wrote out.png"]  # fmt: skip
 
 

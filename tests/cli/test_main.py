@@ -73,7 +73,9 @@ def test_one_trajectory_is_not_called_trajectories(tmp_path, monkeypatch, capsys
     cli.main(shlex.split("simulate brownian --sets 1 --walkers 50 --steps 2 --bins 4 -o one.h5"))
     capsys.readouterr()
     cli.main(["data", "one.h5"])
-    assert capsys.readouterr().out.startswith("one.h5: 1 trajectory of 3 frames")
+    printed = capsys.readouterr().out
+    assert printed.startswith("one.h5: 1 trajectory of 3 frames")
+    assert "\n  Δt = 0.001, length 6.28319, periodic\n" in printed
 
 
 @pytest.mark.parametrize("words", ["fit --help", "simulate brownian --help", "predict --help", "evaluate --help"])

@@ -1,8 +1,16 @@
 """Which trajectories training, validation and test look at, told apart by the losses that the fit reports."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import small_fits
+
+from morlight.data.config import DataConfig
+from morlight.data.split import split
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.training.callbacks.report import nothing_held_back
 
 STEPS, HORIZON = 9, 2
 
@@ -103,3 +111,12 @@ def test_one_trajectory_is_validated_and_tested_on_its_own_later_times(folder):
     walk = found.model.predict(u[32:33, None], 7, every=7)[:, 0, -1, 0]
     errors = np.linalg.norm(walk - u[39], axis=1) / np.linalg.norm(u[39])
     assert np.allclose(found.per_realization("rollout_end"), errors, rtol=1e-6)
+
+
+def test_the_setting_named_where_nothing_is_held_back_holds_data_back(folder):
+    file = TrajectoryFile.open(small_fits.write("u.h5", {"u": sized_fields(4)}))
+    config = DataConfig(path="u.h5")
+    assert not split(file, config).trajectories("test")  # few trajectories, of few frames
+    key, value = re.findall(r"with data\.(\w+) (\w+),", nothing_held_back(config))[0]
+    assert split(file, replace(config, **{key: value})).trajectories("test") == [0, 1, 2, 3]
+    assert "with data." not in nothing_held_back(replace(config, test=0.0))

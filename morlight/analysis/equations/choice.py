@@ -68,8 +68,14 @@ def _excluded(model: Model, learned: list[Term]) -> str | None:
         return f"{len(learned)} terms add up, whose g and h are determined together only"
     if model.config.scheme == "implicit":
         return "the scheme is implicit, whose symbol is that of neither an explicit step nor a generator"
-    if model.band(0) is None:
+    band = model.band(0)
+    if band is None:
         return "the data identify the symbol at no wavenumber"
+    if band[0] == band[1]:
+        return (
+            f"the data identify the symbol at one wavenumber only, |κ| = {band[0]:.4g}, which does not determine how it"
+            " depends on κ; initial states with more waves, more particles or less noise identify more"
+        )
     return None
 
 

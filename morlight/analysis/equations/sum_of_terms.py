@@ -106,7 +106,8 @@ class Equation:
             lines.append(f"change over short roll-outs that is left unexplained: {100 * self.unexplained:.2g} %")
             if self.unexplained > DOUBTFUL:
                 lines.append(
-                    "warning: this equation does not describe these data; try another degree, order, or fractional"
+                    "warning: this equation does not describe these data; try another degree, order, or fractional;"
+                    " for counts of particles, whose noise is not white, fit networks (`morlight fit FILE`)"
                 )
         return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from morlight.analysis.evaluation.result import OverLinear
 from morlight.analysis.evaluation.walkers import Walkers
 from morlight.analysis.export import pyfunc
 from morlight.analysis.model import Model, load
+from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.windows import Pairs
@@ -27,7 +28,6 @@ from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.ranking import rollout_errors
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
-NOTHING_HELD_BACK = "nothing is held back for a test (data.test): the errors of this run are those on training data"
 SHOWN = 200  # trajectories looked at where none is held out
 
 
@@ -73,7 +73,7 @@ class FinalReport(lightning.Callback):
             evaluation = evaluate(model, file, rows, on_training_data=not held_back)
             self.tracker.errors_on(training_data=not held_back)
             if not held_back:
-                self._print(f"{file.path}: {NOTHING_HELD_BACK}")
+                self._print(f"{file.path}: {nothing_held_back(data.config)}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
         self.tracker.log_metrics(metrics, step)
         with tempfile.TemporaryDirectory() as scratch:
@@ -132,6 +132,13 @@ def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
     if not rows:
         return data.file, list(range(min(SHOWN, data.file.trajectories)))
     return data.file.during(data.split.frames("test")), rows
+
+
+def nothing_held_back(config: DataConfig) -> str:
+    """What to say of errors on training data, and which setting holds data back from few trajectories."""
+    held_back = "nothing is held back for a test (data.test): the errors of this run are those on training data"
+    few = config.test > 0 and not config.targets
+    return f"{held_back}; with data.split time, the end of each trajectory is held back" if few else held_back
 
 
 def sentence(compared: OverLinear) -> str:

@@ -84,6 +84,7 @@ def test_plain_values_and_summary_of_every_kind_of_term():
     doubtful = dataclasses.replace(equation, unexplained=0.5).summary()
     assert "left unexplained: 50 %" in doubtful
     assert "\nwarning: this equation does not describe these data; try" in doubtful
+    assert doubtful.endswith("for counts of particles, whose noise is not white, fit networks (`morlight fit FILE`)")
     assert none.summary() == "no equation: no term of the library is justified by the data"
     assert none.to_json() == {
         "latex": None,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from morlight.cli import main as cli
 from morlight.data.particles import times
 from morlight.data.particles.convert import convert
 from morlight.data.particles.frames import Clock
@@ -30,6 +31,13 @@ def test_without_a_timestep_the_unit_of_time_is_the_step(tmp_path):
     convert([dump(tmp_path / "a.dump", [0, 10])], tmp_path / "a.h5", Deposit(bins=(2,)))
     held = TrajectoryFile.open(tmp_path / "a.h5")
     assert (held.dt, held.attributes["time_unit"]) == (10, "time steps")
+
+
+@pytest.mark.parametrize(("options", "said"), [("", "Δt = 10 time steps\n"), ("--timestep 0.005", "Δt = 0.05\n")])
+def test_deposit_prints_the_time_between_frames_and_whether_it_is_in_steps(tmp_path, capsys, options, said):
+    path = dump(tmp_path / "a.dump", [0, 10])
+    cli.main(["deposit", str(path), "-o", str(tmp_path / "a.h5"), "--bins", "2", *options.split()])
+    assert capsys.readouterr().err.endswith(said)
 
 
 @pytest.mark.parametrize("option", ["timestep", "frame_spacing"])
