@@ -34,6 +34,7 @@ JOURNAL = "journal:///"
 PATIENCE = 600.0  # s that a worker waits for its storage
 RETRIES = 3  # of a trial whose worker died
 MEETINGS = 5  # of workers that make the same tables
+MADE = ("duplicate key", "already exists", "UNIQUE constraint failed")  # of tables, by another worker
 GRACE = 3  # heartbeats without a sign of life after which a worker counts as dead
 
 # PostgreSQL notices a host that is gone within two minutes, on both sides: else its locks would stay for hours
@@ -259,7 +260,7 @@ def _first(make: Callable[[], BaseStorage]) -> BaseStorage:
         try:
             return make()
         except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
-            if not any(word in str(error.__cause__ or error) for word in ("duplicate key", "already exists")):
+            if not any(word in str(error.__cause__ or error) for word in MADE):
                 raise
             time.sleep(1.0)
     return make()

@@ -95,7 +95,7 @@ KINDS = {
         ),
     ),
     "npy": Kind("u.npy", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
-    "states": Kind("states.npy", ("predict model.ckpt --initial {} --steps 1 -o out.h5",)),
+    "states": Kind("states.npy", ("predict model.ckpt --initial {} --trajectory 0 --steps 1 -o out.h5",)),
     "npz": Kind("u.npz", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
     "mat": Kind("u.mat", ("convert {} -o out.h5 --dt 0.1 --length 1 --boundaries wall",)),
     "netcdf": Kind(

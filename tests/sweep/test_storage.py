@@ -13,6 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 import yaml
 from optuna.trial import TrialState
 
@@ -242,3 +243,24 @@ def test_four_workers_on_postgresql_survive_its_death_and_that_of_one_of_them(fo
     parent, trials = parent_and_children()
     assert [run.status for run in [parent, *trials]] == ["FINISHED"] * 13
     assert len(read_runs("morlight")) == 13
+
+
+TABLE, ROW = "CREATE TABLE version (number INTEGER PRIMARY KEY)", "INSERT INTO version VALUES (1)"
+
+
+@pytest.mark.parametrize("again", [TABLE, ROW])
+def test_tables_that_another_worker_makes_at_the_same_moment_are_found(again, monkeypatch):
+    monkeypatch.setattr(storages.time, "sleep", lambda seconds: None)
+    attempts = []
+
+    def make():
+        attempts.append(again)
+        if len(attempts) > 1:
+            return "the storage"
+        with sqlalchemy.create_engine("sqlite://").begin() as connection:
+            for statement in (TABLE, ROW, again):  # of the other worker, and ours
+                connection.execute(sqlalchemy.text(statement))
+        return None
+
+    assert storages._first(make) == "the storage"
+    assert len(attempts) == 2

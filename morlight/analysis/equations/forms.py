@@ -309,7 +309,8 @@ def departure(model: Model, other: Model) -> float:
     else:
         networks, twins = (m.predict(u, STEPS, every=STEPS, finite=False)[:, :, -1] - u for m in (model, other))
     axes = tuple(range(1, networks.ndim))
-    share = np.sqrt(((networks - twins) ** 2).mean(axes) / (networks**2).mean(axes))
+    with np.errstate(over="ignore", invalid="ignore"):  # of roll-outs that diverge
+        share = np.sqrt(((networks - twins) ** 2).mean(axes) / (networks**2).mean(axes))
     return float(np.median(np.where(np.isfinite(share), share, np.inf)))
 
 
