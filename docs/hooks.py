@@ -38,7 +38,14 @@ def on_page_content(html: str, **_: Any) -> str:
     html = dotted.sub(lambda name: f'<code class="dotted">{name[1].replace(".", ".<wbr>")}</code>', html)
     option = re.compile(r"(?<![\w-])--?[a-zA-Z][\w.-]*")
     inline = re.compile(r"(?<!<pre>)<code>([^<\n]*)</code>")
-    return inline.sub(lambda code: f"<code>{option.sub(_unbroken, code[1])}</code>", html)
+    html = inline.sub(lambda code: f"<code>{option.sub(_unbroken, code[1])}</code>", html)
+
+    def block(code: re.Match[str]) -> str:
+        parts = re.split(r"(<[^>]*>)", code[0])  # words, and between them the tags of colors
+        parts[::2] = [option.sub(_unbroken, words) for words in parts[::2]]
+        return "".join(parts)
+
+    return re.sub(r"<pre>.*?</pre>", block, html, flags=re.DOTALL)
 
 
 def _unbroken(option: re.Match[str]) -> str:
