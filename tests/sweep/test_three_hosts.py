@@ -19,7 +19,7 @@ from tests.sweep.test_sweep import BASE, PLAN
 
 pytestmark = pytest.mark.slow
 TRIALS = 8
-CUT = 20  # s
+CUT = 60  # s
 
 
 @pytest.fixture
