@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,9 @@ class FinalReport(lightning.Callback):
         part = data.part("validation")
         if isinstance(part, Pairs):
             return model
-        self.checkpoints.rank(rollout_errors(model, part))
-        return load(self.checkpoints.chosen, self.components)
+        losses = rollout_errors(model, part)
+        self.checkpoints.rank(losses)
+        return replace(model, checkpoint=replace(model.checkpoint, losses=losses))
 
     def _print(self, text: str) -> None:
         if not self.silent:
