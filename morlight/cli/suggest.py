@@ -6,8 +6,7 @@ from typing import Any
 
 from morlight.cli.output import pointing_to_doctor
 from morlight.cli.parsing import BadInput, pairs
-
-WALLS = ("cosine", "sine", "legendre")
+from morlight.operators.config import WALLS
 
 
 def add(commands: Any) -> None:
