@@ -14,6 +14,7 @@ NAMES = (
     "engine",
     "equations",
     "fit",
+    "gpu",
     "load",
     "memory",
     "peers",

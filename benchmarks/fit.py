@@ -32,7 +32,6 @@ COMMON: dict[str, Any] = {
     "model.loss": "points",
     "model.smoothness": 0,
     "model.lr": 0.001,
-    "trainer.accelerator": "cpu",
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "B": {"model.biases": ["conservation", "reflection"], "trainer.max_epochs": 4},
@@ -99,9 +98,14 @@ def measure() -> Iterator[dict[str, Any]]:
             os.chdir(here)
 
 
-def fit(name: str, realizations: int, precision: str) -> dict[str, Any]:
+def fit(name: str, realizations: int, precision: str, accelerator: str = "cpu") -> dict[str, Any]:
     """One fit."""
-    case = {"name": name, "model.realizations": realizations, "trainer.precision": precision}
+    case = {
+        "name": name,
+        "model.realizations": realizations,
+        "trainer.precision": precision,
+        "trainer.accelerator": accelerator,
+    }
     clock = timer()
     watch, start = Watch(clock), clock()
     with watching(watch):

@@ -1,5 +1,6 @@
 """Models from checkpoints, and their roll-outs. Neither Lightning nor the training data are needed."""
 
+import copy
 import dataclasses
 import math
 import warnings
@@ -25,6 +26,7 @@ from morlight.operators import Operator, Rollouts, SpectralOperator, build, on_g
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
+from morlight.operators.devices import check_device
 from morlight.operators.exponential_scheme import Exponential
 
 if TYPE_CHECKING:
@@ -97,6 +99,11 @@ class Model:
         return from_plain(self.operator, () if self.step is not None else self.checkpoint.modes.linear)
 
     @property
+    def device(self) -> torch.device:
+        """Where the model computes: the CPU, unless it was moved by `to`."""
+        return next(iter(self.operator.state_dict().values())).device
+
+    @property
     def realizations(self) -> int:
         """Number R of realizations."""
         return self.config.realizations
@@ -144,8 +151,8 @@ class Model:
         parts = []
         for start in tqdm(range(0, len(fields), block), "applying", delay=2, leave=False, unit="block"):
             rows = slice(start, start + block)
-            increment = self.operator.prepared(gamma=parameters[rows])
-            parts.append(increment(fields[None, rows]).numpy())
+            increment = self.operator.prepared(gamma=parameters[rows].to(self.device))
+            parts.append(increment(fields[None, rows].to(self.device)).cpu().numpy())
         return np.concatenate(parts, 1)
 
     def predict(
@@ -229,7 +236,7 @@ class Model:
                 f"{self.path}: points are {counts}, expected {self.grid.dimensions} number(s), each at least 2, and at"
                 f" most {MOST_POINTS} points in all"
             )
-        operator = on_grid(self.operator, counts).double()
+        operator = on_grid(self.operator, counts).double().to(self.device)
         return dataclasses.replace(self, operator=operator, grid=self.grid.with_points(counts))
 
     def stepping(self, dt: float) -> "Model":
@@ -246,6 +253,15 @@ class Model:
         if not 0 < dt < np.inf:
             raise ValueError(f"{self.path}: dt is {dt:g}, expected a time above 0")
         return dataclasses.replace(self, step=float(dt))
+
+    def to(self, device: str) -> "Model":
+        """The model on another device of torch, such as cuda; roll-outs are computed there and returned as before.
+
+        Raises:
+            ValueError: if torch does not find the device.
+        """
+        check_device(device)
+        return dataclasses.replace(self, operator=copy.deepcopy(self.operator).to(device))
 
     def only(self, rows: Sequence[int]) -> "Model":
         """The model with some of its realizations."""
@@ -283,11 +299,17 @@ class Model:
         """Frames (R, B, T, C, *X) of a number of steps and the steps between two of them."""
         steps, every = count
         with tqdm(total=steps * u.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
-            rollouts = Rollouts(self.operator, gamma, self.scheme)
+            rollouts = Rollouts(self.operator, gamma.to(self.device), self.scheme)
+            u = u.to(self.device)
             try:
-                return rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).numpy()
+                return rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).cpu().numpy()
             except FloatingPointError as error:
                 raise FloatingPointError(f"{self.path}: {error}") from error
+            except torch.OutOfMemoryError as error:
+                raise ValueError(
+                    f"{self.path}: the roll-out does not fit into the memory of {self.device}, expected fewer frames"
+                    " (every), realizations or initial states at a time"
+                ) from error
 
 
 def load(path: str | Path, components: Components | None = None) -> Model:

@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--points", type=number, nargs="+", help="grid points of a NumPy array, if they differ from the training data"
     )
+    predict.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     predict.add_argument(
         "-o", "--output", required=True, metavar="FILE",
         help="trajectory file, with one trajectory per realization and initial state",
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
     start = prediction.Start(options.initial, trajectories, options.frame, options.points, gamma)
     outputs = prediction.Outputs(options.output, options.plot, options.animate, options.overwrite)
     with warnings_as_sentences(Extrapolation):
-        model = load(checkpoint)
+        model = load(checkpoint).to(options.device)
         model = model if options.dt is None else model.stepping(options.dt)
         prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
     say_written(options.output, options.plot, options.animate)

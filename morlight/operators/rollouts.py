@@ -1,8 +1,8 @@
 """Roll-outs of many steps and states, u(t + mΔt) = (I + L)^m u(t) (Eq. 6), with any scheme.
 
 Symbols are evaluated once. States are advanced in groups that fit into the cache, small ones by a recording of the
-step (see `kernels.recorded`), and only the requested frames are kept. The states are those of `time_stepping.states`
-to rounding, and bit by bit if they form one group.
+step (see `kernels.recorded`), on a GPU by a CUDA graph (see `kernels.graphed`), and only the requested frames are kept.
+The states are those of `time_stepping.states` to rounding, and bit by bit if they form one group.
 """
 
 import contextlib
@@ -14,12 +14,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.exponential_scheme import Exponential
+from morlight.operators.kernels.graphed import graphed
 from morlight.operators.kernels.recorded import recorded
 from morlight.operators.spectral import Operator
 from morlight.operators.time_stepping import states, stepper
 from morlight.operators.units import NO_GAMMA
 
 GROUP = 2**14  # values of all realizations stepped on together: the arrays of a step stay in the second cache
+GPU_GROUP = 2**25  # values that fill a GPU, and whose arrays fit into its memory
 SMALL = 2**17  # values up to which operations are short beside the calls of them
 SHORT = 100  # steps that cost what a recording costs
 BLOCK = 256  # steps between two looks at the states
@@ -95,9 +97,10 @@ class Rollouts:
 
     def _advance(self, u: Tensor, gamma: Tensor, steps: int) -> Advance:
         step = stepper(self.operator, self.scheme, gamma=gamma)
-        small = u.numel() <= SMALL and u.device.type == "cpu"
-        if small and steps >= SHORT and self.scheme != "implicit":  # whose iterations depend on the state
-            recording = recorded(step, u)
+        if steps >= SHORT and self.scheme != "implicit":  # whose iterations depend on the state
+            if u.device.type == "cuda":
+                return graphed(step, u).iterate
+            recording = recorded(step, u) if u.numel() <= SMALL else None
             if recording is not None:
                 return recording.iterate
 
@@ -166,7 +169,7 @@ def check_steps(steps: int, every: int) -> None:
 
 def _group_size(u: Float[Tensor, "R B C *X"]) -> int:
     """Number of fields of the batch that are advanced together."""
-    return max(1, GROUP // u[:, :1].numel())
+    return max(1, (GROUP if u.device.type == "cpu" else GPU_GROUP) // u[:, :1].numel())
 
 
 def _not_finite(advance: Advance, u: Tensor, step: int) -> FloatingPointError:

@@ -23,6 +23,7 @@ from morlight.data.particles.cell_sums import cell_sums
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Parts
 from morlight.operators.description import Grid
+from morlight.operators.devices import check_device
 from morlight.simulate.stable import TURN, Steps
 
 COMPONENTS = 5  # of the von Mises mixture (Eq. 22)
@@ -118,7 +119,7 @@ def levy(
 
 
 def _simulate(name: str, path: str | Path, setting: Walkers, *, seed: int, device: str, overwrite: bool) -> None:
-    _check_device(device)
+    check_device(device)
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected at least 0")
     d = setting.dimensions
@@ -168,13 +169,6 @@ def _simulate(name: str, path: str | Path, setting: Walkers, *, seed: int, devic
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not there, expected cpu or an accelerator that torch finds") from error
 
 
 class _Set:

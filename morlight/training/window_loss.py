@@ -51,6 +51,7 @@ class WindowLoss:
         self.scheme = build.scheme(config, data)
         self.bounds = table_bounds(operator, config, data)
         self._noise: dict[int, losses.NoiseWeighted] = {}
+        self._units: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def __call__(self, batch: Batch, horizon: int, step: int = 0) -> Float[Tensor, " R"]:
         """Loss of each realization.
@@ -93,19 +94,25 @@ class WindowLoss:
         self, prediction: Float[Tensor, "R B C *X"], target: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"]
     ) -> Float[Tensor, " R"]:
         """Mean square (Eq. 7, 21, 34), each field in its unit."""
-        weights = self.objective.field_weights
-        if weights == "none":
+        if self.objective.field_weights == "none":
             return losses.mean_square(prediction, target)
-        sizes = [
-            field.target if field.target is not None else field.spread if weights == "std" else field.scale
-            for field in self.data.fields
-        ]
-        unit = prediction.new_tensor(sizes)
+        unit = self._field_units(prediction.device, prediction.dtype)
         if gamma.shape[1]:
             factors = next(self.operator.summands()).operator.units.factors(gamma)
             unit = unit if factors is None else unit * factors
         unit = unit.view(*unit.shape, *[1] * (prediction.ndim - 3))
         return losses.mean_square(prediction / unit, target / unit)
+
+    def _field_units(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, " C"]:
+        """Unit of each field, brought to the device once: a GPU would wait for it at every step."""
+        if (device, dtype) not in self._units:
+            spread = self.objective.field_weights == "std"
+            sizes = [
+                field.target if field.target is not None else field.spread if spread else field.scale
+                for field in self.data.fields
+            ]
+            self._units[device, dtype] = torch.tensor(sizes, device=device, dtype=dtype)
+        return self._units[device, dtype]
 
     def _over_all_steps(self, advance: Increment, batch: Batch, step: int) -> Float[Tensor, " R"]:
         """Eq. 34, Σ_m |u_{j+m} − (I + L)^m u_j|² / m^β over Σ_m 1/m^β, of all m or of one drawn at random."""

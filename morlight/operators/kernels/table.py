@@ -27,7 +27,7 @@ class Interpolate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, low: float, spacing: float) -> Tensor:
         intervals = torch.complex(table[:, :-1], table.diff(dim=1))
-        weight = torch.add(points.new_tensor(-low / spacing), points, alpha=1 / spacing)
+        weight = torch.add(points.new_full((), -low / spacing), points, alpha=1 / spacing)
         start = weight.floor().clamp_(0, intervals.shape[1] - 1)
         weight -= start
         node = start.long()
