@@ -17,6 +17,7 @@ from torch import Tensor
 
 from morlight.operators.bases import Basis, Derivative
 from morlight.operators.description import FieldStatistics
+from morlight.operators.devices import some_fields
 from morlight.operators.exponential import ExponentialStep
 from morlight.operators.spectral import Increment, Operator, SpectralOperator, distinct_rows
 from morlight.operators.stability import Anchored
@@ -59,7 +60,8 @@ class Spectrum:
 
     def forward(self, u: Float[Tensor, "r B C *X"]) -> Inexact[Tensor, "r B M"]:
         """Π u of all fields."""
-        return self.joined([basis.forward(u[:, :, at]) for basis, at in zip(self.bases, self.places, strict=True)])
+        parts = zip(self.bases, self.places, strict=True)
+        return self.joined([basis.forward(some_fields(u, at)) for basis, at in parts])
 
     def inverse(self, c: Inexact[Tensor, "r B M"]) -> Float[Tensor, "r B C *X"]:
         """Values of all fields."""
@@ -69,7 +71,7 @@ class Spectrum:
         for basis, part, shape in zip(self.bases, parts, shapes, strict=True):
             fields.append(basis.inverse(part.unflatten(2, shape)))
         u = torch.cat(fields, 2)
-        return u if self.order is None else u[:, :, self.order]
+        return u if self.order is None else some_fields(u, self.order)
 
     @staticmethod
     def joined(parts: Sequence[Inexact[Tensor, "r B T *K"]]) -> Inexact[Tensor, "r B M"]:
@@ -138,7 +140,7 @@ def middle_slopes(
     part: SpectralOperator, fields: Sequence[FieldStatistics], gamma: Float[Tensor, "b P"] = NO_GAMMA
 ) -> Float[Tensor, "R b H"]:
     """s of each h: the middle between its smallest and its largest slope over the range of the field."""
-    rows, which = distinct_rows(gamma) if gamma.shape[1] else (gamma, torch.zeros(1, dtype=torch.long))
+    rows, which = distinct_rows(gamma) if gamma.shape[1] else (gamma, gamma.new_zeros(1, dtype=torch.long))
     factors = part.units.factors(rows) if rows.shape[1] else None
     sizes = part.scale.new_ones(len(rows), len(fields)) if factors is None else factors
     states, spacing = _nodes(part, fields, sizes)

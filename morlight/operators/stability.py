@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 
+from morlight.operators.devices import some_fields
 from morlight.operators.symbols import FASTEST, Symbol
 from morlight.operators.units import NO_GAMMA
 
@@ -77,5 +78,5 @@ class Bounded(nn.Module):
         h = self.nonlinearity(torch.where(beyond > 0, u.sign() * r * (1 + torch.tanh(beyond / r)), u), gamma)
         if not self.kept:
             return h
-        own = u[:, :, self.kept].unsqueeze(3).expand(len(h), -1, -1, -1, *u.shape[3:])
+        own = some_fields(u, self.kept).unsqueeze(3).expand(len(h), -1, -1, -1, *u.shape[3:])
         return torch.cat([own, h.unflatten(2, (len(self.kept), -1))], 3).flatten(2, 3)

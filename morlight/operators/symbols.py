@@ -1,5 +1,6 @@
 """Symbols g(κ; γ) of operators: a plain network, and the exact decay over one step (Eq. 11, 27)."""
 
+import itertools
 from abc import ABC, abstractmethod
 
 import torch
@@ -103,8 +104,8 @@ class DissipativeSymbol(SymbolByParts):
         modulus = kappa.square().sum(0).sqrt()
         features = [torch.log(modulus / self.scale) / self.decades]
         if len(kappa) > 1:
-            pairs = torch.combinations(torch.arange(len(kappa), device=kappa.device), with_replacement=True)
-            features += [kappa[a] * kappa[b] / modulus.square() for a, b in pairs.tolist()]
+            pairs = itertools.combinations_with_replacement(kappa, 2)
+            features += [a * b / modulus.square() for a, b in pairs]
         n = _everywhere(self.network, torch.stack(features), gamma)
         return 0.1 * n.unflatten(1, (-1, self.network.outputs))
 
