@@ -128,8 +128,8 @@ def equations(fits: Mapping[str, Kept[FlightErrors]], models: Mapping[str, Model
         chosen = choose(model, 0)
         text, exponent = "none is justified", "–"
         if not isinstance(chosen, str) and isinstance(chosen.form, Form):
-            text, (value, sd) = chosen.form.text(), chosen.form.exponent
-            exponent = f"{value:.4f} ± {sd:.4f}"
+            text, alpha = chosen.form.text(), chosen.form.exponent
+            exponent = f"{alpha.value:.4f} ± {alpha.sd:.4f}"
         error = float(np.median(fits[key].measured.symbol))
         rows.append((key, text, exponent, f"{error:.1%}", f"{fits[key].seconds:.0f}"))
     return table(["learned from", "equation read off", "exponent", "error of g, κ ≤ 16", "seconds"], rows)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from morlight.analysis.jackknife import Jackknife
 from morlight.analysis.typed import check_types
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription
@@ -104,6 +105,7 @@ class Checkpoint:
         losses: of every realization, where known.
         weights: of the operator.
         components: whether the operator has networks or biases of the user's own, which no file can hold.
+        jackknife: changes of the weights without each block of the data, where known.
     """
 
     path: Path
@@ -116,15 +118,19 @@ class Checkpoint:
     losses: RealizationLosses | None
     weights: Mapping[str, Tensor]
     components: bool = False
+    jackknife: Jackknife | None = None
 
     def only(self, chosen: Sequence[int]) -> "Checkpoint":
         """The checkpoint restricted to some realizations; the weights still contain all."""
-        losses, growth = self.losses, self.growth
+        losses, growth, jackknife = self.losses, self.growth, self.jackknife
         if losses is not None:
             losses = replace(losses, per_realization=tuple(losses.per_realization[r] for r in chosen))
         if growth is not None:
             growth = replace(growth, per_realization=tuple(growth.per_realization[r] for r in chosen))
-        return replace(self, config=replace(self.config, realizations=len(chosen)), losses=losses, growth=growth)
+        if jackknife is not None:
+            jackknife = jackknife.only(self.config.realizations, chosen)
+        config = replace(self.config, realizations=len(chosen))
+        return replace(self, config=config, losses=losses, growth=growth, jackknife=jackknife)
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values stored under 'morlight' in the file; Lightning stores the weights."""
@@ -138,6 +144,7 @@ class Checkpoint:
             "growth": None if self.growth is None else asdict(self.growth),
             "losses": None if self.losses is None else asdict(self.losses),
             "components": self.components,
+            "jackknife": None if self.jackknife is None else self.jackknife.to_plain(),
         }
 
 
@@ -188,6 +195,8 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     for each in fields(OperatorConfig):
         if each.name not in options:  # a default in its place would be another operator
             raise KeyError(each.name)
+    weights = {key.removeprefix("operator."): value for key, value in state.items()}
+    jackknife = plain.get("jackknife")
     found = Checkpoint(
         path,
         OperatorConfig(**options),
@@ -197,8 +206,9 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         plain["run"],
         None if growth is None else Certificate(**{**growth, "per_realization": tuple(growth["per_realization"])}),
         None if losses is None else RealizationLosses(losses["name"], tuple(losses["per_realization"])),
-        {key.removeprefix("operator."): value for key, value in state.items()},
+        weights,
         bool(plain.get("components", False)),
+        None if jackknife is None else Jackknife.from_plain(jackknife, weights),
     )
     _check(found)
     return found

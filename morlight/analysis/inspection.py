@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morlight.analysis.checkpoint import Certificate
 from morlight.analysis.equations.choice import Chosen, choose
+from morlight.analysis.jackknife import source, standard_error
 from morlight.analysis.learned import Term, basis_name, generator_of, terms
 from morlight.analysis.model import Model
 from morlight.analysis.plots import Reading
@@ -27,11 +28,15 @@ class Generator:
         kappa: numbers in one dimension and, as |κ|, for isotropic symbols; else vectors.
         real: real parts, realization by realization.
         imag: imaginary parts.
+        real_sd: standard errors of the means of the real parts due to the data; None where not known.
+        imag_sd: of the imaginary parts.
     """
 
     kappa: tuple[Any, ...]
     real: Numbers
     imag: Numbers
+    real_sd: tuple[float, ...] | None
+    imag_sd: tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ class Inspection:
         dt: Δt; None without time.
         fields: by name.
         growth: certificate of stability, where known.
+        errors: one sentence on the origin of the standard errors due to the data.
     """
 
     checkpoint: str
@@ -124,6 +130,7 @@ class Inspection:
     dt: float | None
     fields: Mapping[str, InspectedField]
     growth: Certificate | None
+    errors: str
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
@@ -133,6 +140,7 @@ class Inspection:
             "dt": self.dt,
             "fields": {name: field.to_json() for name, field in self.fields.items()},
             "growth": None if self.growth is None else self.growth.to_json(),
+            "standard_errors": self.errors,
         }
 
     def with_twin(self, errors: Mapping[str, Mapping[str, float]]) -> "Inspection":
@@ -149,6 +157,7 @@ def inspect(model: Model) -> Inspection:
         None if model.steady else model.dt,
         {name: _field(model, place) for place, name in enumerate(model.data.field_names)},
         model.checkpoint.growth,
+        source(model),
     )
 
 
@@ -186,19 +195,30 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
 
 def _field(model: Model, place: int) -> InspectedField:
     learned = terms(model, place)
-    continuum = generator_of(model, learned)
-    generator = None
-    if continuum is not None:
-        plain = next(term for term in learned if not term.mixed)
-        generator = Generator(_listed(plain.kappa), _numbers(continuum.real), _numbers(continuum.imag))
     return InspectedField(
         basis_name(learned[0].basis) if learned else None,
         bool(learned) and all(term.conserves for term in learned),
         tuple(map(_term, learned)),
-        generator,
+        _generator(model, place, learned),
         model.band(place),
         choose(model, place),
     )
+
+
+def _generator(model: Model, place: int, learned: list[Term]) -> Generator | None:
+    continuum = generator_of(model, learned)
+    if continuum is None:
+        return None
+
+    def parts(other: Model) -> Float[Tensor, "R 2 K"]:
+        again = generator_of(other, terms(other, place))
+        assert again is not None
+        return torch.stack([again.real, again.imag], 1)
+
+    errors = standard_error(model, parts)
+    real, imag = (None, None) if errors is None else map(tuple, errors.tolist())
+    plain = next(term for term in learned if not term.mixed)
+    return Generator(_listed(plain.kappa), _numbers(continuum.real), _numbers(continuum.imag), real, imag)
 
 
 def _term(term: Term) -> InspectedTerm:

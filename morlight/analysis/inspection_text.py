@@ -9,7 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.equations import forms
+from morlight.analysis.equations.forms import Form
 from morlight.analysis.equations.known import KnownForm
+from morlight.analysis.equations.numbers import spread
 from morlight.analysis.inspection import InspectedField, InspectedTerm, Inspection
 
 GAUGE = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}
@@ -24,6 +26,7 @@ def summary(inspection: Inspection) -> str:
         if field.band is not None:
             lines.append(f"  the data identify {field.band[0]:.4g} ≤ |κ| ≤ {field.band[1]:.4g}")
         lines += [*_symbols(field), *_nonlinearities(name, field), *_equation(field)]
+    lines.append(f"standard errors due to the data: {inspection.errors}")
     growth = inspection.growth
     if growth is not None:
         if growth.method == "symbol":
@@ -39,12 +42,16 @@ def summary(inspection: Inspection) -> str:
 def _symbols(field: InspectedField) -> list[str]:
     lines = []
     if field.generator is not None:
-        lines += _table(field.generator.kappa, field.generator.real, field.generator.imag, "generator", field.band)
+        generator = field.generator
+        data = (
+            None if generator.real_sd is None or generator.imag_sd is None else (generator.real_sd, generator.imag_sd)
+        )
+        lines += _table(generator.kappa, (generator.real, generator.imag), "generator", field.band, data)
     if len(field.terms) > 1 or field.generator is None:
         for number, term in enumerate(field.terms, 1):
             title = f"symbol g{number if len(field.terms) > 1 else ''}"
             title += "" if term.derivative_of is None else " of ∂ₓ"
-            lines += _table(term.kappa, term.symbol_real, term.symbol_imag, title, field.band)
+            lines += _table(term.kappa, (term.symbol_real, term.symbol_imag), title, field.band)
     return lines
 
 
@@ -66,6 +73,7 @@ def _equation(field: InspectedField) -> list[str]:
     low, high = field.band or (math.nan, math.nan)
     lines = [
         f"  {form.text()}   (from {low:.4g} ≤ |κ| ≤ {high:.4g})",
+        f"    {_errors(form)}",
         f"    LaTeX  {form.latex()}",
         f"    SymPy  G = {sympy['symbol']}, P(u) = {sympy['nonlinearity']}",
         f"    its roll-outs depart from the networks by {100 * departure:.2g} % of the change over {forms.STEPS} steps",
@@ -78,32 +86,53 @@ def _equation(field: InspectedField) -> list[str]:
     return lines
 
 
+def _errors(form: Form) -> str:
+    """Standard errors due to the data and scatter of the networks, of the leading term and of the drift."""
+    named = {"coefficient": form.coefficient, "exponent": form.exponent}
+    named |= {f"drift {axis}": v for axis, v in zip("xyz", form.drift, strict=False)}
+    parts = [f"{name} {v.data:.2g} and {v.networks:.2g}" for name, v in named.items() if v.sd]
+    return f"standard error due to the data and scatter of the networks: {', '.join(parts) or 'not known'}"
+
+
 def _values(name: str, term: InspectedTerm, number: str) -> list[str]:
     """The nonlinearity at five values, in its gauge where there is one."""
     h = torch.tensor(term.h, dtype=torch.float64)
     lines = [f"  {name:>8}  {'h' + number:>16} {'± sd':>10}   (median{GAUGE[term.power]})"]
     for at in torch.linspace(0, len(term.u) - 1, 5).round().long().tolist():
-        lines.append(f"  {term.u[at]:>8.4g}  {_median(h[:, at]):>16.6g} {forms.spread(h[:, at]):>10.2g}")
+        lines.append(f"  {term.u[at]:>8.4g}  {_median(h[:, at]):>16.6g} {spread(h[:, at]):>10.2g}")
     return lines
 
 
 def _table(
     kappa: Sequence[Any],
-    real: Sequence[Sequence[float]],
-    imag: Sequence[Sequence[float]],
+    values: tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]],
     title: str,
     band: tuple[float, float] | None,
+    data: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> list[str]:
-    """A symbol at wavenumbers a factor of two apart."""
+    """Real and imaginary part of a symbol at wavenumbers a factor of two apart.
+
+    Args:
+        kappa: wavenumbers.
+        values: both parts of each realization.
+        title: what it is.
+        band: wavenumbers that the data identify.
+        data: standard errors of both parts due to the data, where known.
+    """
     k = torch.tensor(kappa, dtype=torch.float64)
     modulus = k.abs() if k.ndim == 1 else k.square().sum(1).sqrt()
-    parts = [torch.tensor(values, dtype=torch.float64) for values in (real, imag)]
-    lines = [f"  {'|κ|':>8}  {'Re ' + title:>16} {'± sd':>10} {'Im ' + title:>16} {'± sd':>10}   (medians)"]
+    parts = [torch.tensor(each, dtype=torch.float64) for each in values]
+    errors = "" if data is None else f" {'± data':>10}"
+    head = " ".join(f"{f'{part} {title}':>16}{errors} {'± networks':>10}" for part in ("Re", "Im"))
+    lines = [f"  {'|κ|':>8}  {head}   (medians)"]
     smallest, last = band or (float(modulus[modulus > 0].min()), float(modulus.max()))
     count = max(1, math.floor(math.log2(last / smallest)) + 1)
     for step in range(count):
         at = int((modulus - smallest * 2**step).abs().argmin())
-        numbers = (f"{_median(part[:, at]):>16.6g} {forms.spread(part[:, at]):>10.2g}" for part in parts)
+        numbers = []
+        for place, part in enumerate(parts):
+            error = "" if data is None else f" {data[place][at]:>10.2g}"
+            numbers.append(f"{_median(part[:, at]):>16.6g}{error} {spread(part[:, at]):>10.2g}")
         lines.append(f"  {float(modulus[at]):>8.4g}  {' '.join(numbers)}")
     return lines
 

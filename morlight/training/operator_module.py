@@ -12,6 +12,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
+from morlight.analysis.jackknife import Jackknife
 from morlight.analysis.linear_model import Affine, Factors
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
@@ -62,6 +63,7 @@ class OperatorModule(lightning.LightningModule, ABC):
         self.held_back_horizon = config.objective.longest
         self.run_id: str | None = None
         self.modes: ModeStatistics | None = None
+        self.jackknife: Jackknife | None = None  # where the data are resampled
         self._losses: dict[str, list[Tensor]] = {"train_loss": [], "val_loss": [], "test_loss": []}
         self._means: dict[str, Tensor] = {}
         self._growth: tuple[int, Certificate] | None = None
@@ -178,6 +180,7 @@ class OperatorModule(lightning.LightningModule, ABC):
             losses=self._realization_losses(),
             weights={},
             components=self.components is not None,
+            jackknife=self.jackknife,
         )  # fmt: skip
 
     def _realization_losses(self) -> RealizationLosses | None:

@@ -10,6 +10,7 @@ from morlight.analysis.equations import forms
 from morlight.analysis.equations.forms import MISFIT, Form
 from morlight.analysis.equations.known import KnownForm, known_equation
 from morlight.analysis.equations.power_law import PowerLaw, identified, power_law
+from morlight.analysis.jackknife import standard_error
 from morlight.analysis.learned import Term, generator_of, terms
 from morlight.analysis.model import Model
 from morlight.operators import build, shells
@@ -91,7 +92,7 @@ def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
     inside = (modulus >= 0.999 * band[0]) & (modulus <= 1.001 * band[1])
     errors = torch.ones_like(modulus) if model.steady else _rate_errors(model, place, term)
     errors = torch.where(inside, errors, torch.inf)
-    return forms.of_powers(model, term.kappa, term.symbol, errors, term.u, term.nonlinearity)
+    return forms.of_powers(model, place, errors)
 
 
 def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> PowerLaw | None:
@@ -108,10 +109,28 @@ def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> Power
     if band is None:
         return None
     errors = torch.where((moduli[0] >= band[0]) & (moduli[0] <= band[1]), errors, torch.inf)
-    found = power_law(term.kappa, continuum, _of_modes(errors, index, term))
+    each = _of_modes(errors, index, term)
+    found = power_law(term.kappa, continuum, each)
     if found is None or max(float(found.misfit.median()), float(bent.median())) > MISFIT:
         return None
-    return found if bool((found.exponent > 0).all()) else None
+    return _with_data_errors(model, place, found, each) if bool((found.exponent > 0).all()) else None
+
+
+def _with_data_errors(model: Model, place: int, found: PowerLaw, errors: Float[Tensor, " K"]) -> PowerLaw:
+    """The power law with standard errors from blocks of the data, where these are known."""
+
+    def numbers(other: Model) -> Tensor:
+        own = terms(other, place)
+        continuum = generator_of(other, own)
+        again = None if continuum is None else power_law(own[0].kappa, continuum, errors)
+        assert again is not None  # changes are infinitesimal
+        return torch.cat([again.coefficient[:, None].log(), again.exponent[:, None], again.drift], 1)
+
+    known = standard_error(model, numbers)
+    if known is None:
+        return found
+    c, alpha = known[:2].tolist()
+    return found._replace(coefficient_error=c, exponent_error=alpha, drift_error=known[2:])
 
 
 def _rate_errors(model: Model, place: int, term: Term) -> Float[Tensor, " K"]:

@@ -15,10 +15,12 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from morlight.analysis.equations.numbers import ONE, Number, number, spread
 from morlight.analysis.equations.power_law import PowerLaw
 from morlight.analysis.equations.terms import Symbolic, polynomial, powers, written
 from morlight.analysis.evaluation.result import Evaluation
-from morlight.analysis.learned import continuum
+from morlight.analysis.jackknife import standard_error
+from morlight.analysis.learned import Term, continuum, terms
 from morlight.analysis.model import Model
 from morlight.operators import build
 
@@ -30,7 +32,6 @@ SUMS: tuple[tuple[str, ...], ...] = (
     ("drift",), ("laplacian",), ("fourth",), ("drift", "laplacian"), ("drift", "fourth"), ("laplacian", "fourth"),
     ("drift", "laplacian", "fourth"),
 )  # fmt: skip
-Number = tuple[float, float]  # a value and its standard deviation
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class Form:
     def symbolic(self) -> Symbolic:
         """The numbers without their errors."""
         return Symbolic(
-            None if self.power is None else (self.power[0][0], self.power[1][0]),
-            [value for value, _ in self.drift],
-            self.laplacian[0] if self.laplacian else 0.0,
-            self.fourth[0] if self.fourth else 0.0,
-            {n: value for n, (value, _) in self.polynomial.items()},
+            None if self.power is None else (self.power[0].value, self.power[1].value),
+            [velocity.value for velocity in self.drift],
+            self.laplacian.value if self.laplacian else 0.0,
+            self.fourth.value if self.fourth else 0.0,
+            {n: each.value for n, each in self.polynomial.items()},
         )
 
     @property
@@ -72,7 +73,7 @@ class Form:
         """α of the leading power of |κ|; without an error if it is an integer."""
         if self.power is not None:
             return self.power[1]
-        return (4.0 if self.fourth else 2.0 if self.laplacian else 1.0), 0.0
+        return Number(4.0 if self.fourth else 2.0 if self.laplacian else 1.0)
 
     @property
     def coefficient(self) -> Number:
@@ -86,14 +87,14 @@ class Form:
         left = self.target if self.steady else f"∂ₜ{self.field}"
         inside = self._argument(UNICODE)
         terms = [] if self.power is None else [
-            f"−{number(*self.power[0])} (−Δ)^{number(self.power[1][0] / 2, self.power[1][1] / 2)} {inside}"
+            f"−{self.power[0].text} (−Δ)^{_half(self.power[1])} {inside}"
         ]  # fmt: skip
         terms += [f"{_signed(self.laplacian)} Δ{inside}"] if self.laplacian else []
-        terms += [f"{_signed((-self.fourth[0], self.fourth[1]))} Δ²{inside}"] if self.fourth else []
+        terms += [f"{_signed(self.fourth.negative)} Δ²{inside}"] if self.fourth else []
         if len(self.drift) == 1:
-            terms.append(f"{_signed((-self.drift[0][0], self.drift[0][1]))} ∂ₓ{inside}")
+            terms.append(f"{_signed(self.drift[0].negative)} ∂ₓ{inside}")
         elif self.drift:
-            terms.append(f"−({', '.join(number(*v) for v in self.drift)})·∇{inside}")
+            terms.append(f"−({', '.join(v.text for v in self.drift)})·∇{inside}")
         return f"{left} = {_joined(terms)}"
 
     def latex(self) -> str:
@@ -103,14 +104,14 @@ class Form:
         inside = self._argument(LATEX)
         terms = []
         if self.power is not None:
-            half = number(self.power[1][0] / 2, self.power[1][1] / 2).replace("−", "-")
-            terms.append(rf"-{number(*self.power[0])}\,(-\Delta)^{{{half}}} {inside}")
+            half = _half(self.power[1]).replace("−", "-")
+            terms.append(rf"-{self.power[0].text}\,(-\Delta)^{{{half}}} {inside}")
         terms += [rf"{_signed(self.laplacian)}\,\Delta {inside}"] if self.laplacian else []
-        terms += [rf"{_signed((-self.fourth[0], self.fourth[1]))}\,\Delta^2 {inside}"] if self.fourth else []
+        terms += [rf"{_signed(self.fourth.negative)}\,\Delta^2 {inside}"] if self.fourth else []
         if len(self.drift) == 1:
-            terms.append(rf"{_signed((-self.drift[0][0], self.drift[0][1]))}\,\partial_x {inside}")
+            terms.append(rf"{_signed(self.drift[0].negative)}\,\partial_x {inside}")
         elif self.drift:
-            terms.append(rf"-({', '.join(number(*v) for v in self.drift)})\cdot\nabla {inside}")
+            terms.append(rf"-({', '.join(v.text for v in self.drift)})\cdot\nabla {inside}")
         return f"{left} = {_joined(terms)}".replace("−", "-")
 
     def sympy(self) -> dict[str, Any]:
@@ -132,11 +133,13 @@ class Form:
     def to_json(self, departure: float) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
         plain: dict[str, Any] = {"equation": self.text()}
-        plain |= dict(zip(("coefficient", "coefficient_sd"), self.coefficient, strict=True))
-        plain |= dict(zip(("exponent", "exponent_sd"), self.exponent, strict=True))
+        plain |= {"coefficient": self.coefficient.value, **self.coefficient.errors("coefficient_sd")}
+        plain |= {"exponent": self.exponent.value, **self.exponent.errors("exponent_sd")}
         if self.drift:
-            plain |= {"drift": [v for v, _ in self.drift], "drift_sd": [sd for _, sd in self.drift]}
-        plain["polynomial"] = {str(n): list(value) for n, value in self.polynomial.items()}
+            errors = [v.errors("drift_sd") for v in self.drift]
+            plain |= {"drift": [v.value for v in self.drift]}
+            plain |= {key: [each[key] for each in errors] for key in errors[0]}
+        plain["polynomial"] = {str(n): [each.value, each.sd] for n, each in self.polynomial.items()}
         return plain | {
             "terms": self.terms(),
             "latex": self.latex(),
@@ -146,30 +149,30 @@ class Form:
 
     def terms(self) -> list[dict[str, Any]]:
         """Terms coefficient · derivative of P(u), with the derivative as its orders by axis or as a power of −Δ."""
-        inside = {str(n): value for n, (value, _) in self.polynomial.items()}
+        inside = {str(n): each.value for n, each in self.polynomial.items()}
         axes = max(1, len(self.drift))
         listed: list[tuple[Any, Number]] = []
         if self.power is not None:
-            listed.append(({"power": self.power[1][0]}, (-self.power[0][0], self.power[0][1])))
-        for axis, (velocity, sd) in enumerate(self.drift):
-            listed.append(([int(axis == place) for place in range(axes)], (-velocity, sd)))
+            listed.append(({"power": self.power[1].value}, self.power[0].negative))
+        for axis, velocity in enumerate(self.drift):
+            listed.append(([int(axis == place) for place in range(axes)], velocity.negative))
         if self.laplacian is not None:
-            listed.append(({"power": 2.0}, (-self.laplacian[0], self.laplacian[1])))
+            listed.append(({"power": 2.0}, self.laplacian.negative))
         if self.fourth is not None:
-            listed.append(({"power": 4.0}, (-self.fourth[0], self.fourth[1])))
+            listed.append(({"power": 4.0}, self.fourth.negative))
         return [
-            {"derivative": derivative, "of": inside, "coefficient": value, "sd": sd}
-            for derivative, (value, sd) in listed
+            {"derivative": derivative, "of": inside, "coefficient": each.value, **each.errors()}
+            for derivative, each in listed
         ]
 
     def _argument(self, writing: Mapping[str, str]) -> str:
         name = self.field if writing is UNICODE else rf"\mathrm{{{_safe(self.field)}}}"
-        if dict(self.polynomial) == {1: (1.0, 0.0)}:
+        if dict(self.polynomial) == {1: ONE}:
             return name
         terms = [
-            f"{'+' if n == 1 or value > 0 else ''}{'' if (value, sd) == (1.0, 0.0) else number(value, sd) + ' '}{name}"
+            f"{'+' if n == 1 or each.value > 0 else ''}{'' if each == ONE else each.text + ' '}{name}"
             f"{'' if n == 1 else writing[str(n)]}"
-            for n, (value, sd) in self.polynomial.items()
+            for n, each in self.polynomial.items()
         ]
         return f"({_joined(terms)})"
 
@@ -178,17 +181,12 @@ UNICODE = {"2": "²", "3": "³"}
 LATEX = {"2": "^2", "3": "^3"}
 
 
-def number(value: float, sd: float) -> str:
-    """A value with its standard deviation in units of the last digit, 0.750(5)."""
-    if not sd > 0:
-        return f"{value:.6g}".replace("-", "−")
-    digits = max(0, 1 - math.floor(math.log10(sd)) - (sd / 10 ** math.floor(math.log10(sd)) >= 2))
-    last = round(sd * 10**digits)
-    return f"{value:.{digits}f}({last})".replace("-", "−")
-
-
 def _signed(value: Number) -> str:
-    return ("" if value[0] < 0 else "+") + number(*value)
+    return ("" if value.value < 0 else "+") + value.text
+
+
+def _half(power: Number) -> str:
+    return number(power.value / 2, power.sd / 2)
 
 
 def _joined(terms: Sequence[str]) -> str:
@@ -202,87 +200,110 @@ def _safe(name: str) -> str:
     return name.replace("_", r"\_")
 
 
-def spread(values: Float[Tensor, " R"]) -> float:
-    """Standard deviation over the realizations, 0 of a single one."""
-    return float(values.std()) if len(values) > 1 else 0.0
-
-
 def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
     """The form of a fractional diffusion, with the drift if it is not zero."""
     c, alpha = found.coefficient, found.exponent
-    sd = math.hypot(spread(c), float(c.mean()) * found.coefficient_error)
-    velocity = found.drift.mean(0)
-    errors = [math.hypot(spread(v), float(e)) for v, e in zip(found.drift.T, found.drift_error, strict=True)]
-    moves = turns and any(abs(float(v)) > SURE * e for v, e in zip(velocity, errors, strict=True))
+    mean = float(c.mean())
+    velocity = _numbers(found.drift, found.drift_error)
+    moves = turns and any(abs(v.value) > SURE * v.sd for v in velocity)
     return Form(
         model.data.fields[0].name,
         False,
         "",
-        {1: (1.0, 0.0)},
-        power=((float(c.mean()), sd), (float(alpha.mean()), math.hypot(spread(alpha), found.exponent_error))),
-        drift=list(zip(velocity.tolist(), errors, strict=True)) if moves else (),
+        {1: ONE},
+        power=(
+            Number(mean, mean * found.coefficient_error, spread(c)),
+            Number(float(alpha.mean()), found.exponent_error, spread(alpha)),
+        ),
+        drift=velocity if moves else (),
     )
 
 
-def of_powers(
-    model: Model,
-    kappa: Float[Tensor, "D K"],
-    symbol: Inexact[Tensor, "R K"],
-    errors: Float[Tensor, " K"],
-    u: Float[Tensor, " N"],
-    h: Float[Tensor, "R N"],
-) -> Form | None:
+def of_powers(model: Model, place: int, errors: Float[Tensor, " K"]) -> Form | None:
     """The shortest sum of integer powers of ∇ and of u that is justified; None if none is.
 
     Args:
-        symbol: g, of the increment or of the operator without time.
+        model: of one field with one term.
+        place: of the field.
         errors: relative standard errors of the generator, infinite for modes to leave out.
-        h: at the values u.
     """
-    inside = _polynomial(model, u, h)
+    (term,) = terms(model, place)
+    inside = _polynomial(model, place, term)
     if inside is None:
         return None
-    polynomial_, factor = inside
-    g = symbol * factor[:, None] + 0j
-    rates = g if model.steady else continuum(model, g)
+    exponents, P = inside
+    rates = _rates(model, term, exponents)
     if not bool(rates[:, errors.isfinite()].abs().isfinite().all()):
         return None
     for words in SUMS:
-        if "drift" in words and (len(kappa) != model.grid.dimensions or "WALL" in model.grid.boundaries):
+        if "drift" in words and (len(term.kappa) != model.grid.dimensions or "WALL" in model.grid.boundaries):
             continue
-        found = powers(kappa, rates, errors, words)
+        found = powers(term.kappa, rates, errors, words)
         if found is None or float(found.misfit.median()) > MISFIT:
             continue
-        columns = [*(found.drift.T if "drift" in words else [])]
-        columns += [getattr(found, word) for word in words if word != "drift"]
+
+        def coefficients(other: Model, words: tuple[str, ...] = words) -> Tensor:
+            (own,) = terms(other, place)
+            again = powers(own.kappa, _rates(other, own, exponents), errors, words)
+            assert again is not None
+            return again.columns
+
+        data = None if model.steady else standard_error(model, coefficients)
         # without time the weights describe no noise
-        noise = [0.0] * len(columns) if model.steady else found.error.tolist()
-        numbers = [(float(v.mean()), math.hypot(spread(v), e)) for v, e in zip(columns, noise, strict=True)]
-        axes = len(kappa) if "drift" in words else 0
-        sure = [abs(value) > SURE * sd for value, sd in numbers]
+        noise = torch.zeros_like(found.error) if model.steady else found.error if data is None else data
+        numbers = _numbers(found.columns, noise)
+        axes = len(term.kappa) if "drift" in words else 0
+        sure = [abs(each.value) > SURE * each.sd for each in numbers]
         if not (all(sure[axes:]) and (not axes or any(sure[:axes]))):
             continue
         rest: dict[str, Any] = dict(zip([word for word in words if word != "drift"], numbers[axes:], strict=True))
         target = model.data.targets[0] if model.steady else ""
-        return Form(model.data.fields[0].name, model.steady, target, polynomial_, drift=numbers[:axes], **rest)
+        return Form(model.data.fields[0].name, model.steady, target, P, drift=numbers[:axes], **rest)
     return None
 
 
-def _polynomial(
-    model: Model, u: Float[Tensor, " N"], h: Float[Tensor, "R N"]
-) -> tuple[dict[int, Number], Float[Tensor, " R"]] | None:
-    """P normalized to the coefficient 1 of u (without time, of its highest power), and the factor that g takes over."""
+def _rates(model: Model, term: Term, exponents: tuple[int, ...]) -> Inexact[Tensor, "R K"]:
+    """The generator that acts on P(u), or the symbol of an operator without time."""
+    _, factor = _scaled(model, term, exponents)
+    g = term.symbol * factor[:, None] + 0j
+    return g if model.steady else continuum(model, g)
+
+
+def _polynomial(model: Model, place: int, term: Term) -> tuple[tuple[int, ...], dict[int, Number]] | None:
+    """The powers of P and their coefficients."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
     for exponents in tried:
-        found, misfit = polynomial(u, h, exponents)
-        unit = len(exponents) - 1 if model.steady else 0
-        factor = found[:, unit]
-        scaled = found / factor[:, None]
-        numbers = {n: (float(a.mean()), spread(a)) for n, a in zip(exponents, scaled.T, strict=True)}
-        numbers[exponents[unit]] = (1.0, 0.0)
-        if float(misfit.median()) <= MISFIT and all(abs(value) > SURE * sd for value, sd in numbers.values()):
-            return numbers, factor
+        if float(polynomial(term.u, term.nonlinearity, exponents)[1].median()) > MISFIT:
+            continue
+
+        def coefficients(other: Model, exponents: tuple[int, ...] = exponents) -> Tensor:
+            return _scaled(other, terms(other, place)[0], exponents)[0]
+
+        data = None if model.steady else standard_error(model, coefficients)
+        columns = _scaled(model, term, exponents)[0]
+        numbers = dict(
+            zip(exponents, _numbers(columns, torch.zeros(len(exponents)) if data is None else data), strict=True)
+        )
+        numbers[exponents[_unit(model, exponents)]] = ONE
+        if all(abs(each.value) > SURE * each.sd for each in numbers.values()):
+            return exponents, numbers
     return None
+
+
+def _unit(model: Model, exponents: tuple[int, ...]) -> int:
+    """Place of the power whose coefficient is 1: the first, or without time the highest."""
+    return len(exponents) - 1 if model.steady else 0
+
+
+def _scaled(model: Model, term: Term, exponents: tuple[int, ...]) -> tuple[Float[Tensor, "R n"], Float[Tensor, " R"]]:
+    """Coefficients of P with a 1 among them, and the factor that g takes over."""
+    found = polynomial(term.u, term.nonlinearity, exponents)[0]
+    factor = found[:, _unit(model, exponents)]
+    return found / factor[:, None], factor
+
+
+def _numbers(columns: Float[Tensor, "R n"], data: Float[Tensor, " n"]) -> list[Number]:
+    return [Number(float(v.mean()), float(e), spread(v)) for v, e in zip(columns.T, data, strict=True)]
 
 
 def twin(model: Model, form: Form) -> Model:

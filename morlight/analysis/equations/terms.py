@@ -108,6 +108,12 @@ class Sum(NamedTuple):
     error: Float[Tensor, " n"]
     misfit: Float[Tensor, " R"]
 
+    @property
+    def columns(self) -> Float[Tensor, "R n"]:
+        """The coefficients in the order of `error`."""
+        drift = self.drift if "drift" in self.words else self.drift[:, :0]
+        return torch.cat([drift, *(getattr(self, word)[:, None] for word in self.words if word in POWERS)], 1)
+
 
 def powers(
     kappa: Float[Tensor, "D K"], generator: Complex[Tensor, "R K"], errors: Float[Tensor, " K"], words: tuple[str, ...]

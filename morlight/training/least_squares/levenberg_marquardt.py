@@ -81,7 +81,7 @@ class LeastSquares:
 
     def __init__(self, operator: SpectralOperator, moments: Mapping[int, Moments]) -> None:
         symbol, self.isotropic = _of_moduli(operator.g)
-        self.moments = {m: each.folded() for m, each in moments.items()} if self.isotropic else moments
+        self.moments = self.folded(moments)
         self.h, self.g = Flat(operator.h, operator.realizations), Flat(symbol, operator.realizations)
         some = next(iter(self.moments.values()))
         self.unit = operator.unit
@@ -96,6 +96,10 @@ class LeastSquares:
         """Add the curvatures of h and of ln ρ to the error (see `smoothness`)."""
         self.smoothness = Smoothness(self, weight, dissipative=self.dissipative)
 
+    def folded(self, moments: Mapping[int, Moments]) -> Mapping[int, Moments]:
+        """The moments at the wavenumbers of the symbol: at the distinct |κ| where it is isotropic."""
+        return {m: each.folded() for m, each in moments.items()} if self.isotropic else moments
+
     def error(self, theta: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
         """Σ ‖f − L u‖² of all increments, as a share of Σ ‖f‖²."""
         h, g = self.values(theta, self.u, self.kappa)
@@ -105,20 +109,34 @@ class LeastSquares:
 
     def normal(self, theta: Float[Tensor, "R P"]) -> tuple[Float[Tensor, "R P P"], Float[Tensor, "R P"]]:
         """JᵀJ and Jᵀr."""
-        h, g = self.values(theta, self.u, self.kappa)
-        dh, dg = self.derivatives(theta, self.u, self.kappa)
-        H, P = self.sizes[0], theta.shape[1]
-        matrix, gradient = theta.new_zeros(len(theta), P, P), theta.new_zeros(len(theta), P)
-        if self.smoothness is not None:
-            matrix, gradient = self.smoothness.normal(theta)
-        for m, each in self.moments.items():
+        values, derivatives = self.values(theta, self.u, self.kappa), self.derivatives(theta, self.u, self.kappa)
+        matrix, gradient = self.of_moments(self.moments, values, derivatives)
+        if self.smoothness is None:
+            return matrix, gradient
+        A, b = self.smoothness.normal(theta)
+        return A + matrix, b + gradient
+
+    def of_moments(
+        self, moments: Mapping[int, Moments], values: tuple[Tensor, Tensor], derivatives: tuple[Tensor, Tensor]
+    ) -> tuple[Float[Tensor, "R P P"], Float[Tensor, "R P"]]:
+        """JᵀJ and Jᵀr of some moments.
+
+        Args:
+            moments: of the increments over m steps, by m, folded where the symbol is isotropic.
+            values: h at the values of u, and g at the wavenumbers of the moments.
+            derivatives: of both.
+        """
+        (h, g), (dh, dg) = values, derivatives
+        H, P = self.sizes[0], sum(self.sizes)
+        matrix, gradient = h.new_zeros(len(h), P, P), h.new_zeros(len(h), P)
+        for m, each in moments.items():
             whole, by_g, by_slope = composed(g, h @ each.slope, m)
             through_slope = by_slope[:, None] * (dh @ each.slope)[..., None] if m > 1 else dg[:, :0]
             of_symbol = torch.cat([through_slope.to(dg.dtype), by_g[:, None] * dg], 1)
             A, b = each.normal_equations(whole, h, of_symbol, dh)
             # the parameters of h once more where the symbol depends on its slope: their rows add up
             twice = through_slope.shape[1]
-            place = torch.cat([torch.arange(H), torch.arange(twice), torch.arange(H, P)]).to(theta.device)
+            place = torch.cat([torch.arange(H), torch.arange(twice), torch.arange(H, P)]).to(h.device)
             matrix.index_add_(1, place, torch.zeros_like(A[:, :, :P]).index_add_(2, place, A))
             gradient.index_add_(1, place, b)
         return matrix, gradient

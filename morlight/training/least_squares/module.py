@@ -12,8 +12,9 @@ from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator
 from morlight.training.config import LeastSquaresConfig
 from morlight.training.curriculum import at_once
+from morlight.training.least_squares.jackknife import Objective, jackknife
 from morlight.training.least_squares.levenberg_marquardt import regress
-from morlight.training.least_squares.moments import Gatherer, Moments, counting_noise
+from morlight.training.least_squares.moments import Gatherer, counting_noise
 from morlight.training.operator_module import OperatorModule
 
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
@@ -76,20 +77,25 @@ class LeastSquaresModule(OperatorModule):
         """Levenberg–Marquardt on the sums of all processes."""
         for total in self._gatherer.sums():
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
-        steps = regress(self.spectral, self._moments(), self.algorithm.iterations, self.config.smoothness)
+        objective = self._objective()
+        moments = self._gatherer.moments(objective.weights, objective.counted)
+        increments = dict(zip(self.horizons, moments, strict=True))
+        steps = regress(self.spectral, increments, self.algorithm.iterations, self.config.smoothness)
         bar = tqdm(steps, "least squares", self.algorithm.iterations, delay=2, leave=False, unit="step", disable=None)
         errors = torch.full((self.operator.realizations,), torch.nan)
         for errors in bar:
             self._steps += 1
             bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
+        if not self.data.steady:
+            self.jackknife = jackknife(self.spectral, self.sample, self._gatherer, objective)
         del self._gatherer
         self.record("train_loss", errors)
 
-    def _moments(self) -> dict[int, Moments]:
-        """Moments of the increments over m steps, by m."""
+    def _objective(self) -> Objective:
+        """Weights of the modes, and noise that is subtracted."""
         weights: Tensor | None = None
         if self.config.loss == "noise":
             weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
         noise = self.sample.shot_noise
         counted = None if noise is None else counting_noise(self._gatherer.basis, noise.particles, noise.finer)
-        return dict(zip(self.horizons, self._gatherer.moments(weights, counted), strict=True))
+        return Objective(self.horizons, weights, counted, self.config.smoothness)

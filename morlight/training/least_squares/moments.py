@@ -27,6 +27,7 @@ hide in it.
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Inexact
@@ -74,6 +75,22 @@ def counting_noise(basis: Basis, particles: int, finer: int | None = None) -> Fl
     return math.prod(basis.points) / particles * (1 - share) / share * kept
 
 
+class Shape(NamedTuple):
+    """How h is looked at.
+
+    Attributes:
+        values: of u.
+        projection: from h there to its coefficients of splines.
+        rest: quadratic form of h there, variance of what the splines leave over.
+        slope: from h there to the slope of the straight line through it.
+    """
+
+    values: Float[Tensor, " P"]
+    projection: Float[Tensor, "n P"]
+    rest: Float[Tensor, "P P"]
+    slope: Float[Tensor, " P"]
+
+
 class Gatherer:
     """The sums over pairs, filled batch by batch.
 
@@ -113,35 +130,47 @@ class Gatherer:
         """Everything gathered, to be added up over processes in place."""
         return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
 
+    def shape(self) -> "Shape":
+        """How h is looked at, by the values of u that were counted in."""
+        spacing = (self.high - self.low) / VALUES
+        values = self.low + spacing * (torch.arange(VALUES).to(self.histogram) + 0.5)
+        share = self.histogram / self.histogram.sum() + RARE / VALUES
+        phi = splines(values, self.low, self.high, self.count)
+        projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
+        rest = torch.eye(VALUES).to(values) - phi @ projection
+        centered = share * (values - (share * values).sum() / share.sum())
+        return Shape(values, projection, (rest.mT * share) @ rest, centered / (centered * values).sum())
+
+    def total(self, weights: Float[Tensor, "H *K"] | None = None) -> Float[Tensor, ""]:
+        """Weighted energy of all targets."""
+        return (self._weights(weights) * self.energy).sum()
+
+    def _weights(self, weights: Float[Tensor, "H *K"] | None) -> Float[Tensor, "H K"]:
+        own = torch.ones_like(self.energy) if weights is None else weights.double().flatten(1)
+        return self.basis.energy.flatten() * own
+
     def moments(
-        self, weights: Float[Tensor, "H *K"] | None = None, counted: Float[Tensor, "*K"] | None = None
+        self,
+        weights: Float[Tensor, "H *K"] | None = None,
+        counted: Float[Tensor, "*K"] | None = None,
+        shape: "Shape | None" = None,
     ) -> "list[Moments]":
         """What was gathered for each target, as a share of the energy of all of them.
 
         Args:
             weights: of each mode, such as the inverse variance of its noise; 1 by default.
             counted: variance of the noise of counting in each mode, of the increments of u; none by default.
+            shape: how h is looked at; as its own values of u suggest by default.
         """
-        basis, count = self.basis, self.count
-        w = basis.energy.flatten() * (torch.ones_like(self.energy) if weights is None else weights.double().flatten(1))
-        total = (w * self.energy).sum()
-        spacing = (self.high - self.low) / VALUES
-        values = self.low + spacing * (torch.arange(VALUES, dtype=w.dtype, device=w.device) + 0.5)
-        share = self.histogram / self.histogram.sum() + RARE / VALUES
-        phi = splines(values, self.low, self.high, count)
-        projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
-        rest = torch.eye(VALUES, dtype=w.dtype, device=w.device) - phi @ projection
-        centered = share * (values - (share * values).sum() / share.sum())
+        basis, shape = self.basis, shape or self.shape()
+        w, total = self._weights(weights), self.total(weights)
         # white noise of variance 1 has as much energy in each freedom
         size = math.prod(basis.length) / math.prod(basis.points)
         white = basis.freedom.flatten() * size * self.pairs / total
         return [
             Moments(
                 basis.wavenumbers.flatten(1),
-                values,
-                projection,
-                (rest.mT * share) @ rest,
-                centered / (centered * values).sum(),
+                *shape,
                 (each * self.energy[h]).sum() / total,
                 self.quadratic * (each / total)[:, None, None],
                 self.linear[h] * (each / total)[:, None],

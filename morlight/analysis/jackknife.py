@@ -1,0 +1,120 @@
+"""Standard errors due to the data, from the fit without one block of them after the other.
+
+For any number f that follows from an operator, the variance is (S − 1)/S Σ_s (f_s − f̄)² over S independent blocks of
+the data, where f_s follows from the fit without block s (Efron & Stein 1981). The weights of that fit are known to
+first order, θ + δθ_s (see `morlight.training.least_squares.jackknife`), and so is f_s − f: the differences are taken
+for a small share of δθ_s and scaled up. f is the mean over the realizations.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.operators import selected
+
+if TYPE_CHECKING:
+    from morlight.analysis.model import Model
+
+SHARE = 1e-4  # of δθ_s: neither rounding nor curvature matters
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """Changes of the weights where one block of the data is left out.
+
+    Attributes:
+        blocks: number S of blocks.
+        in_time: whether blocks are parts of trajectories, and not whole ones.
+        changes: δθ_s of each weight (S, …), by the names of `Checkpoint.weights`.
+    """
+
+    blocks: int
+    in_time: bool
+    changes: Mapping[str, Tensor]
+
+    def only(self, realizations: int, chosen: Sequence[int]) -> "Jackknife":
+        """The changes of some of the realizations."""
+        rows = list(chosen)
+        changes = {
+            name: each.unflatten(1, (realizations, -1))[:, rows].flatten(1, 2) for name, each in self.changes.items()
+        }
+        return dataclasses.replace(self, changes=changes)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Values that a checkpoint stores; single precision is enough for a standard error."""
+        return {
+            "blocks": self.blocks,
+            "in_time": self.in_time,
+            "changes": {name: each.float() for name, each in self.changes.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], weights: Mapping[str, Tensor]) -> "Jackknife":
+        """The changes that a checkpoint stores beside its weights.
+
+        Raises:
+            ValueError: if they do not fit the weights.
+        """
+        blocks, changes = int(plain["blocks"]), dict(plain["changes"])
+        for name, each in changes.items():
+            if not isinstance(each, Tensor) or name not in weights or each.shape != (blocks, *weights[name].shape):
+                raise ValueError(f"jackknife changes of {name} do not fit the weights beside them")
+            if not torch.isfinite(each).all():
+                raise ValueError(f"jackknife changes of {name} are not finite")
+        return cls(blocks, bool(plain["in_time"]), changes)
+
+
+def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]]) -> Float[Tensor, "*f"] | None:
+    """Standard error of the mean over the realizations of numbers that follow from a model; None if not known.
+
+    Args:
+        model: the fit.
+        of: numbers of each realization of a model.
+    """
+    replicates = without_blocks(model)
+    if replicates is None:
+        return None
+    values = of(replicates).unflatten(0, (-1, model.realizations)).mean(1)
+    return scaled_deviation(values)
+
+
+def source(model: "Model") -> str:
+    """One sentence on the origin of the standard errors due to the data."""
+    known = model.checkpoint.jackknife
+    if known is not None:
+        of = "parts in time of the trajectories" if known.in_time else "trajectories, or groups of them"
+        return f"from the fit without each of {known.blocks} blocks of the data, {of}"
+    if model.config.equation is not None:
+        return "from the covariance of the coefficients"
+    if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:
+        return (
+            "from the noise of each mode by itself, because the data are fewer than 10 trajectories and too short to be"
+            " cut into blocks; the errors of symbols are not known"
+        )
+    return "from the noise of each mode by itself; the errors of symbols are not known without model.optimizer moments"
+
+
+def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
+    """Standard error from the numbers of `without_blocks`, those of each block averaged over the realizations."""
+    blocks = len(values)
+    return ((blocks - 1) / blocks * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+
+
+def without_blocks(model: "Model") -> "Model | None":
+    """S·R realizations, the R of each block one after the other, with `SHARE` of the changes; None if not known."""
+    known = model.checkpoint.jackknife
+    if known is None:
+        return None
+    rows = list(range(model.realizations)) * known.blocks
+    operator = selected(model.operator, model.realizations, rows).double()
+    named = dict(operator.named_parameters())
+    with torch.no_grad():
+        for name, change in known.changes.items():
+            named[name].add_(change.flatten(0, 1).to(named[name]), alpha=SHARE)
+    checkpoint = dataclasses.replace(model.checkpoint, jackknife=None, losses=None, growth=None).only(rows)
+    return dataclasses.replace(model, checkpoint=checkpoint, operator=operator.requires_grad_(False))

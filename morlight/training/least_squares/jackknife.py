@@ -1,0 +1,161 @@
+"""The fit as it would be without one block of its data after the other, for standard errors that come from the data.
+
+With Q the error of all windows and Q_s that of the windows of block s, the parameters change to first order by
+
+    δθ_s = S/(S − 1) H⁻¹ (∇Q_s − ∇Q/S)
+
+without that block, where H is the matrix JᵀJ of the whole fit. Their scatter over the blocks gives the standard error
+of every number that follows from the parameters (`morlight.analysis.jackknife`). It needs no model of the noise: it
+holds for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly,
+if the blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in
+time.
+
+Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of 1 is assumed
+before the fit, which is that of the weights of a network.
+"""
+
+import copy
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from morlight.analysis.jackknife import Jackknife
+from morlight.data.sample import TrainingSample
+from morlight.data.windows import Windows
+from morlight.operators.spectral import SpectralOperator
+from morlight.training.least_squares.levenberg_marquardt import LeastSquares
+from morlight.training.least_squares.moments import Gatherer
+
+MOST = 40  # blocks: their standard deviation is then known to 11 %
+LEAST = 10  # blocks that a standard error needs
+ENOUGH = 20  # blocks that few trajectories are cut into
+LONG = 10  # horizons in a block in time, so that the windows across its ends are few
+SPLINES = 12  # of h, which changes little from block to block
+TOGETHER = 2**20  # values of splines computed at once
+
+
+@dataclass(frozen=True)
+class Block:
+    """Windows that are left out together.
+
+    Attributes:
+        rows: trajectories, by their places among those of the training.
+        first: first frame that is used.
+        last: end of these frames.
+    """
+
+    rows: tuple[int, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the fit minimized, beside the moments of the data.
+
+    Attributes:
+        horizons: m of the increments.
+        weights: of each mode, by m; none are 1.
+        counted: variance of the noise of counting in each mode.
+        smoothness: weight of the curvatures, as a share of the error.
+    """
+
+    horizons: Sequence[int]
+    weights: Float[Tensor, "H *K"] | None
+    counted: Float[Tensor, "*K"] | None
+    smoothness: float
+
+
+def blocks(windows: Windows, horizon: int) -> list[Block]:
+    """Trajectories or groups of them, or parts in time of a few; empty where there are fewer than `LEAST`."""
+    S, T = len(windows.rows), windows.length
+    if S >= LEAST:
+        count = min(S, MOST)
+        return [Block(tuple(range(s, S, count)), 0, T) for s in range(count)]
+    parts = min(math.ceil(ENOUGH / S), T // (LONG * horizon))
+    if parts * S < LEAST:
+        return []
+    edges = [T * part // parts for part in range(parts + 1)]
+    return [Block((row,), a, b) for row in range(S) for a, b in itertools.pairwise(edges)]
+
+
+def jackknife(
+    operator: SpectralOperator, sample: TrainingSample, like: Gatherer, objective: Objective
+) -> Jackknife | None:
+    """The changes of the weights where one block is left out; None where there are too few blocks.
+
+    Args:
+        operator: fitted, of one field and one term.
+        sample: of the training data.
+        like: sums of the fit, whose basis and range of u are those of the blocks.
+        objective: what was minimized.
+    """
+    sums = _gathered(sample, like, objective.horizons)
+    if not sums:
+        return None
+    exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
+    before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
+    squares, shifts = _shifts(exact, sums, objective)
+    changes: dict[str, list[Tensor]] = {name: [] for name in before}
+    for shift in shifts:
+        squares.write(squares.start + shift)
+        for name, parameter in exact.named_parameters():
+            changes[name].append(parameter - before[name])
+    in_time = len(sample.windows.rows) < LEAST
+    return Jackknife(len(sums), in_time, {name: torch.stack(each) for name, each in changes.items()})
+
+
+def _shifts(
+    exact: SpectralOperator, sums: Sequence[Gatherer], objective: Objective
+) -> tuple[LeastSquares, Float[Tensor, "S R P"]]:
+    whole, S = _added(sums), len(sums)
+    weights, counted, shape = objective.weights, objective.counted, whole.shape()  # one slope of h for all
+    total = whole.total(weights)
+    squares = LeastSquares(exact, dict(zip(objective.horizons, whole.moments(weights, counted, shape), strict=True)))
+    theta, where = squares.start, (squares.u, squares.kappa)
+    values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
+    scores = []
+    for one in sums:
+        moments = squares.folded(dict(zip(objective.horizons, one.moments(weights, counted, shape), strict=True)))
+        scores.append(squares.of_moments(moments, values, derivatives)[1] * (one.total(weights) / total))
+    score, error = torch.stack(scores), float(squares.error(theta).median())
+    if objective.smoothness:
+        squares.prefer_smooth(objective.smoothness * error)
+    matrix = squares.normal(theta)[0]
+    numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
+    prior = error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    shifts = torch.linalg.solve(matrix + prior, (score - score.mean(0)).movedim(0, 2)).movedim(2, 0)
+    return squares, S / (S - 1) * shifts
+
+
+def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -> list[Gatherer]:
+    """The sums over the windows of each block."""
+    windows, longest, sums = sample.windows, max(horizons), []
+    basis = copy.deepcopy(like.basis).cpu()
+    for block in blocks(windows, longest):
+        own = Gatherer(basis, like.low, like.high, SPLINES, len(horizons))
+        for index in _windows(block, windows, longest):
+            frames = windows.at(index, (0, *horizons))[:, :, 0]
+            own.add(frames[0], frames[1:].double() - frames[0].double())
+        sums.append(own)
+    return sums
+
+
+def _added(sums: Sequence[Gatherer]) -> Gatherer:
+    first = sums[0]
+    whole = Gatherer(first.basis, first.low, first.high, first.count, len(first.linear))
+    for total, parts in zip(whole.sums(), zip(*(one.sums() for one in sums), strict=True), strict=True):
+        total += torch.stack(parts).sum(0)
+    return whole
+
+
+def _windows(block: Block, windows: Windows, horizon: int) -> list[Int[Tensor, " n"]]:
+    """Indices of the windows that lie in a block, some at a time."""
+    frames = torch.arange(block.first, block.last - horizon)
+    index = torch.cat([row * (windows.length - horizon) + frames for row in block.rows])
+    return list(index.split(max(1, TOGETHER // (SPLINES * math.prod(windows.frames.shape)))))
