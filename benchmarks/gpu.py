@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import fit
+from benchmarks import fit, scaling
 from benchmarks.cases import CASES, Case
 from benchmarks.step import best
 from morlight.operators import Exponential, Rollouts, advance, mean_square, states
@@ -130,9 +130,14 @@ def fits() -> Iterator[dict[str, Any]]:
             os.chdir(here)
 
 
+def growth() -> Iterator[dict[str, Any]]:
+    """How the cost of an eager step grows (see `scaling`)."""
+    yield from scaling.lines("cuda")
+
+
 def measure() -> Iterator[dict[str, Any]]:
-    """Steps, roll-outs, fits; each line names the card."""
+    """Steps, roll-outs, growth, fits; each line names the card."""
     card = torch.cuda.get_device_name()
-    for part in (steps, rollouts, fits):
+    for part in (steps, rollouts, growth, fits):
         for line in part():
             yield line | {"part": part.__name__, "card": card}

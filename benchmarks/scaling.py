@@ -1,11 +1,15 @@
-"""How the cost of a step grows with R, N, the batch, the horizon M, and that of reading with the number of windows.
+"""How time and memory of a training step grow with R, N, the batch, the horizon M and the terms K, and an epoch of
+reading with the number of windows.
 
-One number is varied at a time, from a batch of 100 fields of 256 points, R = 4 and m = 1 on. Each case yields the
-points of a line and, last, the exponent of a power law through the larger half of them.
+One number is varied at a time, from a batch of 100 fields of 256 points, R = 4, M = 1 and K = 1 on; planes and cubes
+have one realization and 10 fields. Each case yields the points of a line and, last, the exponent of a power law through
+the larger half of them and the first size that takes twice as long as the smallest.
 """
 
 import dataclasses
 import math
+import multiprocessing
+import resource
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,30 +28,40 @@ class Size:
 
     R: int = 4
     N: int = 256
+    dimensions: int = 1
     batch: int = 100
     M: int = 1
+    K: int = 1
 
 
-VALUES = {
-    "R": [1, 2, 4, 8, 16, 32],
-    "N": [32, 64, 128, 256, 512, 1024, 2048],
-    "batch": [10, 25, 50, 100, 200, 400, 800],
-    "M": [1, 2, 4, 8, 16],
+LINE, PLANE, CUBE = Size(), Size(R=1, dimensions=2, batch=10), Size(R=1, dimensions=3, batch=10)
+VALUES: dict[str, tuple[Size, str, list[int]]] = {
+    "R": (LINE, "R", [1, 4, 16, 64, 250, 1000]),
+    "N": (LINE, "N", [20, 64, 128, 256, 512, 1024, 2048, 4096]),
+    "plane": (PLANE, "N", [16, 32, 64, 128, 256]),
+    "cube": (CUBE, "N", [16, 24, 32, 48, 64]),
+    "batch": (LINE, "batch", [10, 25, 50, 100, 200, 400, 800]),
+    "M": (LINE, "M", [1, 2, 4, 8, 16]),
+    "K": (LINE, "K", [1, 2, 4, 8]),
 }
 WINDOWS = [3_000, 10_000, 30_000, 100_000, 300_000]
 
 
-def step(size: Size) -> Callable[[], None]:
+def step(size: Size, device: str = "cpu") -> Callable[[], None]:
     """Forward, backward and Adam."""
-    case = periodic([size.N], biases=["conservation", "reflection"], width=4, depth=4)
-    operator = case.operator(size.R, torch.float32)
+    points = [size.N] * size.dimensions
+    case = periodic(points, biases=["conservation"], width=4, depth=4, terms=size.K)
+    operator = case.operator(size.R, torch.float32).to(device)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target, _ = case.batch(torch.float32, size.batch)
+    u, target, _ = (part.to(device) for part in case.batch(torch.float32, size.batch))
+    bounds = case.bounds if size.K == 1 else None
 
     def work() -> None:
         optimizer.zero_grad()
-        mean_square(advance(operator.prepared(case.bounds), u, size.M), target).sum().backward()
+        mean_square(advance(operator.prepared(bounds), u, size.M), target).sum().backward()
         optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return work
 
@@ -66,6 +80,29 @@ def epoch(count: int) -> Callable[[], None]:
     return work
 
 
+def memory(size: Size, device: str) -> float:
+    """MiB that a step needs at most: on the CPU, what a child process grows by."""
+    if device != "cpu":
+        work = step(size, device)
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        return torch.cuda.max_memory_allocated() / 2**20
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=_growth, args=(size, sender))
+    child.start()
+    sender.close()
+    grown = receiver.recv()
+    child.join()
+    return float(grown)
+
+
+def _growth(size: Size, sender: Any) -> None:
+    step(Size(R=1, N=16, batch=1))()  # what every step needs is there
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step(size)()
+    sender.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
+
+
 def exponent(points: list[tuple[int, float]]) -> float:
     """Slope of ln time over ln size, least squares."""
     x, y = ([math.log(value) for value in values] for values in zip(*points, strict=True))
@@ -73,17 +110,38 @@ def exponent(points: list[tuple[int, float]]) -> float:
     return sum((a - means[0]) * (b - means[1]) for a, b in zip(x, y, strict=True)) / sum((a - means[0]) ** 2 for a in x)
 
 
-def measure() -> Iterator[dict[str, Any]]:
-    """R, N, batch, M, windows."""
+def doubled(points: list[tuple[int, float]]) -> int | None:
+    """The first size that takes twice as long as the smallest: below it, the time hardly depends on the size."""
+    return next((size for size, value in points if value >= 2 * points[0][1]), None)
+
+
+def lines(device: str) -> Iterator[dict[str, Any]]:
+    """Steps of each size: the memory of all first, since a process keeps what it once had."""
+    cases = {
+        name: {value: dataclasses.replace(base, **{key: value}) for value in sizes}
+        for name, (base, key, sizes) in VALUES.items()
+    }
+    needed = {size: memory(size, device) for sizes in cases.values() for size in sizes.values()}
     keep_freed_memory()
-    lines: list[tuple[str, list[int], Callable[[int], Callable[[], None]]]] = [
-        (key, sizes, lambda value, key=key: step(dataclasses.replace(Size(), **{key: value})))  # type: ignore[misc]
-        for key, sizes in VALUES.items()
-    ]
-    for name, sizes, work in [*lines, ("windows", WINDOWS, epoch)]:
+    for name, sizes in cases.items():
         points = []
-        for size in sizes:
-            value = best(work(size), 0.4)
-            points.append((size, value))
-            yield {"case": name, "value": value, "unit": "ms", "size": size}
-        yield {"case": name, "value": exponent(points[len(points) // 2 - 1 :]), "unit": "exponent"}
+        for value, size in sizes.items():
+            time = best(step(size, device), 0.3)
+            points.append((value, time))
+            yield {"case": name, "value": time, "unit": "ms", "size": value, "mebibytes": needed[size]}
+        yield {
+            "case": name,
+            "value": exponent(points[len(points) // 2 - 1 :]),
+            "unit": "exponent",
+            "doubled": doubled(points),
+        }
+
+
+def measure() -> Iterator[dict[str, Any]]:
+    """R, N, planes, cubes, batch, M, K, windows."""
+    yield from lines("cpu")
+    points = []
+    for count in WINDOWS:
+        points.append((count, best(epoch(count), 0.4)))
+        yield {"case": "windows", "value": points[-1][1], "unit": "ms", "size": count}
+    yield {"case": "windows", "value": exponent(points[1:]), "unit": "exponent", "doubled": doubled(points)}
