@@ -13,11 +13,12 @@ import torch
 
 from benchmarks import fit, scaling
 from benchmarks.cases import CASES, Case
-from benchmarks.step import best
-from morlight.operators import Exponential, Rollouts, advance, mean_square, states
+from benchmarks.step import best, stepping
+from morlight.operators import Exponential, Rollouts, states
 from morlight.simulate.walkers import Walkers, brownian
 
 REALIZATIONS = (1, 20, 200)
+BESIDE = 20  # realizations up to which the processor is measured too
 ROLLOUTS = {  # case, scheme, states, steps
     "demo": ("B", "explicit", 1, 1000),
     "demo, 64 states": ("B", "explicit", 64, 1000),
@@ -28,63 +29,25 @@ ROLLOUTS = {  # case, scheme, states, steps
 }
 
 
-class Step:
-    """A step of R realizations side by side: forward, backward and Adam.
-
-    Args:
-        case: operator and data.
-        realizations: R.
-        horizon: m.
-        dtype: precision.
-        graph: launch all of it as one CUDA graph.
-    """
-
-    def __init__(self, case: Case, realizations: int, horizon: int, dtype: torch.dtype, graph: bool) -> None:
-        self.case, self.horizon = case, horizon
-        self.operator = case.operator(realizations, dtype).cuda()
-        self.optimizer = torch.optim.Adam(self.operator.parameters(), fused=True, capturable=graph)
-        self.batch = [part.cuda() for part in case.batch(dtype)]
-        self.graph = self._captured() if graph else None
-
-    def __call__(self) -> None:
-        """One step, to its end."""
-        if self.graph is None:
-            self._step()
-        else:
-            self.graph.replay()
-        torch.cuda.synchronize()
-
-    def _step(self) -> None:
-        u, target, gamma = self.batch
-        self.optimizer.zero_grad()
-        increment = self.operator.prepared(self.case.bounds, gamma)
-        mean_square(advance(increment, u, self.horizon), target).sum().backward()
-        self.optimizer.step()
-
-    def _captured(self) -> torch.cuda.CUDAGraph:
-        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                self._step()
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
-            self._step()
-        return graph
-
-
 def steps() -> Iterator[dict[str, Any]]:
-    """A, B and C for each R in both precisions, m = 1."""
+    """A, B and C for each R in both precisions, m = 1, and in single precision on the processor beside the GPU."""
     for name, case in CASES.items():
         for dtype, precision in ((torch.float32, 32), (torch.float64, 64)):
             for realizations in REALIZATIONS:
-                eager = best(Step(case, realizations, 1, dtype, graph=False), 0.3)
+                size = case, realizations, 1, dtype
+                eager = best(stepping(*size, wrap=lambda loss: loss, device="cuda"), 0.3)
+                graph = best(stepping(*size, device="cuda"), 0.5)
                 line = {"case": name, "realizations": realizations, "precision": precision, "unit": "ms a step"}
-                line |= {"value": eager}
-                if not case.values:  # the distinct values of γ are counted by the host
-                    line |= {"graph": best(Step(case, realizations, 1, dtype, graph=True), 0.3)}
-                yield line
+                yield line | {"value": graph, "eager": eager, "over_eager": eager / graph, **beside(size, graph)}
                 torch.cuda.empty_cache()
+
+
+def beside(size: tuple[Case, int, int, torch.dtype], graph: float) -> dict[str, float]:
+    """The same step on all cores of the processor, for few realizations in single precision."""
+    if size[1] > BESIDE or size[3] != torch.float32:
+        return {}
+    processor = best(stepping(*size), 0.3)
+    return {"processor": processor, "over_processor": processor / graph}
 
 
 def rollouts() -> Iterator[dict[str, Any]]:

@@ -40,12 +40,17 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def stepping(
-    case: Case, realizations: int, horizon: int, dtype: torch.dtype, wrap: Callable[[Loss], Loss] | None = None
+    case: Case,
+    realizations: int,
+    horizon: int,
+    dtype: torch.dtype,
+    wrap: Callable[[Loss], Loss] | None = None,
+    device: str = "cpu",
 ) -> Callable[[], None]:
     """A step of R realizations side by side, replayed as in fits, or roll-out and loss wrapped where one likes."""
-    operator = case.operator(realizations, dtype)
+    operator = case.operator(realizations, dtype).to(device)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target, gamma = case.batch(dtype)
+    u, target, gamma = (part.to(device) for part in case.batch(dtype))
 
     def loss(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
         return mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum()
@@ -61,6 +66,8 @@ def stepping(
         optimizer.zero_grad()
         work(u, target, gamma).backward()
         optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return step
 

@@ -13,11 +13,12 @@ import torch
 import morlight
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import Rollouts, build, mean_square, states, stepper
+from morlight.operators.kernels.recorded_gradient import PLAIN, Replays
 from morlight.operators.units import NO_GAMMA
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 FIT = {
-    "model.realizations": 3, "model.horizons": [1, 2], "data.batch": 20, "trainer.max_epochs": 2,
+    "model.realizations": 3, "model.horizons": [1, 2], "data.batch": 20, "trainer.max_epochs": 10,
     "trainer.precision": "64-true", "trainer.enable_progress_bar": False,
 }  # fmt: skip
 FITS = {
@@ -110,6 +111,36 @@ def test_a_fit_is_that_of_the_cpu_and_its_checkpoint_serves_there(kind, heat_fil
     expected = cpu.predict(u, 150)
     assert np.allclose(gpu.predict(u, 150), expected, rtol=0, atol=1e-4)
     assert np.allclose(gpu.to("cuda").predict(u, 150), gpu.predict(u, 150), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["fourier", "channel", "isotropic", "pipe"])
+def test_steps_by_graphs_have_the_losses_and_gradients_of_plain_ones(name):
+    operator, u, gamma, scheme = started(name)
+    operator, u, gamma = operator.cuda(), u.cuda(), gamma.cuda()
+    parameters = list(operator.parameters())
+
+    def objective(kind, u, gamma, share):
+        end = stepper(operator, scheme, gamma=gamma)(u[None])
+        values = mean_square(end, torch.zeros_like(end[:1]))
+        return (values * (1 + share)).sum(), values
+
+    replays, launched = Replays(objective, parameters, operator.realizations), 0
+    for step in range(PLAIN + 5):
+        share = torch.tensor(0.1 * step, dtype=torch.float64)
+        with torch.no_grad():
+            parameters[0] += 1e-3  # as an optimizer would, in place
+        inputs = u[0] + 0.01 * step, gamma, share
+        total, values = replays(1, *inputs)
+        launched += total.grad_fn is not None and "Replayed" in type(total.grad_fn).__name__
+        found = torch.autograd.grad(total, parameters)
+        due, expected = objective(1, *inputs)
+        assert torch.allclose(total, due, rtol=1e-10)
+        assert torch.allclose(values, expected, rtol=1e-10)
+        gradients = torch.autograd.grad(due, parameters)
+        size = max(float(each.abs().max()) for each in gradients)
+        for one, other in zip(found, gradients, strict=True):
+            assert torch.allclose(one, other, rtol=1e-8, atol=1e-11 * size)
+    assert launched >= 3
 
 
 def test_the_command_predicts_on_a_gpu(folder):

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.exponential_scheme import Exponential
-from morlight.operators.kernels.graphed import graphed
-from morlight.operators.kernels.recorded import recorded
-from morlight.operators.spectral import Operator
+from morlight.operators.kernels.graphed import Graph
+from morlight.operators.kernels.recorded import NotRecordable, Recording, recorded
+from morlight.operators.spectral import Increment, Operator
 from morlight.operators.time_stepping import states, stepper
 from morlight.operators.units import NO_GAMMA
 
@@ -98,9 +98,7 @@ class Rollouts:
     def _advance(self, u: Tensor, gamma: Tensor, steps: int) -> Advance:
         step = stepper(self.operator, self.scheme, gamma=gamma)
         if steps >= SHORT and self.scheme != "implicit":  # whose iterations depend on the state
-            if u.device.type == "cuda":
-                return graphed(step, u).iterate
-            recording = recorded(step, u) if u.numel() <= SMALL else None
+            recording = _recorded(step, u)
             if recording is not None:
                 return recording.iterate
 
@@ -165,6 +163,16 @@ def check_steps(steps: int, every: int) -> None:
     """
     if steps < 0 or every < 1 or steps % every:
         raise ValueError(f"steps is {steps} and every is {every}, expected steps ≥ 0 and a multiple of every ≥ 1")
+
+
+def _recorded(step: Increment, u: Tensor) -> Recording | Graph | None:
+    """The step as a recording or a CUDA graph; None if neither serves."""
+    if u.device.type == "cpu":
+        return recorded(step, u) if u.numel() <= SMALL else None
+    try:
+        return Graph(step, u) if u.device.type == "cuda" else None
+    except NotRecordable:
+        return None
 
 
 def _group_size(u: Float[Tensor, "R B C *X"]) -> int:

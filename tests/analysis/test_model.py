@@ -65,6 +65,14 @@ def test_initial_states_with_nan_are_refused(model):
         model.predict(np.full(16, np.nan), 1)
 
 
+def test_a_model_goes_to_devices_that_are_there_only(model):
+    there = model.to("cpu")
+    assert there is not model
+    assert np.array_equal(there.predict(wave(), 4), model.predict(wave(), 4))
+    with pytest.raises(ValueError, match=r"device 'nowhere' is not there, expected cpu or an accelerator"):
+        model.to("nowhere")
+
+
 def test_states_that_blow_up_stop_with_the_step(tmp_path):
     model = load(heat.checkpoint(tmp_path / "model.ckpt"))
     with torch.no_grad():

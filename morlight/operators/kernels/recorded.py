@@ -8,6 +8,7 @@ nothing, and the numbers are those of the step itself, bit by bit.
 
 import functools
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,19 +112,68 @@ def as_one(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple
     Raises:
         NotRecordable: by the replay, if the results have other shapes than when they were recorded.
     """
+    host = _host_parts.get()
+    if host is not None:
+        return host.results(function, x)
     if not isinstance(_get_current_dispatch_mode(), Recorder):
         return function(x)
     with _disable_current_modes():
         results = function(x)
 
-    def again() -> None:
-        for result, value in zip(results, function(x), strict=True):
-            if value.shape != result.shape:
-                raise NotRecordable(f"a result has the shape {tuple(value.shape)}, recorded {tuple(result.shape)}")
-            result.copy_(value)
-
-    note(again, [x], results)
+    note(functools.partial(_again, function, x, results), [x], results)
     return results
+
+
+def _again(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, results: tuple[Tensor, ...]) -> None:
+    for result, value in zip(results, function(x), strict=True):
+        if value.shape != result.shape:
+            raise NotRecordable(f"a result has the shape {tuple(value.shape)}, recorded {tuple(result.shape)}")
+        result.copy_(value)
+
+
+class HostParts:
+    """What `as_one` does while it is entered: it is done once, and again before each launch of a CUDA graph.
+
+    Args:
+        inputs: of the graph, on which alone these parts may depend.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        self.inputs = {*map(_memory, inputs)}
+        self.parts: list[tuple[Callable[[Tensor], tuple[Tensor, ...]], Tensor, tuple[Tensor, ...]]] = []
+        self.place = 0
+
+    def __enter__(self) -> None:
+        self.place = 0
+        self.token = _host_parts.set(self)
+
+    def __exit__(self, *error: object) -> None:
+        _host_parts.reset(self.token)
+
+    def results(self, function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple[Tensor, ...]:
+        """Of the next part, in memory that stays.
+
+        Raises:
+            NotRecordable: if it depends on more than the inputs.
+        """
+        if _memory(x) not in self.inputs:
+            raise NotRecordable("values that are computed on the way decide what is done")
+        if self.place == len(self.parts):
+            self.parts.append((function, x, function(x)))
+        self.place += 1
+        return self.parts[self.place - 1][2]
+
+    def again(self) -> None:
+        """Do all parts at the present inputs.
+
+        Raises:
+            NotRecordable: if a result has another shape.
+        """
+        for part in self.parts:
+            _again(*part)
+
+
+_host_parts: ContextVar[HostParts | None] = ContextVar("host parts", default=None)
 
 
 class Recording:

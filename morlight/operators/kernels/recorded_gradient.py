@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from morlight.operators.kernels.graphed import GraphedGradient
 from morlight.operators.kernels.recorded import NotRecordable, Recorder
 
 # ↦ the number that is differentiated and the values that it is made of
@@ -98,7 +99,7 @@ class Replays:
 
     def __init__(self, objective: Objective, parameters: Iterable[nn.Parameter], realizations: int) -> None:
         self.objective, self.parameters, self.realizations = objective, list(parameters), realizations
-        self._kinds: dict[Hashable, int | RecordedGradient | None] = {}
+        self._kinds: dict[Hashable, int | RecordedGradient | GraphedGradient | None] = {}
 
     def __call__(self, kind: Hashable, *inputs: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
         """Total and values at some inputs.
@@ -115,17 +116,20 @@ class Replays:
         return self.objective(kind, *inputs)
 
     def _possible(self, inputs: Sequence[Tensor]) -> bool:
-        """Whether states are small, and there is a gradient to take of plain operations on the CPU."""
+        """Whether there is a gradient to take of plain operations, of small states or on a GPU."""
+        (device, *more) = {one.device.type for one in self.parameters}
+        small = self.realizations * inputs[0][0].numel() <= LARGEST
         return (
-            self.realizations * inputs[0][0].numel() <= LARGEST
+            not more
+            and (device == "cuda" or (device == "cpu" and small))
+            and inputs[0].device.type == device
             and torch.is_grad_enabled()
-            and all(one.device.type == "cpu" for one in inputs)
-            and all(one.requires_grad and one.device.type == "cpu" for one in self.parameters)
-            and not torch.is_autocast_enabled("cpu")
+            and all(one.requires_grad for one in self.parameters)
+            and not torch.is_autocast_enabled(device)
             and not torch.compiler.is_compiling()
         )
 
-    def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | None:
+    def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient | None:
         """The recording of such a step, replayed at these inputs; None if it is to be made plainly."""
         places = tuple(one.data_ptr() for one in self.parameters)
         key = (kind, places, *((one.shape, one.dtype) for one in inputs))
@@ -135,12 +139,13 @@ class Replays:
             del self._kinds[next(iter(self._kinds))]
         try:
             if known == PLAIN:
-                self._kinds[key] = RecordedGradient(lambda *new: self.objective(kind, *new), inputs, self.parameters)
-            if not isinstance(known, RecordedGradient):
+                form = GraphedGradient if inputs[0].device.type == "cuda" else RecordedGradient
+                self._kinds[key] = form(lambda *new: self.objective(kind, *new), inputs, self.parameters)
+            if known is None or isinstance(known, int):
                 return None
             known.replay(inputs)
         except NotRecordable:
-            self._kinds[key] = known if isinstance(known, RecordedGradient) else None
+            self._kinds[key] = None if isinstance(known, int) else known
             return None
         if not known.checked:
             total, _ = self.objective(kind, *inputs)
