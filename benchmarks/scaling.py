@@ -16,9 +16,8 @@ from typing import Any
 import torch
 
 from benchmarks.cases import periodic
-from benchmarks.step import best
+from benchmarks.step import best, stepping
 from morlight.data.windows import BatchLoader, MemoryFrames, Windows
-from morlight.operators import advance, mean_square
 from morlight.training.allocation import keep_freed_memory
 
 
@@ -48,22 +47,10 @@ WINDOWS = [3_000, 10_000, 30_000, 100_000, 300_000]
 
 
 def step(size: Size, device: str = "cpu") -> Callable[[], None]:
-    """Forward, backward and Adam."""
-    points = [size.N] * size.dimensions
-    case = periodic(points, biases=["conservation"], width=4, depth=4, terms=size.K)
-    operator = case.operator(size.R, torch.float32).to(device)
-    optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target, _ = (part.to(device) for part in case.batch(torch.float32, size.batch))
-    bounds = case.bounds if size.K == 1 else None
-
-    def work() -> None:
-        optimizer.zero_grad()
-        mean_square(advance(operator.prepared(bounds), u, size.M), target).sum().backward()
-        optimizer.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
-
-    return work
+    """Forward, backward and Adam, as in fits."""
+    case = periodic([size.N] * size.dimensions, biases=["conservation"], width=4, depth=4, terms=size.K)
+    case = case if size.K == 1 else dataclasses.replace(case, bounds=None)
+    return stepping(case, size.R, size.M, torch.float32, device=device, fields=size.batch)
 
 
 def epoch(count: int) -> Callable[[], None]:
@@ -84,9 +71,10 @@ def memory(size: Size, device: str) -> float:
     """MiB that a step needs at most: on the CPU, what a child process grows by."""
     if device != "cpu":
         work = step(size, device)
+        before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         work()
-        return torch.cuda.max_memory_allocated() / 2**20
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     receiver, sender = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context("fork").Process(target=_growth, args=(size, sender))
     child.start()

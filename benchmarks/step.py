@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import plain
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import BATCH, CASES, Case
 from morlight.operators import advance, mean_square
 from morlight.operators.kernels.recorded_gradient import Replays
 from morlight.training.allocation import keep_freed_memory
@@ -39,18 +39,19 @@ def best(work: Callable[[], object], seconds: float = 0.4) -> float:
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def stepping(
+def stepping(  # noqa: PLR0913 - what a step depends on
     case: Case,
     realizations: int,
     horizon: int,
     dtype: torch.dtype,
     wrap: Callable[[Loss], Loss] | None = None,
     device: str = "cpu",
+    fields: int = BATCH,
 ) -> Callable[[], None]:
     """A step of R realizations side by side, replayed as in fits, or roll-out and loss wrapped where one likes."""
     operator = case.operator(realizations, dtype).to(device)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
-    u, target, gamma = (part.to(device) for part in case.batch(dtype))
+    u, target, gamma = (part.to(device) for part in case.batch(dtype, fields))
 
     def loss(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
         return mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum()

@@ -24,8 +24,7 @@ FIT = {
 FITS = {
     "Adam": {"model.optimizer": "adam", "model.lr": 1e-3},
     "points": {"model.optimizer": "adam", "model.loss": "points", "model.lr": 1e-3},
-    "moments": {"model.optimizer": "moments", "model.horizons": [1]},
-    "equation": {"model.optimizer": "equation"},
+    "linear start": {"model.optimizer": "adam", "model.start": "linear", "model.lr": 1e-3},
 }
 GAMMA = {"channel", "bounded", "isotropic"}
 
@@ -141,6 +140,12 @@ def test_steps_by_graphs_have_the_losses_and_gradients_of_plain_ones(name):
         for one, other in zip(found, gradients, strict=True):
             assert torch.allclose(one, other, rtol=1e-8, atol=1e-11 * size)
     assert launched >= 3
+
+
+def test_moments_are_solved_on_the_cpu_also_where_there_is_a_gpu(heat_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"model.optimizer": "moments", "model.realizations": 1, "trainer.max_epochs": 1, "name": "heat"}
+    assert morlight.fit(str(heat_file), settings).model.device.type == "cpu"
 
 
 def test_the_command_predicts_on_a_gpu(folder):

@@ -96,7 +96,7 @@ def _unit(units: Units, gamma: Tensor, places: Sequence[int], like: Tensor) -> T
 
 def _affine(basis: Basis, places: list[int], units: Units, frames: Float[Tensor, "2 n C *X"], gamma: Tensor) -> Affine:
     """Least squares over one step, for each mode of each field by itself."""
-    units = copy.deepcopy(units).double()
+    units = copy.deepcopy(units).double().to(gamma.device)
     unit = _unit(units, gamma, places, frames[0])
     c, later = (basis.forward(u[:, places] / unit) for u in frames)
     shape = c.shape[1:]
@@ -133,7 +133,7 @@ def regress(
     """
     parts: list[Factors | Affine] = []
     for part, places in spaces(operator):
-        basis = copy.deepcopy(part.basis).double()
+        basis = copy.deepcopy(part.basis).double().to(frames.device)
         if len(gamma) == frames.shape[1] and (gamma.shape[1] or isinstance(operator, System)):
             parts.append(_affine(basis, places, part.units, frames[:2].double(), gamma.double()))
             continue

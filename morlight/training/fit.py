@@ -263,13 +263,30 @@ def check_lengths(module: OperatorModule, served: Any, settings: FitSettings) ->
         )
 
 
+def accelerator(settings: FitSettings) -> str:
+    """Where the fit computes: gradient descent where it is told to, and what is solved in one piece on the CPU.
+
+    Raises:
+        ValueError: if the latter is to be done elsewhere.
+    """
+    wanted, optimizer = str(settings.trainer["accelerator"]), settings.model.optimizer
+    if optimizer == "adam":
+        return wanted
+    if wanted not in ("auto", "cpu"):
+        raise ValueError(
+            f"trainer.accelerator is {wanted} with model.optimizer {optimizer}, which computes on the CPU; expected"
+            " cpu or auto"
+        )
+    return "cpu"
+
+
 def lightning_trainer(settings: FitSettings, extensions: Extensions, loggers: list[Logger] | bool) -> lightning.Trainer:
     """Lightning's trainer with the arguments of the settings and of the user.
 
     Raises:
         ValueError: if Lightning refuses an argument.
     """
-    arguments = dict(settings.trainer)
+    arguments = {**settings.trainer, "accelerator": accelerator(settings)}
     bars = [] if arguments.get("enable_progress_bar") is False else [Bar()]
     try:
         trainer = lightning.Trainer(

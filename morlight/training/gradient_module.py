@@ -1,5 +1,6 @@
 """Gradient descent: R realizations side by side by Adam, m growing from stage to stage (Eq. 21, 34)."""
 
+import copy
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -61,10 +62,12 @@ class GradientModule(OperatorModule):
     def begin(self, known: list[Factors | Affine]) -> None:
         """Start from the linear model where asked to."""
         if self.algorithm.start == "linear" and self.trainer.ckpt_path is None:
-            steps = linear_model.start(self.operator, known, self.sample.states(STATES)[0])
+            start = copy.deepcopy(self.operator).cpu()  # where the linear model is
+            steps = linear_model.start(start, known, self.sample.states(STATES)[0])
             total = linear_model.STEPS * len(known)
             for _ in tqdm(steps, "linear start", total, delay=2, leave=False, unit="step"):
                 pass
+            self.operator.load_state_dict(start.state_dict())
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""

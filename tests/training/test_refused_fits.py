@@ -24,6 +24,7 @@ BAD = {
     "nothing to continue": (["--ckpt_path", "last"], "last.ckpt"),
     "checkpoint is not there": (["--ckpt_path", "nowhere.ckpt"], "nowhere.ckpt"),
     "not a number": (["--model.lr", "fast"], "lr"),
+    "moments on a GPU": (["--model.optimizer", "moments", "--trainer.accelerator", "gpu"], "computes on the CPU"),
 }
 
 

@@ -14,11 +14,14 @@ from morlight.operators.kernels.recorded import HostParts, NotRecordable
 
 WARM_UP = 3  # calls in which plans of transforms and workspaces are made, which a capture cannot do
 
-_pools: dict[torch.device, Any] = {}  # memory for graphs of which one at a time is launched and read
 
-
-def captured(work: Callable[[], Any], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Any]:
+def captured(work: Callable[[], Any], device: torch.device, pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Any]:
     """A graph of what some work launches, and the result of the work, which every launch writes anew.
+
+    Args:
+        work: is done some times before, and once for the capture.
+        device: the GPU.
+        pool: memory of another graph that is still there, if never both are in use; memory of its own by default.
 
     Raises:
         NotRecordable: if the work waits for the GPU.
@@ -31,7 +34,6 @@ def captured(work: Callable[[], Any], device: torch.device) -> tuple[torch.cuda.
             for _ in range(WARM_UP):
                 work()
         torch.cuda.current_stream().wait_stream(side)
-        pool = _pools.setdefault(device, torch.cuda.graph_pool_handle())
         try:
             with torch.cuda.graph(graph, pool=pool):
                 result = work()
@@ -71,6 +73,7 @@ class GraphedGradient:
         objective: a composition of torch's operations that reads the inputs and the parameters.
         inputs: of the shapes and types of all that follow; numbers may be on the CPU.
         parameters: on the GPU, which the objective depends on; their memory must stay.
+        pool: of another graph, whose results are not needed when this one is launched.
 
     Raises:
         NotRecordable: if the objective waits for the GPU.
@@ -81,6 +84,7 @@ class GraphedGradient:
         objective: Callable[..., tuple[Tensor, Tensor]],
         inputs: Sequence[Tensor],
         parameters: Sequence[nn.Parameter],
+        pool: Any = None,
     ) -> None:
         device = parameters[0].device
         self.inputs = [one.to(device).clone(memory_format=torch.contiguous_format) for one in inputs]
@@ -92,7 +96,7 @@ class GraphedGradient:
                 total, values = objective(*self.inputs)
             return total.detach(), values.detach(), torch.autograd.grad(total, parameters)
 
-        self.graph, (self.total, self.values, self.gradients) = captured(work, device)
+        self.graph, (self.total, self.values, self.gradients) = captured(work, device, pool)
 
     def replay(self, inputs: Sequence[Tensor]) -> None:
         """Compute total, values and gradients anew, in the same memory.

@@ -72,7 +72,7 @@ class _Replayed(torch.autograd.Function):
     """The total and the values of the last replay, and its gradients, which the next one overwrites."""
 
     @staticmethod
-    def forward(ctx: Any, recording: RecordedGradient, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, recording: RecordedGradient | GraphedGradient, *parameters: Tensor) -> tuple[Tensor, Tensor]:
         ctx.recording, ctx.turn = recording, recording.turn
         total, values = recording.total.clone(), recording.values.clone()
         ctx.mark_non_differentiable(values)
@@ -129,6 +129,12 @@ class Replays:
             and not torch.compiler.is_compiling()
         )
 
+    def _recorded(self, objective: Objective, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient:
+        if inputs[0].device.type == "cpu":
+            return RecordedGradient(objective, inputs, self.parameters)
+        graphs = [form.graph for form in self._kinds.values() if isinstance(form, GraphedGradient)]
+        return GraphedGradient(objective, inputs, self.parameters, graphs[0].pool() if graphs else None)
+
     def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient | None:
         """The recording of such a step, replayed at these inputs; None if it is to be made plainly."""
         places = tuple(one.data_ptr() for one in self.parameters)
@@ -139,8 +145,7 @@ class Replays:
             del self._kinds[next(iter(self._kinds))]
         try:
             if known == PLAIN:
-                form = GraphedGradient if inputs[0].device.type == "cuda" else RecordedGradient
-                self._kinds[key] = form(lambda *new: self.objective(kind, *new), inputs, self.parameters)
+                self._kinds[key] = self._recorded(lambda *new: self.objective(kind, *new), inputs)
             if known is None or isinstance(known, int):
                 return None
             known.replay(inputs)
