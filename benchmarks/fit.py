@@ -20,11 +20,12 @@ from benchmarks.step import timer
 from benchmarks.tracking import Watch
 from morlight.data.trajectory_writer import write
 from morlight.operators.description import Grid
+from morlight.operators.kernels.recorded_gradient import Replays
 from morlight.simulate.walkers import Walkers, brownian
 from morlight.training.gradient_module import GradientModule
 from morlight.training.window_loss import WindowLoss
 
-WORK = ((WindowLoss, "__call__"), (GradientModule, "_bending"), (torch.Tensor, "backward"))
+WORK = ((WindowLoss, "__call__"), (GradientModule, "_bending"), (Replays, "__call__"), (torch.Tensor, "backward"))
 COMMON: dict[str, Any] = {
     "data.batch": 100,
     "model.symbol": "plain",

@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks import plain
 from benchmarks.cases import CASES, Case
 from morlight.operators import advance, mean_square
+from morlight.operators.kernels.recorded_gradient import Replays
 from morlight.training.allocation import keep_freed_memory
 
 
@@ -41,19 +42,24 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 def stepping(
     case: Case, realizations: int, horizon: int, dtype: torch.dtype, wrap: Callable[[Loss], Loss] | None = None
 ) -> Callable[[], None]:
-    """A step of R realizations side by side, roll-out and loss wrapped where one likes."""
+    """A step of R realizations side by side, replayed as in fits, or roll-out and loss wrapped where one likes."""
     operator = case.operator(realizations, dtype)
     optimizer = torch.optim.Adam(operator.parameters(), fused=True)
     u, target, gamma = case.batch(dtype)
 
-    def plain_loss(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
+    def loss(u: Tensor, target: Tensor, gamma: Tensor) -> Tensor:
         return mean_square(advance(operator.prepared(case.bounds, gamma), u, horizon), target).sum()
 
-    loss = plain_loss if wrap is None else wrap(plain_loss)
+    def objective(kind: int, u: Tensor, target: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+        values = mean_square(advance(operator.prepared(case.bounds, gamma), u, kind), target)
+        return values.sum(), values
+
+    replays = Replays(objective, operator.parameters(), realizations)
+    work = (lambda *batch: replays(horizon, *batch)[0]) if wrap is None else wrap(loss)
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(u, target, gamma).backward()
+        work(u, target, gamma).backward()
         optimizer.step()
 
     return step

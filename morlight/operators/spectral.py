@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
 from morlight.operators.biases import Odd
+from morlight.operators.kernels.recorded import as_one
 from morlight.operators.kernels.table import tabulate
 from morlight.operators.networks import Perceptrons
 from morlight.operators.units import NO_GAMMA, Units
@@ -273,6 +274,14 @@ class SecondOrder(Operator):
 
 def distinct_rows(gamma: Float[Tensor, "b P"]) -> tuple[Float[Tensor, "d P"], Int[Tensor, " b"]]:
     """The distinct rows, and for each row the place of its own among them; torch.unique(dim=0) takes a millisecond."""
+    rows, which = as_one(_distinct_rows, gamma)
+    return rows, which
+
+
+def _distinct_rows(gamma: Tensor) -> tuple[Tensor, Tensor]:
+    if gamma.shape[1] == 1:
+        values, which = torch.unique(gamma[:, 0], return_inverse=True)
+        return values[:, None], which
     which = torch.zeros(len(gamma), dtype=torch.long, device=gamma.device)
     for number, column in enumerate(gamma.unbind(1)):
         values, place = torch.unique(column, return_inverse=True)

@@ -13,6 +13,7 @@ from morlight.analysis.linear_model import Affine, Factors
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator, losses
+from morlight.operators.kernels.recorded_gradient import Replays
 from morlight.operators.stability import Anchored
 from morlight.operators.symbols import DissipativeSymbol
 from morlight.training.callbacks.guard import DivergenceGuard
@@ -31,6 +32,7 @@ class GradientModule(OperatorModule):
         super().__init__(*parts, **more)
         if self.algorithm.start == "linear" and any(isinstance(part, Anchored) for part in self.operator.modules()):
             raise ValueError("model.start is linear with the bias stability of coupled fields, expected random")
+        self._replays: Replays | None = None
 
     @property
     def algorithm(self) -> AdamConfig:
@@ -71,23 +73,36 @@ class GradientModule(OperatorModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Sum over realizations, so that each has the gradient that it would have alone."""
-        values = self.loss(batch, self.horizon, self.global_step)
+        horizon = self.horizon
+        kind = horizon, self.loss.drawn(horizon, self.global_step)
+        # falls with the learning rate: leads at the start, and lets the data decide at the end
+        share = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"] / self.algorithm.lr, dtype=torch.float64)
+        if self._replays is None:
+            self._replays = Replays(self._objective, self.operator.parameters(), self.config.realizations)
+        known = self.components is None and self.loss.own is None and self.loss.scheme != "implicit"
+        step = self._replays if known else self._objective
+        total, values = step(kind, batch.frames, batch.gamma, share)
         self.record("train_loss", values)
         if index % self.trainer.log_every_n_steps == 0:
             self.log("loss", values.detach().median(), prog_bar=True)
-        # falls with the learning rate: leads at the start, and lets the data decide at the end
-        share = self.trainer.optimizers[0].param_groups[0]["lr"] / self.algorithm.lr
-        smooth = self.config.smoothness * share * values.detach().clamp_max(1.0) * self._bending()
         # the mean over the processes is the mean over the windows of the batch
         world = self.trainer.world_size
-        weight = 1.0 if world == 1 else batch.frames.shape[1] * world / batch.total
-        return (values + smooth).sum() * weight
+        return total if world == 1 else total * (batch.frames.shape[1] * world / batch.total)
 
-    def _bending(self) -> Float[Tensor, " R"] | float:
-        """How far h is from a straight line and g from a power law; decides where the data do not."""
+    def _objective(
+        self, kind: tuple[int, int], frames: Tensor, gamma: Float[Tensor, "B P"], share: Float[Tensor, ""]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
+        """The number that is minimized, and the losses of the realizations."""
+        values = self.loss(Batch(frames, gamma, frames.shape[1]), *kind)
         if not self.config.smoothness or self.loss.bounds is None:
-            return 0.0
+            return values.sum(), values
+        smooth = self.config.smoothness * share * values.detach().clamp_max(1.0) * self._bending()
+        return (values + smooth).sum(), values
+
+    def _bending(self) -> Float[Tensor, " R"]:
+        """How far h is from a straight line and g from a power law; decides where the data do not."""
         assert isinstance(self.operator, SpectralOperator)
+        assert self.loss.bounds is not None
         low, high = self.loss.bounds
         u = torch.linspace(max(low, 0.0) if low == -high else low, high, NODES, dtype=self.dtype, device=self.device)
         bent = losses.bending(self.operator.nonlinearity(u.view(1, 1, 1, -1)).flatten(1))

@@ -53,13 +53,13 @@ class WindowLoss:
         self._noise: dict[int, losses.NoiseWeighted] = {}
         self._units: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
-    def __call__(self, batch: Batch, horizon: int, step: int = 0) -> Float[Tensor, " R"]:
+    def __call__(self, batch: Batch, horizon: int, drawn: int = 0) -> Float[Tensor, " R"]:
         """Loss of each realization.
 
         Args:
             batch: windows whose last frame is u_{j+m}, or pairs.
             horizon: m.
-            step: number of the optimizer step, which decides the m drawn at random.
+            drawn: the only m that enters the loss where windows have all frames; 0 for all of them.
         """
         u, target = batch.frames[0, None], batch.frames[-1, None]
         if self.data.steady:
@@ -67,7 +67,7 @@ class WindowLoss:
             return self._measured(increment(u), target, horizon, batch.gamma)
         advance = stepper(self.operator, self.scheme, bounds=self.bounds, gamma=batch.gamma)
         if len(batch.frames) > 2:
-            return self._over_all_steps(advance, batch, step)
+            return self._over_all_steps(advance, batch, drawn)
         for _ in range(horizon):
             u = advance(u)
         return self._measured(u, target, horizon, batch.gamma)
@@ -114,15 +114,21 @@ class WindowLoss:
             self._units[device, dtype] = torch.tensor(sizes, device=device, dtype=dtype)
         return self._units[device, dtype]
 
-    def _over_all_steps(self, advance: Increment, batch: Batch, step: int) -> Float[Tensor, " R"]:
+    def drawn(self, horizon: int, step: int) -> int:
+        """The m of a step that is drawn at random, the same for the same step, so that a fit goes on as it would have.
+
+        0 if all steps or the last one enter the loss.
+        """
+        if self.objective.steps != "random":
+            return 0
+        generator = torch.Generator().manual_seed(self.config.seed + step)
+        return int(torch.randint(1, horizon + 1, (), generator=generator))
+
+    def _over_all_steps(self, advance: Increment, batch: Batch, drawn: int) -> Float[Tensor, " R"]:
         """Eq. 34, Σ_m |u_{j+m} − (I + L)^m u_j|² / m^β over Σ_m 1/m^β, of all m or of one drawn at random."""
         windows, horizon = batch.frames, len(batch.frames) - 1
         weights = torch.arange(1, horizon + 1, dtype=torch.float64) ** -self.objective.beta
         shares = (weights / weights.sum()).tolist()
-        drawn = 0
-        if self.objective.steps == "random":  # the same for the same step, so that a fit goes on as it would have
-            generator = torch.Generator().manual_seed(self.config.seed + step)
-            drawn = int(torch.randint(1, horizon + 1, (), generator=generator))
         u, total = windows[0, None], windows.new_zeros(self.operator.realizations)
         for m in range(1, (drawn or horizon) + 1):
             u = advance(u)

@@ -178,7 +178,7 @@ class Layers(torch.autograd.Function):
         y = x.new_empty(R, copies * weights[-1].shape[1], x.shape[2])
         shape, _ = _shape(x, copies, weights)
         call = _call("forward", x.dtype, shape, x.data_ptr(), _places(weights), _places(offsets), y.data_ptr())
-        recorded.note(call, [x, *held], y)
+        recorded.note(call, [x, *held], [y])
         return y
 
     @staticmethod
@@ -194,7 +194,7 @@ class Layers(torch.autograd.Function):
         shape, chunks = _shape(x, ctx.copies, weights)
         each = [one.new_empty(chunks, *one.shape) for one in held]
         of_x = x.new_empty(len(weights[0]) // ctx.copies, *x.shape[1:]) if wanted[0] else None
-        _call(
+        call = _call(
             "backward",
             x.dtype,
             shape,
@@ -206,6 +206,7 @@ class Layers(torch.autograd.Function):
             _places(each[len(weights) :]),
             None if of_x is None else of_x.data_ptr(),
         )
+        recorded.note(call, [x, *held, of_y], [*each, *([] if of_x is None else [of_x])])
         return None, None, None if of_x is None else of_x.sum_to_size(x.shape), *map(_added, each)
 
 
@@ -232,7 +233,7 @@ class Interpolate(torch.autograd.Function):
         y = points.new_empty(len(table), points.shape[1])
         shape, _ = _table(points, table)
         call = _call("interpolate", y.dtype, shape, points.data_ptr(), table.data_ptr(), low, spacing, y.data_ptr())
-        recorded.note(call, [points, table], y)
+        recorded.note(call, [points, table], [y])
         return y
 
     @staticmethod
@@ -243,7 +244,7 @@ class Interpolate(torch.autograd.Function):
         shape, chunks = _table(points, table)
         of_table = table.new_empty(chunks, *table.shape)
         of_points = table.new_empty(len(table), points.shape[1]) if ctx.needs_input_grad[0] else None
-        _call(
+        call = _call(
             "interpolate_back",
             table.dtype,
             shape,
@@ -255,6 +256,7 @@ class Interpolate(torch.autograd.Function):
             of_table.data_ptr(),
             None if of_points is None else of_points.data_ptr(),
         )
+        recorded.note(call, [points, table, of_y], [of_table, *([] if of_points is None else [of_points])])
         return None if of_points is None else of_points.sum_to_size(points.shape), _added(of_table), None, None
 
 

@@ -7,13 +7,13 @@ nothing, and the numbers are those of the step itself, bit by bit.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
 Function = Callable[[Tensor], Tensor]
@@ -44,11 +44,16 @@ class Operation:
 
 
 class Recorder(TorchDispatchMode):
-    """Notes all operations of torch on tensors, and those of `fused.cpp`, while it is entered."""
+    """Notes all operations of torch on tensors, and those of `fused.cpp`, while it is entered.
 
-    def __init__(self) -> None:
+    Args:
+        starts: tensors whose values change from replay to replay.
+    """
+
+    def __init__(self, *starts: Tensor) -> None:
         super().__init__()
         self.operations: list[Operation] = []
+        self.starts, self.moving = starts, {*map(_memory, starts)}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -57,22 +62,68 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """The result of the operation, which is noted."""
         kwargs = kwargs or {}
-        if any(tag in func.tags for tag in BRANCHING) and not _by_numbers(func, args):
+        reads = [] if _of_shape(func) else _tensors((args, kwargs))
+        if any(tag in func.tags for tag in BRANCHING) and self._moves(reads) and not _by_numbers(func, args):
             raise NotRecordable(str(func))
         result = func(*args, **kwargs)
-        reads, writes = [] if _of_shape(func) else _tensors((args, kwargs)), _tensors(result)
+        writes = _tensors(result)
         if func._schema.is_mutable:
-            self.operations.append(Operation(functools.partial(func, *args, **kwargs), reads, writes, fresh=False))
+            self.add(Operation(functools.partial(func, *args, **kwargs), reads, writes, fresh=False))
         elif not {*map(_memory, writes)} <= {*map(_memory, reads)}:  # others are views of what is there
-            self.operations.append(Operation(_into(func, args, kwargs, result), reads, writes))
+            call = (_into if self._moves(reads) else _copied)(func, args, kwargs, result)
+            self.add(Operation(call, reads, writes))
         return result
 
+    def add(self, operation: Operation) -> None:
+        """Note one operation."""
+        self.operations.append(operation)
+        if self._moves(operation.reads):
+            self.moving.update(map(_memory, operation.writes))
 
-def note(call: Call, reads: Sequence[Tensor], writes: Tensor) -> None:
+    def _moves(self, tensors: Sequence[Tensor]) -> bool:
+        return bool(self.moving.intersection(map(_memory, tensors)))
+
+    def repeated(self) -> list[Operation]:
+        """Operations whose results depend on the starts, and those that set up memory which others change in place."""
+        changed = {
+            place
+            for operation in self.operations
+            if not operation.fresh and self._moves(operation.reads)
+            for place in map(_memory, operation.writes)
+        }
+        return [
+            operation
+            for operation in self.operations
+            if self._moves(operation.reads) or changed.intersection(map(_memory, operation.writes))
+        ]
+
+
+def note(call: Call, reads: Sequence[Tensor], writes: Sequence[Tensor]) -> None:
     """Add an operation that torch does not see to the recording under way, if there is one."""
     mode = _get_current_dispatch_mode()
     if isinstance(mode, Recorder):
-        mode.operations.append(Operation(call, reads, [writes]))
+        mode.add(Operation(call, reads, writes))
+
+
+def as_one(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple[Tensor, ...]:
+    """The results of a function whose operations depend on the values of x, recorded as one operation.
+
+    Raises:
+        NotRecordable: by the replay, if the results have other shapes than when they were recorded.
+    """
+    if not isinstance(_get_current_dispatch_mode(), Recorder):
+        return function(x)
+    with _disable_current_modes():
+        results = function(x)
+
+    def again() -> None:
+        for result, value in zip(results, function(x), strict=True):
+            if value.shape != result.shape:
+                raise NotRecordable(f"a result has the shape {tuple(value.shape)}, recorded {tuple(result.shape)}")
+            result.copy_(value)
+
+    note(again, [x], results)
+    return results
 
 
 class Recording:
@@ -113,35 +164,20 @@ def recorded(function: Function, u: Tensor) -> Recording | None:
         function: a composition of torch's operations; no gradients are kept.
         u: an argument of the shape and type of all that follow.
     """
-    start, recorder = u.clone(memory_format=torch.contiguous_format), Recorder()
+    start = u.clone(memory_format=torch.contiguous_format)
+    recorder = Recorder(start)
     try:
         with torch.no_grad(), recorder:
             output = function(start)
     except NotRecordable:
         return None
-    recording = Recording(start, output, [*_repeated(recorder.operations, start)])
+    recording = Recording(start, output, recorder.repeated())
     other = u + output if u.shape == output.shape else 2 * u
     expected = function(other)
     if not torch.equal(recording(other).nan_to_num(), expected.nan_to_num()):
         return None
     start.copy_(u)
     return recording
-
-
-def _repeated(operations: Sequence[Operation], start: Tensor) -> Iterator[Operation]:
-    """Those whose results depend on the start, and those that set up memory which others change in place."""
-    moving = {_memory(start)}
-    depends = []
-    changed = set()
-    for operation in operations:
-        places = {*map(_memory, operation.writes)}
-        depends.append(bool(moving.intersection(map(_memory, operation.reads))))
-        if depends[-1]:
-            moving |= places
-            changed |= set() if operation.fresh else places
-    for operation, due in zip(operations, depends, strict=True):
-        if due or changed.intersection(map(_memory, operation.writes)):
-            yield operation
 
 
 def _into(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
@@ -153,6 +189,11 @@ def _into(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
         for form in (getattr(torch, name, None), *outs):
             if form is not None and _serves(form, args, kwargs, result):
                 return functools.partial(form, *args, **kwargs, out=result)
+    return _copied(func, args, kwargs, result)
+
+
+def _copied(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
+    """The operation, and its result copied."""
 
     def copied() -> None:
         for target, value in zip(_tensors(result), _tensors(func(*args, **kwargs)), strict=True):

@@ -1,0 +1,151 @@
+"""Objectives with their gradients, recorded once and replayed: training steps of small fields.
+
+A step of a line of 256 points, forward and backward, has some 180 operations, views included, of 2 µs each beside
+their calls. Replayed, views and what depends on no parameter cost nothing, and the rest goes into memory that is there
+(see `recorded`). Value and gradients are those of the objective itself, bit by bit.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from morlight.operators.kernels.recorded import NotRecordable, Recorder
+
+# ↦ the number that is differentiated and the values that it is made of
+Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
+
+LARGEST = 2**17  # values of all realizations up to which operations are short beside the calls of them
+PLAIN = 20  # steps of a kind before one is recorded: a recording takes as long as these
+KINDS = 16  # recordings kept, of the last kinds of steps
+
+
+class RecordedGradient:
+    """An objective and its gradients with respect to some parameters, as operations in fixed memory.
+
+    Args:
+        objective: a composition of torch's operations that reads the inputs and the parameters.
+        inputs: of the shapes and types of all that follow.
+        parameters: which the objective depends on; their memory must stay.
+
+    Raises:
+        NotRecordable: if operations depend on the values of the inputs.
+    """
+
+    def __init__(self, objective: Objective, inputs: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> None:
+        self.inputs = [one.clone(memory_format=torch.contiguous_format) for one in inputs]
+        recorder = Recorder(*self.inputs, *parameters)
+        with recorder:
+            total, values = objective(*self.inputs)
+            gradients = torch.autograd.grad(total, parameters)
+        self.total, self.values = total.detach(), values.detach()
+        self.gradients = [gradient.detach() for gradient in gradients]
+        # which hold the memory that their calls address
+        self.operations = recorder.repeated()
+        self.calls = [operation.call for operation in self.operations]
+        self.checked, self.turn = False, 0
+
+    def replay(self, inputs: Sequence[Tensor]) -> None:
+        """Compute total, values and gradients anew, in the same memory.
+
+        Raises:
+            NotRecordable: if an operation has results of another shape at these inputs.
+        """
+        self.turn += 1
+        with torch.no_grad():
+            for place, one in zip(self.inputs, inputs, strict=True):
+                place.copy_(one)
+            for call in self.calls:
+                call()
+
+    def equals(self, total: Tensor, gradients: Sequence[Tensor]) -> bool:
+        """Whether the last replay gave these numbers, bit by bit."""
+        pairs = zip([self.total, *self.gradients], [total, *gradients], strict=True)
+        return all(torch.equal(ours.nan_to_num(), theirs.nan_to_num()) for ours, theirs in pairs)
+
+
+class _Replayed(torch.autograd.Function):
+    """The total and the values of the last replay, and its gradients, which the next one overwrites."""
+
+    @staticmethod
+    def forward(ctx: Any, recording: RecordedGradient, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.recording, ctx.turn = recording, recording.turn
+        total, values = recording.total.clone(), recording.values.clone()
+        ctx.mark_non_differentiable(values)
+        return total, values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        assert ctx.turn == ctx.recording.turn, "the gradients of this step are those of another one by now"
+        return None, *torch._foreach_mul(ctx.recording.gradients, grads[0])
+
+
+class Replays:
+    """An objective for many steps of few kinds: small ones are replayed, the others are as they are.
+
+    The first replay of each recording is compared with the objective itself; if they differ, the kind is not replayed.
+
+    Args:
+        objective: (kind, *inputs) ↦ the number that is differentiated once and before the next call, and the values
+            that it is made of; it does the same for all inputs of one kind and shape.
+        parameters: which it depends on.
+        realizations: number R, each of which goes through all states of the first input.
+    """
+
+    def __init__(self, objective: Objective, parameters: Iterable[nn.Parameter], realizations: int) -> None:
+        self.objective, self.parameters, self.realizations = objective, list(parameters), realizations
+        self._kinds: dict[Hashable, int | RecordedGradient | None] = {}
+
+    def __call__(self, kind: Hashable, *inputs: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
+        """Total and values at some inputs.
+
+        Args:
+            kind: what decides, with the shapes of the inputs, which operations there are.
+            inputs: tensors, the first one of states along its first axis.
+        """
+        if self._possible(inputs):
+            recording = self._recording(kind, inputs)
+            if recording is not None:
+                total, values = _Replayed.apply(recording, *self.parameters)
+                return total, values
+        return self.objective(kind, *inputs)
+
+    def _possible(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether states are small, and there is a gradient to take of plain operations on the CPU."""
+        return (
+            self.realizations * inputs[0][0].numel() <= LARGEST
+            and torch.is_grad_enabled()
+            and all(one.device.type == "cpu" for one in inputs)
+            and all(one.requires_grad and one.device.type == "cpu" for one in self.parameters)
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling()
+        )
+
+    def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | None:
+        """The recording of such a step, replayed at these inputs; None if it is to be made plainly."""
+        places = tuple(one.data_ptr() for one in self.parameters)
+        key = (kind, places, *((one.shape, one.dtype) for one in inputs))
+        known = self._kinds.pop(key, 0)  # and back in the last place
+        self._kinds[key] = known + 1 if isinstance(known, int) else known
+        if len(self._kinds) > KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        try:
+            if known == PLAIN:
+                self._kinds[key] = RecordedGradient(lambda *new: self.objective(kind, *new), inputs, self.parameters)
+            if not isinstance(known, RecordedGradient):
+                return None
+            known.replay(inputs)
+        except NotRecordable:
+            self._kinds[key] = known if isinstance(known, RecordedGradient) else None
+            return None
+        if not known.checked:
+            total, _ = self.objective(kind, *inputs)
+            known.checked = known.equals(total.detach(), torch.autograd.grad(total, self.parameters))
+        if not known.checked:
+            self._kinds[key] = None
+            return None
+        return known
