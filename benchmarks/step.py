@@ -60,7 +60,7 @@ def stepping(  # noqa: PLR0913 - what a step depends on
         values = mean_square(advance(operator.prepared(case.bounds, gamma), u, kind), target)
         return values.sum(), values
 
-    replays = Replays(objective, operator.parameters(), realizations)
+    replays = Replays(objective, operator, realizations)
     work = (lambda *batch: replays(horizon, *batch)[0]) if wrap is None else wrap(loss)
 
     def step() -> None:

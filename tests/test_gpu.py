@@ -123,7 +123,7 @@ def test_steps_by_graphs_have_the_losses_and_gradients_of_plain_ones(name):
         values = mean_square(end, torch.zeros_like(end[:1]))
         return (values * (1 + share)).sum(), values
 
-    replays = Replays(objective, parameters, operator.realizations)
+    replays = Replays(objective, operator, operator.realizations)
 
     def launched(step):  # nothing of a step is kept: its graph would keep the stream of its gradients
         share = torch.tensor(0.1 * step, dtype=torch.float64)

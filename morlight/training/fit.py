@@ -35,6 +35,7 @@ from morlight.training.options import OURS
 from morlight.training.quiet import quiet
 from morlight.training.settings import FitSettings, chosen_by_user, flat, from_mapping, nested
 from morlight.training.suggestions.suggest import settings_for
+from morlight.training.training_loop import TrainingLoop
 from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
@@ -168,6 +169,8 @@ def run(
                 trainer.callbacks.append(EpochLines())
             report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
             trainer.callbacks += [report, checkpoints]
+            if isinstance(module, GradientModule):
+                TrainingLoop.replace(trainer)
             _train(trainer, module, served, saved, settings.name)
         if tracker.failed:
             raise OSError(

@@ -81,7 +81,7 @@ class GradientModule(OperatorModule):
         # falls with the learning rate: leads at the start, and lets the data decide at the end
         share = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"] / self.algorithm.lr, dtype=torch.float64)
         if self._replays is None:
-            self._replays = Replays(self._objective, self.operator.parameters(), self.config.realizations)
+            self._replays = Replays(self._objective, self.operator, self.config.realizations)
         known = self.components is None and self.loss.own is None and self.loss.scheme != "implicit"
         step = self._replays if known else self._objective
         total, values = step(kind, batch.frames, batch.gamma, share)

@@ -5,7 +5,7 @@ their calls. Replayed, views and what depends on no parameter cost nothing, and 
 (see `recorded`). Value and gradients are those of the objective itself, bit by bit.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,8 @@ Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
 
 LARGEST = 2**17  # values of all realizations up to which operations are short beside the calls of them
 PLAIN = 20  # steps of a kind before one is recorded: a recording takes as long as these
-KINDS = 16  # recordings kept, of the last kinds of steps
+KINDS = 32  # of steps that are counted, the last ones
+MEMORY = 2**28  # bytes of all recordings
 
 
 class RecordedGradient:
@@ -47,6 +48,8 @@ class RecordedGradient:
         # which hold the memory that their calls address
         self.operations = recorder.repeated()
         self.calls = [operation.call for operation in self.operations]
+        memory = {one.untyped_storage().data_ptr(): one for step in self.operations for one in step.writes}
+        self.bytes = sum(one.untyped_storage().nbytes() for one in memory.values())
         self.checked, self.turn = False, 0
 
     def replay(self, inputs: Sequence[Tensor]) -> None:
@@ -93,12 +96,13 @@ class Replays:
     Args:
         objective: (kind, *inputs) ↦ the number that is differentiated once and before the next call, and the values
             that it is made of; it does the same for all inputs of one kind and shape.
-        parameters: which it depends on.
+        module: whose parameters and buffers it depends on.
         realizations: number R, each of which goes through all states of the first input.
     """
 
-    def __init__(self, objective: Objective, parameters: Iterable[nn.Parameter], realizations: int) -> None:
-        self.objective, self.parameters, self.realizations = objective, list(parameters), realizations
+    def __init__(self, objective: Objective, module: nn.Module, realizations: int) -> None:
+        self.objective, self.realizations = objective, realizations
+        self.parameters, self.buffers = [*module.parameters()], [*module.buffers()]
         self._kinds: dict[Hashable, int | RecordedGradient | GraphedGradient | None] = {}
 
     def __call__(self, kind: Hashable, *inputs: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
@@ -117,12 +121,11 @@ class Replays:
 
     def _possible(self, inputs: Sequence[Tensor]) -> bool:
         """Whether there is a gradient to take of plain operations, of small states or on a GPU."""
-        (device, *more) = {one.device.type for one in self.parameters}
+        (device, *more) = {one.device.type for one in [*self.parameters, inputs[0]]}
         small = self.realizations * inputs[0][0].numel() <= LARGEST
         return (
             not more
             and (device == "cuda" or (device == "cpu" and small))
-            and inputs[0].device.type == device
             and torch.is_grad_enabled()
             and all(one.requires_grad for one in self.parameters)
             and not torch.is_autocast_enabled(device)
@@ -138,14 +141,15 @@ class Replays:
     def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient | None:
         """The recording of such a step, replayed at these inputs; None if it is to be made plainly."""
         places = tuple(one.data_ptr() for one in self.parameters)
-        key = (kind, places, *((one.shape, one.dtype) for one in inputs))
+        constants = tuple((one.data_ptr(), one._version) for one in self.buffers)
+        key = (kind, places, constants, *((one.shape, one.dtype) for one in inputs))
         known = self._kinds.pop(key, 0)  # and back in the last place
         self._kinds[key] = known + 1 if isinstance(known, int) else known
-        if len(self._kinds) > KINDS:
-            del self._kinds[next(iter(self._kinds))]
         try:
             if known == PLAIN:
                 self._kinds[key] = self._recorded(lambda *new: self.objective(kind, *new), inputs)
+            if known in (0, PLAIN):
+                self._forget()
             if known is None or isinstance(known, int):
                 return None
             known.replay(inputs)
@@ -159,3 +163,13 @@ class Replays:
             self._kinds[key] = None
             return None
         return known
+
+    def _forget(self) -> None:
+        """Drop the kinds of steps that were made the longest ago, as far as memory asks for; graphs share theirs."""
+        recordings = {key: one.bytes for key, one in self._kinds.items() if isinstance(one, RecordedGradient)}
+        for key in [*self._kinds]:
+            if len(self._kinds) > KINDS:
+                del self._kinds[key]
+                recordings.pop(key, None)
+            elif sum(recordings.values()) > MEMORY and recordings.pop(key, None) is not None:
+                self._kinds[key] = None

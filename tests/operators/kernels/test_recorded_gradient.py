@@ -28,7 +28,7 @@ class Training:
         self.scheme, self.dtype = build.scheme(config, self.data), dtype
         self.parameters = [*self.operator.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=1e-3)
-        self.replays = Replays(self.objective, self.parameters, self.operator.realizations)
+        self.replays = Replays(self.objective, self.operator, self.operator.realizations)
 
     def objective(self, horizon, frames, gamma):
         u, step = frames[0, None], stepper(self.operator, self.scheme, gamma=gamma)
@@ -93,8 +93,8 @@ def test_a_batch_with_other_values_of_the_parameters_is_not_replayed_with_those_
 
 
 def test_an_objective_that_decides_by_its_values_is_not_replayed():
-    weight = torch.nn.Parameter(torch.ones(3))
-    calls = 0
+    module, calls = torch.nn.ParameterList([torch.ones(3)]), 0
+    (weight,) = module
 
     def objective(kind, u):
         nonlocal calls
@@ -102,7 +102,7 @@ def test_an_objective_that_decides_by_its_values_is_not_replayed():
         values = (weight * u[0]).square() if u.sum() > 0 else weight * u[0]
         return values.sum(), values
 
-    replays = Replays(objective, [weight], 1)
+    replays = Replays(objective, module, 1)
     for number in range(6):
         u = torch.full((1, 3), 1.0 if number % 2 else -1.0)
         total, _ = replays(None, u)
@@ -129,3 +129,26 @@ def test_without_gradients_and_for_large_fields_the_objective_is_as_it_is():
     with torch.no_grad():
         training.replays(2, *training.batch(0))
     assert not training.replays._kinds
+
+
+def test_a_changed_constant_of_the_operator_changes_the_steps():
+    training = Training("fourier")
+    for seed in range(3):
+        training.gradients(training.replays, seed)
+    training.operator.unit *= 2
+    assert torch.equal(training.replays(2, *training.batch(3))[0], training.objective(2, *training.batch(3))[0])
+
+
+def test_recordings_take_no_more_than_their_memory():
+    training = Training("fourier")
+    sizes = {}
+    for horizon in (1, 2, 3):
+        for seed in range(3):
+            training.gradients(training.replays, seed, horizon)
+        recordings = [one for one in training.replays._kinds.values() if one]
+        sizes[horizon] = recordings[-1].bytes
+    assert sizes[1] < sizes[2] < sizes[3]
+    with patch.object(recorded_gradient, "MEMORY", sizes[2] + sizes[3] + sizes[1] - 1):
+        training.replays(4, *training.batch(3))
+    kept = [one.bytes for one in training.replays._kinds.values() if one]
+    assert sum(kept) < sum(sizes.values())
