@@ -94,7 +94,7 @@ def fits() -> Iterator[dict[str, Any]]:
 
 
 def growth() -> Iterator[dict[str, Any]]:
-    """How the cost of an eager step grows (see `scaling`)."""
+    """How the cost of a step grows (see `scaling`)."""
     yield from scaling.lines("cuda")
 
 

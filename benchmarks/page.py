@@ -27,7 +27,16 @@ measured in one run on one machine; seconds differ on other machines. Benchmarks
 with two threads wall time. `engine`, `load` and the fit to 4.1 GB were measured with version 0.2, the others with
 version 0.1. The tests check that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
-LABELS = {"R": "realizations R", "N": "points N", "batch": "fields a batch", "M": "horizon M", "windows": "windows"}
+LABELS = {
+    "R": "realizations R",
+    "N": "points N of a line",
+    "plane": "points N of a side, N × N",
+    "cube": "points N of a side, N × N × N",
+    "batch": "fields a batch",
+    "M": "horizon M",
+    "K": "terms K",
+    "windows": "windows",
+}
 
 
 def number(value: float) -> str:
@@ -100,21 +109,66 @@ def against_original(rows: Lines) -> str:
 
 def scaling(lines: Lines) -> str:
     """The exponents, below the figure."""
-    listed = [{"case": LABELS[line["case"]], "value": line["value"]} for line in lines if line["unit"] == "exponent"]
-    columns = [("time grows with", key("case")), ("exponent", key("value"))]
-    return "![Time over size, log-log](figures/benchmarks_scaling.png)\n\n" + table(listed, columns)
+    return "![Time and memory over size, log-log](figures/benchmarks_scaling.png)\n\n" + growth(lines)
+
+
+def growth(lines: Lines) -> str:
+    """A row for each number that is varied: what the largest size takes, and how it comes to that."""
+    listed = []
+    for line in (line for line in lines if line["unit"] == "exponent"):
+        points = [other for other in lines if other["case"] == line["case"] and "size" in other]
+        last = points[-1]
+        sizes = f"{points[0]['size']} … {last['size']}"
+        more = {"sizes": sizes, "ms": last["value"], "mebibytes": last.get("mebibytes")}
+        listed.append(line | more | {"case": LABELS[line["case"]]})
+    columns = [
+        ("number varied", key("case")),
+        ("sizes", key("sizes")),
+        ("exponent of the time", key("value")),
+        ("takes twice as long as the smallest from", key("doubled", "none")),
+        ("ms at the largest", key("ms")),
+        ("MiB at the largest", key("mebibytes")),
+    ]
+    return table(listed, columns)
+
+
+def gpu(lines: Lines) -> str:
+    """Steps, roll-outs, growth and fits on a GPU, one table each."""
+    parts = {name: [line for line in lines if line["part"] == name] for name in ("steps", "rollouts", "growth", "fits")}
+    size = [CASE, ("R", key("realizations"))]
+    steps = [
+        *size,
+        ("precision", key("precision")),
+        ("ms a step, as one graph", key("value")),
+        ("kernel by kernel", key("eager")),
+        ("speed-up", key("over_eager")),
+        ("on the processor", key("processor")),
+        ("speed-up", key("over_processor")),
+    ]
+    rollouts = [CASE, ("states", key("states")), ("steps/s", key("value")), ("speed-up", key("over_plain"))]
+    fits = [*size, ("s a fit", key("value"))]
+    tables = table(parts["steps"], steps), table(parts["rollouts"], rollouts), growth(parts["growth"])
+    return "\n\n".join([f"Card: {lines[0]['card']}.", *tables, table(parts["fits"], fits)])
 
 
 def figure(lines: Lines, path: Path) -> None:
-    """Time over each of the sizes, log-log."""
+    """Time and memory over each of the sizes, log-log."""
     names = list(dict.fromkeys(line["case"] for line in lines))
     exponents = {line["case"]: line["value"] for line in lines if line["unit"] == "exponent"}
-    drawn = Figure(figsize=(13, 2.8), layout="constrained")
-    for axes, name in zip(drawn.subplots(1, len(names)), names, strict=True):
-        points = [(line["size"], line["value"]) for line in lines if line["case"] == name and "size" in line]
-        axes.loglog(*zip(*points, strict=True), "o-", color=plots.LEARNED)
+    drawn = Figure(figsize=(13, 5.6), layout="constrained")
+    for axes, name in zip(drawn.subplots(2, len(names) // 2).flat, names, strict=True):
+        points = [line for line in lines if line["case"] == name and "size" in line]
+        sizes = [line["size"] for line in points]
+        axes.loglog(sizes, [line["value"] for line in points], "o-", color=plots.LEARNED)
         axes.set(xlabel=LABELS[name], title=f"exponent {exponents[name]:.2f}")
-        axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step")
+        axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step (solid)")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
+        axes.tick_params(which="minor", labelbottom=False, labelleft=False)
+        if "mebibytes" in points[0]:
+            memory = axes.twinx()
+            memory.tick_params(which="minor", labelright=False)
+            memory.loglog(sizes, [line["mebibytes"] for line in points], "s--", color="gray", markersize=3)
+            memory.set(ylabel="MiB a step (dashed)")
     plots.save(drawn, path)
 
 
@@ -215,8 +269,20 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
     "scaling": (
         "How cost grows",
         scaling,
-        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, in float32; windows:"
-        " an epoch of batches. The exponent is that of the larger half of the points.",
+        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, K = 1, in float32;"
+        " planes and cubes: R = 1, 10 fields a batch; windows: an epoch of batches. The exponent is that of the larger"
+        " half of the points. Below the size at which a step takes twice as long as at the smallest, the time hardly"
+        " depends on it. The memory is what a step adds to that of the process.",
+    ),
+    "gpu": (
+        "On a GPU",
+        gpu,
+        "Wall time. The steps are those of `step` with m = 1. *As one graph*: forward and backward pass are captured"
+        " once as a CUDA graph, as fits do it; Adam is not part of it. *On the processor*: the same step on all cores"
+        " beside the GPU, in float32. Roll-outs as in `engine`. Growth as in `scaling`; in that run, the long steps of M"
+        " were timed before they were captured, and are left out. Fits as in `fit`, in float32;"
+        " their reports are computed on the processor. Small fields do not fill a GPU: its time is that of some hundred"
+        " launches, whatever the size, until there are hundreds of realizations or thousands of points.",
     ),
     "memory": (
         "Memory",
