@@ -162,13 +162,13 @@ def figure(lines: Lines, path: Path) -> None:
         axes.loglog(sizes, [line["value"] for line in points], "o-", color=plots.LEARNED)
         axes.set(xlabel=LABELS[name], title=f"exponent {exponents[name]:.2f}")
         axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step (solid)")
-        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
-        axes.tick_params(which="minor", labelbottom=False, labelleft=False)
         if "mebibytes" in points[0]:
             memory = axes.twinx()
             memory.tick_params(which="minor", labelright=False)
             memory.loglog(sizes, [line["mebibytes"] for line in points], "s--", color="gray", markersize=3)
             memory.set(ylabel="MiB a step (dashed)")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
+        axes.tick_params(which="minor", labelbottom=False, labelleft=False)
     plots.save(drawn, path)
 
 
