@@ -1,12 +1,15 @@
 # ruff: noqa: E402 - shapes come before the package is imported
 """What several test files share: operators with every parameter redrawn, and a small file of walkers."""
 
+import gc
 import multiprocessing
 import os
 import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads each on two cores wait for each other
+
+gc.disable()  # until all test files are imported; see `pytest_collection_finish`
 
 import shapes
 
@@ -21,6 +24,20 @@ from morlight.data import trajectory_writer
 from morlight.operators.description import Grid
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, start without Ctrl-C
+
+
+def pytest_collection_finish():
+    """Garbage is collected from now on, but not sought among the objects of imported packages and collected tests.
+
+    They live as long as this process: a search among all of them takes half a second, and pytest makes five at the end.
+    """
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure():
+    """Python ends without seeking garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,13 +11,17 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from morlight.data.whole_file import check_output, whole_file
 
 START, TRUTH, LEARNED = "black", "tab:blue", "tab:orange"
 TERMS = ("tab:orange", "tab:green", "tab:red", "tab:purple")
+DPI = 150
+LEFT, RIGHT, BOTTOM, TOP = 0.8, 0.12, 0.48, 0.34  # margins of a panel in inches, with tick labels of 8 pt
+XLABEL, YLABEL = 0.26, 0.58  # distances of the labels from the axes
 EDGE = 1.03  # factor by which the area of a band of wavenumbers is wider, so that a single one is visible
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -70,7 +74,44 @@ def check(path: str | Path, overwrite: bool = True) -> Path:
 def save(figure: Figure, path: str | Path, extent: str | None = None) -> None:
     """Write a figure, whole or not at all; `tight` makes it as large as what is drawn."""
     with whole_file(check(path)) as draft:
-        figure.savefig(draft, dpi=150, bbox_inches=extent)
+        if draft.suffix.lower() == ".png" and extent is None:
+            figure.set_dpi(DPI)
+            FigureCanvasAgg(figure).print_png(draft, pil_kwargs={"compress_level": 1})  # savefig would draw it twice
+        else:
+            figure.savefig(draft, dpi=DPI, bbox_inches=extent)
+
+
+def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[list[Axes]]]:
+    """A figure and its panels, row by row, with fixed margins.
+
+    Matplotlib's layout engines measure every label, which takes longer than drawing.
+
+    Args:
+        rows: number.
+        columns: number.
+        size: width and height of a panel with its margins, in inches.
+    """
+    figure = Figure(figsize=(columns * size[0], rows * size[1]))
+    size_of_axes = size[0] - LEFT - RIGHT, size[1] - BOTTOM - TOP
+    bottoms = [row * size[1] + BOTTOM for row in reversed(range(rows))]
+    lefts = [column * size[0] + LEFT for column in range(columns)]
+    return figure, [[_panel(figure, (left, bottom), size_of_axes) for left in lefts] for bottom in bottoms]
+
+
+def _panel(figure: Figure, corner: tuple[float, float], size: tuple[float, float]) -> Axes:
+    """Axes with their lower left corner at a place, in inches."""
+    (W, H), (left, bottom), (width, height) = figure.get_size_inches(), corner, size
+    axes = figure.add_axes((left / W, bottom / H, width / W, height / H))
+    axes.tick_params(labelsize=8)
+    axes.xaxis.set_label_coords(0.5, -XLABEL / height)
+    axes.yaxis.set_label_coords(-YLABEL / width, 0.5)
+    axes.set_title("", y=1.0)  # else its height is sought among the labels
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        formatter = ScalarFormatter()
+        formatter.set_powerlimits((-3, 4))  # longer numbers would reach the label
+        axis.set_major_formatter(formatter)
+    return axes
 
 
 def styled() -> AbstractContextManager[None]:
@@ -88,8 +129,8 @@ def keep(figure: Figure, path: str | Path) -> None:
 
 def learned(readings: Sequence[Reading], path: str | Path) -> None:
     """Generator log(1 + g)/Δt over |κ| and nonlinearity h(u) of each field, every realization (Fig. 2, 6)."""
-    figure = Figure(figsize=(9, 3.6 * len(readings)), layout="constrained")
-    for (left, right), reading in zip(figure.subplots(len(readings), 2, squeeze=False), readings, strict=True):
+    figure, rows = panels(len(readings), 2, (4.5, 3.6))
+    for (left, right), reading in zip(rows, readings, strict=True):
         (_symbol if reading.steady else _generator)(left, reading)
         left.legend(title=f"{reading.field}, {counted(len(reading.symbol))}", frameon=False)
         _nonlinearity(right, reading)
@@ -154,6 +195,8 @@ def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
     elif high < 100 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    if axis.get_scale() == "log":
+        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))  # all nine take as long as everything else on the axis
     axis.set_minor_formatter(NullFormatter())
 
 

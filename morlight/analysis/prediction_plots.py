@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from morlight.analysis.plots import LEARNED, counted, label, logarithmic, profiles, save, unit_behind
+from morlight.analysis.plots import LEARNED, counted, label, logarithmic, panels, profiles, save, unit_behind
 from morlight.operators.description import Grid
 
 Ends = tuple[float | None, float | None]  # of the colors
@@ -130,9 +130,9 @@ def rollout(  # noqa: PLR0913 - the parts of a figure
     units = units or {}
     shown = sorted({len(times) // 4, len(times) - 1} if len(grid.points) == 1 else {len(times) - 1})
     columns = len(shown) if len(grid.points) == 1 else 2
-    figure = Figure(figsize=(3.4 * (columns + 1), 2.8 * len(fields)), layout="constrained")
+    figure, rows = panels(len(fields), columns + 1, (3.4, 2.8))
     unit = unit_behind(units, "time")
-    for c, row in enumerate(figure.subplots(len(fields), columns + 1, squeeze=False)):
+    for c, row in enumerate(rows):
         if len(grid.points) == 1:
             for axes, t in zip(row, shown, strict=False):
                 curves = {"start": truth[0, c], "learned": learned[:, t, c], "truth": truth[t, c]}

@@ -44,8 +44,9 @@ def _write_folder(options: argparse.Namespace) -> None:
         )
     checkpoint = resolve(options.checkpoint)
     from morlight.analysis.export.pyfunc import save
+    from morlight.analysis.model import load
 
-    save(checkpoint, options.output)
+    save(load(checkpoint), options.output)
     print(f"morlight: wrote {options.output}: a folder for `mlflow models`", file=sys.stderr)
 
 

@@ -14,8 +14,10 @@ def program() -> None:
     for number in handled:
         signal.signal(number, _end)
     from morlight.cli.endings import FAILED, INTERRUPTED, TERMINATED, exit_now
+    from morlight.cli.imports import import_uncollected
     from morlight.cli.main import main
 
+    import_uncollected()
     for number, handler in handled.items():
         signal.signal(number, handler)
     try:

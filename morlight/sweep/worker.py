@@ -138,9 +138,11 @@ class Worker:
         return self._pruned
 
     def _objective(self, name: str, metrics: Mapping[str, float], trial: optuna.Trial) -> float:
-        """A metric of the fit, or the median of an error over the realizations."""
-        for known in (metrics, self.parent.metrics(trial)):
-            for word in (name, f"{name}/median", name.replace("=", "_"), f"{name.replace('=', '_')}/median"):
+        """A metric of the fit, or the median of an error over the realizations; else one of its run in the store."""
+        plain = name.replace("=", "_")
+        for read in (lambda: metrics, lambda: self.parent.metrics(trial)):
+            known = read()
+            for word in (name, f"{name}/median", plain, f"{plain}/median"):
                 if word in known:
                     return known[word]
         shown = ", ".join(sorted({word.removesuffix("/median") for word in metrics if word.endswith("/median")}))

@@ -1,9 +1,12 @@
 """A store in a SQLite file: its creation, and the folder of artifacts beside the database."""
 
+import importlib.metadata
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +43,9 @@ def create(file: Path) -> None:
             if time.time() - draft.stat().st_mtime > ABANDONED:
                 shutil.rmtree(draft, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=DRAFT, dir=file.parent) as folder, silenced():
-            draft = Path(folder) / file.name
-            _migrate(draft, artifact_root(file))
+            draft = _made(Path(folder), artifact_root(file))
+            with draft.open("rb+") as complete:
+                os.fsync(complete.fileno())
             os.link(draft, file)
     except FileExistsError:
         if not file.is_file():
@@ -51,8 +55,54 @@ def create(file: Path) -> None:
         raise ValueError(f"{file}: the tracking database cannot be created ({reason})") from error
 
 
-def _migrate(draft: Path, root: str) -> None:
-    """Create the tables, written to the disk once: a slow disk takes 5 s for the commits of the migrations."""
+def _made(folder: Path, root: str) -> Path:
+    """A new database in a folder: a copy of the empty one in the user's cache, else made by MLflow's migrations."""
+    template, draft = _template(), folder / "mlflow.db"
+    copied = _copied(template, draft)
+    _open(draft, root)
+    if not copied:
+        with suppress(OSError, sqlite3.Error):  # a home that cannot be written
+            _keep_empty(draft, template)
+    return draft
+
+
+def _copied(template: Path, draft: Path) -> bool:
+    """Whether the template was there, and was a database: for a spoiled one MLflow would try again for minutes."""
+    try:
+        shutil.copyfile(template, draft)
+        with closing(sqlite3.connect(draft)) as connection:
+            (answer,) = connection.execute("PRAGMA quick_check").fetchone()
+        whole = bool(answer == "ok")
+    except (OSError, sqlite3.Error):
+        whole = False
+    if not whole:
+        draft.unlink(missing_ok=True)
+    return whole
+
+
+def _template() -> Path:
+    """File of the user's cache for an empty database, as these versions make it: the migrations take 0.7 s."""
+    packages = ("mlflow", "SQLAlchemy", "alembic")
+    name = "-".join(f"{package}-{importlib.metadata.version(package)}" for package in packages)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache, "morlight", "stores", f"{name}.db")
+
+
+def _keep_empty(database: Path, template: Path) -> None:
+    """Keep a copy of a new database without the only rows that MLflow adds to its tables: the default experiment."""
+    template.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=template.parent) as folder:
+        copy = Path(shutil.copy(database, folder))
+        with closing(sqlite3.connect(copy)) as connection, connection:
+            connection.execute("DELETE FROM experiments")
+        copy.replace(template)
+
+
+def _open(draft: Path, root: str) -> None:
+    """Have MLflow open a database, and add the tables and the default experiment if they are missing.
+
+    Nothing waits for the disk, which the caller does once: a slow disk takes 5 s for the commits of the migrations.
+    """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import Engine, event
 
@@ -64,5 +114,3 @@ def _migrate(draft: Path, root: str) -> None:
         SqlAlchemyStore(f"{SQLITE}{draft}", root).engine.dispose()
     finally:
         event.remove(Engine, "connect", unsynchronized)
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -46,6 +46,12 @@ def parser(prog: str = "morlight fit") -> ArgumentParser:
     return top
 
 
+@functools.cache
+def parser_of_mappings() -> ArgumentParser:
+    """The same, made once, for those who change nothing in it: making it takes longer than parsing."""
+    return parser()
+
+
 def quick_parser(prog: str = "morlight fit") -> ArgumentParser:
     """The parser without Lightning, which checks numbers of the trainer, and leaves its options out of the help."""
     top = _own(prog)

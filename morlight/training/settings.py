@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from morlight.data.config import DataConfig
 from morlight.tracking.checkpoints import resolve
 from morlight.training.config import RENAMED, ModelConfig
 from morlight.training.configurations import located, read_yaml
-from morlight.training.options import CONFIG, defaults, parser, quick_parser, types_of_keys
+from morlight.training.options import CONFIG, defaults, parser, parser_of_mappings, quick_parser, types_of_keys
 from morlight.training.sentences import GROUPS, complaint, expectation, not_a_group
 
 NAME = re.compile(r"[^./\x00-\x1f][^/\x00-\x1f]{0,199}")  # the name of a folder, inside that of all fits
@@ -136,7 +137,7 @@ def from_mapping(
         _refuse_renamed(key)
         _refuse_null(key, value)
     with _sentences(files, given):
-        return _typed(parser().parse_object(merged), files)
+        return _typed(deepcopy(parser_of_mappings().parse_object(merged)), files)  # without values of the parser's own
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,3 +49,22 @@ def test_the_wavenumbers_that_the_data_identify_lie_in_an_area_that_is_visible(m
     assert right - left > 5  # pixels
     covered = [kappa for kappa in k if area.get_x() <= kappa <= area.get_x() + area.get_width()]
     assert (covered[0], covered[-1]) == band
+
+
+@pytest.mark.parametrize("largest", [-1.2e-4, 12345.0, 3.4e9])
+def test_the_labels_of_a_panel_stay_in_it_and_do_not_overlap(largest):
+    figure, rows = plots.panels(2, 2, (3.4, 2.8))
+    for axes in itertools.chain(*rows):
+        axes.plot([0, largest], [0, largest])
+        axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="decay rate (1/time)", title="t = 1")
+    FigureCanvasAgg(figure).draw()
+    width, height = figure.get_size_inches() * figure.dpi / 2
+    for i, j in itertools.product(range(2), range(2)):
+        axes = rows[i][j]
+        box = axes.get_tightbbox()
+        assert j * width <= box.x0 < box.x1 <= (j + 1) * width
+        assert (1 - i) * height <= box.y0 < box.y1 <= (2 - i) * height
+        ticks = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert axes.yaxis.label.get_window_extent().x1 < min(tick.x0 for tick in ticks)
+        ticks = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert axes.xaxis.label.get_window_extent().y1 < min(tick.y0 for tick in ticks)

@@ -63,14 +63,13 @@ def _load_pyfunc(path: str) -> Served:
     return Served(prediction.load(next(iter(sorted(file.glob("*.ckpt"))), file) if file.is_dir() else file))
 
 
-def save(checkpoint: str | Path, folder: str | Path) -> None:
-    """Write the folder with the checkpoint, its signature, an example, and its requirements.
+def save(model: Model, folder: str | Path) -> None:
+    """Write the folder with the checkpoint of a model, its signature, an example, and its requirements.
 
     Raises:
-        ValueError: where the checkpoint cannot be read, or the folder cannot be made.
+        ValueError: where the folder cannot be made.
     """
-    checkpoint, folder = Path(checkpoint), Path(folder)
-    model = prediction.load(checkpoint)
+    folder = Path(folder)
     if folder.exists() or folder.is_symlink():
         raise ValueError(f"{folder}: exists already, expected the name of a new folder")
     import mlflow.pyfunc
@@ -81,7 +80,7 @@ def save(checkpoint: str | Path, folder: str | Path) -> None:
         mlflow.pyfunc.save_model(
             draft,
             loader_module=__name__,
-            data_path=str(checkpoint),
+            data_path=str(model.path),
             signature=_signature(model),
             input_example=_example(model) if model.steady else (_example(model), {"steps": 1}),
             pip_requirements=[f"morlight=={__version__}"],

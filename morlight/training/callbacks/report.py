@@ -80,7 +80,7 @@ class FinalReport(lightning.Callback):
         with tempfile.TemporaryDirectory() as scratch:
             self._figures(model, data, Path(scratch))
             if self.components is None:  # MLflow serves what a file can hold
-                pyfunc.save(model.path, Path(scratch) / pyfunc.FOLDER)
+                pyfunc.save(model, Path(scratch) / pyfunc.FOLDER)
                 self.tracker.log_artifact(Path(scratch) / pyfunc.FOLDER, pyfunc.FOLDER)
         self.tracker.log_text(json.dumps(result, indent=1), "evaluation.json")
 

@@ -116,7 +116,7 @@ def test_a_registered_model_is_found_by_its_alias(run, monkeypatch):
 def test_every_kind_of_model_answers_as_its_checkpoint_does(tmp_path, name):
     model = made(tmp_path, name)
     u, gamma = start(model)
-    pyfunc.save(model.path, tmp_path / "served")
+    pyfunc.save(model, tmp_path / "served")
     served = mlflow.pyfunc.load_model(str(tmp_path / "served"))
     names = model.data.field_names
     given = {field: u[:, c] for c, field in enumerate(names)}
@@ -139,7 +139,7 @@ def test_the_folder_holds_no_pickle_and_its_checkpoint_is_not_unpickled(tmp_path
             return (open, (str(tmp_path / "executed"), "w"))
 
     model = made(tmp_path, "fourier")
-    pyfunc.save(model.path, tmp_path / "served")
+    pyfunc.save(model, tmp_path / "served")
     files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".py")]
     (inside,) = (tmp_path / "served").rglob("*.ckpt")
@@ -157,6 +157,6 @@ def test_a_folder_that_is_there_is_not_overwritten(tmp_path):
     model = made(tmp_path, "fourier")
     (tmp_path / "served").mkdir()
     with pytest.raises(ValueError, match="exists already"):
-        pyfunc.save(model.path, tmp_path / "served")
+        pyfunc.save(model, tmp_path / "served")
     with pytest.raises(ValueError, match="does not exist"):
-        pyfunc.save(model.path, tmp_path / "nowhere" / "served")
+        pyfunc.save(model, tmp_path / "nowhere" / "served")
