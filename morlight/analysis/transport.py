@@ -1,0 +1,232 @@
+"""Transport coefficients of a learned operator: viscosity, slip length, body force and diffusivity at given γ.
+
+They come from the generator of the operator linearized at a uniform state, in the limit of long waves, and not from a
+profile: the momentum along the flow decays as −G(κ) = ν κ², the density of tagged particles or walkers as D κ².
+All are in the units of the data: its length, its time, and those of its fields.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.inputs import Gamma, parameter_values
+from morlight.analysis.linear_response import Response, response
+from morlight.analysis.long_waves import LongWaves, long_waves
+from morlight.analysis.model import Model
+from morlight.operators import Basis, Sine, build, shells
+
+MOMENTUM = "momentum"
+TAGGED = "density_tagged"
+ODD_MODES = 3  # of sines, whose source is averaged: the longest that a constant force drives
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A number with its standard error.
+
+    Attributes:
+        value: of the estimate, for realizations that are draws of it; else mean over the realizations.
+        over_realizations: standard deviation over the realizations.
+        over_data: standard error that the noise of the data leaves; None where it is not known.
+        unit: in words.
+    """
+
+    value: float
+    over_realizations: float
+    over_data: float | None
+    unit: str
+
+    @property
+    def error(self) -> float:
+        """Standard error over realizations and data."""
+        return math.hypot(self.over_realizations, self.over_data or 0.0)
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} ± {self.error:.2g} {self.unit}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "error": self.error}
+
+
+Answer = Coefficient | str
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Transport coefficients, or for each that the model does not have one sentence that says why.
+
+    Attributes:
+        gamma: parameters, by name.
+        kinematic_viscosity: ν.
+        dynamic_viscosity: η = ρν.
+        bending: ℓ² of ν(κ) = ν/(1 + ℓ²κ²), without walls.
+        slip_length: b beyond the walls at which the extrapolated flow vanishes.
+        body_force: source of momentum.
+        diffusivity: D of each field.
+    """
+
+    gamma: Mapping[str, float]
+    kinematic_viscosity: Answer
+    dynamic_viscosity: Answer
+    bending: Answer
+    slip_length: Answer
+    body_force: Answer
+    diffusivity: Mapping[str, Answer]
+
+    def answers(self) -> dict[str, Answer]:
+        """All of them, by name."""
+        named = {
+            "kinematic viscosity": self.kinematic_viscosity,
+            "dynamic viscosity": self.dynamic_viscosity,
+            "bending": self.bending,
+            "slip length": self.slip_length,
+            "body force": self.body_force,
+        }
+        return named | {f"diffusivity of {name}": answer for name, answer in self.diffusivity.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout of `morlight inspect --json`."""
+        plain = {
+            name.replace(" ", "_"): {"refused": answer} if isinstance(answer, str) else answer.to_json()
+            for name, answer in self.answers().items()
+        }
+        return {"gamma": dict(self.gamma), **plain}
+
+
+def transport(
+    model: Model,
+    gamma: Gamma = None,
+    *,
+    state: Mapping[str, float] | None = None,
+    data: str | Path | None = None,
+) -> Transport:
+    """Transport coefficients of a model at one γ.
+
+    Args:
+        model: the operator.
+        gamma: parameters γ: a number for each name, or an array (1, P); by default typical values of the training data.
+        state: uniform values of fields at which the operator is linearized; by default those of the parameters with
+            their names, or medians of the training data.
+        data: trajectory file from whose runs at this γ the standard errors of the rates are estimated. By default, they
+            are those of the training data, which are known without γ.
+
+    Raises:
+        ValueError: if the operator has no time, or γ and state do not fit it.
+    """
+    if model.steady:
+        raise ValueError(f"{model.path}: learned L u = f without time, expected an operator with rates of decay")
+    typical = torch.tensor([[parameter.scale for parameter in model.data.parameters]], dtype=torch.float64)
+    given = typical if gamma is None else parameter_values(model.data, gamma, 1)
+    known = dict(zip(model.data.parameter_names, given[0].tolist(), strict=True))
+    for name in state or {}:
+        if name not in model.data.field_names:
+            raise ValueError(f"state has {name}, expected fields of {', '.join(model.data.field_names)}")
+    at = _At(model, given, known, dict(state or {}), None if data is None else Path(data))
+    flows = [name for name in model.data.field_names if name.startswith(MOMENTUM)]
+    viscosity, dynamic, bending, slip, force = at.flow(flows)
+    others = [name for name in model.data.field_names if name not in flows]
+    return Transport(known, viscosity, dynamic, bending, slip, force, {name: at.diffusivity(name) for name in others})
+
+
+@dataclass(frozen=True)
+class _At:
+    """A model at one γ and one state."""
+
+    model: Model
+    gamma: Float[Tensor, "1 P"]
+    parameters: Mapping[str, float]
+    state: Mapping[str, float]
+    data: Path | None
+
+    def flow(self, flows: list[str]) -> tuple[Answer, Answer, Answer, Answer, Answer]:
+        """ν, η, ℓ², b and the body force."""
+        if len(flows) != 1:
+            why = f"the model has {len(flows)} fields of momentum, expected one along the flow"
+            return why, why, why, why, why
+        try:
+            found = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
+        except ValueError as error:
+            why = str(error)
+            return why, why, why, why, why
+        walls = isinstance(found.basis, Sine)
+        fit = self._long_waves(found, flows[0], errors=not walls)
+        if isinstance(fit, str):
+            why = f"{flows[0]}: {fit}"
+            return why, why, why, why, self._force(found)
+        nu = self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
+        between = "between walls, the bending of ν(κ) is due to slip; see the slip length"
+        bent = self._coefficient(fit.bending, fit.bending_error, "length²")
+        slip = self._coefficient(2 * fit.bending / found.basis.length[0], None, "length")
+        no_walls = f"{flows[0]} has no walls at which it vanishes (model.bases {{{flows[0]}: sine}})"
+        return nu, self._dynamic(nu), between if walls else bent, slip if walls else no_walls, self._force(found)
+
+    def _dynamic(self, nu: Coefficient) -> Answer:
+        density = {**self.parameters, **self.state}.get("density")
+        if density is None and "density" in self.model.data.field_names:
+            density = self.model.data.fields[self.model.data.place("density")].median
+        if density is None:
+            return "no density is known, expected a field or a parameter of this name"
+        data = None if nu.over_data is None else nu.over_data * density
+        return Coefficient(nu.value * density, nu.over_realizations * density, data, "density·length²/time")
+
+    def _force(self, found: Response) -> Answer:
+        """The source of the longest modes that a constant drives."""
+        driven = torch.nonzero(found.source.isfinite().all(0))[:, 0]
+        driven = driven[found.modulus[driven].argsort()][:ODD_MODES]
+        one = found.basis.forward(torch.ones(found.basis.points, dtype=torch.float64)).flatten()[driven].real
+        if not len(driven):
+            return "the rates of the modes that a constant force drives are not defined"
+        share = one.square() / one.square().sum()
+        return self._coefficient(found.source[:, driven] @ share, None, "momentum/time")
+
+    def diffusivity(self, name: str) -> Answer:
+        """D of one field."""
+        names = self.model.data.field_names
+        if any(each.startswith(MOMENTUM) for each in names) and name != TAGGED:
+            return f"{name} is carried by the flow and by sound, expected {TAGGED} or a model without momentum"
+        try:
+            found = response(self.model, self.model.data.place(name), self.gamma, self.state)
+        except ValueError as error:
+            return str(error)
+        if isinstance(found.basis, Sine):
+            return f"{name} vanishes at walls, which take it up; expected a field whose total is conserved"
+        fit = self._long_waves(found, name, errors=True)
+        if isinstance(fit, str):
+            return f"{name}: {fit}"
+        if fit.exponent is not None:
+            return f"{name}: its long waves decay as |κ|^{fit.exponent:.3g}, which is no diffusion"
+        return self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
+
+    def _long_waves(self, found: Response, name: str, *, errors: bool) -> LongWaves | str:
+        moduli, index = shells(found.basis.wavenumbers)
+        count = index.flatten().bincount(minlength=moduli.shape[1])
+        rates = -found.generator.real
+        mean = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates) / count
+        moving = moduli[0] > 0
+        known = self._errors(found.basis, name, moduli[0]) if errors else None
+        return long_waves(moduli[0][moving], mean[:, moving], None if known is None else known[moving])
+
+    def _errors(self, basis: Basis, name: str, moduli: Float[Tensor, " S"]) -> Float[Tensor, " S"] | None:
+        """Relative standard errors of the rates."""
+        if self.data is not None:
+            from morlight.analysis.rates_of_file import rate_errors_of_file
+
+            return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)
+        known = self.model.checkpoint.modes.rate_errors
+        if known is None:
+            return None
+        same = shells(build.basis(self.model.data.grid).double().wavenumbers)[0][0]
+        errors = torch.tensor(known[self.model.data.place(name)], dtype=torch.float64)
+        return errors if torch.equal(same, moduli) else None
+
+    def _coefficient(self, values: Float[Tensor, " R"], data: float | None, unit: str) -> Coefficient:
+        drawn = self.model.config.equation is not None  # the first realization is the estimate, the others are draws
+        spread = float(values.std()) if len(values) > 1 else 0.0
+        return Coefficient(float(values[0] if drawn else values.mean()), spread, None if drawn else data, unit)
