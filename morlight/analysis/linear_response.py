@@ -27,12 +27,14 @@ class Response:
     """A and B over the modes of the field's basis.
 
     Attributes:
+        name: of the field.
         basis: Π.
         modulus: |κ| of each mode.
         generator: G.
         source: F, constant in space, as each mode gives it; NaN where 1̂ vanishes.
     """
 
+    name: str
     basis: Basis
     modulus: Float[Tensor, " K"]
     generator: Complex[Tensor, "R K"]
@@ -81,7 +83,7 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     ratio = torch.where(change == 0, 1 / model.data.dt, generator / change)  # G/A tends to 1/Δt for slow modes
     source = ((g * at_zero[..., None]).sum(1) * ratio).real
     modulus = operator.basis.wavenumbers.flatten(1).square().sum(0).sqrt()
-    return Response(operator.basis, modulus, generator, torch.where(present, source, torch.nan))
+    return Response(name, operator.basis, modulus, generator, torch.where(present, source, torch.nan))
 
 
 def _states(model: Model, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " C"]:

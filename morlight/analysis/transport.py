@@ -178,6 +178,8 @@ class _At:
 
     def _force(self, found: Response) -> Answer:
         """The source of the longest modes that a constant drives."""
+        if not isinstance(found.basis, Sine) and float(found.source.nan_to_num().abs().max()) == 0:
+            return f"the total of {found.name} is conserved, which no force changes"
         driven = torch.nonzero(found.source.isfinite().all(0))[:, 0]
         driven = driven[found.modulus[driven].argsort()][:ODD_MODES]
         one = found.basis.forward(torch.ones(found.basis.points, dtype=torch.float64)).flatten()[driven].real
