@@ -22,7 +22,7 @@ from morlight.analysis.model import Model
 from morlight.operators import Basis, Sine, build, shells
 
 MOMENTUM = "momentum"
-TAGGED = "density_tagged"
+LABELS = "density_labels"
 ODD_MODES = 3  # of sines, whose source is averaged: the longest that a constant force drives
 
 
@@ -191,8 +191,8 @@ class _At:
     def diffusivity(self, name: str) -> Answer:
         """D of one field."""
         names = self.model.data.field_names
-        if any(each.startswith(MOMENTUM) for each in names) and name != TAGGED:
-            return f"{name} is carried by the flow and by sound, expected {TAGGED} or a model without momentum"
+        if any(each.startswith(MOMENTUM) for each in names) and name != LABELS:
+            return f"{name} is carried by the flow and by sound, expected {LABELS} or a model without momentum"
         try:
             found = response(self.model, self.model.data.place(name), self.gamma, self.state)
         except ValueError as error:

@@ -64,7 +64,7 @@ class System:
 
 LJ = System("lj", ("density",), ("",))
 COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
-SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_tagged": "v_marked"}, "PERIODIC")
+SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _compress(path: Path) -> None:
     path.unlink()
 
 
-def _found(name: str) -> str:
+def program(name: str) -> str:
     """A program of the environment that runs us, or of the search path."""
     beside = Path(sys.executable).with_name(name)
     where = str(beside) if beside.exists() else shutil.which(name)
@@ -332,9 +332,9 @@ def _found(name: str) -> str:
 
 def _command(ensemble: Ensemble) -> list[str]:
     """LAMMPS with the faster variants of its styles, and as many processes and threads as were asked for."""
-    parallel = [] if ensemble.ranks == 1 else [_found("mpiexec"), "-n", str(ensemble.ranks)]
+    parallel = [] if ensemble.ranks == 1 else [program("mpiexec"), "-n", str(ensemble.ranks)]
     fast = ["-sf", "opt"] if ensemble.threads == 1 else ["-sf", "omp", "-pk", "omp", str(ensemble.threads)]
-    return [*parallel, _found("lmp"), *fast]
+    return [*parallel, program("lmp"), *fast]
 
 
 def _run_all(command: Sequence[str], runs: Sequence[Run], ensemble: Ensemble) -> None:
