@@ -83,8 +83,8 @@ def images(sides: tuple[float, float, float]) -> float:
 
 def _integral(series: Float[np.ndarray, "series time"], prefactor: float, timestep: float) -> Measured:
     """Integral of the autocorrelation of independent series."""
-    from stacie import LorentzModel, compute_spectrum, estimate_acint
+    from stacie import ExpPolyModel, compute_spectrum, estimate_acint
 
     spectrum = compute_spectrum(series, prefactors=prefactor, timestep=timestep, include_zero_freq=False)
-    found = estimate_acint(spectrum, LorentzModel())
+    found = estimate_acint(spectrum, ExpPolyModel([0, 2]))
     return Measured(float(found.acint), float(found.acint_std))

@@ -13,14 +13,14 @@ from torch import Tensor
 
 FLOOR = 0.01  # relative error of a learned rate beside the noise of the data
 MISFIT = 2.0  # mean square deviation in units of the errors, up to which the line holds
-FEWEST = 3  # moduli |κ| for a line
+FEWEST = 2  # moduli |κ| for a line
 COMPARED = 8  # moduli over which the line is compared with a power law
 NOT_SQUARE = 0.1  # distance of an exponent from 2
 
 
 @dataclass(frozen=True)
 class LongWaves:
-    """ν and ℓ² of every realization, and the standard errors that the noise of the data leaves.
+    """ν and ℓ² of every sample, and the standard errors that the noise of the data leaves.
 
     Attributes:
         coefficient: ν.
@@ -31,8 +31,8 @@ class LongWaves:
         exponent: α where |κ|^α describes the longest waves better than the line; None otherwise.
     """
 
-    coefficient: Float[Tensor, " R"]
-    bending: Float[Tensor, " R"]
+    coefficient: Float[Tensor, " n"]
+    bending: Float[Tensor, " n"]
     coefficient_error: float | None
     bending_error: float | None
     largest: float
@@ -40,13 +40,13 @@ class LongWaves:
 
 
 def long_waves(
-    modulus: Float[Tensor, " S"], rates: Float[Tensor, "R S"], errors: Float[Tensor, " S"] | None
+    modulus: Float[Tensor, " S"], rates: Float[Tensor, "n S"], errors: Float[Tensor, " S"] | None
 ) -> LongWaves | str:
     """The line through κ²/rate over as many of the longest waves as it describes, or one sentence why there is none.
 
     Args:
         modulus: |κ| > 0, ascending.
-        rates: −Re G at each of them.
+        rates: −Re G at each of them, of one or more samples.
         errors: relative standard errors of the rates, infinite where a rate is not known.
     """
     known = torch.ones_like(modulus, dtype=torch.bool) if errors is None else errors < 1
@@ -94,7 +94,7 @@ def _misfit(squares: Float[Tensor, " S"], y: Float[Tensor, " S"], weight: Float[
 
 def _left_over(columns: Float[Tensor, "n 2"], target: Float[Tensor, " n"]) -> float:
     line = torch.linalg.pinv(columns) @ target
-    return float((target - columns @ line).square().sum() / (len(target) - 2))
+    return float((target - columns @ line).square().sum() / max(1, len(target) - 2))
 
 
 def _exponent(modulus: Float[Tensor, " S"], rates: Float[Tensor, " S"], weight: Float[Tensor, " S"]) -> float | None:

@@ -23,6 +23,7 @@ from morlight.operators import Basis, Sine, build, shells
 
 MOMENTUM = "momentum"
 LABELS = "density_labels"
+GONE = 3.0  # decay in a step, exp(-3)
 ODD_MODES = 3  # of sines, whose source is averaged: the longest that a constant force drives
 
 
@@ -31,7 +32,7 @@ class Coefficient:
     """A number with its standard error.
 
     Attributes:
-        value: of the estimate, for realizations that are draws of it; else mean over the realizations.
+        value: of the estimate, for realizations that are draws of it; else of the mean generator of the realizations.
         over_realizations: standard deviation over the realizations.
         over_data: standard error that the noise of the data leaves; None where it is not known.
         unit: in words.
@@ -186,7 +187,7 @@ class _At:
         if not len(driven):
             return "the rates of the modes that a constant force drives are not defined"
         share = one.square() / one.square().sum()
-        return self._coefficient(found.source[:, driven] @ share, None, "momentum/time")
+        return self._coefficient(self._samples(found.source[:, driven] @ share[:, None])[:, 0], None, "momentum/time")
 
     def diffusivity(self, name: str) -> Answer:
         """D of one field."""
@@ -211,9 +212,23 @@ class _At:
         count = index.flatten().bincount(minlength=moduli.shape[1])
         rates = -found.generator.real
         mean = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates) / count
-        moving = moduli[0] > 0
         known = self._errors(found.basis, name, moduli[0]) if errors else None
-        return long_waves(moduli[0][moving], mean[:, moving], None if known is None else known[moving])
+        used = moduli[0] > 0
+        if not self.model.continuous:  # a mode that is gone within a step has a rate that nothing determines
+            used &= ~(mean * self.model.data.dt > GONE).any(0)
+        return long_waves(moduli[0][used], self._samples(mean[:, used]), None if known is None else known[used])
+
+    def _samples(self, rates: Float[Tensor, "R S"]) -> Float[Tensor, "n S"]:
+        """Of an equation, the estimate and its draws; else the mean over the realizations, and without each of them."""
+        if self._drawn or len(rates) == 1:
+            return rates
+        mean = rates.mean(0)
+        return torch.cat([mean[None], mean + (mean - rates) / (len(rates) - 1)])
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether the first realization is an estimate, and the others are draws around it."""
+        return self.model.config.equation is not None
 
     def _errors(self, basis: Basis, name: str, moduli: Float[Tensor, " S"]) -> Float[Tensor, " S"] | None:
         """Relative standard errors of the rates."""
@@ -228,7 +243,8 @@ class _At:
         errors = torch.tensor(known[self.model.data.place(name)], dtype=torch.float64)
         return errors if torch.equal(same, moduli) else None
 
-    def _coefficient(self, values: Float[Tensor, " R"], data: float | None, unit: str) -> Coefficient:
-        drawn = self.model.config.equation is not None  # the first realization is the estimate, the others are draws
-        spread = float(values.std()) if len(values) > 1 else 0.0
-        return Coefficient(float(values[0] if drawn else values.mean()), spread, None if drawn else data, unit)
+    def _coefficient(self, values: Float[Tensor, " n"], data: float | None, unit: str) -> Coefficient:
+        """From the values for each of the samples."""
+        spread = float(values[1:].std()) if len(values) > 2 else 0.0
+        many = 1 if self._drawn else max(1, len(values) - 2)  # the mean without one moves by 1/(R - 1) of its distance
+        return Coefficient(float(values[0]), many * spread, None if self._drawn else data, unit)

@@ -107,7 +107,7 @@ def test_each_number_that_a_model_does_not_have_is_refused_by_a_sentence(tmp_pat
     assert flow.slip_length == "momentum has no walls at which it vanishes (model.bases {momentum: sine})"
     assert flow.body_force == "the total of momentum is conserved, which no force changes"
     growing = equation(tmp_path, {"momentum": ["dxx momentum"]}, [-0.7]).transport()
-    assert growing.kinematic_viscosity == "momentum: the data identify the decay of fewer than 3 of its long waves"
+    assert growing.kinematic_viscosity == "momentum: the data identify the decay of fewer than 2 of its long waves"
 
 
 def test_models_without_time_have_no_transport_coefficients(tmp_path):
