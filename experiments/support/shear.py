@@ -39,7 +39,7 @@ class LongWaves:
 def simulate(folder: Path, density: float, seeds: int) -> Path:
     """File of the runs at one density."""
     path = folder / f"shear_{density:g}.h5"
-    ensemble = lammps.Ensemble(lammps.SHEAR, [(density,)], range(1, seeds + 1), frames=100, bins=128)
+    ensemble = lammps.Ensemble(lammps.SHEAR, [(density,)], range(1, seeds + 1), frames=47, bins=128)
     lammps.simulate(path, ensemble, folder / "shear.runs", overwrite=True)
     return path
 

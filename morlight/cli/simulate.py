@@ -119,7 +119,7 @@ def _channels(simulate: Any, system: str, text: str) -> None:
         ("every", "steps from frame to frame"),
     ):
         these.add_argument(f"--{name}", type=float, help=f"{meaning} (default: that of the deck)")
-    frames, bins = (100, 128) if system == "shear" else (40, 80)
+    frames, bins = (47, 128) if system == "shear" else (40, 80)
     these.add_argument("--frames", type=number, default=frames, help="frames after the first")
     these.add_argument("--bins", type=number, default=bins, help="along x, which is across the channel")
     these.add_argument("--jobs", type=number, default=1, help="runs at once")

@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import small
+import small_fits
 import torch
 from scipy.fft import dst
 
 from morlight.analysis.long_waves import long_waves
 from morlight.analysis.model import load
+from morlight.cli import main as cli
 from morlight.operators import build
 
 DENSITIES = (0.1, 0.3, 0.8)
@@ -114,3 +116,31 @@ def test_models_without_time_have_no_transport_coefficients(tmp_path):
     model = small.model(tmp_path / "steady.ckpt", small.description(targets=("f",)))
     with pytest.raises(ValueError, match="without time, expected an operator with rates of decay"):
         model.transport()
+
+
+def test_viscosity_is_learned_from_exact_waves_at_each_density(folder):
+    densities, kappa, x = np.array(DENSITIES), 2 * math.pi / 10, (np.arange(16) + 0.5) / 16 * 10.0
+    times = 0.2 * np.arange(12)
+    waves = [
+        np.exp(-np.multiply.outer(0.5 + 2 * densities, (n * kappa) ** 2 * times))[..., None] * np.cos(n * kappa * x + n)
+        for n in (1, 2, 3)
+    ]
+    momentum = densities[:, None, None] * sum(waves)
+    small_fits.write("waves.h5", {"momentum": momentum}, dt=0.2, length=(10.0,), parameters={"density": densities})
+    equation = {"model.optimizer": "equation", "model.terms": 1, "model.horizons": [1], "model.lr": 1e-2}
+    found = small_fits.fit("waves.h5", {**equation, "data.parameters": ["density"]}).model.transport({"density": 0.5})
+    assert found.kinematic_viscosity.value == pytest.approx(0.5 + 2 * 0.5, rel=1e-5)
+    assert found.dynamic_viscosity.value == pytest.approx(0.5 * (0.5 + 2 * 0.5), rel=1e-5)
+
+
+def test_command_prints_the_coefficients_at_the_density_asked_for(tmp_path, capsys):
+    terms = {"momentum": ["dxx momentum", "dxx density*momentum"]}
+    path = equation(tmp_path, terms, [0.5, 2.0], parameters=["density"]).path
+    cli.main(["inspect", str(path), "--gamma", "density=0.25"])
+    printed = capsys.readouterr().out
+    assert "transport coefficients at density = 0.25, in the units of the data\n" in printed
+    assert "  kinematic viscosity 1 ± 0 length²/time\n" in printed
+    assert "  no slip length: momentum has no walls at which it vanishes (model.bases {momentum: sine})\n" in printed
+    answers = small_fits.told("inspect", path, "--gamma", "density=0.25")["transport"]
+    assert answers["dynamic_viscosity"]["value"] == pytest.approx(0.25)
+    assert "no walls" in answers["slip_length"]["refused"]
