@@ -1,6 +1,7 @@
 """Shear waves and labelled atoms: runs, fits, and the viscosity and diffusivity read off the learned operators."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from morlight.analysis.model import Model
 from morlight.analysis.transport import Coefficient
 from morlight.simulate import lammps
 
-ATOMS, LENGTH, SHOWN = 8000, 100.0, 12  # as in the deck; wavenumbers that are kept
+ATOMS, LENGTH, FRAMES, BINS = 8000, 100.0, 47, 128  # as in the deck
+SHOWN = 10  # wavenumbers that are kept
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class LongWaves:
 
     Attributes:
         limit: [value, standard error] of ν or D.
-        bending: [value, standard error] of ℓ².
+        bending: [value, standard error] of ℓ² of the momentum; empty for other fields.
         kappa: the smallest wavenumbers.
         of_kappa: ν(κ) or D(κ) there, mean over the realizations.
         errors: standard errors of these, over realizations and data.
@@ -36,27 +38,52 @@ class LongWaves:
     errors: list[float]
 
 
-def simulate(folder: Path, density: float, seeds: int) -> Path:
-    """File of the runs at one density."""
-    path = folder / f"shear_{density:g}.h5"
-    ensemble = lammps.Ensemble(lammps.SHEAR, [(density,)], range(1, seeds + 1), frames=47, bins=128)
+@dataclass(frozen=True)
+class Viscosities:
+    """η of one operator with γ = ρ*.
+
+    Attributes:
+        values: at each density.
+        errors: standard errors.
+    """
+
+    values: list[float]
+    errors: list[float]
+
+
+def simulate(folder: Path, densities: Sequence[float], seeds: int) -> Path:
+    """File of the runs at some densities."""
+    path = folder / f"shear_{'_'.join(f'{density:g}' for density in densities)}.h5"
+    gammas, numbers = [(density,) for density in densities], range(1, seeds + 1)
+    ensemble = lammps.Ensemble(lammps.SHEAR, gammas, numbers, frames=FRAMES, bins=BINS)
     lammps.simulate(path, ensemble, folder / "shear.runs", overwrite=True)
     return path
 
 
 def fitted(study: Study[LongWaves], path: Path, field: str) -> LongWaves:
     """Long waves of the operator that is learned from one field."""
-    fit = Fit("shear", str(path), {"data.fields": [field]})
+    fit = Fit("shear", str(path.resolve()), {"data.fields": [field]})
     return study.fit(f"{path.stem} {field}", fit, long_waves).measured
+
+
+def together(path: Path, densities: Sequence[float], held_out: float) -> list[Measured]:
+    """η at each density from one operator that never saw one of them."""
+    study = Study("transport_densities", "paper", Viscosities)
+    fit = Fit("shear_densities", str(path.resolve()), {"data.held_out": {"density": held_out}})
+
+    def viscosities(model: Model) -> Viscosities:
+        found = [_known(model.transport({"density": density}, data=path).dynamic_viscosity) for density in densities]
+        return Viscosities([each.value for each in found], [each.error for each in found])
+
+    made = study.fit(path.stem, fit, viscosities).measured
+    return [Measured(value, error) for value, error in zip(made.values, made.errors, strict=True)]
 
 
 def long_waves(model: Model) -> LongWaves:
     """Limit and band of the operator of one field."""
     found = model.transport()
     field = model.data.field_names[0]
-    answer = found.kinematic_viscosity if field == "momentum" else found.diffusivity[field]
-    if not isinstance(answer, Coefficient):
-        raise ValueError(str(answer))
+    answer = _known(found.kinematic_viscosity if field == "momentum" else found.diffusivity[field])
     bent = found.bending if isinstance(found.bending, Coefficient) else None
     symbol = response(model, 0, torch.zeros(1, 0, dtype=torch.float64), {})
     kappa = symbol.modulus[1 : SHOWN + 1]
@@ -64,7 +91,7 @@ def long_waves(model: Model) -> LongWaves:
     data = torch.tensor(model.checkpoint.modes.rate_errors)[0, 1 : SHOWN + 1] * each.mean(0)
     return LongWaves(
         [answer.value, answer.error],
-        [math.nan, math.nan] if bent is None else [bent.value, bent.error],
+        [] if bent is None else [bent.value, bent.error],
         kappa.tolist(),
         each.mean(0).tolist(),
         torch.hypot(each.std(0), data).tolist(),
@@ -75,3 +102,9 @@ def of_infinite_box(diffusivity: Measured, density: float, eta: float) -> Measur
     """D without the motion of the periodic images, along the long side of the box."""
     side = math.sqrt(ATOMS / (density * LENGTH))
     return Measured(diffusivity.value - TEMPERATURE / eta * images((LENGTH, side, side)), diffusivity.error)
+
+
+def _known(answer: Coefficient | str) -> Coefficient:
+    if isinstance(answer, str):
+        raise ValueError(answer)
+    return answer

