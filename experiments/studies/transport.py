@@ -43,6 +43,7 @@ class Row:
         learned: η and D read off the operators.
         integrals: η and D of Green–Kubo and Einstein.
         together: η of one operator with γ = ρ*, which did not see the runs at `HELD_OUT`.
+        channel: η of the operator of the driven channel.
         parabola: η of the steady flow between walls.
         slip: slip length of that flow.
     """
@@ -52,6 +53,7 @@ class Row:
     learned: tuple[Measured, Measured]
     integrals: tuple[Measured, Measured]
     together: Measured
+    channel: Measured
     parabola: Measured
     slip: Measured
 
@@ -62,7 +64,7 @@ def measured(folder: Path, seeds: int) -> dict[float, Row]:
     channel = shipped.open("lj")
     of_all = shear.together(shear.simulate(folder, DENSITIES, seeds), DENSITIES, HELD_OUT)
     rows = {}
-    for density, joint in zip(DENSITIES, of_all, strict=True):
+    for density, joint, driven in zip(DENSITIES, of_all, shear.channel(DENSITIES), strict=True):
         place = equilibrium.simulate(folder / "equilibrium", density)
         path = shear.simulate(folder, [density], seeds)
         eta = equilibrium.viscosity(place, density)
@@ -72,7 +74,7 @@ def measured(folder: Path, seeds: int) -> dict[float, Row]:
         diffusivity = shear.of_infinite_box(Measured(*labels.limit), density, viscosity.value)
         of_density = np.flatnonzero(np.isclose(channel.parameters["density"], density, rtol=1e-3))
         parabola, slip = poiseuille(channel, of_density.tolist())
-        rows[density] = Row(momentum, labels, (viscosity, diffusivity), integrals, joint, parabola, slip)
+        rows[density] = Row(momentum, labels, (viscosity, diffusivity), integrals, joint, driven, parabola, slip)
     return rows
 
 
@@ -85,13 +87,17 @@ def distance(one: Measured, other: Measured) -> str:
 def page(rows: Mapping[float, Row]) -> str:
     """The tables of viscosities and of diffusivities."""
     eta = [
-        [f"{density:g}", *_compared(row, density, 0), str(row.together), str(row.parabola)]
+        [f"{density:g}", *_compared(row, density, 0), str(row.together), str(row.channel), str(row.parabola)]
         for density, row in rows.items()
     ]
     diffusion = [[f"{density:g}", *_compared(row, density, 1)] for density, row in rows.items()]
     head = ["ρ*", "learned", "equilibrium", "difference, in standard errors", "published"]
     return "\n\n".join(
-        [table([*head, "one operator of all ρ*", "parabola"], eta), table(head, diffusion), table(*_bending(rows))]
+        [
+            table([*head, "one operator of all ρ*", "channel, learned", "channel, parabola"], eta),
+            table(head, diffusion),
+            table(*_bending(rows)),
+        ]
     )
 
 

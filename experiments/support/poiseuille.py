@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.support.equilibrium import Measured
+from experiments.support.shear import WIDTH
 from morlight.data.trajectory_file import TrajectoryFile
 
-FORCE, WIDTH = 0.005, 65.0  # as in the deck lj.in
+FORCE = 0.005  # as in the deck lj.in
 STEADY, INNER = 5, 0.7  # last frames; share of the width, away from the layers at the walls
 
 

@@ -17,6 +17,7 @@ from morlight.simulate import lammps
 
 ATOMS, LENGTH, FRAMES, BINS = 8000, 100.0, 47, 128  # as in the deck
 SHOWN = 10  # wavenumbers that are kept
+WIDTH, DURATION = 65.0, 2000.0  # of the channel, which its file scales to 1
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,25 @@ def fitted(study: Study[LongWaves], path: Path, field: str) -> LongWaves:
 
 def together(path: Path, densities: Sequence[float], held_out: float) -> list[Measured]:
     """η at each density from one operator that never saw one of them."""
-    study = Study("transport_densities", "paper", Viscosities)
     fit = Fit("shear_densities", str(path.resolve()), {"data.held_out": {"density": held_out}})
+    return _viscosities(path.stem, fit, densities, data=path)
+
+
+def channel(densities: Sequence[float]) -> list[Measured]:
+    """η at each density from the operator of the driven channel, which does not see ρ* = 0.1 either."""
+    return _viscosities("channel", Fit("lj", "lj"), densities, unit=WIDTH**2 / DURATION)
+
+
+def _viscosities(
+    key: str, fit: Fit, densities: Sequence[float], *, data: Path | None = None, unit: float = 1.0
+) -> list[Measured]:
+    """η of an operator with γ = ρ*, in units of the fluid."""
 
     def viscosities(model: Model) -> Viscosities:
-        found = [_known(model.transport({"density": density}, data=path).dynamic_viscosity) for density in densities]
-        return Viscosities([each.value for each in found], [each.error for each in found])
+        found = [_known(model.transport({"density": density}, data=data).dynamic_viscosity) for density in densities]
+        return Viscosities([each.value * unit for each in found], [each.error * unit for each in found])
 
-    made = study.fit(path.stem, fit, viscosities).measured
+    made = Study("transport_densities", "paper", Viscosities).fit(key, fit, viscosities).measured
     return [Measured(value, error) for value, error in zip(made.values, made.errors, strict=True)]
 
 

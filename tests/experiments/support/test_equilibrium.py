@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from experiments.support import equilibrium
-from experiments.support.poiseuille import FORCE, WIDTH, poiseuille
+from experiments.support.poiseuille import FORCE, poiseuille
+from experiments.support.shear import WIDTH
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
 from morlight.operators.description import Grid
