@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.inputs import Gamma, parameter_values
+from morlight.analysis.jackknife import scaled_deviation, without_blocks
 from morlight.analysis.linear_response import Response, response
 from morlight.analysis.long_waves import LongWaves, long_waves
 from morlight.analysis.model import Model
@@ -208,22 +209,25 @@ class _At:
         return self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
 
     def _long_waves(self, found: Response, name: str, *, errors: bool) -> LongWaves | str:
-        moduli, index = shells(found.basis.wavenumbers)
-        count = index.flatten().bincount(minlength=moduli.shape[1])
-        rates = -found.generator.real
-        mean = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates) / count
-        known = self._errors(found.basis, name, moduli[0]) if errors else None
-        used = moduli[0] > 0
+        moduli = shells(found.basis.wavenumbers)[0][0]
+        rates = _of_moduli(found)
+        samples = self._samples(rates)
+        replicates = without_blocks(self.model)
+        if replicates is not None:
+            blocks = _of_moduli(response(replicates, self.model.data.place(name), self.gamma, self.state))
+            samples = torch.cat([samples, blocks.unflatten(0, (-1, len(rates))).mean(1)])
+        known = self._errors(found.basis, name, moduli) if errors else None
+        used = moduli > 0
         if not self.model.continuous:  # a mode that is gone within a step has a rate that nothing determines
-            used &= ~(mean * self.model.data.dt > GONE).any(0)
-        return long_waves(moduli[0][used], self._samples(mean[:, used]), None if known is None else known[used])
+            used &= ~(rates * self.model.data.dt > GONE).any(0)
+        return long_waves(moduli[used], samples[:, used], None if known is None else known[used])
 
-    def _samples(self, rates: Float[Tensor, "R S"]) -> Float[Tensor, "n S"]:
+    def _samples(self, values: Float[Tensor, "R S"]) -> Float[Tensor, "n S"]:
         """Of an equation, the estimate and its draws; else the mean over the realizations, and without each of them."""
-        if self._drawn or len(rates) == 1:
-            return rates
-        mean = rates.mean(0)
-        return torch.cat([mean[None], mean + (mean - rates) / (len(rates) - 1)])
+        if self._drawn or len(values) == 1:
+            return values
+        mean = values.mean(0)
+        return torch.cat([mean[None], mean + (mean - values) / (len(values) - 1)])
 
     @property
     def _drawn(self) -> bool:
@@ -244,7 +248,19 @@ class _At:
         return errors if torch.equal(same, moduli) else None
 
     def _coefficient(self, values: Float[Tensor, " n"], data: float | None, unit: str) -> Coefficient:
-        """From the values for each of the samples."""
-        spread = float(values[1:].std()) if len(values) > 2 else 0.0
-        many = 1 if self._drawn else max(1, len(values) - 2)  # the mean without one moves by 1/(R - 1) of its distance
+        """From the values for each of the samples, and for each block of the data that is left out, where known."""
+        R = self.model.realizations
+        samples = R if self._drawn or R == 1 else R + 1
+        spread = float(values[1:samples].std()) if samples > 2 else 0.0
+        many = 1 if self._drawn else max(1, R - 1)  # the mean without one moves by 1/(R - 1) of its distance
+        if len(values) > samples:
+            data = float(scaled_deviation(values[samples:]))
         return Coefficient(float(values[0]), many * spread, None if self._drawn else data, unit)
+
+
+def _of_moduli(found: Response) -> Float[Tensor, "R S"]:
+    """−Re G, the mean over the modes of each |κ|."""
+    moduli, index = shells(found.basis.wavenumbers)
+    rates = -found.generator.real
+    total = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates)
+    return total / index.flatten().bincount(minlength=moduli.shape[1])
