@@ -30,7 +30,10 @@ class Measured:
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ± {self.error:.1g}"
+        """With one digit of the error, or two of one that begins with 1."""
+        power = math.floor(math.log10(self.error))
+        digits = max(0, (1 if self.error < 1.95 * 10**power else 0) - power)
+        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
 def simulate(folder: Path, density: float) -> Path:
