@@ -14,7 +14,7 @@ KEPT, DT, FRAMES = 0.8, 0.1, 401
 
 @pytest.fixture
 def flow(tmp_path):
-    """A model, and a file of fields whose modes all keep the share `KEPT` in a frame: 3 runs at γ = 1, and 1 at γ = 2."""
+    """A model, and a file of fields whose modes keep the share `KEPT` in a frame: 3 runs at γ = 1, one at γ = 2."""
     rng = np.random.default_rng(0)
     u = np.empty((4, FRAMES, 16))
     u[:, 0] = rng.normal(size=(4, 16))
