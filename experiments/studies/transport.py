@@ -1,6 +1,6 @@
 """Viscosity and diffusivity of the Lennard-Jones fluid, learned, and by methods that learn nothing.
 
-    python -m experiments.studies.transport FOLDER --seeds 3
+    python -m experiments.studies.transport FOLDER
 
 carries out the runs of LAMMPS that are missing in the folder (shear waves, and equilibrium at the same densities),
 learns an operator from the shear waves of each density, and prints the table and makes the figure of docs/transport.md.
@@ -58,15 +58,15 @@ class Row:
     slip: Measured
 
 
-def measured(folder: Path, seeds: int) -> dict[float, Row]:
+def measured(folder: Path) -> dict[float, Row]:
     """A row for each density, with the runs and fits that are missing."""
     study = Study("transport", "paper", LongWaves)
     channel = shipped.open("lj")
-    of_all = shear.together(shear.simulate(folder, DENSITIES, seeds), DENSITIES, HELD_OUT)
+    paths = [shear.simulate(folder, density) for density in DENSITIES]
+    of_all = shear.together(shear.joined(paths, folder / "shear.h5"), DENSITIES, HELD_OUT)
     rows = {}
-    for density, joint, driven in zip(DENSITIES, of_all, shear.channel(DENSITIES), strict=True):
+    for density, path, joint, driven in zip(DENSITIES, paths, of_all, shear.channel(DENSITIES), strict=True):
         place = equilibrium.simulate(folder / "equilibrium", density)
-        path = shear.simulate(folder, [density], seeds)
         eta = equilibrium.viscosity(place, density)
         integrals = eta, equilibrium.diffusivity(place, density, eta.value)
         momentum, labels = (shear.fitted(study, path, field) for field in ("momentum", "density_labels"))
@@ -157,9 +157,8 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs, fits, table and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of the runs and files")
-    parser.add_argument("--seeds", type=int, default=3, help="shear runs at each density")
     options = parser.parse_args(words)
-    rows = measured(options.folder, options.seeds)
+    rows = measured(options.folder)
     write("transport", {f"{density:g}": asdict(row) for density, row in rows.items()})
     figure(rows, FIGURES / "transport.png")
     print(page(rows))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from experiments.support.equilibrium import TEMPERATURE, Measured, images
@@ -13,9 +14,12 @@ from experiments.support.study import Study
 from morlight.analysis.linear_response import response
 from morlight.analysis.model import Model
 from morlight.analysis.transport import Coefficient
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_writer import write
 from morlight.simulate import lammps
 
 ATOMS, LENGTH, FRAMES, BINS = 8000, 100.0, 47, 128  # as in the deck
+SEEDS = {0.05: 4, 0.1: 3, 0.2: 2, 0.5: 1}  # runs at each density, about two minutes of one core together
 SHOWN = 10  # wavenumbers that are kept
 WIDTH, DURATION = 65.0, 2000.0  # of the channel, which its file scales to 1
 
@@ -52,12 +56,22 @@ class Viscosities:
     errors: list[float]
 
 
-def simulate(folder: Path, densities: Sequence[float], seeds: int) -> Path:
-    """File of the runs at some densities."""
-    path = folder / f"shear_{'_'.join(f'{density:g}' for density in densities)}.h5"
-    gammas, numbers = [(density,) for density in densities], range(1, seeds + 1)
-    ensemble = lammps.Ensemble(lammps.SHEAR, gammas, numbers, frames=FRAMES, bins=BINS)
+def simulate(folder: Path, density: float) -> Path:
+    """File of the runs at one density."""
+    path = folder / f"shear_{density:g}.h5"
+    numbers = range(1, SEEDS[density] + 1)
+    ensemble = lammps.Ensemble(lammps.SHEAR, [(density,)], numbers, frames=FRAMES, bins=BINS)
     lammps.simulate(path, ensemble, folder / "shear.runs", overwrite=True)
+    return path
+
+
+def joined(paths: Sequence[Path], path: Path) -> Path:
+    """A file with the momentum of several files."""
+    files = [TrajectoryFile.open(each) for each in paths]
+    momentum = np.concatenate([file.read(["momentum"])[:, :, 0] for file in files])
+    parameters = {name: np.concatenate([file.parameters[name] for file in files]) for name in ("density", "seed")}
+    where = {"grid": files[0].grid, "times": files[0].times, "parameters": parameters, "provenance": {}}
+    write(path, name=path.stem, fields={"momentum": momentum}, **where, overwrite=True)
     return path
 
 
