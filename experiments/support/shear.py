@@ -70,8 +70,16 @@ def joined(paths: Sequence[Path], path: Path) -> Path:
     files = [TrajectoryFile.open(each) for each in paths]
     momentum = np.concatenate([file.read(["momentum"])[:, :, 0] for file in files])
     parameters = {name: np.concatenate([file.parameters[name] for file in files]) for name in ("density", "seed")}
-    where = {"grid": files[0].grid, "times": files[0].times, "parameters": parameters, "provenance": {}}
-    write(path, name=path.stem, fields={"momentum": momentum}, **where, overwrite=True)
+    write(
+        path,
+        name=path.stem,
+        fields={"momentum": momentum},
+        grid=files[0].grid,
+        times=files[0].times,
+        parameters=parameters,
+        provenance={},
+        overwrite=True,
+    )
     return path
 
 
