@@ -125,16 +125,18 @@ def transport(
     if model.steady:
         raise ValueError(f"{model.path}: learned L u = f without time, expected an operator with rates of decay")
     typical = torch.tensor([[parameter.scale for parameter in model.data.parameters]], dtype=torch.float64)
-    given = typical if gamma is None else parameter_values(model.data, gamma, 1)
-    known = dict(zip(model.data.parameter_names, given[0].tolist(), strict=True))
+    row = typical if gamma is None else parameter_values(model.data, gamma, 1)
+    parameters = dict(zip(model.data.parameter_names, row[0].tolist(), strict=True))
     for name in state or {}:
         if name not in model.data.field_names:
             raise ValueError(f"state has {name}, expected fields of {', '.join(model.data.field_names)}")
-    at = _At(model, given, known, dict(state or {}), None if data is None else Path(data))
+    at = _At(model, row, parameters, dict(state or {}), None if data is None else Path(data))
     flows = [name for name in model.data.field_names if name.startswith(MOMENTUM)]
     viscosity, dynamic, bending, slip, force = at.flow(flows)
     others = [name for name in model.data.field_names if name not in flows]
-    return Transport(known, viscosity, dynamic, bending, slip, force, {name: at.diffusivity(name) for name in others})
+    return Transport(
+        parameters, viscosity, dynamic, bending, slip, force, {name: at.diffusivity(name) for name in others}
+    )
 
 
 @dataclass(frozen=True)
@@ -153,21 +155,21 @@ class _At:
             why = f"the model has {len(flows)} fields of momentum, expected one along the flow"
             return why, why, why, why, why
         try:
-            found = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
+            linear = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
         except ValueError as error:
             why = str(error)
             return why, why, why, why, why
-        walls = isinstance(found.basis, Sine)
-        fit = self._long_waves(found, flows[0], errors=not walls)
+        walls = isinstance(linear.basis, Sine)
+        fit = self._long_waves(linear, flows[0], errors=not walls)
         if isinstance(fit, str):
             why = f"{flows[0]}: {fit}"
-            return why, why, why, why, self._force(found)
+            return why, why, why, why, self._force(linear)
         nu = self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
         between = "between walls, the bending of ν(κ) is due to slip; see the slip length"
         bent = self._coefficient(fit.bending, fit.bending_error, "length²")
-        slip = self._coefficient(2 * fit.bending / found.basis.length[0], None, "length")
+        slip = self._coefficient(2 * fit.bending / linear.basis.length[0], None, "length")
         no_walls = f"{flows[0]} has no walls at which it vanishes (model.bases {{{flows[0]}: sine}})"
-        return nu, self._dynamic(nu), between if walls else bent, slip if walls else no_walls, self._force(found)
+        return nu, self._dynamic(nu), between if walls else bent, slip if walls else no_walls, self._force(linear)
 
     def _dynamic(self, nu: Coefficient) -> Answer:
         density = {**self.parameters, **self.state}.get("density")
@@ -178,17 +180,17 @@ class _At:
         data = None if nu.over_data is None else nu.over_data * density
         return Coefficient(nu.value * density, nu.over_realizations * density, data, "density·length²/time")
 
-    def _force(self, found: Response) -> Answer:
+    def _force(self, linear: Response) -> Answer:
         """The source of the longest modes that a constant drives."""
-        if not isinstance(found.basis, Sine) and float(found.source.nan_to_num().abs().max()) == 0:
-            return f"the total of {found.name} is conserved, which no force changes"
-        driven = torch.nonzero(found.source.isfinite().all(0))[:, 0]
-        driven = driven[found.modulus[driven].argsort()][:ODD_MODES]
-        one = found.basis.forward(torch.ones(found.basis.points, dtype=torch.float64)).flatten()[driven].real
+        if not isinstance(linear.basis, Sine) and float(linear.source.nan_to_num().abs().max()) == 0:
+            return f"the total of {linear.name} is conserved, which no force changes"
+        driven = torch.nonzero(linear.source.isfinite().all(0))[:, 0]
+        driven = driven[linear.modulus[driven].argsort()][:ODD_MODES]
+        one = linear.basis.forward(torch.ones(linear.basis.points, dtype=torch.float64)).flatten()[driven].real
         if not len(driven):
             return "the rates of the modes that a constant force drives are not defined"
         share = one.square() / one.square().sum()
-        return self._coefficient(self._samples(found.source[:, driven] @ share[:, None])[:, 0], None, "momentum/time")
+        return self._coefficient(self._samples(linear.source[:, driven] @ share[:, None])[:, 0], None, "momentum/time")
 
     def diffusivity(self, name: str) -> Answer:
         """D of one field."""
@@ -196,31 +198,31 @@ class _At:
         if any(each.startswith(MOMENTUM) for each in names) and name != LABELS:
             return f"{name} is carried by the flow and by sound, expected {LABELS} or a model without momentum"
         try:
-            found = response(self.model, self.model.data.place(name), self.gamma, self.state)
+            linear = response(self.model, self.model.data.place(name), self.gamma, self.state)
         except ValueError as error:
             return str(error)
-        if isinstance(found.basis, Sine):
+        if isinstance(linear.basis, Sine):
             return f"{name} vanishes at walls, which take it up; expected a field whose total is conserved"
-        fit = self._long_waves(found, name, errors=True)
+        fit = self._long_waves(linear, name, errors=True)
         if isinstance(fit, str):
             return f"{name}: {fit}"
         if fit.exponent is not None:
             return f"{name}: its long waves decay as |κ|^{fit.exponent:.3g}, which is no diffusion"
         return self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
 
-    def _long_waves(self, found: Response, name: str, *, errors: bool) -> LongWaves | str:
-        moduli = shells(found.basis.wavenumbers)[0][0]
-        rates = _of_moduli(found)
+    def _long_waves(self, linear: Response, name: str, *, errors: bool) -> LongWaves | str:
+        moduli = shells(linear.basis.wavenumbers)[0][0]
+        rates = _of_moduli(linear)
         samples = self._samples(rates)
         replicates = without_blocks(self.model)
         if replicates is not None:
             blocks = _of_moduli(response(replicates, self.model.data.place(name), self.gamma, self.state))
             samples = torch.cat([samples, blocks.unflatten(0, (-1, len(rates))).mean(1)])
-        known = self._errors(found.basis, name, moduli) if errors else None
+        noise = self._errors(linear.basis, name, moduli) if errors else None
         used = moduli > 0
         if not self.model.continuous:  # a mode that is gone within a step has a rate that nothing determines
             used &= ~(rates * self.model.data.dt > GONE).any(0)
-        return long_waves(moduli[used], samples[:, used], None if known is None else known[used])
+        return long_waves(moduli[used], samples[:, used], None if noise is None else noise[used])
 
     def _samples(self, values: Float[Tensor, "R S"]) -> Float[Tensor, "n S"]:
         """Of an equation, the estimate and its draws; else the mean over the realizations, and without each of them."""
@@ -240,11 +242,11 @@ class _At:
             from morlight.analysis.rates_of_file import rate_errors_of_file
 
             return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)
-        known = self.model.checkpoint.modes.rate_errors
-        if known is None:
+        stored = self.model.checkpoint.modes.rate_errors
+        if stored is None:
             return None
         same = shells(build.basis(self.model.data.grid).double().wavenumbers)[0][0]
-        errors = torch.tensor(known[self.model.data.place(name)], dtype=torch.float64)
+        errors = torch.tensor(stored[self.model.data.place(name)], dtype=torch.float64)
         return errors if torch.equal(same, moduli) else None
 
     def _coefficient(self, values: Float[Tensor, " n"], data: float | None, unit: str) -> Coefficient:
@@ -258,9 +260,9 @@ class _At:
         return Coefficient(float(values[0]), many * spread, None if self._drawn else data, unit)
 
 
-def _of_moduli(found: Response) -> Float[Tensor, "R S"]:
+def _of_moduli(linear: Response) -> Float[Tensor, "R S"]:
     """−Re G, the mean over the modes of each |κ|."""
-    moduli, index = shells(found.basis.wavenumbers)
-    rates = -found.generator.real
+    moduli, index = shells(linear.basis.wavenumbers)
+    rates = -linear.generator.real
     total = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates)
     return total / index.flatten().bincount(minlength=moduli.shape[1])
