@@ -61,7 +61,7 @@ def long_waves(
     y = modulus.square() / rates
     middle = y.median(0).values
     squares = modulus.square() / modulus[0].square()
-    count = next((n for n in range(len(modulus), FEWEST, -1) if _misfit(squares, middle, weight, n) < MISFIT), FEWEST)
+    count = next((n for n in range(len(modulus), FEWEST, -1) if _describes(squares, middle, weight, n)), FEWEST)
     columns, w = _columns(squares, count), (weight / middle)[:count]
     solve = torch.linalg.pinv(columns * w[:, None]) * w
     line = y[:, :count] @ solve.T
@@ -83,6 +83,13 @@ def long_waves(
 
 def _columns(squares: Float[Tensor, " S"], count: int) -> Float[Tensor, "n 2"]:
     return torch.stack([torch.ones_like(squares), squares], 1)[:count]
+
+
+def _describes(squares: Float[Tensor, " S"], y: Float[Tensor, " S"], weight: Float[Tensor, " S"], count: int) -> bool:
+    """Whether a line in κ² describes y within its errors, and does not leave the long waves: ℓ²κ² ≤ 1."""
+    columns, w = _columns(squares, count), (weight / y)[:count]
+    intercept, slope = torch.linalg.pinv(columns * w[:, None]) @ (y[:count] * w)
+    return _misfit(squares, y, weight, count) < MISFIT and bool(slope * squares[count - 1] <= intercept)
 
 
 def _misfit(squares: Float[Tensor, " S"], y: Float[Tensor, " S"], weight: Float[Tensor, " S"], count: int) -> float:
