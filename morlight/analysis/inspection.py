@@ -11,10 +11,12 @@ from torch import Tensor
 
 from morlight.analysis.checkpoint import Certificate
 from morlight.analysis.equations.choice import Chosen, choose
+from morlight.analysis.inputs import Gamma
 from morlight.analysis.jackknife import source, standard_error
 from morlight.analysis.learned import Term, basis_name, generator_of, terms
 from morlight.analysis.model import Model
 from morlight.analysis.plots import Reading
+from morlight.analysis.transport import Transport, transport
 from morlight.operators import Derivative
 
 Numbers = tuple[tuple[float, ...], ...]
@@ -123,6 +125,7 @@ class Inspection:
         fields: by name.
         growth: certificate of stability, where known.
         errors: one sentence on the origin of the standard errors due to the data.
+        transport: transport coefficients; None without time.
     """
 
     checkpoint: str
@@ -131,6 +134,7 @@ class Inspection:
     fields: Mapping[str, InspectedField]
     growth: Certificate | None
     errors: str
+    transport: Transport | None
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
@@ -141,6 +145,7 @@ class Inspection:
             "fields": {name: field.to_json() for name, field in self.fields.items()},
             "growth": None if self.growth is None else self.growth.to_json(),
             "standard_errors": self.errors,
+            "transport": None if self.transport is None else self.transport.to_json(),
         }
 
     def with_twin(self, errors: Mapping[str, Mapping[str, float]]) -> "Inspection":
@@ -149,8 +154,13 @@ class Inspection:
         return dataclasses.replace(self, fields={name: dataclasses.replace(field, twin=errors)})
 
 
-def inspect(model: Model) -> Inspection:
-    """Symbols, nonlinearities, generators and equations of all fields."""
+def inspect(model: Model, gamma: Gamma = None) -> Inspection:
+    """Symbols, nonlinearities, generators and equations of all fields, and transport coefficients at one γ.
+
+    Args:
+        model: the operator.
+        gamma: parameters γ of the transport coefficients; typical values of the training data by default.
+    """
     return Inspection(
         str(model.path),
         model.realizations,
@@ -158,6 +168,7 @@ def inspect(model: Model) -> Inspection:
         {name: _field(model, place) for place, name in enumerate(model.data.field_names)},
         model.checkpoint.growth,
         source(model),
+        None if model.steady else transport(model, gamma),
     )
 
 

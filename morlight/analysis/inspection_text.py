@@ -13,6 +13,7 @@ from morlight.analysis.equations.forms import Form
 from morlight.analysis.equations.known import KnownForm
 from morlight.analysis.equations.numbers import spread
 from morlight.analysis.inspection import InspectedField, InspectedTerm, Inspection
+from morlight.analysis.transport import Transport
 
 GAUGE = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}
 
@@ -27,6 +28,8 @@ def summary(inspection: Inspection) -> str:
             lines.append(f"  the data identify {field.band[0]:.4g} ≤ |κ| ≤ {field.band[1]:.4g}")
         lines += [*_symbols(field), *_nonlinearities(name, field), *_equation(field)]
     lines.append(f"standard errors due to the data: {inspection.errors}")
+    if inspection.transport is not None:
+        lines += _transport(inspection.transport)
     growth = inspection.growth
     if growth is not None:
         if growth.method == "symbol":
@@ -37,6 +40,19 @@ def summary(inspection: Inspection) -> str:
             what = f"spectral radius at {growth.states} training states"
         lines.append(f"largest growth a step, {what}: " + " ".join(f"{v:.9g}" for v in growth.per_realization))
     return "\n".join(lines)
+
+
+def _transport(transport: Transport) -> list[str]:
+    """Coefficients, and each reason once for those that there are not."""
+    at = ", ".join(f"{name} = {value:.4g}" for name, value in transport.gamma.items())
+    lines = [f"transport coefficients{' at ' + at if at else ''}, in the units of the data"]
+    reasons: dict[str, list[str]] = {}
+    for name, answer in transport.answers().items():
+        if isinstance(answer, str):
+            reasons.setdefault(answer, []).append(name)
+        else:
+            lines.append(f"  {name} {answer}")
+    return lines + [f"  no {', '.join(names)}: {reason}" for reason, names in reasons.items()]
 
 
 def _symbols(field: InspectedField) -> list[str]:

@@ -31,6 +31,7 @@ from morlight.operators.exponential_scheme import Exponential
 
 if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
+    from morlight.analysis.transport import Transport
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
 MOST_POINTS = 2**31
@@ -219,6 +220,17 @@ class Model:
         from morlight.analysis.equations.reading import equation
 
         return equation(self)
+
+    def transport(
+        self, gamma: Gamma = None, *, state: Mapping[str, float] | None = None, data: str | Path | None = None
+    ) -> "Transport":
+        """Viscosity, slip length, body force and diffusivity at one γ, with standard errors, or why there are none.
+
+        See `morlight.analysis.transport.transport`.
+        """
+        from morlight.analysis.transport import transport
+
+        return transport(self, gamma, state=state, data=data)
 
     def on(self, points: int | Sequence[int]) -> "Model":
         """The same operator on another grid of the same domain; the symbol is a function of κ and not of the grid.

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from morlight.cli.output import print_json
-from morlight.cli.parsing import add_checkpoint, add_json
+from morlight.cli.parsing import add_checkpoint, add_json, pairs
 
 if TYPE_CHECKING:
     from morlight.analysis.inspection import Inspection
@@ -21,6 +21,9 @@ def add(commands: Any) -> None:
     inspect.add_argument(
         "--data", metavar="FILE", help="trajectory file on which the closed form is compared with the networks"
     )
+    inspect.add_argument(
+        "--gamma", nargs="+", metavar="NAME=VALUE", help="parameters of the transport coefficients (default: typical)"
+    )
     inspect.set_defaults(run=_run)
 
 
@@ -36,7 +39,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.plot:
         plots.check(options.plot, options.overwrite)
     model = load(checkpoint)
-    inspection = inspect(model)
+    inspection = inspect(model, pairs("--gamma", options.gamma, float) or None)
     if options.data:
         inspection = _with_twin(model, options.data, inspection)
     if options.plot:

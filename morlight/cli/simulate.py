@@ -6,6 +6,19 @@ from typing import Any
 
 from morlight.cli.parsing import BadInput, Parser, number
 
+FORCE = ("force", "on every atom, along the channel")
+AVERAGE = ("average", "steps that a frame is the average of")
+OF_DECKS = {  # variables of single decks
+    "lj": [("width", "of the channel"), FORCE, AVERAGE],
+    "colloid": [("cells", "of the lattice across the channel"), FORCE, AVERAGE],
+    "shear": [
+        ("length", "of the box along x"),
+        ("waves", "number of wavenumbers, from the smallest on, in the flow at the start"),
+        ("amplitude", "of the velocity of each wave"),
+    ],
+}
+WHOLE = ("atoms", "cells", "every", "average", "waves")  # of the variables
+
 
 def add(commands: Any) -> None:
     """`morlight simulate`, a subcommand for each system."""
@@ -19,6 +32,7 @@ def add(commands: Any) -> None:
         _walkers(simulate, system, walkers, bins, text)
     _channels(simulate, "lj", "a Lennard-Jones fluid driven along a channel, by LAMMPS (Sec. 6)")
     _channels(simulate, "colloid", "large and small particles driven along a channel, by LAMMPS (Sec. 6)")
+    _channels(simulate, "shear", "shear waves and tagged atoms in a periodic Lennard-Jones fluid, by LAMMPS")
     for system, points, text in (
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
@@ -90,25 +104,24 @@ def _run_fields(options: argparse.Namespace) -> None:
 def _channels(simulate: Any, system: str, text: str) -> None:
     these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     _output(these)
-    if system == "lj":
-        these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
-    else:
+    if system == "colloid":
         these.add_argument("--concentration", type=float, nargs="+", default=[0.15], help="c, share of large ones")
         these.add_argument("--radius", type=float, nargs="+", default=[2.5], help="d of the large ones")
+    else:
+        these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
     these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
     these.add_argument("--seeds", type=number, default=1, help="runs of each system, an ensemble")
     these.add_argument("--seed", type=number, default=1, help="of the first of them")
     for name, meaning in (
         ("atoms", "of the fluid, roughly"),
-        *([("width", "of the channel")] if system == "lj" else [("cells", "of the lattice across the channel")]),
+        *OF_DECKS[system],
         ("temperature", "of the thermostat"),
-        ("force", "on every atom, along the channel"),
         ("every", "steps from frame to frame"),
-        ("average", "steps that a frame is the average of"),
     ):
         these.add_argument(f"--{name}", type=float, help=f"{meaning} (default: that of the deck)")
-    these.add_argument("--frames", type=number, default=40, help="frames after the first")
-    these.add_argument("--bins", type=number, default=80, help="across the channel")
+    frames, bins = (47, 128) if system == "shear" else (40, 80)
+    these.add_argument("--frames", type=number, default=frames, help="frames after the first")
+    these.add_argument("--bins", type=number, default=bins, help="along x, which is across the channel")
     these.add_argument("--jobs", type=number, default=1, help="runs at once")
     these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
     these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")
@@ -119,12 +132,12 @@ def _channels(simulate: Any, system: str, text: str) -> None:
 def _run_channels(options: argparse.Namespace) -> None:
     from morlight.simulate import lammps as channels
 
-    system = {"lj": channels.LJ, "colloid": channels.COLLOID}[options.system]
+    system = {"lj": channels.LJ, "colloid": channels.COLLOID, "shear": channels.SHEAR}[options.system]
     given = [getattr(options, name) for name in system.parameters]
     gammas = list(channels.grid(system)) if options.grid else list(itertools.product(*given))
-    names = ("atoms", "width", "cells", "temperature", "force", "every", "average")
-    settings = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
-    whole = {name: int(value) for name, value in settings.items() if name in ("atoms", "cells", "every", "average")}
+    names = ["atoms", "temperature", "every", *(name for name, _ in OF_DECKS[options.system])]
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    whole = {name: int(value) for name, value in settings.items() if name in WHOLE}
     sizes = {name: getattr(options, name) for name in ("frames", "bins", "jobs", "threads", "ranks")}
     seeds = range(options.seed, options.seed + options.seeds)
     ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)

@@ -1,4 +1,4 @@
-"""Fluids of particles driven along a channel, by LAMMPS (Sec. 6): one run for every γ and seed, then one file.
+"""Fluids of particles by LAMMPS, in a channel (Sec. 6) or with a flow that decays: one run for every γ and seed.
 
 The decks beside this file are complete inputs of LAMMPS. Each run has a folder of its own, named after what is run,
 where it leaves the averages of each frame in blocks, its log, and a restart file while it lasts: finished runs are not
@@ -30,28 +30,32 @@ from morlight.data.particles import lammps_average as chunks
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Writer
 from morlight.data.whole_file import whole_file
-from morlight.operators.description import Grid
+from morlight.operators.description import Boundary, Grid
 
 DECKS = Path(__file__).with_name("decks")
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ρ*, Sec. 6.2
 CONCENTRATIONS, RADII = (0.025, 0.05, 0.1, 0.15, 0.2), (2.0, 2.5, 3.0, 4.0, 5.0)  # c and d, Sec. 6.2
 TIMESTEP = 0.005  # τ, in both decks
-COLUMNS = ("Ncount", "v_momentum", "v_heat")  # of a profile: what becomes density, momentum and density × temperature
-FIELDS = ("density", "momentum", "density_temperature")
+COLUMNS = {"density": "Ncount", "momentum": "v_momentum", "density_temperature": "v_heat"}  # of fields in a profile
 
 
 @dataclass(frozen=True)
 class System:
-    """Properties of a deck: its name, its parameters γ, and the species that it counts."""
+    """Properties of a deck: its name, its parameters γ, the species and columns that it counts, and its boundaries.
+
+    A channel has its width and its duration scaled to 1, which a periodic box has not.
+    """
 
     deck: str
     parameters: tuple[str, ...]
     species: tuple[str, ...]
+    columns: Mapping[str, str] = field(default_factory=lambda: COLUMNS)
+    boundary: Boundary = "WALL"
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields, each species with its own."""
-        return tuple(f"{name}_{species}" if species else name for species in self.species for name in FIELDS)
+        return tuple(f"{name}_{species}" if species else name for species in self.species for name in self.columns)
 
     def profile(self, species: str) -> str:
         """File of a run that holds the averages of one species."""
@@ -60,6 +64,7 @@ class System:
 
 LJ = System("lj", ("density",), ("",))
 COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
+SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Ensemble:
     """Runs of every γ with every seed, with the same settings otherwise.
 
     Attributes:
-        system: LJ or COLLOID.
+        system: LJ, COLLOID or SHEAR.
         gammas: values of its parameters.
         seeds: of the initial velocities and places.
         settings: variables of the deck that differ from what stands there.
@@ -148,12 +153,15 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
     deck = deck_text(system)
     values = defaults(deck) | dict(ensemble.settings)
     time = float(values["every"]) * ensemble.frames * TIMESTEP
+    periodic = system.boundary == "PERIODIC"
+    length, duration = (float(values["length"]), time) if periodic else (1.0, 1.0)
+    scales = {"unit_time": time} | ({"unit_length": float(values["width"])} if "width" in values else {})
     return Contents(
         path,
         system.deck,
-        tuple(name + ending for name in system.fields for ending in ("", "_error")),
-        Grid((ensemble.bins,), (1.0,), ("WALL",)),
-        np.arange(ensemble.frames + 1) / ensemble.frames,
+        tuple(name + ending for name in system.fields for ending in (("", "_error") if runs[0].blocks > 1 else ("",))),
+        Grid((ensemble.bins,), (length,), (system.boundary,)),
+        np.arange(ensemble.frames + 1) * (duration / ensemble.frames),
         len(runs),
         parameters,
         {
@@ -161,8 +169,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
             "generator_version": __version__,
             "generator_parameters": {**ensemble.settings, "frames": ensemble.frames, "bins": ensemble.bins},
             "seed": list(ensemble.seeds),
-            **({"unit_length": float(values["width"])} if "width" in values else {}),  # it differs between colloids
-            "unit_time": time,
+            **({} if periodic else scales),  # the width differs between colloids
             "units": "lj",
             "deck": deck,
         },
@@ -190,7 +197,7 @@ class Run:
         deck = deck_text(self.system)
         values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
         self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
-        self.width, self.rest = values.get("width"), int(values["rest"])
+        self.width, self.rest = values.get("width", values.get("length")), int(values["rest"])
         said = json.dumps([_commands(deck), self.variables], sort_keys=True)
         mark = hashlib.sha256(said.encode()).hexdigest()[:8]
         told = "_".join(f"{name}{value:g}" for name, value in zip(self.system.parameters, gamma, strict=True))
@@ -271,11 +278,12 @@ class Run:
             path = self.folder / self.system.profile(species)
             read = chunks.read(path if path.exists() else path.with_name(f"{path.name}.gz"))
             blocks = self._blocks(read)
-            for name, column in zip(FIELDS, COLUMNS, strict=True):
+            for name, column in self.system.columns.items():
                 u = blocks[..., read.columns.index(column)] / volume
                 label = f"{name}_{species}" if species else name
                 found[label] = u.mean(1)
-                found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
+                if self.blocks > 1:
+                    found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
         return found
 
     def _blocks(self, read: chunks.Chunks) -> Float[np.ndarray, "T blocks N columns"]:
@@ -313,7 +321,7 @@ def _compress(path: Path) -> None:
     path.unlink()
 
 
-def _found(name: str) -> str:
+def program(name: str) -> str:
     """A program of the environment that runs us, or of the search path."""
     beside = Path(sys.executable).with_name(name)
     where = str(beside) if beside.exists() else shutil.which(name)
@@ -324,9 +332,9 @@ def _found(name: str) -> str:
 
 def _command(ensemble: Ensemble) -> list[str]:
     """LAMMPS with the faster variants of its styles, and as many processes and threads as were asked for."""
-    parallel = [] if ensemble.ranks == 1 else [_found("mpiexec"), "-n", str(ensemble.ranks)]
+    parallel = [] if ensemble.ranks == 1 else [program("mpiexec"), "-n", str(ensemble.ranks)]
     fast = ["-sf", "opt"] if ensemble.threads == 1 else ["-sf", "omp", "-pk", "omp", str(ensemble.threads)]
-    return [*parallel, _found("lmp"), *fast]
+    return [*parallel, program("lmp"), *fast]
 
 
 def _run_all(command: Sequence[str], runs: Sequence[Run], ensemble: Ensemble) -> None:
@@ -361,7 +369,7 @@ def _run_all(command: Sequence[str], runs: Sequence[Run], ensemble: Ensemble) ->
 
 def grid(system: System) -> Iterator[tuple[float, ...]]:
     """All systems of the paper: eight densities, or 25 pairs of a concentration and a radius."""
-    if system is LJ:
+    if system.parameters == LJ.parameters:
         yield from ((density,) for density in DENSITIES)
     else:
         yield from ((c, d) for c in CONCENTRATIONS for d in RADII)

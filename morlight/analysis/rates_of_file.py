@@ -1,0 +1,48 @@
+"""Standard errors of the rates of decay that the runs of a trajectory file leave at one γ."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.equations.power_law import by_modulus, rate_errors
+from morlight.analysis.evaluation.compatibility import check_grid
+from morlight.analysis.model import Model
+from morlight.data import ensembles
+from morlight.data.trajectory_file import TrajectoryFile
+from morlight.operators import Basis
+
+HORIZONS = (1, 4, 16)  # steps; slow modes are known best over many, fast ones over few
+
+
+def rate_errors_of_file(
+    model: Model, path: Path, field: str, gamma: Mapping[str, float], basis: Basis
+) -> Float[Tensor, " S"]:
+    """Relative standard error of the rate of each |κ| of a field, by least squares for each mode separately.
+
+    Args:
+        model: whose grid and time step the file has.
+        path: of the file.
+        field: its name.
+        gamma: of the runs that count.
+        basis: of the modes.
+
+    Raises:
+        ValueError: if the file does not fit the model, or has no run at this γ.
+    """
+    file = TrajectoryFile.open(path)
+    check_grid(model, file)
+    if not np.isclose(file.dt, model.data.dt, rtol=1e-6):
+        raise ValueError(f"{path}: Δt is {file.dt:g}, expected {model.data.dt:g} as in the training data")
+    rows = np.flatnonzero(ensembles.where(file, gamma, "gamma") if gamma else np.ones(file.trajectories, bool))
+    u = torch.from_numpy(np.concatenate([file.read([field], slice(row, row + 1))[:, :, 0] for row in rows])).double()
+    if model.data.coarsen > 1:
+        u = u.unflatten(2, (-1, model.data.coarsen)).mean(3)
+    found = []
+    for m in (m for m in HORIZONS if m < u.shape[1]):
+        first, last = u[:, :-m].flatten(0, 1), u[:, m:].flatten(0, 1)
+        found.append(by_modulus(rate_errors(first, last, basis, len(first), m), basis))
+    return torch.stack(found).amin(0)
