@@ -1,6 +1,7 @@
 """Least squares: one pass over the data gathers their moments, and Levenberg–Marquardt fits g and h to them."""
 
 import copy
+import sys
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator
 from morlight.training.config import LeastSquaresConfig
 from morlight.training.curriculum import at_once
-from morlight.training.least_squares.jackknife import Objective, jackknife
+from morlight.training.least_squares.gatherer import Gatherer
+from morlight.training.least_squares.jackknife import jackknife
 from morlight.training.least_squares.levenberg_marquardt import regress
-from morlight.training.least_squares.moments import Gatherer, counting_noise
+from morlight.training.least_squares.objective import Objective
+from morlight.training.least_squares.shot_noise import IndependentParticles
 from morlight.training.operator_module import OperatorModule
 
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
@@ -78,9 +81,9 @@ class LeastSquaresModule(OperatorModule):
         for total in self._gatherer.sums():
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
         objective = self._objective()
-        moments = self._gatherer.moments(objective.weights, objective.counted)
-        increments = dict(zip(self.horizons, moments, strict=True))
-        steps = regress(self.spectral, increments, self.algorithm.iterations, self.config.smoothness)
+        steps = regress(
+            self.spectral, objective.moments(self._gatherer), self.algorithm.iterations, self.config.smoothness
+        )
         bar = tqdm(steps, "least squares", self.algorithm.iterations, delay=2, leave=False, unit="step", disable=None)
         errors = torch.full((self.operator.realizations,), torch.nan)
         for errors in bar:
@@ -92,10 +95,24 @@ class LeastSquaresModule(OperatorModule):
         self.record("train_loss", errors)
 
     def _objective(self) -> Objective:
-        """Weights of the modes, and noise that is subtracted."""
+        """Weights of the modes, and what is known of the particles that the field counts."""
         weights: Tensor | None = None
         if self.config.loss == "noise":
             weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
-        noise = self.sample.shot_noise
-        counted = None if noise is None else counting_noise(self._gatherer.basis, noise.particles, noise.finer)
-        return Objective(self.horizons, weights, counted, self.config.smoothness)
+        return Objective(self.horizons, weights, self._particles(), self.config.smoothness)
+
+    def _particles(self) -> IndependentParticles | None:
+        """Of which the field is a density, if their shot noise is known and can be subtracted."""
+        noise, path = self.sample.shot_noise, self.sample.path
+        if noise is None or self.data.steady:
+            return None
+        mean = float(self.sample.frames(self.horizons[0])[0].double().mean())
+        pairs = self._gatherer.pair_moments(0, self.horizons[0])
+        particles = IndependentParticles(self._gatherer.basis, noise, mean, pairs)
+        reason = particles.refusal()
+        if reason is None:
+            return particles
+        if noise.stated:
+            raise ValueError(f"{path}: data.particles is {noise.particles}, but {reason}")
+        print(f"morlight: {path}: the shot noise of the cells is not subtracted: {reason}", file=sys.stderr)
+        return None
