@@ -1,6 +1,7 @@
 """Least squares: one pass over the data gathers their moments, and Levenberg–Marquardt fits g and h to them."""
 
 import copy
+import dataclasses
 import sys
 from typing import Any
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
-from morlight.operators import SpectralOperator
+from morlight.operators import SpectralOperator, shells
 from morlight.training.config import LeastSquaresConfig
 from morlight.training.curriculum import at_once
 from morlight.training.least_squares.gatherer import Gatherer
@@ -91,6 +92,8 @@ class LeastSquaresModule(OperatorModule):
             bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
         if not self.data.steady:
             self.jackknife = jackknife(self.spectral, self.sample, self._gatherer, objective)
+        if objective.particles is not None and objective.particles.law is not None and self.modes is not None:
+            self.modes = dataclasses.replace(self.modes, rate_errors=(self._rate_errors(objective.particles),))
         del self._gatherer
         self.record("train_loss", errors)
 
@@ -100,6 +103,16 @@ class LeastSquaresModule(OperatorModule):
         if self.config.loss == "noise":
             weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
         return Objective(self.horizons, weights, self._particles(), self.config.smoothness)
+
+    def _rate_errors(self, particles: IndependentParticles) -> tuple[float, ...]:
+        """Relative standard error of the rate at each |κ| of independent particles."""
+        pairs = self._gatherer.pair_moments(0, self.horizons[0])
+        errors = torch.from_numpy(particles.rate_errors(pairs, fluctuations=self.config.loss == "noise"))
+        moduli, index = shells(self._gatherer.basis.wavenumbers)
+        information = errors.new_zeros(moduli.shape[1]).index_add(
+            0, index.flatten().cpu(), errors.square().reciprocal()
+        )
+        return tuple(information.rsqrt().tolist())
 
     def _particles(self) -> IndependentParticles | None:
         """Of which the field is a density, if their shot noise is known and can be subtracted."""

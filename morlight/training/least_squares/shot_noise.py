@@ -156,6 +156,26 @@ class IndependentParticles:
         assert self.law is not None
         return np.where(self.used, self._residual(self.law, steps), np.inf)
 
+    def rate_errors(self, pairs: PairMoments, *, fluctuations: bool) -> Float[np.ndarray, " K"]:
+        """Relative standard error of the rate of each mode by itself, from the law and the mean squares of the data.
+
+        Args:
+            pairs: of which the rates are estimated.
+            fluctuations: whether their size is used, and not only their decay.
+        """
+        assert self.law is not None
+        use, m = self.used, pairs.horizon
+        size = np.abs(self.law.decay(self.aliases.kappa, m))[use]
+        slope = size * np.log(np.maximum(size, 1e-300))  # of |λ| by ln rate
+        V, before = self._residual(self.law, m)[use], pairs.first[use]
+        information = (slope * (before - self.counted()[use])) ** 2 / (V * before)
+        if fluctuations:
+            information += (2 * size * slope * (self.variance * self.aliases.own)[use] / V) ** 2 / 2
+        errors = np.full(len(use), np.inf)
+        # windows that overlap share their noise: m of them say little more than one
+        errors[use] = np.sqrt(m / (pairs.pairs * self.freedom[use] * np.maximum(information, 1e-300)))
+        return errors
+
     def _residual(self, law: Law, steps: int) -> Float[np.ndarray, " K"]:
         decay, A = law.decay(self.aliases.kappa, steps), self.counted()
         C = self.variance * self.aliases.remembered(law, steps)
