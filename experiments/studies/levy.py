@@ -31,6 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 ANISOTROPIES = (0.0, 0.1, 1.0)  # β of the initial densities, Fig. 10
 DEPOSITS = ("histogram", "linear", "fourier")
+UNCORRECTED = "histogram, uncorrected"  # as in the paper: its shot noise is taken for decay
 EXPONENTS: dict[str, dict[str, Any]] = {  # off the paper's path
     "alpha_1.2": {"alpha": 1.2},
     "alpha_1.8": {"alpha": 1.8},
@@ -59,11 +60,12 @@ class Fits:
     setting: Walkers
     trial: Trial
 
-    def fit(self, key: str, data: Path, sets: int, model: str) -> Kept[FlightErrors]:
-        """A model of some sets of a file."""
+    def fit(self, key: str, data: Path, sets: int, model: str, **changes: Any) -> Kept[FlightErrors]:
+        """A model of some sets of a file, with changes of the options of the data."""
         equation = Equation.of(TrajectoryFile.open(data))
         assert equation is not None
-        fit = Fit("levy", str(data), {**ALL, **MODELS[model], "data.trajectories": sets})
+        more = {f"data.{name}": value for name, value in changes.items()}
+        fit = Fit("levy", str(data), {**ALL, **MODELS[model], "data.trajectories": sets, **more})
         return self.study.fit(key, fit, lambda made: self.trial.measure(made, equation))
 
     def data(self, name: str, sets: int, **changes: Any) -> Path:
@@ -83,8 +85,14 @@ class Fits:
     def by_deposit(self, sets: int, fourier: Path) -> dict[str, Kept[FlightErrors]]:
         """Both models from every deposit, keys MODEL/DEPOSIT."""
         files = {deposit: self.data(deposit, sets, deposit=deposit) for deposit in DEPOSITS[:2]} | {"fourier": fourier}
+        fits = {
+            f"{model}/{UNCORRECTED}": self.fit(
+                f"{model}/{UNCORRECTED}", files["histogram"], sets, model, particles=None
+            )
+            for model in MODELS
+        }
         keys = [(f"{model}/{deposit}", deposit, model) for deposit in DEPOSITS for model in MODELS]
-        return {key: self.fit(key, files[deposit], sets, model) for key, deposit, model in keys}
+        return fits | {key: self.fit(key, files[deposit], sets, model) for key, deposit, model in keys}
 
     def by_exponent(self, sets: int) -> dict[str, Kept[FlightErrors]]:
         """The anisotropic model of other exponents and of a drift."""
@@ -114,9 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = {case: kept.measured for case, kept in by_size.items()}
     figures.spreading(largest["isotropic"], isotropic_data, trial, paths["fig7"])
     figures.points(largest, trial, paths["fig8"])
-    figures.contours(models, paths["fig9"])
+    figures.contours(models, (UNCORRECTED, "fourier"), paths["fig9"])
     figures.errors(errors, sizes, paths["fig10"])
-    figures.deposits({deposit: models[f"isotropic/{deposit}"] for deposit in DEPOSITS}, trial.alpha, paths["deposits"])
+    by_deposit = {deposit: models[f"isotropic/{deposit}"] for deposit in (UNCORRECTED, *DEPOSITS)}
+    figures.deposits(by_deposit, trial.alpha, paths["deposits"])
     study.publish("\n\n".join([equations(others, models), ratios(errors, sizes), claims(errors, sizes)]),
                   *paths.values())  # fmt: skip
 

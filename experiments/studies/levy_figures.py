@@ -79,10 +79,10 @@ def _pair(name: str) -> bool:
     return name.startswith("square")
 
 
-def contours(models: Mapping[str, Model], path: Path) -> None:
+def contours(models: Mapping[str, Model], deposits: tuple[str, str], path: Path) -> None:
     """Fig. 9: isocontours of Re g/Δt, theory, without and with isotropy, from two deposits."""
     figure = Figure(figsize=(11, 5.6), layout="compressed")
-    for axes, deposit in zip(figure.subplots(1, 2), ("histogram", "fourier"), strict=True):
+    for axes, deposit in zip(figure.subplots(1, 2), deposits, strict=True):
         handles = []
         for name, width in (("anisotropic", 4), ("isotropic", 1.5)):
             model = models[f"{name}/{deposit}"]
@@ -95,7 +95,7 @@ def contours(models: Mapping[str, Model], path: Path) -> None:
         handles.append(Line2D([], [], color="black", ls="--", label="exact, (exp(−|κ|^1.5 Δt) − 1)/Δt"))
         axes.legend(handles=handles, fontsize=8, loc="upper right")
         axes.set(xlim=(-16, 16), ylim=(-16, 16), box_aspect=1, xlabel="κ_x (1/length)", ylabel="κ_y (1/length)")
-        axes.set_title(f"{deposit} deposit, Re g/Δt = {', '.join(map(str, LEVELS))}", fontsize=10)
+        axes.set_title(f"{deposit}, Re g/Δt = {', '.join(map(str, LEVELS))}", fontsize=10)
     plots.save(figure, path)
 
 
@@ -136,7 +136,7 @@ def deposits(models: Mapping[str, Model], alpha: float, path: Path) -> None:
     """The learned generator over the exact one, by the deposit that the walkers were counted with."""
     figure = Figure(figsize=(6.5, 4.4), layout="constrained")
     axes = figure.subplots()
-    colors = dict(zip(models, ("tab:red", "tab:green", plots.LEARNED), strict=True))
+    colors = dict(zip(models, ("tab:red", "tab:blue", "tab:green", plots.LEARNED), strict=True))
     for deposit, model in models.items():
         modulus = model.spectral.basis.wavenumbers.double().square().sum(0).sqrt().flatten()
         chosen = (modulus > 0) & (modulus <= 24)
@@ -145,7 +145,7 @@ def deposits(models: Mapping[str, Model], alpha: float, path: Path) -> None:
         rate = generator(g[:, None, None], model.dt)[:, 0, 0].real
         kappa = modulus[chosen][order]
         for r, values in enumerate(-rate / kappa**alpha):
-            axes.plot(kappa, values, color=colors[deposit], lw=1, label=None if r else f"{deposit} deposit")
+            axes.plot(kappa, values, color=colors[deposit], lw=1, label=None if r else deposit)
     axes.axhline(1, color=plots.START, ls="--", lw=1, label="exact")
     (reading,) = inspection.readings(model)  # of the last deposit
     if reading.band:

@@ -23,9 +23,10 @@ class DataConfig:
         targets: names of the images L u of the fields, for an operator without time (Eq. 7); only the first frame of
             each trajectory is used.
         parameters: names of the scalars γ of the trajectories on which the operator depends.
-        particles: number of particles whose histogram with mean 1 is the field, or file if the file states the number
-            and the deposit. The shot noise of binning is then subtracted (only with `model.optimizer: moments`). This
-            is valid if waves shorter than the cells decay within one step.
+        particles: number of independent particles in each trajectory, whose histogram is the field; file if the file
+            states their number and how they were deposited; or auto, which is file where that is so, and null
+            elsewhere. The shot noise of binning is then subtracted, and the size of the fluctuations is used (only with
+            `model.optimizer: moments`). With null, neither is done.
         cutoff: train only on frames up to this time; by default on all. Validation and test use all frames.
         held_out: γ of the trajectories that are used for the test, such as {density: 0.1}.
         left_out: γ of the trajectories that are not used at all, such as those of the test in a hyperparameter search.
@@ -47,7 +48,7 @@ class DataConfig:
     seed: int = 0
     targets: list[str] | None = None
     parameters: list[str] | None = None
-    particles: int | Literal["file"] | None = None
+    particles: int | Literal["auto", "file"] | None = "auto"
     cutoff: float | None = None
     held_out: dict[str, float] | None = None
     left_out: dict[str, float] | None = None
@@ -69,7 +70,7 @@ class DataConfig:
         if self.batch < 1:
             raise ValueError(f"data.batch is {self.batch}, expected at least 1")
         if isinstance(self.particles, int) and self.particles < 1:
-            raise ValueError(f"data.particles is {self.particles!r}, expected a number above 0, or file")
+            raise ValueError(f"data.particles is {self.particles!r}, expected a number above 0, file or auto")
         if self.targets and (self.cutoff is not None or self.coarsen != 1 or self.ensemble != "all"):
             raise ValueError(
                 "data.cutoff, data.coarsen and data.ensemble are for fields that change in time, not for data.targets"

@@ -23,6 +23,8 @@ from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.windows import BatchLoader, MemoryFrames, Pairs, Windows
 from morlight.operators.description import DataDescription, Grid
 
+KERNELS_OF_WALKERS = ("histogram", "linear", "fourier")
+
 
 class TrajectoryDataModule(lightning.LightningDataModule):
     """Windows of the trajectories in one file, ready for training, validation and test.
@@ -105,18 +107,23 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         return gamma.to(torch.get_default_dtype())
 
     def _shot_noise(self) -> ShotNoise | None:
-        """Of the particles that the fields are made of; None where it is not to be subtracted."""
-        particles = self.config.particles
-        if particles != "file":
-            return None if particles is None else ShotNoise(particles, None)
+        """Of the particles that the fields are made of; None where it is not known, or not to be subtracted."""
+        particles, grid = self.config.particles, self.file.grid
+        if particles is None or isinstance(particles, int):
+            return None if particles is None else ShotNoise(particles)
         settings = self.file.attributes.get("generator_parameters", {})
-        kind = settings.get("deposit")
-        if kind not in ("histogram", "fourier") or "walkers" not in settings:
-            raise ValueError(
-                f"{self.file.path}: data.particles is file, which holds no histogram or Fourier deposit of walkers;"
-                " expected the number of particles of a histogram with mean 1, or null: `morlight suggest` chooses"
-            )
-        return ShotNoise(settings["walkers"], FINER[self.file.grid.dimensions] if kind == "fourier" else None)
+        kind, count = settings.get("deposit"), settings.get("walkers")
+        changed = self.config.ensemble != "all" or (self.config.coarsen > 1 and kind != "histogram")
+        if kind in KERNELS_OF_WALKERS and count is not None and not changed:
+            finer = FINER[grid.dimensions] if kind == "fourier" else None
+            return ShotNoise(count, kind, finer, stated=particles == "file")
+        if particles == "auto":
+            return None
+        raise ValueError(
+            f"{self.file.path}: data.particles is file, which holds no"
+            f"{' unchanged' if changed else ''} deposit of walkers; expected the number of particles in each"
+            " trajectory of a histogram, or null: `morlight suggest` chooses"
+        )
 
     def _paired(self, gamma: Float[Tensor, "S P"]) -> dict[str, Windows | Pairs]:
         """The first frames of the fields and their targets."""

@@ -16,15 +16,19 @@ SAMPLED_LEAST = 200
 
 @dataclass(frozen=True)
 class ShotNoise:
-    """Counts of particles in cells.
+    """How particles were counted.
 
     Attributes:
-        particles: P, of which the field is a histogram with mean 1.
-        finer: cells to one of the grid along each axis, for modes of a finer histogram; None for the histogram itself.
+        particles: P, number in each trajectory.
+        kernel: histogram, linear, or fourier for the modes of a finer histogram, freed of its damping.
+        finer: cells to one of the grid along each axis, of the finer histogram; None for the others.
+        stated: whether the user states it; otherwise the file does, which is used where it can be.
     """
 
     particles: int
-    finer: int | None
+    kernel: str = "histogram"
+    finer: int | None = None
+    stated: bool = True
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_particles_that_no_file_knows_are_asked_for(samples, capsys):
     with pytest.raises(SystemExit) as ended:
         fit("--data.particles", "file")
     assert ended.value.code == 2
-    assert "holds no histogram or Fourier deposit of walkers" in capsys.readouterr().err
+    assert "holds no deposit of walkers" in capsys.readouterr().err
 
 
 def decays(path, rates, names=("density",), walls=False):

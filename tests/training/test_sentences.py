@@ -36,7 +36,7 @@ ARGUMENTS = [
     (["--model.width"], "model.width has no value, expected a whole number"),
     (["--data.fields", "density"], "data.fields is 'density', expected a list of names or null"),
     (["--data.held_out", "[1]"], "data.held_out is [1], expected {NAME: a number} or null"),
-    (["--data.particles", "many"], "data.particles is 'many', expected file or a whole number or null"),
+    (["--data.particles", "many"], "data.particles is 'many', expected one of auto, file or a whole number or null"),
     (["--trainer.devices", "x"], "trainer.devices is 'x', expected a whole number, a list of them, or auto"),
     (["--trainer.max_epochs", "x"], "trainer.max_epochs is 'x', expected a whole number or null"),
     (

@@ -28,8 +28,9 @@ from morlight.analysis.jackknife import Jackknife
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import Windows
 from morlight.operators.spectral import SpectralOperator
+from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.levenberg_marquardt import LeastSquares
-from morlight.training.least_squares.moments import Gatherer
+from morlight.training.least_squares.objective import Objective
 
 MOST = 40  # blocks: their standard deviation is then known to 11 %
 LEAST = 10  # blocks that a standard error needs
@@ -52,23 +53,6 @@ class Block:
     rows: tuple[int, ...]
     first: int
     last: int
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What the fit minimized, beside the moments of the data.
-
-    Attributes:
-        horizons: m of the increments.
-        weights: of each mode, by m; none are 1.
-        counted: variance of the noise of counting in each mode.
-        smoothness: weight of the curvatures, as a share of the error.
-    """
-
-    horizons: Sequence[int]
-    weights: Float[Tensor, "H *K"] | None
-    counted: Float[Tensor, "*K"] | None
-    smoothness: float
 
 
 def blocks(windows: Windows, horizon: int) -> list[Block]:
@@ -114,14 +98,14 @@ def _shifts(
     exact: SpectralOperator, sums: Sequence[Gatherer], objective: Objective
 ) -> tuple[LeastSquares, Float[Tensor, "S R P"]]:
     whole, S = _added(sums), len(sums)
-    weights, counted, shape = objective.weights, objective.counted, whole.shape()  # one slope of h for all
+    weights, shape = objective.weights, whole.shape()  # one slope of h for all
     total = whole.total(weights)
-    squares = LeastSquares(exact, dict(zip(objective.horizons, whole.moments(weights, counted, shape), strict=True)))
+    squares = LeastSquares(exact, objective.moments(whole, shape))
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
     scores = []
     for one in sums:
-        moments = squares.folded(dict(zip(objective.horizons, one.moments(weights, counted, shape), strict=True)))
+        moments = squares.folded(objective.moments(one, shape))
         scores.append(squares.of_moments(moments, values, derivatives)[1] * (one.total(weights) / total))
     score, error = torch.stack(scores), float(squares.error(theta).median())
     if objective.smoothness:

@@ -1,6 +1,8 @@
 """Least squares: one pass over the data gathers their moments, and Levenberg–Marquardt fits g and h to them."""
 
 import copy
+import dataclasses
+import sys
 from typing import Any
 
 import torch
@@ -9,12 +11,14 @@ from tqdm import tqdm
 
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
-from morlight.operators import SpectralOperator
+from morlight.operators import SpectralOperator, shells
 from morlight.training.config import LeastSquaresConfig
 from morlight.training.curriculum import at_once
-from morlight.training.least_squares.jackknife import Objective, jackknife
+from morlight.training.least_squares.gatherer import Gatherer
+from morlight.training.least_squares.jackknife import jackknife
 from morlight.training.least_squares.levenberg_marquardt import regress
-from morlight.training.least_squares.moments import Gatherer, counting_noise
+from morlight.training.least_squares.objective import Objective
+from morlight.training.least_squares.shot_noise import IndependentParticles
 from morlight.training.operator_module import OperatorModule
 
 SPLINES = {1: 64, 2: 24, 3: 16}  # of the moments: sums of n² numbers a mode, and modes are many in the plane
@@ -78,9 +82,9 @@ class LeastSquaresModule(OperatorModule):
         for total in self._gatherer.sums():
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
         objective = self._objective()
-        moments = self._gatherer.moments(objective.weights, objective.counted)
-        increments = dict(zip(self.horizons, moments, strict=True))
-        steps = regress(self.spectral, increments, self.algorithm.iterations, self.config.smoothness)
+        steps = regress(
+            self.spectral, objective.moments(self._gatherer), self.algorithm.iterations, self.config.smoothness
+        )
         bar = tqdm(steps, "least squares", self.algorithm.iterations, delay=2, leave=False, unit="step", disable=None)
         errors = torch.full((self.operator.realizations,), torch.nan)
         for errors in bar:
@@ -88,14 +92,40 @@ class LeastSquaresModule(OperatorModule):
             bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
         if not self.data.steady:
             self.jackknife = jackknife(self.spectral, self.sample, self._gatherer, objective)
+        if objective.particles is not None and objective.particles.law is not None and self.modes is not None:
+            self.modes = dataclasses.replace(self.modes, rate_errors=(self._rate_errors(objective.particles),))
         del self._gatherer
         self.record("train_loss", errors)
 
     def _objective(self) -> Objective:
-        """Weights of the modes, and noise that is subtracted."""
+        """Weights of the modes, and what is known of the particles that the field counts."""
         weights: Tensor | None = None
         if self.config.loss == "noise":
             weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
-        noise = self.sample.shot_noise
-        counted = None if noise is None else counting_noise(self._gatherer.basis, noise.particles, noise.finer)
-        return Objective(self.horizons, weights, counted, self.config.smoothness)
+        return Objective(self.horizons, weights, self._particles(), self.config.smoothness)
+
+    def _rate_errors(self, particles: IndependentParticles) -> tuple[float, ...]:
+        """Relative standard error of the rate at each |κ| of independent particles."""
+        pairs = self._gatherer.pair_moments(0, self.horizons[0])
+        errors = torch.from_numpy(particles.rate_errors(pairs, fluctuations=self.config.loss == "noise"))
+        moduli, index = shells(self._gatherer.basis.wavenumbers)
+        information = errors.new_zeros(moduli.shape[1]).index_add(
+            0, index.flatten().cpu(), errors.square().reciprocal()
+        )
+        return tuple(information.rsqrt().tolist())
+
+    def _particles(self) -> IndependentParticles | None:
+        """Of which the field is a density, if their shot noise is known and can be subtracted."""
+        noise, path = self.sample.shot_noise, self.sample.path
+        if noise is None or self.data.steady:
+            return None
+        mean = float(self.sample.frames(self.horizons[0])[0].double().mean())
+        pairs = self._gatherer.pair_moments(0, self.horizons[0])
+        particles = IndependentParticles(self._gatherer.basis, noise, mean, pairs)
+        reason = particles.refusal()
+        if reason is None:
+            return particles
+        if noise.stated:
+            raise ValueError(f"{path}: data.particles is {noise.particles}, but {reason}")
+        print(f"morlight: {path}: the shot noise of the cells is not subtracted: {reason}", file=sys.stderr)
+        return None

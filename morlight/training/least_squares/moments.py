@@ -13,8 +13,9 @@ for a straight line, and to first order in the rest of h where 1 + s g is near 1
 at once.
 
 Fields that are counts of particles in cells carry noise that has nothing to do with their modes: the aliases of the
-shorter waves, which are gone after a step (`counting_noise`). It makes every mode look as if it decayed faster, since
-û_j holds noise that û_{j+m} no longer holds; its known share −|1 + s G_m|² is taken out of the error.
+shorter waves, of variance A, of which û_j and û_{j+m} share C (`shot_noise`). Where C is less than what the decay of
+the mode leaves of A, the mode looks as if it decayed faster; the known part A|1 + s G_m|² − 2 Re (1 + s G_m)* C is
+subtracted from the error. The size of the fluctuations adds an error of its own (`fluctuations`).
 
 g is taken to be the symbol of a real operator, g(−κ) = g(κ)*. Where a network breaks that in the few modes that Π keeps
 with their conjugates (κ = 0 on a line), Π⁻¹ drops the difference, and the error here counts it.
@@ -25,160 +26,14 @@ hide in it.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators.bases import Basis
 from morlight.operators.biases import shells
-
-VALUES = 512  # of u at which h is looked at
-RARE = 1e-6  # share of a value that never came: it fixes the splines beyond the data, and weighs nothing
-
-
-def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Float[Tensor, "B count *X"]:
-    """Cubic B-splines on equal intervals between low and high, at each u."""
-    intervals = count - 3
-    position = (u - low) * (intervals / (high - low))
-    first = position.floor().clamp(0, intervals - 1)
-    w = position - first
-    pieces = torch.stack([(1 - w) ** 3, 3 * w**3 - 6 * w**2 + 4, -3 * w**3 + 3 * w**2 + 3 * w + 1, w**3], 1) / 6
-    place = first.long()[:, None] + torch.arange(4, device=u.device).view(-1, *[1] * (u.ndim - 1))
-    values = u.new_zeros(len(u), count, *u.shape[1:])
-    return values.scatter_(1, place, pieces)
-
-
-def counting_noise(basis: Basis, particles: int, finer: int | None = None) -> Float[Tensor, "*K"]:
-    """Variance of the aliases in a histogram of independent particles, relative to white noise of variance 1.
-
-    A density of mean 1 from P particles in N cells has the variance N/P in each cell, the same in every mode, of which
-    the share s = ∏_d sinc²(κ_d h_d/2) belongs to the mode itself and the rest to those beyond the cells. Modes that
-    were taken from finer cells and freed of their damping have N/P (1 − s)/s of it, with the h of those cells; those
-    at the Nyquist wavenumber are left out there, and have none.
-
-    Args:
-        basis: Π.
-        particles: P.
-        finer: cells to one of the grid along each axis, for modes of a finer histogram; None for the histogram itself.
-    """
-    sizes = [L / (N * (finer or 1)) for L, N in zip(basis.length, basis.points, strict=True)]
-    own = [torch.sinc(kappa * h / (2 * math.pi)).square() for kappa, h in zip(basis.wavenumbers, sizes, strict=True)]
-    share = math.prod(own[1:], start=own[0])
-    if finer is None:
-        return math.prod(basis.points) / particles * (1 - share)
-    turns = [kappa.abs() * L / math.pi for kappa, L in zip(basis.wavenumbers, basis.length, strict=True)]
-    kept = math.prod((turn < N - 0.5).to(share.dtype) for turn, N in zip(turns, basis.points, strict=True))
-    return math.prod(basis.points) / particles * (1 - share) / share * kept
-
-
-class Shape(NamedTuple):
-    """How h is looked at.
-
-    Attributes:
-        values: of u.
-        projection: from h there to its coefficients of splines.
-        rest: quadratic form of h there, variance of what the splines leave over.
-        slope: from h there to the slope of the straight line through it.
-    """
-
-    values: Float[Tensor, " P"]
-    projection: Float[Tensor, "n P"]
-    rest: Float[Tensor, "P P"]
-    slope: Float[Tensor, " P"]
-
-
-class Gatherer:
-    """The sums over pairs, filled batch by batch.
-
-    Args:
-        basis: Π in double precision.
-        low: smallest value of u.
-        high: largest value of u.
-        count: n, number of splines.
-        targets: number of targets f of each u.
-    """
-
-    def __init__(self, basis: Basis, low: float, high: float, count: int, targets: int = 1) -> None:
-        self.basis = basis
-        self.low, self.high, self.count = low, high, count
-        modes = basis.energy.numel()
-        zeros = basis.energy.new_zeros
-        self.quadratic = zeros(modes, count, count)
-        linear = zeros(targets, modes, count)
-        self.linear = linear if basis.real else linear.to(torch.complex128)
-        self.energy = zeros(targets, modes)
-        self.histogram = zeros(VALUES)
-        self.pairs = zeros(())
-
-    def add(self, u: Float[Tensor, "B *X"], targets: Float[Tensor, "H B *X"]) -> None:
-        """Count some pairs in."""
-        u = u.double()
-        phi = self.basis.forward(splines(u, self.low, self.high, self.count)).flatten(2).movedim(2, 0)
-        f = self.basis.forward(targets.double()).flatten(2).movedim(2, 1)
-        parts = phi if self.basis.real else torch.cat([phi.real, phi.imag], 1)
-        self.quadratic.baddbmm_(parts.mT, parts)
-        self.linear += (phi.conj().mT @ f[..., None])[..., 0]
-        self.energy += f.abs().square().sum(2)
-        self.histogram += torch.histc(u, VALUES, self.low, self.high)
-        self.pairs += len(u)
-
-    def sums(self) -> list[Tensor]:
-        """Everything gathered, to be added up over processes in place."""
-        return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
-
-    def shape(self) -> "Shape":
-        """How h is looked at, by the values of u that were counted in."""
-        spacing = (self.high - self.low) / VALUES
-        values = self.low + spacing * (torch.arange(VALUES).to(self.histogram) + 0.5)
-        share = self.histogram / self.histogram.sum() + RARE / VALUES
-        phi = splines(values, self.low, self.high, self.count)
-        projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
-        rest = torch.eye(VALUES).to(values) - phi @ projection
-        centered = share * (values - (share * values).sum() / share.sum())
-        return Shape(values, projection, (rest.mT * share) @ rest, centered / (centered * values).sum())
-
-    def total(self, weights: Float[Tensor, "H *K"] | None = None) -> Float[Tensor, ""]:
-        """Weighted energy of all targets."""
-        return (self._weights(weights) * self.energy).sum()
-
-    def _weights(self, weights: Float[Tensor, "H *K"] | None) -> Float[Tensor, "H K"]:
-        own = torch.ones_like(self.energy) if weights is None else weights.double().flatten(1)
-        return self.basis.energy.flatten() * own
-
-    def moments(
-        self,
-        weights: Float[Tensor, "H *K"] | None = None,
-        counted: Float[Tensor, "*K"] | None = None,
-        shape: "Shape | None" = None,
-    ) -> "list[Moments]":
-        """What was gathered for each target, as a share of the energy of all of them.
-
-        Args:
-            weights: of each mode, such as the inverse variance of its noise; 1 by default.
-            counted: variance of the noise of counting in each mode, of the increments of u; none by default.
-            shape: how h is looked at; as its own values of u suggest by default.
-        """
-        basis, shape = self.basis, shape or self.shape()
-        w, total = self._weights(weights), self.total(weights)
-        # white noise of variance 1 has as much energy in each freedom
-        size = math.prod(basis.length) / math.prod(basis.points)
-        white = basis.freedom.flatten() * size * self.pairs / total
-        return [
-            Moments(
-                basis.wavenumbers.flatten(1),
-                *shape,
-                (each * self.energy[h]).sum() / total,
-                self.quadratic * (each / total)[:, None, None],
-                self.linear[h] * (each / total)[:, None],
-                white * each / basis.energy.flatten(),
-                None if counted is None else counted.flatten() * white * each / basis.energy.flatten(),
-            )
-            for h, each in enumerate(w)
-        ]
+from morlight.training.least_squares.fluctuations import Fluctuations, of_type
 
 
 @dataclass(frozen=True)
@@ -195,7 +50,11 @@ class Moments:
         quadratic: Re Σ φ̂_a* φ̂_b, weighted.
         linear: Σ φ̂_a* f̂, weighted.
         white: energy of white noise of variance 1 in each mode.
-        counted: energy of the noise of counting in each mode.
+        slope_of_noise: from h to its slope weighted by u, since the variance of counts is proportional to the density.
+        counted: energy A of the aliases in each mode.
+        remembered: energy C of the aliases that the later frame shares.
+        size: Σ ‖f‖², of which all others are shares.
+        fluctuations: whose size is known.
     """
 
     wavenumbers: Float[Tensor, "D K"]
@@ -203,11 +62,15 @@ class Moments:
     projection: Float[Tensor, "n P"]
     rest: Float[Tensor, "P P"]
     slope: Float[Tensor, " P"]
+    slope_of_noise: Float[Tensor, " P"]
     energy: Float[Tensor, ""]
     quadratic: Float[Tensor, "K n n"]
     linear: Inexact[Tensor, "K n"]
     white: Float[Tensor, " K"]
     counted: Float[Tensor, " K"] | None = None
+    remembered: Inexact[Tensor, " K"] | None = None
+    size: float = 1.0
+    fluctuations: Fluctuations | None = None
 
     def folded(self) -> "Moments":
         """Modes of the same |κ| as one, for an isotropic symbol."""
@@ -223,6 +86,8 @@ class Moments:
             linear=fold(self.linear),
             white=fold(self.white),
             counted=None if self.counted is None else fold(self.counted),
+            remembered=None if self.remembered is None else fold(self.remembered),
+            fluctuations=None if self.fluctuations is None else self.fluctuations.map(fold),
         )
 
     def error(self, g: Inexact[Tensor, "R K"], h: Float[Tensor, "R P"]) -> Float[Tensor, " R"]:
@@ -231,9 +96,13 @@ class Moments:
         quadratic = ((form @ a[..., None])[..., 0] * a).sum(1)
         mixed = ((g.conj() @ self._linear(g)).real * a).sum(1)
         error = self.energy + quadratic - 2 * mixed + (g.abs().square() @ self.white) * ((h @ self.rest) * h).sum(1)
-        if self.counted is None:
-            return error
-        return error - (1 + (h @ self.slope)[:, None] * g).abs().square() @ self.counted
+        if self.counted is not None and self.remembered is not None:
+            factor = 1 + (h @ self.slope_of_noise)[:, None] * g
+            shared = (factor.conj() @ of_type(self.remembered, factor)).real
+            error = error - factor.abs().square() @ self.counted + 2 * shared
+        if self.fluctuations is not None:
+            error = error + self.fluctuations.error(1 + (h @ self.slope)[:, None] * g)
+        return error
 
     def normal_equations(
         self,
@@ -273,18 +142,31 @@ class Moments:
         across = (change @ pulled) @ da.mT + (change @ self.white)[..., None] * (dh @ rest[..., None]).mT
         matrix = torch.cat([torch.cat([block_h, across.mT], 2), torch.cat([across, block_g], 2)], 1)
         gradient = torch.cat([gradient_h, gradient_g], 1)
-        if self.counted is not None:
-            slope = (h @ self.slope)[:, None, None]
-            factor = 1 + slope[:, 0] * g
-            change = torch.cat([(dh @ self.slope)[..., None] * g[:, None], slope * dg], 1)
-            gradient -= ((change.conj() * factor[:, None]).real @ self.counted[:, None])[..., 0]
+        if self.counted is not None and self.remembered is not None:
+            factor, change = _factor(g, h, dg, dh, self.slope_of_noise)
+            rest = factor * self.counted - of_type(self.remembered, factor)
+            gradient -= (change.conj() @ rest[..., None])[..., 0].real
             matrix -= ((change * self.counted) @ change.mH).real
+        if self.fluctuations is not None:
+            self.fluctuations.add_normal_equations(*_factor(g, h, dg, dh, self.slope), matrix, gradient)
         return matrix, gradient
 
     def _linear(self, g: Inexact[Tensor, "R K"]) -> Inexact[Tensor, "K n"]:
         """Σ φ̂_a* f̂ in the type of g: a real symbol has nothing to do with imaginary parts."""
-        return self.linear.to(g.dtype) if g.is_complex() or not self.linear.is_complex() else self.linear.real
+        return of_type(self.linear, g)
 
     def _form(self, g: Inexact[Tensor, "R K"]) -> Float[Tensor, "R n n"]:
         n = self.quadratic.shape[1]
         return (g.abs().square() @ self.quadratic.view(len(self.quadratic), -1)).view(-1, n, n)
+
+
+def _factor(
+    g: Inexact[Tensor, "R K"],
+    h: Float[Tensor, "R P"],
+    dg: Inexact[Tensor, "R G K"],
+    dh: Float[Tensor, "R H P"],
+    slope: Float[Tensor, " P"],
+) -> tuple[Inexact[Tensor, "R K"], Inexact[Tensor, "R Q K"]]:
+    """λ = 1 + s g with the slope s of h, and its derivatives with respect to the parameters of h and of g."""
+    s = (h @ slope)[:, None]
+    return 1 + s * g, torch.cat([(dh @ slope)[..., None] * g[:, None], s[..., None] * dg], 1)

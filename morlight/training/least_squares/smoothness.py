@@ -75,7 +75,8 @@ class Smoothness:
         matrix[:, :H, :H], gradient[:, :H] = J @ J.mT, (J @ r[..., None])[..., 0]
         if self.dissipative:
             there, rate = self._there(g), self._rate(g)
-            J = self._second(-(dg / (1 + g)[:, None]).real / rate[:, None], self.spacing) * there[:, None]
+            factor = torch.where((1 + g).abs() > GONE, 1 + g, 1)  # no division by zero in what is left out
+            J = self._second(-(dg / factor[:, None]).real / rate[:, None], self.spacing) * there[:, None]
             r = self._second(torch.log(rate), self.spacing) * there
             matrix[:, H:, H:], gradient[:, H:] = J @ J.mT, (J @ r[..., None])[..., 0]
         return self.weight * matrix, self.weight * gradient

@@ -13,6 +13,7 @@ from morlight.analysis.equations.sum_of_terms import Equation
 from morlight.data.config import DataConfig
 from morlight.data.ensembles import SEED
 from morlight.data.location import located
+from morlight.data.sample import ShotNoise
 from morlight.data.split import split
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import build
@@ -22,6 +23,8 @@ from morlight.operators.units import NO_GAMMA
 from morlight.training.least_squares.band import power
 from morlight.training.least_squares.discover import Trajectories
 from morlight.training.least_squares.noise import noise_variance
+from morlight.training.least_squares.pair_moments import PairMoments
+from morlight.training.least_squares.shot_noise import IndependentParticles
 from morlight.training.suggestions.equation import sought_equation
 from morlight.training.suggestions.walls import wall_bases
 
@@ -44,7 +47,7 @@ class Traits:
         repeated: whether several trajectories differ only in their seed.
         trajectories: of the training.
         frames: of each of them.
-        particles: number in one trajectory, of a density that is a histogram with mean 1.
+        particles: number in one trajectory, of a density that is a histogram of independent ones.
         averaged: whether the fields are counts of particles, or averages over them with standard errors.
         bases: of each field between walls; empty without walls.
         noise: standard deviation of the noise of each field, as a share of its root mean square.
@@ -103,7 +106,7 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     variance = noise_variance(basis, u)
     known = Traits(
         file, tuple(names), _parameters(file, config), _repeated(file), len(rows), len(frames),
-        _particles(file, names, u, units), averaged, walls,
+        None if walls else _particles(basis, u, units[names[0]]), averaged, walls,
         _noise(names, u, variance),
         _damped(basis, u, variance), _conserved(names, u),
     )  # fmt: skip
@@ -148,14 +151,17 @@ def _repeated(file: TrajectoryFile) -> bool:
     return SEED in file.parameters and len(distinct) < file.trajectories
 
 
-def _particles(
-    file: TrajectoryFile, names: Sequence[str], u: Float[Tensor, "B T C *X"], units: Mapping[str, float | None]
-) -> int | None:
-    """Number of particles of one histogram with mean 1, from the contribution of a single one."""
-    unit = units[names[0]]
-    if len(names) > 1 or unit is None or abs(float(u.mean()) - 1) > CONSTANT:
+def _particles(basis: Basis, u: Float[Tensor, "B T C *X"], unit: float | None) -> int | None:
+    """Number of particles of one histogram, from the contribution of a single one, if they are independent."""
+    if u.shape[2] > 1 or unit is None:
         return None
-    return round(float(u[0, 0].sum()) / unit)
+    totals = u.flatten(2).sum(2) / unit
+    if float((totals - totals[0, 0]).abs().max()) > 0.5:
+        return None
+    noise = ShotNoise(round(float(totals[0, 0])))
+    pairs = PairMoments.of(basis, u[:, :-1, 0].flatten(0, 1), u[:, 1:, 0].flatten(0, 1), 1)
+    independent = IndependentParticles(basis, noise, float(u.mean()), pairs).refusal() is None
+    return noise.particles if independent else None
 
 
 def _damped(basis: Basis, u: Float[Tensor, "B T C *X"], variance: Sequence[float]) -> bool:

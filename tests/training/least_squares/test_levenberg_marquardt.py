@@ -8,6 +8,7 @@ import systems
 import torch
 
 from morlight.operators import Fourier, build, losses
+from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.levenberg_marquardt import (
     LeastSquares,
     composed,
@@ -15,7 +16,6 @@ from morlight.training.least_squares.levenberg_marquardt import (
     levenberg_marquardt,
     regress,
 )
-from morlight.training.least_squares.moments import Gatherer, counting_noise
 
 POINTS = 32
 
@@ -45,18 +45,19 @@ def moments():
     return {1: gatherer.moments()[0]}
 
 
-def decaying(steps=(1, 3), count=40, counted=None):
+def decaying(steps=(1, 3), count=40, aliases=None):
     """Moments of fields that decay by exp(−0.02 κ²) a step, over several steps."""
     u, _ = samples(count)
     kappa = torch.arange(POINTS // 2 + 1, dtype=torch.float64)
     gatherer = Gatherer(Fourier(POINTS, math.tau).double(), float(u.min()), float(u.max()), 32, len(steps))
     later = [torch.fft.irfft(torch.exp(-0.02 * m * kappa**2) * torch.fft.rfft(u)) for m in steps]
     gatherer.add(u, torch.stack(later) - u)
-    return dict(zip(steps, gatherer.moments(counted=counted), strict=True))
+    return dict(zip(steps, gatherer.moments(aliases=aliases), strict=True))
 
 
 def counts():
-    return decaying(counted=counting_noise(Fourier(POINTS, math.tau).double(), 5000))
+    counted = 1e-3 * (torch.arange(POINTS // 2 + 1, dtype=torch.float64) / POINTS) ** 2
+    return decaying(aliases=[(counted, counted / 2)] * 2)
 
 
 def operator(**options):

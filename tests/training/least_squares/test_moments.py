@@ -7,7 +7,7 @@ import torch
 
 from morlight.operators import Cosine, Fourier, Sine
 from morlight.operators.biases import shells
-from morlight.training.least_squares.moments import Gatherer, counting_noise, splines
+from morlight.training.least_squares.gatherer import Gatherer, splines
 
 BASES = [Fourier(16, math.tau), Fourier(15, 1.0), Cosine(12, 2.0), Sine(12, 2.0), Fourier((8, 6), (math.tau, 3.0))]
 LOW, HIGH = -2.0, 3.0
@@ -158,45 +158,3 @@ def test_the_slope_is_that_of_the_straight_line_through_the_data():
     moments, a = gathered(basis, u, f).moments()[0], drawn(3, 4, seed=5)
     x, y = u.flatten() - u.mean(), cubic(a, u).flatten(1)
     assert torch.allclose(cubic(a, moments.values) @ moments.slope, (y @ x) / (x @ x), rtol=1e-3)  # 512 values
-
-
-SEEN = [(Fourier(8, 2.0), None), (Fourier((8, 6), (math.tau, 3.0)), None), (Cosine(8, 2.0), None), (Fourier(8, 2.0), 2)]
-
-
-@pytest.mark.parametrize(("basis", "finer"), SEEN, ids=str)
-def test_counting_noise_is_the_part_of_a_histogram_that_its_particles_do_not_explain(basis, finer):
-    basis = basis.double()
-    coarse, basis = basis, basis if finer is None else Fourier(8 * finer, 2.0).double()
-    P, draws = 200, 4000
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(draws, len(basis.points), P, generator=generator, dtype=torch.float64)
-    N = torch.tensor(basis.points)[:, None]
-    cells = (x * N).long()
-    flat = sum(cells[:, axis] * math.prod(basis.points[axis + 1 :]) for axis in range(len(basis.points)))
-    counts = torch.zeros(draws, math.prod(basis.points), dtype=torch.float64).scatter_add_(
-        1, flat, torch.ones(x[:, 0].shape).double()
-    )
-    seen = basis.forward(counts.view(draws, *basis.points)).flatten(1)
-    phase = torch.einsum("dk,bdp->bkp", basis.wavenumbers.flatten(1), x * torch.tensor(basis.length).double()[:, None])
-    true = (torch.cos(phase) if basis.real else torch.exp(-1j * phase)).sum(2)
-    explained = (seen.conj() * true).sum(0).abs().square() / (seen.abs().square().sum(0) * true.abs().square().sum(0))
-    share = counting_noise(coarse, P, finer).flatten() * P / math.prod(coarse.points)
-    assert share[0] == 0
-    noise = 1 - explained if finer is None else 1 / explained - 1  # in the unit of what is seen, or of what is true
-    known = torch.arange(1, len(share) - (finer is not None))  # a finer grid's coarse Nyquist mode is dropped
-    assert torch.allclose(noise[known], share[known], rtol=0, atol=0.05)  # 4000 draws
-    assert finer is None or share[-1] == 0
-
-
-def test_noise_of_counting_is_taken_out_of_the_error():
-    basis = BASES[0].double()
-    u, f = pairs(basis)
-    gatherer, counted = gathered(basis, u, f), counting_noise(basis, 50)
-    g, a = symbols(basis), drawn(3, 4, seed=5)
-    plain, less = gatherer.moments()[0], gatherer.moments(counted=counted)[0]
-    h = cubic(a, plain.values)
-    noise = (
-        counted * basis.freedom * len(u) * basis.length[0] / 16 / (basis.forward(f).abs().square() * basis.energy).sum()
-    )
-    expected = ((1 + (h @ plain.slope)[:, None] * g).abs().square() * noise).sum(1)
-    assert torch.allclose(plain.error(g, h) - less.error(g, h), expected, rtol=1e-9)

@@ -1,0 +1,159 @@
+"""The sums over pairs of fields from which their moments follow, filled batch by batch (see `moments`)."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.operators.bases import Basis
+from morlight.training.least_squares.moments import Moments
+from morlight.training.least_squares.pair_moments import PairMoments
+
+VALUES = 512  # of u at which h is looked at
+RARE = 1e-6  # share of a value that never came: it fixes the splines beyond the data, and weighs nothing
+
+
+def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Float[Tensor, "B count *X"]:
+    """Cubic B-splines on equal intervals between low and high, at each u."""
+    intervals = count - 3
+    position = (u - low) * (intervals / (high - low))
+    first = position.floor().clamp(0, intervals - 1)
+    w = position - first
+    pieces = torch.stack([(1 - w) ** 3, 3 * w**3 - 6 * w**2 + 4, -3 * w**3 + 3 * w**2 + 3 * w + 1, w**3], 1) / 6
+    place = first.long()[:, None] + torch.arange(4, device=u.device).view(-1, *[1] * (u.ndim - 1))
+    values = u.new_zeros(len(u), count, *u.shape[1:])
+    return values.scatter_(1, place, pieces)
+
+
+class Shape(NamedTuple):
+    """How h is looked at.
+
+    Attributes:
+        values: of u.
+        projection: from h there to its coefficients of splines.
+        rest: quadratic form of h there, variance of what the splines leave over.
+        slope: from h there to the slope of the straight line through it.
+        slope_of_noise: to its slope weighted by u, since the variance of counts is proportional to the density.
+    """
+
+    values: Float[Tensor, " P"]
+    projection: Float[Tensor, "n P"]
+    rest: Float[Tensor, "P P"]
+    slope: Float[Tensor, " P"]
+    slope_of_noise: Float[Tensor, " P"]
+
+
+class Gatherer:
+    """The sums over pairs, filled batch by batch.
+
+    Args:
+        basis: Π in double precision.
+        low: smallest value of u.
+        high: largest value of u.
+        count: n, number of splines.
+        targets: number of targets f of each u.
+    """
+
+    def __init__(self, basis: Basis, low: float, high: float, count: int, targets: int = 1) -> None:
+        self.basis = basis
+        self.low, self.high, self.count = low, high, count
+        modes = basis.energy.numel()
+        zeros = basis.energy.new_zeros
+        self.quadratic = zeros(modes, count, count)
+        linear = zeros(targets, modes, count)
+        self.linear = linear if basis.real else linear.to(torch.complex128)
+        self.energy = zeros(targets, modes)
+        self.histogram = zeros(VALUES)
+        self.pairs = zeros(())
+
+    def add(self, u: Float[Tensor, "B *X"], targets: Float[Tensor, "H B *X"]) -> None:
+        """Count some pairs in."""
+        u = u.double()
+        phi = self.basis.forward(splines(u, self.low, self.high, self.count)).flatten(2).movedim(2, 0)
+        f = self.basis.forward(targets.double()).flatten(2).movedim(2, 1)
+        parts = phi if self.basis.real else torch.cat([phi.real, phi.imag], 1)
+        self.quadratic.baddbmm_(parts.mT, parts)
+        self.linear += (phi.conj().mT @ f[..., None])[..., 0]
+        self.energy += f.abs().square().sum(2)
+        self.histogram += torch.histc(u, VALUES, self.low, self.high)
+        self.pairs += len(u)
+
+    def sums(self) -> list[Tensor]:
+        """Everything gathered, to be added up over processes in place."""
+        return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
+
+    def shape(self) -> Shape:
+        """How h is looked at, by the values of u that were counted in."""
+        spacing = (self.high - self.low) / VALUES
+        values = self.low + spacing * (torch.arange(VALUES).to(self.histogram) + 0.5)
+        share = self.histogram / self.histogram.sum() + RARE / VALUES
+        phi = splines(values, self.low, self.high, self.count)
+        projection = torch.linalg.solve((phi.mT * share) @ phi, phi.mT * share)
+        rest = torch.eye(VALUES).to(values) - phi @ projection
+        centered = share * (values - (share * values).sum() / share.sum())
+        by_density, half = share * values / (share * values).sum(), spacing / 2
+        around = [splines(values + step, self.low, self.high, self.count) for step in (-half, half)]
+        of_noise = by_density @ ((around[1] - around[0]) / spacing) @ projection
+        return Shape(values, projection, (rest.mT * share) @ rest, centered / (centered * values).sum(), of_noise)
+
+    def total(self, weights: Float[Tensor, "H *K"] | None = None) -> Float[Tensor, ""]:
+        """Weighted energy of all targets."""
+        return (self._weights(weights) * self.energy).sum()
+
+    def _weights(self, weights: Float[Tensor, "H *K"] | None) -> Float[Tensor, "H K"]:
+        own = torch.ones_like(self.energy) if weights is None else weights.double().flatten(1)
+        return self.basis.energy.flatten() * own
+
+    def pair_moments(self, target: int, horizon: int) -> PairMoments:
+        """Of u and the later frame whose increment is a target; splines hold u itself exactly."""
+        values = torch.linspace(self.low, self.high, 4 * self.count, dtype=self.energy.dtype, device=self.energy.device)
+        phi = splines(values, self.low, self.high, self.count)
+        line = torch.linalg.lstsq(phi, values[:, None]).solution[:, 0]
+        first = (self.quadratic @ line) @ line
+        mixed = self.linear[target] @ line.to(self.linear.dtype)
+        last = first + 2 * mixed.real + self.energy[target]
+        before, product, after = ((x / self.pairs).numpy(force=True) for x in (first, first + mixed, last))
+        return PairMoments(before, product, after, float(self.pairs), horizon)
+
+    def moments(
+        self,
+        weights: Float[Tensor, "H *K"] | None = None,
+        aliases: Sequence[tuple[Tensor, Tensor]] | None = None,
+        shape: Shape | None = None,
+    ) -> list[Moments]:
+        """What was gathered for each target, as a share of the energy of all of them.
+
+        Args:
+            weights: of each mode, such as the inverse variance of its noise; 1 by default.
+            aliases: A and C of each target, in units of |û|²; none by default.
+            shape: how h is looked at; as its own values of u suggest by default.
+        """
+        basis, shape = self.basis, shape or self.shape()
+        w, total = self._weights(weights), self.total(weights)
+        # white noise of variance 1 has as much energy in each freedom
+        size = math.prod(basis.length) / math.prod(basis.points)
+        white = basis.freedom.flatten() * size * self.pairs / total
+        counted: list[Tensor | None] = [None] * len(w)
+        remembered = list(counted)
+        if aliases is not None:
+            counted, remembered = (
+                [x.to(w.device) * (self.pairs / total) * each for x, each in zip(part, w, strict=True)]
+                for part in zip(*aliases, strict=True)
+            )
+        return [
+            Moments(
+                basis.wavenumbers.flatten(1),
+                *shape,
+                (each * self.energy[h]).sum() / total,
+                self.quadratic * (each / total)[:, None, None],
+                self.linear[h] * (each / total)[:, None],
+                white * each / basis.energy.flatten(),
+                counted[h],
+                remembered[h],
+                float(total),
+            )
+            for h, each in enumerate(w)
+        ]
