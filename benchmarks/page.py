@@ -279,10 +279,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         gpu,
         "Wall time. The steps are those of `step` with m = 1. *As one graph*: forward and backward pass are captured"
         " once as a CUDA graph, as fits do it; Adam is not part of it. *On the processor*: the same step on all cores"
-        " beside the GPU, in float32. Roll-outs as in `engine`. Growth as in `scaling`; in that run, the long steps of M"
-        " were timed before they were captured, and are left out. Fits as in `fit`, in float32; their reports are"
-        " computed on the processor. Small fields do not fill a GPU: its time is that of some hundred launches, whatever"
-        " the size, until there are hundreds of realizations or thousands of points.",
+        " beside the GPU, in float32. Roll-outs as in `engine`. Growth as in `scaling`; in that run, the long steps of"
+        " M were timed before they were captured, and are left out. Fits as in `fit`, in float32; their reports are"
+        " computed on the processor. Small fields do not fill a GPU: its time is that of some hundred launches,"
+        " whatever the size, until there are hundreds of realizations or thousands of points.",
     ),
     "memory": (
         "Memory",
