@@ -24,8 +24,8 @@ HEAD = """\
 `python -m benchmarks.page` makes this page from [benchmarks.jsonl](benchmarks.jsonl), which contains the lines that
 `python -m benchmarks NAME` prints. A section says so if its numbers were copied from an earlier page. Each ratio was
 measured in one run on one machine; seconds differ on other machines. Benchmarks with one thread report CPU time, those
-with two threads wall time. `engine`, `load` and the fit to 4.1 GB were measured with version 0.2, the others with
-version 0.1. The tests check that every fast path equals the plain one to rounding."""
+with two threads wall time. `step`, `fit`, `data`, `engine`, `load` and the fit to 4.1 GB were measured with version
+0.2, the others with version 0.1. The tests check that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {
     "R": "realizations R",
@@ -183,7 +183,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         " 64 × 64 points, isotropic, width and depth 8. B: a line of 256 points. C: density and momentum of a"
         " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
         " fields of one realization, measured in the same run. *Plain eager* is `benchmarks/plain.py` with one"
-        " realization, which the fast paths equal to rounding.",
+        " realization, which the fast paths equal to rounding. Steps of small fields, up to 2¹⁷ values of all"
+        " realizations, are recorded once and replayed, bit by bit the same: B with R = 1, and C. Other work was"
+        " running at the same time, which increases the times.",
     ),
     "compile": (
         "Three ways through the networks",
@@ -216,7 +218,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             ],
         ),
         "Through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The share is all"
-        " time outside forward, backward and optimizer. B is a fit of 320 steps, C one of 1275 steps in 100 epochs.",
+        " time outside forward, backward and optimizer. B is a fit of 320 steps, C one of 1275 steps in 100 epochs. The"
+        " report at the end, half of it for its figures, takes about a second however long the fit is, so that it is a"
+        " large share of these short fits. Other work was running at the same time, which increases the times.",
     ),
     "data": (
         "Data",

@@ -134,7 +134,8 @@ class PoolLoader:
             order = torch.randperm(len(pool.first), generator=generator)
             while len(order):
                 taken, order = order[:missing], order[missing:]
-                frames = pool.frames[torch.stack([pool.first[taken] + m for m in self.offsets])]
+                places = torch.cat([pool.first[taken] + m for m in self.offsets])
+                frames = pool.frames.index_select(0, places).unflatten(0, (len(self.offsets), -1))
                 parts.append((frames, self.windows.gamma[pool.trajectory[taken]]))
                 missing -= len(taken)
                 if missing == 0:

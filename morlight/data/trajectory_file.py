@@ -28,11 +28,10 @@ from jaxtyping import Float
 
 from morlight.data import shipped
 from morlight.data.hdf5 import damage_as_sentence, member
+from morlight.data.stored_field import StoredField
 from morlight.operators.description import BOUNDARIES, Grid
 
 FROM_ARRAYS = "morlight.write"  # generator of a file that was made of somebody's arrays
-SCALE = "scale_factor"  # attribute of a field stored as integers: what one of them stands for
-Component = tuple[h5py.Dataset, tuple[int, ...]]  # a dataset, and the index along its last axis for a vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ class TrajectoryFile(Contents):
     """A trajectory file, opened and validated once and then read."""
 
     _file: h5py.File = field(repr=False)
-    _components: Mapping[str, Component] = field(repr=False)
+    _stored: Mapping[str, StoredField] = field(repr=False)
     _first: int = 0
 
     @classmethod
@@ -109,7 +108,7 @@ class TrajectoryFile(Contents):
     @property
     def units(self) -> dict[str, str]:
         """Units by the name of the field or axis (time, x, …), for those whose unit the file states."""
-        datasets = {name: dataset for name, (dataset, _) in self._components.items()} | dict(self._file["dimensions"])
+        datasets = {name: stored.dataset for name, stored in self._stored.items()} | dict(self._file["dimensions"])
         return {name: str(_plain(each.attrs["unit"])) for name, each in datasets.items() if "unit" in each.attrs}
 
     def read(
@@ -127,14 +126,14 @@ class TrajectoryFile(Contents):
         summands = [name.split("+") for name in wanted]
         everything = list(itertools.chain(*summands))
         for name in everything:
-            if name not in self._components:
+            if name not in self._stored:
                 raise ValueError(f"{self.path}: there is no field '{name}'; the file has {', '.join(self.fields)}")
         rows, frames = range(self.trajectories)[trajectories], range(len(self.times))[times]
         if not (wanted and rows and frames):
             raise ValueError(
                 f"{self.path}: nothing selected of {self.trajectories} trajectories, {len(self.times)} frames"
             )
-        dtype = np.result_type(np.float32, *(_precision(self._components[name][0]) for name in everything))
+        dtype = np.result_type(np.float32, *(self._stored[name].precision for name in everything))
         u = np.empty((len(rows), len(frames), len(wanted), *self.grid.points), dtype)
         for c, parts in enumerate(summands):
             for position, name in enumerate(parts):
@@ -145,25 +144,22 @@ class TrajectoryFile(Contents):
         self, name: str, out: Float[np.ndarray, "trajectory time *X"], rows: range, times: slice, *, add: bool
     ) -> None:
         """One field of some trajectories into an array, or added to it."""
-        dataset, component = self._components[name]
-        every = range(self._first, self._first + len(self.times))[times]
-        times = slice(every.start, every.stop, every.step)
-        # h5py takes eighty times as long to fill places with gaps between them as to fill one block
+        stored, every = self._stored[name], range(self._first, self._first + len(self.times))[times]
+        # HDF5 takes eighty times as long to fill places with gaps between them as to fill one block
         direct = out.flags.c_contiguous and not add
-        block = np.empty((1, *out.shape[1:]), out.dtype)
+        block = np.empty(out.shape[1:], out.dtype)
         for i, row in enumerate(rows):
-            part = out[i : i + 1] if direct else block
-            selection = (slice(row, row + 1), times, *(slice(None),) * self.grid.dimensions, *component)
+            part = out[i] if direct else block
             try:
-                dataset.read_direct(part, selection)
+                stored.read(row, every, part)
             except (OSError, RuntimeError) as error:
-                raise ValueError(f"{self.path}: {dataset.name} is damaged and cannot be read ({error})") from error
-            if SCALE in dataset.attrs:
-                part *= dataset.attrs[SCALE]
+                name = stored.dataset.name
+                raise ValueError(f"{self.path}: {name} is damaged and cannot be read ({error})") from error
             if not direct:
-                out[i] = out[i] + part[0] if add else part[0]
-            finite = np.isfinite(out[i]).reshape(out.shape[1], -1).all(1)
+                out[i] = out[i] + part if add else part
+            finite = np.isfinite(out[i])
             if not finite.all():
+                finite = finite.reshape(out.shape[1], -1).all(1)
                 frame = every[int(np.argmin(finite))]
                 raise ValueError(f"{self.path}: field '{name}' is not finite at trajectory {row}, frame {frame}")
 
@@ -212,11 +208,11 @@ def _validated(file: h5py.File) -> TrajectoryFile:
     lengths = tuple(float(x[-1] - x[0]) * len(x) / (len(x) - 1) for x in centers)
     grid = Grid(tuple(len(x) for x in centers), lengths, boundaries)
     count = _count(path, attributes, "n_trajectories")
-    components = _components(file)
-    if not components:
+    stored = _stored(file)
+    if not stored:
         raise ValueError(f"{path}: 't0_fields' and 't1_fields' hold no field, expected at least one")
     expected = (count, len(times), *grid.points)
-    for name, (dataset, component) in components.items():
+    for name, (dataset, component, *_) in stored.items():
         shape = dataset.shape[: dataset.ndim - len(component)]
         if shape != expected:
             raise ValueError(
@@ -228,9 +224,7 @@ def _validated(file: h5py.File) -> TrajectoryFile:
         if not np.isfinite(values).all():
             raise ValueError(f"{path}: 'scalars/{key}' is not finite, expected a number for each trajectory")
     name = str(attributes["dataset_name"])
-    return TrajectoryFile(
-        Path(path), name, tuple(components), grid, times, count, parameters, attributes, file, components
-    )
+    return TrajectoryFile(Path(path), name, tuple(stored), grid, times, count, parameters, attributes, file, stored)
 
 
 def _plain(value: Any) -> Any:
@@ -311,17 +305,12 @@ def _boundaries(path: str, group: h5py.Group, axes: Sequence[str]) -> tuple[str,
     return tuple(types[axis] for axis in axes)
 
 
-def _precision(dataset: h5py.Dataset) -> np.dtype[Any]:
-    """Precision in which a field is read; counts with a scale in single precision."""
-    return np.dtype(np.float32) if SCALE in dataset.attrs else dataset.dtype
-
-
-def _components(file: h5py.File) -> dict[str, Component]:
+def _stored(file: h5py.File) -> dict[str, StoredField]:
     """Scalar fields by name: those of t0_fields, and the components NAME_x, NAME_y, … of t1_fields."""
     _required(file.filename, file, "t0_fields")
-    scalars: dict[str, Component] = {key: (dataset, ()) for key, dataset in _members(file, "t0_fields")}
+    scalars = {key: StoredField.of(dataset) for key, dataset in _members(file, "t0_fields")}
     vectors = {
-        f"{key}_{'xyz'[d]}": (dataset, (d,))
+        f"{key}_{'xyz'[d]}": StoredField.of(dataset, d)
         for key, dataset in _members(file, "t1_fields")
         for d in range(min(3, dataset.shape[-1]))
     }

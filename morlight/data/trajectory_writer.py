@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from morlight.data.hdf5 import member
-from morlight.data.trajectory_file import SCALE, Contents
+from morlight.data.stored_field import SCALE
+from morlight.data.trajectory_file import Contents
 from morlight.data.whole_file import NotWritten, check_room, whole_file
 from morlight.operators.description import Grid
 

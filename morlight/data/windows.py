@@ -66,7 +66,8 @@ class MemoryFrames:
     ) -> Float[Tensor, "F B C *X"]:
         """Frames j + m of some trajectories, for each offset m."""
         first = trajectory * self.length + frame
-        return self.u.flatten(0, 1)[torch.stack([first + m for m in offsets])]
+        places = torch.cat([first + m for m in offsets])
+        return self.u.flatten(0, 1).index_select(0, places).unflatten(0, (len(offsets), -1))
 
 
 class Windows:
@@ -98,9 +99,11 @@ class Windows:
 
     def at(self, index: Int[Tensor, " B"], offsets: Sequence[int]) -> Float[Tensor, "F B C *X"]:
         """Frames u_{j+m} for each offset m, the largest last, of the windows asked for."""
-        starts = self.length - offsets[-1]
-        first = self.used.start + index.remainder(starts)
-        return self.frames.at(self.trajectory(index, offsets[-1]), first, offsets)
+        return self.frames.at(self.trajectory(index, offsets[-1]), self.first(index, offsets[-1]), offsets)
+
+    def first(self, index: Int[Tensor, " B"], horizon: int) -> Int[Tensor, " B"]:
+        """Frames at which the windows begin."""
+        return self.used.start + index.remainder(self.length - horizon)
 
     def trajectory(self, index: Int[Tensor, " B"], horizon: int) -> Int[Tensor, " B"]:
         """Trajectories in which the windows lie."""
@@ -188,10 +191,16 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         sizes = batch_sizes(len(self.order), self.batch, self.world)
-        for index in self.order.split(sizes) if sizes else []:
-            own = index[share(len(index), self.rank, self.world)]
-            if isinstance(self.part, Pairs):
+        if not sizes:
+            return
+        if isinstance(self.part, Pairs):
+            for index in self.order.split(sizes):
+                own = index[share(len(index), self.rank, self.world)]
                 yield Batch(self.part.at(own), self.part.gamma[self.part.rows[own]], len(index))
-            else:
-                frames, gamma = self.part.at(own, self.offsets), self.part.parameters(own, self.offsets[-1])
-                yield Batch(frames, gamma, len(index))
+            return
+        horizon = self.offsets[-1]  # trajectories and frames of all windows at once, which costs as much as of a batch
+        places = (self.part.trajectory(self.order, horizon), self.part.first(self.order, horizon))
+        for trajectory, first in zip(*(one.split(sizes) for one in places), strict=True):
+            own = share(len(first), self.rank, self.world)
+            frames = self.part.frames.at(trajectory[own], first[own], self.offsets)
+            yield Batch(frames, self.part.gamma[trajectory[own]], len(first))

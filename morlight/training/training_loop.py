@@ -20,7 +20,7 @@ HOOKS = (
 
 
 class TrainingLoop(_TrainingEpochLoop):
-    """The loop of gradient descent; steps that are logged, and the last one of an epoch, are Lightning's own."""
+    """The loop of gradient descent; steps that are logged are Lightning's own."""
 
     @classmethod
     def replace(cls, trainer: lightning.Trainer) -> None:
@@ -54,8 +54,7 @@ class TrainingLoop(_TrainingEpochLoop):
     def advance(self, data_fetcher: Any) -> None:
         """One step."""
         index = self.batch_idx + 1
-        logged = index % self.trainer.log_every_n_steps == 0 or index + 1 == self.trainer.num_training_batches
-        self._bare = self._without_hooks and not logged and not self.restarting
+        self._bare = self._without_hooks and index % self.trainer.log_every_n_steps > 0 and not self.restarting
         if self._bare:
             self._step(data_fetcher, index)
         else:
@@ -74,6 +73,8 @@ class TrainingLoop(_TrainingEpochLoop):
         self._optimize(loss)
         progress.increment_processed()
         self.update_lr_schedulers("step", update_plateau_schedulers=False)
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         outputs = {"loss": loss.detach()}
         for callback in self._listening:
             callback.on_train_batch_end(trainer, module, outputs, batch, index)
@@ -92,7 +93,8 @@ class TrainingLoop(_TrainingEpochLoop):
 
     def on_advance_end(self, data_fetcher: Any) -> None:
         """Validation follows on the last step of an epoch, or where somebody stops the fit."""
-        if self._bare and not self.trainer.should_stop and not self.trainer.received_sigterm:
+        stopped = self.trainer.should_stop or self.trainer.received_sigterm
+        if self._bare and not stopped and not self._num_ready_batches_reached():
             self._batches_that_stepped += 1
         else:
             super().on_advance_end(data_fetcher)
