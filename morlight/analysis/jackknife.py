@@ -11,15 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from morlight.operators import selected
 
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
 
+UNKNOWN = (
+    "the standard error due to the data is not known, which needs model.optimizer moments, and 10 trajectories or a few"
+    " of 10 times the horizon in each of 10 parts"
+)
 SHARE = 1e-4  # of δθ_s: neither rounding nor curvature matters
 
 
@@ -81,6 +87,34 @@ def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]
         return None
     values = of(replicates).unflatten(0, (-1, model.realizations)).mean(1)
     return scaled_deviation(values)
+
+
+def error_of_rollouts(model: "Model", frames: Callable[["Model"], np.ndarray], predicted: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over the realizations of roll-outs, block by block to save memory.
+
+    The realizations of an equation are draws of its coefficients within their standard errors: their deviation is it.
+
+    Args:
+        model: the fit.
+        frames: roll-outs of each realization of a model.
+        predicted: those of this one.
+
+    Raises:
+        ValueError: if it is not known.
+    """
+    if model.config.equation is not None and model.realizations > 1:
+        return np.asarray(predicted.std(0, ddof=1))
+    replicates = without_blocks(model)
+    if replicates is None:
+        raise ValueError(f"{model.path}: {UNKNOWN}; expected --realizations mean")
+    blocks = replicates.realizations // model.realizations
+    total, squares = np.zeros(predicted.shape[1:]), np.zeros(predicted.shape[1:])
+    for block in tqdm(range(blocks), "without each block", delay=2, leave=False, unit="block"):
+        rows = range(block * model.realizations, (block + 1) * model.realizations)
+        change = (frames(replicates.only(rows)) - predicted).mean(0)
+        total, squares = total + change, squares + change**2
+    variance = (blocks - 1) / blocks * (squares - total**2 / blocks)
+    return np.sqrt(variance.clip(min=0)) / SHARE
 
 
 def source(model: "Model") -> str:
