@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from experiments.support.tables import table
-from morlight.analysis.equations.choice import choose
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
 from morlight.analysis.jackknife import standard_error
@@ -88,14 +87,14 @@ def fitted(path: Path) -> Model:
 
 def estimates(model: Model, setting: Walkers) -> Iterator[Estimate]:
     """Everything that `morlight inspect` prints with a standard error, beside the truth."""
-    chosen = choose(model, 0)
+    field = inspect(model).fields["density"]
+    chosen = field.equation
     if not isinstance(chosen, str) and isinstance(chosen.form, Form) and chosen.form.power is not None:
         c, alpha = chosen.form.power
         yield Estimate("c", c.value, c.data, 1.0)
         yield Estimate("α", alpha.value, alpha.data, setting.alpha)
         for v, truth in zip(chosen.form.drift, setting.drift, strict=False):
             yield Estimate("V", v.value, v.data, truth)
-    field = inspect(model).fields["density"]
     generator, band = field.generator, field.band
     if generator is None or generator.real_sd is None or generator.imag_sd is None or band is None:
         return

@@ -5,10 +5,11 @@ With p the change of û over m steps that the operator predicts and f that of th
 
     e = Σ Re z* (f − p) / Σ Re z* p,
 
-and its standard error comes from the scatter of z* (f − p) over windows and trajectories. h is that of the fit, so that
-modes that feed each other count as well as modes that decay by themselves. Noise of a measurement is independent from
-frame to frame. It enters p as well as f, so that an operator fitted to it has e = 0 with p as instrument (errors in
-variables); z does not contain it, and the difference of both estimates is the error that it causes (Hausman 1978).
+and its standard error, relative to 1 + e, comes from the scatter of z* (f − p) over windows and trajectories. h is
+that of the fit, so that modes that feed each other count as well as modes that decay by themselves. Noise of a
+measurement is independent from frame to frame. It enters p as well as f, so that an operator fitted to it has e = 0
+with p as instrument (errors in variables); z does not contain it, and the difference of both estimates is the error
+that it causes (Hausman 1978).
 """
 
 import copy
@@ -155,7 +156,7 @@ def _of_horizon(fitted: Fitted, sample: TrainingSample, space: Basis, m: int) ->
         across, energy = across + (c.conj() * p).sum(0), energy + c.abs().square().sum(0)
     total = windows.count(m)
     variance = lagged.variance(total, m) + _of_noise(direct, lagged, moduli[0], total, m)
-    error = variance.sqrt() * _of_logarithm(across / energy, shell, S)
+    error = variance.sqrt() / (1 + lagged.error()).abs() * _of_logarithm(across / energy, shell, S)
     return error.where(lagged.known, torch.inf).nan_to_num(torch.inf, posinf=torch.inf)
 
 

@@ -1,14 +1,15 @@
 """The fit as it would be without one block of its data after the other, for standard errors that come from the data.
 
-With Q the error of all windows and Q_s that of the windows of block s, the parameters change to first order by
+With Q the error of all windows and Q_s that of the windows of block s, the parameters change by
 
-    δθ_s = S/(S − 1) H⁻¹ (∇Q_s − ∇Q/S)
+    δθ_s = (H − H_s)⁻¹ (∇Q_s − ∇Q/S)
 
-without that block, where H is the matrix JᵀJ of the whole fit. Their scatter over the blocks gives the standard error
-of every number that follows from the parameters (`morlight.analysis.jackknife`). It needs no model of the noise: it
-holds for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly,
-if the blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in
-time.
+without that block, where H is the matrix JᵀJ of the whole fit and H_s that of the block. It is exact for a linear
+regression, also if one trajectory has most of the information (Cook & Weisberg 1982). The scatter of the changes over
+the blocks gives the standard error of every number that follows from the parameters (`morlight.analysis.jackknife`).
+It needs no model of the noise: it holds for windows that overlap, for modes that are correlated, and for networks that
+do not describe the data exactly, if the blocks are independent of each other. Blocks are trajectories, or groups of
+them; a few trajectories are cut in time.
 
 Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of 1 is assumed
 before the fit, which is that of the weights of a network.
@@ -113,24 +114,27 @@ def jackknife(
 def _shifts(
     exact: SpectralOperator, sums: Sequence[Gatherer], objective: Objective
 ) -> tuple[LeastSquares, Float[Tensor, "S R P"]]:
-    whole, S = _added(sums), len(sums)
+    whole = _added(sums)
     weights, counted, shape = objective.weights, objective.counted, whole.shape()  # one slope of h for all
     total = whole.total(weights)
     squares = LeastSquares(exact, dict(zip(objective.horizons, whole.moments(weights, counted, shape), strict=True)))
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
-    scores = []
+    scores, parts = [], []
     for one in sums:
         moments = squares.folded(dict(zip(objective.horizons, one.moments(weights, counted, shape), strict=True)))
-        scores.append(squares.of_moments(moments, values, derivatives)[1] * (one.total(weights) / total))
-    score, error = torch.stack(scores), float(squares.error(theta).median())
+        share = one.total(weights) / total
+        part, score = squares.of_moments(moments, values, derivatives)
+        parts.append(part * share)
+        scores.append(score * share)
+    mean, error = torch.stack(scores).mean(0), float(squares.error(theta).median())
     if objective.smoothness:
         squares.prefer_smooth(objective.smoothness * error)
     matrix = squares.normal(theta)[0]
     numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
-    prior = error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    shifts = torch.linalg.solve(matrix + prior, (score - score.mean(0)).movedim(0, 2)).movedim(2, 0)
-    return squares, S / (S - 1) * shifts
+    matrix = matrix + error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    shifts = [torch.linalg.solve(matrix - part, score - mean) for part, score in zip(parts, scores, strict=True)]
+    return squares, torch.stack(shifts)
 
 
 def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -> list[Gatherer]:
