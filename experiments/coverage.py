@@ -1,6 +1,6 @@
 """How often the error bars of fits contain the truth: Brownian walkers, Lévy flights and walkers with drift on a line.
 
-    python -m experiments.coverage RESULTS.jsonl [--sets 300] [--only NAME]
+    python -m experiments.coverage RESULTS.jsonl [--sets 300] [--only NAME] [--figure FILE]
 
 makes independent data sets of each case, fits each with `model.optimizer: moments` as `morlight fit` does, and writes
 one line for each set and length of roll-outs. A second call continues where the first one stopped, and prints, for each
@@ -25,6 +25,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
+from experiments.coverage_figure import draw
 from experiments.support.tables import table
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
@@ -210,10 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("results", type=Path, help="JSON lines, which are continued")
     parser.add_argument("--sets", type=int, default=300, help="data sets of each case")
     parser.add_argument("--only", default="", help="part of the name of the cases")
+    parser.add_argument("--figure", type=Path, help="where to write a figure of the coverage")
     options = parser.parse_args(arguments)
     run(options.results, options.sets, options.only)
     lines = read(options.results)
     print(report(lines), rollout_report(lines), sep="\n\n")
+    if options.figure is not None:
+        draw(options.figure, list(summaries(lines)))
 
 
 if __name__ == "__main__":
