@@ -36,14 +36,14 @@ from morlight.training.fit import built, schedule
 from morlight.training.quiet import quiet
 from morlight.training.settings import from_mapping
 
-CASES = {
-    "Brownian": Walkers(alpha=2.0, dt=0.01),
-    "Lévy 1.2": Walkers(alpha=1.2, dt=0.02),
-    "Lévy 1.5": Walkers(alpha=1.5, dt=0.02),
-    "Lévy 1.8": Walkers(alpha=1.8, dt=0.01),
-    "drift": Walkers(alpha=2.0, dt=0.01, drift=(1.0,)),
-}
 SIZE: dict[str, Any] = {"sets": 20, "walkers": 4000, "steps": 40, "bins": 24, "deposit": "fourier"}
+CASES: dict[str, dict[str, Any]] = {  # changes of the size and of the walkers
+    "Brownian": {"alpha": 2.0, "dt": 0.01},
+    "Lévy 1.2": {"alpha": 1.2, "dt": 0.02},
+    "Lévy 1.5": {"alpha": 1.5, "dt": 0.02},
+    "Lévy 1.8": {"alpha": 1.8, "dt": 0.01},
+    "drift": {"alpha": 2.0, "dt": 0.01, "drift": (1.0,)},
+}
 SETTINGS: dict[str, Any] = {  # of configs/levy.yaml, for one realization
     "model.biases": ["conservation", "reflection"],
     "model.width": 8,
@@ -134,13 +134,17 @@ def rollouts(model: Model, setting: Walkers) -> Iterator[dict[str, float]]:
 
 def run(results: Path, sets: int, only: str) -> None:
     """Fit all sets that are not in the results yet; a set that was interrupted is done again."""
-    done = {(line["case"], line["seed"]) for line in read(results)}
+    lines = read(results)
+    done = {(line["case"], line["seed"]) for line in lines}
+    draft = results.with_suffix(".part")
+    draft.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    draft.replace(results)
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(sets):
             for number, (name, case) in enumerate(CASES.items()):
                 if only not in name or (name, seed) in done:
                     continue
-                setting = Walkers(**{**case.__dict__, **SIZE})
+                setting = Walkers(**{**SIZE, **case})
                 path = Path(folder) / "walkers.h5"
                 with quiet():
                     levy(path, setting, seed=1000 * seed + number, overwrite=True)

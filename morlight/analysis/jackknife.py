@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = (
     "the standard error due to the data is not known, which needs model.optimizer moments, and 10 trajectories or a few"
-    " of 10 times the horizon in each of 10 parts"
+    " that fluctuate for 100 times the horizon"
 )
 SHARE = 1e-4  # of δθ_s: neither rounding nor curvature matters
 
@@ -127,8 +127,8 @@ def source(model: "Model") -> str:
         return "from the covariance of the coefficients"
     if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:
         return (
-            "from the noise of each mode by itself, because the data are fewer than 10 trajectories and too short to be"
-            " cut into blocks; the errors of symbols are not known"
+            "from the noise of each mode by itself, because the data are fewer than 10 trajectories, too short to be"
+            " cut into blocks or decaying within a few of them; the errors of symbols are not known"
         )
     return "from the noise of each mode by itself; the errors of symbols are not known without model.optimizer moments"
 

@@ -19,7 +19,7 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +36,7 @@ MOST = 40  # blocks: their standard deviation is then known to 11 %
 LEAST = 10  # blocks that a standard error needs
 ENOUGH = 20  # blocks that few trajectories are cut into
 LONG = 10  # horizons in a block in time, so that the windows across its ends are few
+ALIKE = 5.0  # parts in time that share the information of a mode, at least
 SPLINES = 12  # of h, which changes little from block to block
 TOGETHER = 2**20  # values of splines computed at once
 
@@ -71,6 +72,11 @@ class Objective:
     counted: Float[Tensor, "*K"] | None
     smoothness: float
 
+    def on_processor(self) -> "Objective":
+        """The same beside the data, which stay in the memory of the processor."""
+        weights, counted = (None if each is None else each.cpu() for each in (self.weights, self.counted))
+        return replace(self, weights=weights, counted=counted)
+
 
 def blocks(windows: Windows, horizon: int) -> list[Block]:
     """Trajectories or groups of them, or parts in time of a few; empty where there are fewer than `LEAST`."""
@@ -90,6 +96,9 @@ def jackknife(
 ) -> Jackknife | None:
     """The changes of the weights where one block is left out; None where there are too few blocks.
 
+    That is also the case if few parts in time have most of the information of a mode, such as the first ones of a wave
+    that decays: their scatter is then that of few numbers.
+
     Args:
         operator: fitted, of one field and one term.
         sample: of the training data.
@@ -99,15 +108,17 @@ def jackknife(
     sums = _gathered(sample, like, objective.horizons)
     if not sums:
         return None
+    in_time = len(sample.windows.rows) < LEAST
+    if in_time and _shared(sums) < ALIKE:
+        return None
     exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
-    squares, shifts = _shifts(exact, sums, objective)
+    squares, shifts = _shifts(exact, sums, objective.on_processor())
     changes: dict[str, list[Tensor]] = {name: [] for name in before}
     for shift in shifts:
         squares.write(squares.start + shift)
         for name, parameter in exact.named_parameters():
             changes[name].append(parameter - before[name])
-    in_time = len(sample.windows.rows) < LEAST
     return Jackknife(len(sums), in_time, {name: torch.stack(each) for name, each in changes.items()})
 
 
@@ -148,6 +159,12 @@ def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -
             own.add(frames[0], frames[1:].double() - frames[0].double())
         sums.append(own)
     return sums
+
+
+def _shared(sums: Sequence[Gatherer]) -> float:
+    """(Σ E)²/Σ E² of the energies E of a mode in each block, of the mode where it is smallest."""
+    energy = torch.stack([one.spectrum for one in sums])[:, (sums[0].basis.wavenumbers.flatten(1) != 0).any(0)]
+    return float((energy.sum(0).square() / energy.square().sum(0)).nan_to_num(torch.inf).min())
 
 
 def _added(sums: Sequence[Gatherer]) -> Gatherer:

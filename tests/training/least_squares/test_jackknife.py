@@ -87,3 +87,26 @@ def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajecto
     product_changes = g.view(S, MODES) + torch.from_numpy(fitted - 1) * a.view(S, 1)  # of g a, to first order
     stated = scaled_deviation(SHARE * product_changes).numpy()
     assert np.allclose(stated, expected, rtol=1e-3)  # regressions are linear
+
+
+def test_splines_contain_the_energy_of_each_mode():
+    u = torch.rand(5, MODES, generator=torch.Generator().manual_seed(0)).double()
+    basis = Cosine(MODES, np.pi).double()
+    sums = Gatherer(basis, 0.0, 1.0, 12)
+    sums.add(u, u[None])
+    assert torch.allclose(sums.spectrum, basis.forward(u).square().sum(0))
+
+
+@pytest.mark.parametrize(("decay", "known"), [(0.0, True), (0.05, False)])
+def test_one_trajectory_has_an_error_if_it_fluctuates_and_none_if_it_decays(decay, known):
+    rng, T = np.random.default_rng(0), 400
+    c = rng.normal(size=(1, T, MODES)) * np.exp(-decay * np.arange(T))[:, None]
+    basis = Cosine(MODES, np.pi).double()
+    u = basis.inverse(torch.from_numpy(c))
+    where = small.grid((MODES,), length=np.pi, boundaries="WALL")
+    data = small.description([small.field(low=float(u.min()), high=float(u.max()))], where=where)
+    operator = small.operator(data, realizations=1)
+    sample = TrainingSample(Path("u.h5"), Windows(MemoryFrames(u[:, :, None]), torch.arange(1), torch.zeros(1, 0)))
+    like = Gatherer(basis, float(u.min()), float(u.max()), 12)
+    found = jackknife(operator, sample, like, Objective([1], None, None, 0.0))
+    assert (found is not None) == known
