@@ -1,9 +1,12 @@
 """Standard errors due to the data, from the fit without one block of them after the other.
 
 For any number f that follows from an operator, the variance is (S − 1)/S Σ_s (f_s − f̄)² over S independent blocks of
-the data, where f_s follows from the fit without block s (Efron & Stein 1981). The weights of that fit are known to
-first order, θ + δθ_s (see `morlight.training.least_squares.jackknife`), and so is f_s − f: the differences are taken
-for a small share of δθ_s and scaled up. f is the mean over the realizations.
+the data, where f_s follows from the fit without block s (Efron & Stein 1981). It is itself estimated from S numbers: f
+minus the truth in units of its root follows Student's t, whose variance is (S − 1)/(S − 3).
+
+The weights of the fit without a block are known to first order, θ + δθ_s, and so is f_s − f: the differences are taken
+for a small share of δθ_s and scaled up (see `morlight.training.least_squares.jackknife`). f is the mean over the
+realizations.
 """
 
 import dataclasses
@@ -67,6 +70,8 @@ class Jackknife:
             ValueError: if they do not fit the weights.
         """
         blocks, changes = int(plain["blocks"]), dict(plain["changes"])
+        if blocks < 4:
+            raise ValueError(f"jackknife has {blocks} blocks, expected at least 4")
         for name, each in changes.items():
             if not isinstance(each, Tensor) or name not in weights or each.shape != (blocks, *weights[name].shape):
                 raise ValueError(f"jackknife changes of {name} do not fit the weights beside them")
@@ -113,7 +118,7 @@ def error_of_rollouts(model: "Model", frames: Callable[["Model"], np.ndarray], p
         rows = range(block * model.realizations, (block + 1) * model.realizations)
         change = (frames(replicates.only(rows)) - predicted).mean(0)
         total, squares = total + change, squares + change**2
-    variance = (blocks - 1) / blocks * (squares - total**2 / blocks)
+    variance = _factor(blocks) * (squares - total**2 / blocks)
     return np.sqrt(variance.clip(min=0)) / SHARE
 
 
@@ -135,8 +140,12 @@ def source(model: "Model") -> str:
 
 def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
     """Standard error from the numbers of `without_blocks`, those of each block averaged over the realizations."""
-    blocks = len(values)
-    return ((blocks - 1) / blocks * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+    return (_factor(len(values)) * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+
+
+def _factor(blocks: int) -> float:
+    """From Σ_s (f_s − f̄)² to the variance of Student's t with S − 1 degrees of freedom, which is that of f − truth."""
+    return (blocks - 1) / blocks * (blocks - 1) / (blocks - 3)
 
 
 def without_blocks(model: "Model") -> "Model | None":

@@ -45,7 +45,7 @@ def expected(model: Model, of) -> np.ndarray:
     """Derivative with respect to the weight, and the standard error of the weight by the jackknife."""
     derivative = (of(moved(model, 1e-5)) - of(moved(model, -1e-5))).mean(0) / 2e-5
     delta = shifts()
-    return abs(derivative) * np.sqrt((BLOCKS - 1) / BLOCKS * ((delta - delta.mean()) ** 2).sum())
+    return abs(derivative) * np.sqrt((BLOCKS - 1) ** 2 / BLOCKS / (BLOCKS - 3) * ((delta - delta.mean()) ** 2).sum())
 
 
 def test_the_error_of_a_number_is_its_derivative_times_the_error_of_the_weights(made):
@@ -95,7 +95,7 @@ def test_without_blocks_the_error_is_refused(tmp_path):
 def test_changes_that_do_not_fit_the_weights_are_refused(tmp_path):
     data = small.description(where=small.grid((16,)))
     operator = build.operator(small.config(), data)
-    changes = {name: torch.zeros(3, 1) for name, _ in operator.named_parameters()}
-    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(3, False, changes))
+    changes = {name: torch.zeros(4, 1) for name, _ in operator.named_parameters()}
+    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(4, False, changes))
     with pytest.raises(ValueError, match="do not fit the weights beside them"):
         load(path)

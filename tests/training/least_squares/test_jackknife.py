@@ -73,7 +73,7 @@ def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajecto
     product, square = (c[:, :-1] * c[:, 1:]).sum(1), (c[:, :-1] ** 2).sum(1)
     fitted = product.sum(0) / square.sum(0)
     without = (product.sum(0) - product) / (square.sum(0) - square)
-    expected = np.sqrt((S - 1) / S * ((without - without.mean(0)) ** 2).sum(0))
+    expected = np.sqrt((S - 1) ** 2 / S / (S - 3) * ((without - without.mean(0)) ** 2).sum(0))
     where = small.grid((MODES,), length=np.pi, boundaries="WALL")
     data = small.description([small.field(low=float(u.min()), high=float(u.max()))], where=where)
     parts = Components(symbol=lambda _: Symbol(fitted - 1), nonlinearity=lambda _: Scaled())
