@@ -1,6 +1,6 @@
 """How often the error bars of fits contain the truth: Brownian walkers, Lévy flights and walkers with drift on a line.
 
-    python -m experiments.coverage RESULTS.jsonl [--sets 300] [--only NAME]
+    python -m experiments.coverage RESULTS.jsonl [--sets 300] [--only NAME] [--figure FILE]
 
 makes independent data sets of each case, fits each with `model.optimizer: moments` as `morlight fit` does, and writes
 one line for each set and length of roll-outs. A second call continues where the first one stopped, and prints, for each
@@ -25,8 +25,8 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
+from experiments.coverage_figure import draw
 from experiments.support.tables import table
-from morlight.analysis.equations.choice import choose
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
 from morlight.analysis.jackknife import standard_error
@@ -36,14 +36,14 @@ from morlight.training.fit import built, schedule
 from morlight.training.quiet import quiet
 from morlight.training.settings import from_mapping
 
-CASES = {
-    "Brownian": Walkers(alpha=2.0, dt=0.01),
-    "Lévy 1.2": Walkers(alpha=1.2, dt=0.02),
-    "Lévy 1.5": Walkers(alpha=1.5, dt=0.02),
-    "Lévy 1.8": Walkers(alpha=1.8, dt=0.01),
-    "drift": Walkers(alpha=2.0, dt=0.01, drift=(1.0,)),
-}
 SIZE: dict[str, Any] = {"sets": 20, "walkers": 4000, "steps": 40, "bins": 24, "deposit": "fourier"}
+CASES: dict[str, dict[str, Any]] = {  # changes of the size and of the walkers
+    "Brownian": {"alpha": 2.0, "dt": 0.01},
+    "Lévy 1.2": {"alpha": 1.2, "dt": 0.02},
+    "Lévy 1.5": {"alpha": 1.5, "dt": 0.02},
+    "Lévy 1.8": {"alpha": 1.8, "dt": 0.01},
+    "drift": {"alpha": 2.0, "dt": 0.01, "drift": (1.0,)},
+}
 SETTINGS: dict[str, Any] = {  # of configs/levy.yaml, for one realization
     "model.biases": ["conservation", "reflection"],
     "model.width": 8,
@@ -88,14 +88,14 @@ def fitted(path: Path) -> Model:
 
 def estimates(model: Model, setting: Walkers) -> Iterator[Estimate]:
     """Everything that `morlight inspect` prints with a standard error, beside the truth."""
-    chosen = choose(model, 0)
+    field = inspect(model).fields["density"]
+    chosen = field.equation
     if not isinstance(chosen, str) and isinstance(chosen.form, Form) and chosen.form.power is not None:
         c, alpha = chosen.form.power
         yield Estimate("c", c.value, c.data, 1.0)
         yield Estimate("α", alpha.value, alpha.data, setting.alpha)
         for v, truth in zip(chosen.form.drift, setting.drift, strict=False):
             yield Estimate("V", v.value, v.data, truth)
-    field = inspect(model).fields["density"]
     generator, band = field.generator, field.band
     if generator is None or generator.real_sd is None or generator.imag_sd is None or band is None:
         return
@@ -134,13 +134,17 @@ def rollouts(model: Model, setting: Walkers) -> Iterator[dict[str, float]]:
 
 def run(results: Path, sets: int, only: str) -> None:
     """Fit all sets that are not in the results yet; a set that was interrupted is done again."""
-    done = {(line["case"], line["seed"]) for line in read(results)}
+    lines = read(results)
+    done = {(line["case"], line["seed"]) for line in lines}
+    draft = results.with_suffix(".part")
+    draft.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    draft.replace(results)
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(sets):
             for number, (name, case) in enumerate(CASES.items()):
                 if only not in name or (name, seed) in done:
                     continue
-                setting = Walkers(**{**case.__dict__, **SIZE})
+                setting = Walkers(**{**SIZE, **case})
                 path = Path(folder) / "walkers.h5"
                 with quiet():
                     levy(path, setting, seed=1000 * seed + number, overwrite=True)
@@ -211,10 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("results", type=Path, help="JSON lines, which are continued")
     parser.add_argument("--sets", type=int, default=300, help="data sets of each case")
     parser.add_argument("--only", default="", help="part of the name of the cases")
+    parser.add_argument("--figure", type=Path, help="where to write a figure of the coverage")
     options = parser.parse_args(arguments)
     run(options.results, options.sets, options.only)
     lines = read(options.results)
     print(report(lines), rollout_report(lines), sep="\n\n")
+    if options.figure is not None:
+        draw(options.figure, list(summaries(lines)))
 
 
 if __name__ == "__main__":

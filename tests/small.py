@@ -67,13 +67,13 @@ def operator(data=None, seed=0, size=0.5, **options):
     return redraw(build.operator(config(**options), data or description()).double(), seed, size)
 
 
-def save(path, made, data=None, modes=None, losses=None, training=None, **options) -> Path:
+def save(path, made, data=None, modes=None, losses=None, training=None, jackknife=None, **options) -> Path:  # noqa: PLR0913
     """A checkpoint of an operator, as `morlight fit` writes it."""
     chosen = config(**options)
     values = tuple(float(r + 1) for r in range(chosen.realizations)) if losses is None else tuple(losses)
     plain = Checkpoint(
         Path(path), chosen, training or {}, data or description(), modes or ModeStatistics(), None, None,
-        RealizationLosses("val_loss", values), {},
+        RealizationLosses("val_loss", values), {}, jackknife=jackknife,
     ).to_plain()  # fmt: skip
     weights = {f"operator.{key}": value for key, value in made.state_dict().items()}
     torch.save({"morlight": plain, "state_dict": weights}, path)

@@ -1,9 +1,12 @@
 """Standard errors due to the data, from the fit without one block of them after the other.
 
 For any number f that follows from an operator, the variance is (S − 1)/S Σ_s (f_s − f̄)² over S independent blocks of
-the data, where f_s follows from the fit without block s (Efron & Stein 1981). The weights of that fit are known to
-first order, θ + δθ_s (see `morlight.training.least_squares.jackknife`), and so is f_s − f: the differences are taken
-for a small share of δθ_s and scaled up. f is the mean over the realizations.
+the data, where f_s follows from the fit without block s (Efron & Stein 1981). It is itself estimated from S numbers: f
+minus the truth in units of its root follows Student's t, whose variance is (S − 1)/(S − 3).
+
+The weights of the fit without a block are known to first order, θ + δθ_s, and so is f_s − f: the differences are taken
+for a small share of δθ_s and scaled up (see `morlight.training.least_squares.jackknife`). f is the mean over the
+realizations.
 """
 
 import dataclasses
@@ -11,15 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from morlight.operators import selected
 
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
 
+UNKNOWN = (
+    "the standard error due to the data is not known, which needs model.optimizer moments, and 10 trajectories or a few"
+    " that fluctuate for 100 times the horizon"
+)
 SHARE = 1e-4  # of δθ_s: neither rounding nor curvature matters
 
 
@@ -61,6 +70,8 @@ class Jackknife:
             ValueError: if they do not fit the weights.
         """
         blocks, changes = int(plain["blocks"]), dict(plain["changes"])
+        if blocks < 4:
+            raise ValueError(f"jackknife has {blocks} blocks, expected at least 4")
         for name, each in changes.items():
             if not isinstance(each, Tensor) or name not in weights or each.shape != (blocks, *weights[name].shape):
                 raise ValueError(f"jackknife changes of {name} do not fit the weights beside them")
@@ -83,6 +94,34 @@ def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]
     return scaled_deviation(values)
 
 
+def error_of_rollouts(model: "Model", frames: Callable[["Model"], np.ndarray], predicted: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over the realizations of roll-outs, block by block to save memory.
+
+    The realizations of an equation are draws of its coefficients within their standard errors: their deviation is it.
+
+    Args:
+        model: the fit.
+        frames: roll-outs of each realization of a model.
+        predicted: those of this one.
+
+    Raises:
+        ValueError: if it is not known.
+    """
+    if model.config.equation is not None and model.realizations > 1:
+        return np.asarray(predicted.std(0, ddof=1))
+    replicates = without_blocks(model)
+    if replicates is None:
+        raise ValueError(f"{model.path}: {UNKNOWN}; expected --realizations mean")
+    blocks = replicates.realizations // model.realizations
+    total, squares = np.zeros(predicted.shape[1:]), np.zeros(predicted.shape[1:])
+    for block in tqdm(range(blocks), "without each block", delay=2, leave=False, unit="block"):
+        rows = range(block * model.realizations, (block + 1) * model.realizations)
+        change = (frames(replicates.only(rows)) - predicted).mean(0)
+        total, squares = total + change, squares + change**2
+    variance = _factor(blocks) * (squares - total**2 / blocks)
+    return np.sqrt(variance.clip(min=0)) / SHARE
+
+
 def source(model: "Model") -> str:
     """One sentence on the origin of the standard errors due to the data."""
     known = model.checkpoint.jackknife
@@ -93,16 +132,20 @@ def source(model: "Model") -> str:
         return "from the covariance of the coefficients"
     if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:
         return (
-            "from the noise of each mode by itself, because the data are fewer than 10 trajectories and too short to be"
-            " cut into blocks; the errors of symbols are not known"
+            "from the noise of each mode by itself, because the data are fewer than 10 trajectories, too short to be"
+            " cut into blocks or decaying within a few of them; the errors of symbols are not known"
         )
     return "from the noise of each mode by itself; the errors of symbols are not known without model.optimizer moments"
 
 
 def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
     """Standard error from the numbers of `without_blocks`, those of each block averaged over the realizations."""
-    blocks = len(values)
-    return ((blocks - 1) / blocks * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+    return (_factor(len(values)) * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+
+
+def _factor(blocks: int) -> float:
+    """From Σ_s (f_s − f̄)² to the variance of Student's t with S − 1 degrees of freedom, which is that of f − truth."""
+    return (blocks - 1) / blocks * (blocks - 1) / (blocks - 3)
 
 
 def without_blocks(model: "Model") -> "Model | None":

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from morlight.analysis.inputs import Gamma
-from morlight.analysis.model import Model, Spread
+from morlight.analysis.jackknife import source
+from morlight.analysis.model import Model, Spread, SpreadAndError
 from morlight.analysis.realizations import Choice
 from morlight.data import labelled
 from morlight.operators import build
@@ -37,8 +38,9 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
         realizations=realizations,
     )
     numbers: Sequence[int] | None = model.chosen(realizations)
-    if isinstance(frames, Spread):
+    if isinstance(frames, Spread | SpreadAndError):
         parts, numbers = {"": frames.mean, "_sd": frames.sd}, None
+        parts |= {"_error": frames.error} if isinstance(frames, SpreadAndError) else {}
     else:
         numbers = None if realizations == "best" or isinstance(realizations, int) else numbers
         parts = {"": frames}
@@ -51,5 +53,16 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
         "run": model.run or "",
         "dt": model.dt,
         "realizations": str(realizations),
+        **spread_attributes(model, frames),
     }
     return labelled.dataset(fields, times, given, realizations=numbers, grid=grid, attributes=attributes)
+
+
+def spread_attributes(model: Model, frames: object) -> dict[str, str]:
+    """What the variables NAME_sd and NAME_error are, for the attributes of a file."""
+    if not isinstance(frames, Spread | SpreadAndError):
+        return {}
+    found = {"NAME_sd": f"standard deviation over {model.realizations} realizations"}
+    if isinstance(frames, SpreadAndError):
+        found["NAME_error"] = f"standard error due to the data, {source(model)}"
+    return found

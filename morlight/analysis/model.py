@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.analysis import extrapolation
+from morlight.analysis import extrapolation, jackknife
 from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
@@ -42,6 +42,14 @@ class Spread(NamedTuple):
 
     mean: np.ndarray
     sd: np.ndarray
+
+
+class SpreadAndError(NamedTuple):
+    """Mean and standard deviation over the realizations, and the standard error of the mean due to the data."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    error: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -176,15 +184,18 @@ class Model:
             finite: raise an error at the first state that is not finite; otherwise, NaN is returned from there on.
             gamma: parameters γ, if the operator has any: an array (B, P), or for each name a number or an array (B,).
                 By default, those of a Dataset are taken from its coordinates and variables.
-            realizations: all; best, by roll-outs on validation data; mean; a number; or several.
+            realizations: all; best, by roll-outs on validation data; mean; data, the mean with its standard error due
+                to the data; a number; or several.
 
         Returns:
             For arrays, an array (R, B, T, C, *X), without the axes B and C if the initial state has none, and without
-            R for best or a number; for mean, a `Spread` of two such arrays. For a Dataset of xarray, a Dataset with
-            named axes, which for mean has the variables NAME and NAME_sd; for a DataArray, a DataArray.
+            R for best or a number; for mean a `Spread`, and for data a `SpreadAndError` of such arrays. For a Dataset
+            of xarray, a Dataset with named axes, which for mean has the variables NAME and NAME_sd, and for data
+            NAME_error as well; for a DataArray, a DataArray.
 
         Raises:
-            ValueError: if the initial state does not have the shape that the operator needs.
+            ValueError: if the initial state does not have the shape that the operator needs, or the standard error is
+                not known.
             FloatingPointError: if a state is not finite; the sentence names the step.
         """
         if self.steady:
@@ -206,14 +217,20 @@ class Model:
         for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
             warnings.warn(caution, Extrapolation, stacklevel=2)
         model = self if rows == list(range(self.realizations)) else self.only(rows)
-        frames = model._frames(u[None], parameters, (steps, every), finite)
-        if axes == self.grid.dimensions:
-            frames = frames[:, 0, :, 0]
-        elif axes == self.grid.dimensions + 1:
-            frames = frames[:, 0]
+
+        def frames(of: "Model") -> np.ndarray:
+            found = of._frames(u[None], parameters, (steps, every), finite)
+            if axes == self.grid.dimensions:
+                return found[:, 0, :, 0]
+            return found[:, 0] if axes == self.grid.dimensions + 1 else found
+
+        predicted = frames(model)
+        if realizations == "data":
+            error = jackknife.error_of_rollouts(model, frames, predicted)
+            return SpreadAndError(predicted.mean(0), _sd(predicted), error)
         if realizations == "mean":
-            return Spread(frames.mean(0), _sd(frames))
-        return frames[0] if realizations == "best" or isinstance(realizations, int) else frames
+            return Spread(predicted.mean(0), _sd(predicted))
+        return predicted[0] if realizations == "best" or isinstance(realizations, int) else predicted
 
     def equation(self) -> "LearnedEquation":
         """The closed form with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""

@@ -11,7 +11,8 @@ import numpy as np
 from morlight import __version__
 from morlight.analysis import films, plots, prediction_plots
 from morlight.analysis.evaluation import compatibility
-from morlight.analysis.model import Model, Spread
+from morlight.analysis.labelled_rollout import spread_attributes
+from morlight.analysis.model import Model, Spread, SpreadAndError
 from morlight.analysis.realizations import Choice
 from morlight.data import initial
 from morlight.data.ensembles import coarse
@@ -21,7 +22,7 @@ from morlight.data.whole_file import check_output
 from morlight.operators import check_steps
 
 ENDINGS = (".h5", ".hdf5")
-SUFFIX = "_sd"  # of the spread of a field over the realizations
+SUFFIXES = ("_sd", "_error")  # of the scatter over the realizations, and of the standard error due to the data
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def write(
         steps: number of steps Δt, at least 1.
         outputs: where to.
         every: steps between two frames of the file.
-        realizations: all, best, mean, or numbers (see `Model.predict`).
+        realizations: all, best, mean, data, or numbers (see `Model.predict`).
 
     Raises:
         ValueError: where something given does not fit; nothing is written then.
@@ -123,13 +124,16 @@ def write(
     model, begin = start.read(model)
     frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
     names, deviation = model.data.field_names, None
-    if isinstance(frames, Spread):
+    origin: dict[str, Any] = spread_attributes(model, frames)
+    if isinstance(frames, Spread | SpreadAndError):
+        parts = list(frames)
         deviation = frames.sd[0, -1]
-        frames, numbers = np.concatenate([frames.mean, frames.sd], -1 - model.grid.dimensions)[None], []
-        names += [name + SUFFIX for name in names]
+        frames, numbers = np.concatenate(parts, -1 - model.grid.dimensions)[None], []
+        names = [name + end for end in ("", *SUFFIXES)[: len(parts)] for name in names]
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
-    _file(model, start, begin, frames, names, numbers, every, outputs)
+    origin["realizations"] = realizations if isinstance(realizations, str) and not numbers else numbers
+    _file(model, start, begin, frames, names, numbers, every, outputs, origin)
     shown = frames[:, 0, :, : len(model.data.fields)]  # the standard deviations have no figure of their own
     if outputs.plot is not None:
         figure = _figure(model, start, int(begin.rows[0]), shown, steps)
@@ -172,6 +176,7 @@ def _file(  # noqa: PLR0913 - the parts of write
     numbers: Sequence[int],
     every: int,
     outputs: Outputs,
+    origin: Mapping[str, Any],
 ) -> None:
     R, B = frames.shape[:2]
     with np.errstate(over="ignore"):
@@ -194,7 +199,7 @@ def _file(  # noqa: PLR0913 - the parts of write
         grid=model.grid,
         times=np.arange(frames.shape[2]) * every * model.dt,
         parameters=parameters,
-        provenance=_provenance(model, start, begin, frames.shape[2], every) | {"realizations": numbers or "mean"},
+        provenance=_provenance(model, start, begin, frames.shape[2], every) | dict(origin),
     )
 
 

@@ -16,15 +16,15 @@ def chosen(checkpoint: Checkpoint, realizations: Choice) -> list[int]:
         ValueError: if one of them does not exist.
     """
     count = checkpoint.config.realizations
-    if realizations in ("all", "mean"):
+    if realizations in ("all", "mean", "data"):
         return list(range(count))
     if realizations == "best":
         return [best(checkpoint)]
     asked = [realizations] if isinstance(realizations, int) else list(realizations)
     if not asked or not all(isinstance(r, int) and 0 <= r < count for r in asked):
         raise ValueError(
-            f"{checkpoint.path}: realizations are {realizations!r}, expected all, best, mean, or numbers from 0 to"
-            f" {count - 1}"
+            f"{checkpoint.path}: realizations are {realizations!r}, expected all, best, mean, data, or numbers from 0"
+            f" to {count - 1}"
         )
     return [r for r in asked if isinstance(r, int)]
 

@@ -27,7 +27,8 @@ def add(commands: Any) -> None:
     predict.add_argument("--every", type=number, default=1, help="keep one of so many steps (default 1)")
     predict.add_argument(
         "--realizations", nargs="+", default=["all"], metavar="WHICH",
-        help="all, best, mean (with the standard deviation as NAME_sd), or numbers from 0 (default all)",
+        help="all, best, mean (with the standard deviation over the realizations as NAME_sd), data (the same, and the"
+        " standard error due to the data as NAME_error), or numbers from 0 (default all)",
     )  # fmt: skip
     predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ instead of those of the file")
     predict.add_argument(
@@ -66,6 +67,6 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _realizations(words: list[str]) -> str | list[int]:
-    if len(words) == 1 and words[0] in ("all", "best", "mean"):
+    if len(words) == 1 and words[0] in ("all", "best", "mean", "data"):
         return words[0]
-    return numbers("--realizations", words, "all, best, mean")
+    return numbers("--realizations", words, "all, best, mean, data")

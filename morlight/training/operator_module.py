@@ -1,5 +1,6 @@
 """What both training algorithms share: the operator, its losses on data held back, and its checkpoint."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,18 +12,20 @@ from jaxtyping import Float
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from morlight.analysis import linear_model
 from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
 from morlight.analysis.jackknife import Jackknife
 from morlight.analysis.linear_model import Affine, Factors
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
-from morlight.operators import Operator, SpectralOperator, build
+from morlight.operators import Operator, SpectralOperator, build, selected
 from morlight.operators.build import Components
 from morlight.operators.description import DataDescription
 from morlight.training import modes
 from morlight.training.certificate import certificate
 from morlight.training.config import AdamConfig, EquationConfig, LeastSquaresConfig, ModelConfig
+from morlight.training.identification import Fitted, rate_errors
 from morlight.training.window_loss import Loss, WindowLoss
 
 
@@ -67,6 +70,7 @@ class OperatorModule(lightning.LightningModule, ABC):
         self._losses: dict[str, list[Tensor]] = {"train_loss": [], "val_loss": [], "test_loss": []}
         self._means: dict[str, Tensor] = {}
         self._growth: tuple[int, Certificate] | None = None
+        self._identified: tuple[int, tuple[tuple[float, ...], ...]] | None = None
 
     @property
     def scalar(self) -> bool:
@@ -95,7 +99,7 @@ class OperatorModule(lightning.LightningModule, ABC):
         """Keep what the data say about each mode, for those who read the model later."""
         if self.modes is None:
             known = modes.linear(self.operator, self.data, self.sample, self.config.objective.longest)
-            self.modes = modes.statistics(known, self.data, self.sample, self.config.horizons)
+            self.modes = ModeStatistics(linear_model.plain(known))
             self.begin(known)
 
     def begin(self, known: list[Factors | Affine]) -> None:
@@ -174,7 +178,7 @@ class OperatorModule(lightning.LightningModule, ABC):
                 "own_loss": self.loss.own is not None,
             },
             data=self.data,
-            modes=self.modes or ModeStatistics(),
+            modes=replace(self.modes or ModeStatistics(), rate_errors=self.rate_errors()),
             run=self.run_id,
             growth=self.certificate(),
             losses=self._realization_losses(),
@@ -190,12 +194,35 @@ class OperatorModule(lightning.LightningModule, ABC):
                 return RealizationLosses(name, tuple(self._means[name].tolist()))
         return None
 
+    def rate_errors(self) -> tuple[tuple[float, ...], ...] | None:
+        """Relative standard errors of the rate of change at each |κ|, of the realization with the smallest loss.
+
+        They depend little on the operator: they are computed again whenever the steps have doubled, and at the end.
+        """
+        if self.data.steady or self.modes is None:
+            return None
+        before = self._identified
+        if before is None or self.steps_taken >= 2 * before[0] or (self.last_epoch and self.steps_taken > before[0]):
+            losses = self._realization_losses()
+            values = [math.inf if math.isnan(v) else v for v in (losses.per_realization if losses else (0.0,))]
+            best, operator = values.index(min(values)), self.operator
+            if self.components is None:  # parameters of the user's own may have another layout
+                best, operator = 0, selected(operator, operator.realizations, [best])
+            fitted = Fitted(operator, best, self.loss.scheme, self.data)
+            found = rate_errors(fitted, self.sample, self.config.horizons)
+            self._identified = before = (self.steps_taken, found)
+        return before[1]
+
+    @property
+    def last_epoch(self) -> bool:
+        """Whether this epoch is the last one."""
+        return self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
+
     def certificate(self) -> Certificate | None:
         """Largest growth of a small disturbance in one explicit or exponential step; None of others."""
         if self.data.steady or self.config.scheme == "implicit" or self.config.equation is not None:
             return None
-        last = self.current_epoch + 1 >= (self.trainer.max_epochs or 0)
-        if not self.scalar and not last:  # eigenvalues cost as much as an epoch of a small system
+        if not self.scalar and not self.last_epoch:  # eigenvalues cost as much as an epoch of a small system
             return None
         if self._growth is None or self._growth[0] != self.steps_taken:
             found = certificate(self.operator, self.data, self.sample, scalar=self.scalar, scheme=self.loss.scheme)

@@ -11,7 +11,7 @@ import torch
 
 from morlight.analysis import plots
 from morlight.analysis.checkpoint import ModeStatistics
-from morlight.analysis.equations import forms
+from morlight.analysis.equations.numbers import number
 from morlight.analysis.inspection import inspect, readings
 from morlight.analysis.inspection_text import summary
 from morlight.cli import main as cli
@@ -84,15 +84,15 @@ def test_a_power_law_is_read_off_with_its_uncertainty(redrawn, tmp_path):
     inspection = inspect(model)
     density = inspection.fields["density"]
     form = density.equation.form
-    assert form.exponent[0] == pytest.approx(1.5, abs=1e-9)
-    assert form.exponent[1] == pytest.approx(exponents.std(ddof=1), rel=0.01)
-    assert form.coefficient[0] == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
+    assert form.exponent.value == pytest.approx(1.5, abs=1e-9)
+    assert form.exponent.networks == pytest.approx(exponents.std(ddof=1), rel=0.01)
+    assert form.coefficient.value == pytest.approx(np.mean(scale**-exponents), rel=1e-6)  # e^b κ₀^(−a) / Δt
     assert not form.drift
     closed = inspection.to_json()["fields"]["density"]["closed_form"]
     assert "drift" not in closed
-    assert (closed["exponent"], closed["exponent_sd"]) == form.exponent
+    assert (closed["exponent"], closed["exponent_sd"]) == (form.exponent.value, form.exponent.sd)
     assert density.band == pytest.approx((1, 8))
-    assert f"(−Δ)^{forms.number(0.75, form.exponent[1] / 2)} density" in form.text()
+    assert f"(−Δ)^{number(0.75, form.exponent.sd / 2)} density" in form.text()
     assert form.text() in summary(inspection)
     plots.learned(readings(model), tmp_path / "learned.png")
 
@@ -137,7 +137,7 @@ def test_a_closed_form_that_is_not_justified_is_refused_with_the_reason(redrawn,
     ],
 )
 def test_numbers_carry_the_uncertainty_of_their_last_digits(value, sd, text):
-    assert forms.number(value, sd) == text
+    assert number(value, sd) == text
 
 
 def test_conserved_is_what_the_operator_does_not_what_was_said(redrawn):
@@ -196,7 +196,7 @@ def test_command_writes_json_table_and_figure(redrawn, tmp_path, capsys, options
     term = shown["fields"]["density"]["terms"][0]
     assert {"kappa", "symbol_real", "symbol_imag", "nonlinearity"} <= set(term)
     assert set(term["nonlinearity"]) == {"u", "h"}
-    assert set(shown["fields"]["density"]["generator"]) == {"kappa", "real", "imag"}
+    assert set(shown["fields"]["density"]["generator"]) == {"kappa", "real", "imag", "real_sd", "imag_sd"}
     cli.main(["inspect", path, "--plot", str(tmp_path / "learned.png")])
     assert "generator" in capsys.readouterr().out
     assert (tmp_path / "learned.png").stat().st_size > 10_000

@@ -178,7 +178,7 @@ def test_the_mean_has_the_standard_deviation_beside_it(model):
 
 @pytest.mark.parametrize("wrong", ["worst", 2, [0, 2], []])
 def test_realizations_that_are_not_there_are_refused(model, wrong):
-    with pytest.raises(ValueError, match="expected all, best, mean, or numbers from 0 to 1"):
+    with pytest.raises(ValueError, match="expected all, best, mean, data, or numbers from 0 to 1"):
         model.predict(wave(), 1, realizations=wrong)
 
 

@@ -104,7 +104,7 @@ def test_without_ffmpeg_mp4_is_refused_in_a_sentence(here, monkeypatch, capsys):
     [
         ("--initial heat.h5 --trajectory one", "--trajectory is 'one'"),
         ("--initial heat.h5 --realizations worst", "--realizations is 'worst'"),
-        ("--initial heat.h5 --realizations 7", "expected all, best, mean, or numbers from 0 to 1"),
+        ("--initial heat.h5 --realizations 7", "expected all, best, mean, data, or numbers from 0 to 1"),
         ("--initial heat.h5 --gamma rho=1", "--gamma names rho, expected parameters of model.ckpt: it has none"),
         ("--initial heat.h5 --gamma rho", "expected NAME=VALUE"),
         ("--initial heat.h5 --points 0", "points are [0]"),

@@ -13,7 +13,7 @@ from morlight.data.sample import TrainingSample
 from morlight.data.windows import Batch, MemoryFrames, Pairs, Windows
 from morlight.operators import build, rollout
 from morlight.operators.build import Components
-from morlight.training import modes, resume
+from morlight.training import resume
 from morlight.training.certificate import certificate
 from morlight.training.config import ModelConfig
 from morlight.training.gradient_module import GradientModule
@@ -124,34 +124,6 @@ def test_the_certificate_of_a_linear_operator_is_the_largest_factor_of_a_mode_in
         found = certificate(linear(data), data, sample(u), scalar=scalar)
         assert found.method == kind
         assert found.per_realization == pytest.approx((0.9, 1.5), rel=1e-6)
-
-
-def test_statistics_have_the_least_error_of_each_rate_over_all_horizons():
-    """Waves that decay by a known factor, and noise: the standard error of the rate falls with the number of waves."""
-    rng, frames = np.random.default_rng(0), 60
-    decay = np.exp(-0.02 * np.arange(17) ** 1.0)
-    errors = []
-    for count in (20, 320):
-        c = rng.normal(size=(count, frames, 17)) + 1j * rng.normal(size=(count, frames, 17))
-        for j in range(1, frames):
-            c[:, j] = decay * c[:, j - 1] + np.sqrt(1 - decay**2) * c[:, j]
-        u = torch.from_numpy(np.fft.irfft(c, n=32))[:, :, None]
-        data = small.description()
-        made = small.operator(data)
-        known = modes.linear(made, data, sample(u), 2)
-        found = modes.statistics(known, data, sample(u), [1, 2])
-        assert np.allclose(found.linear[0].real, decay, atol=0.1)
-        errors.append(np.array(found.rate_errors[0])[1:16])
-    assert np.median(errors[0] / errors[1]) == pytest.approx(4, rel=0.2)  # √(320/20)
-
-
-def test_without_time_or_with_parameters_there_is_no_rate_of_a_mode():
-    u = fields(6, 4)
-    data = small.description(parameters=["shear"])
-    part = Windows(MemoryFrames(u), torch.arange(6), torch.linspace(1, 2, 6)[:, None].double())
-    training = TrainingSample(Path("u.h5"), part)
-    known = modes.linear(small.operator(data), data, training, 2)
-    assert modes.statistics(known, data, training, [1]).rate_errors is None
 
 
 CONFIG = ModelConfig(**PLAIN)

@@ -10,10 +10,6 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from morlight.operators.bases import Basis
-from morlight.operators.biases import shells
-from morlight.operators.losses import energy, linear_fit, residual_variance
-
 KNOWN = 0.05  # relative standard error of a rate up to which its mode counts as identified
 
 
@@ -37,35 +33,6 @@ class PowerLaw(NamedTuple):
     exponent_error: float
     drift_error: Float[Tensor, " D"]
     misfit: Float[Tensor, " R"]
-
-
-def rate_errors(
-    first: Float[Tensor, "n *X"], last: Float[Tensor, "n *X"], basis: Basis, windows: int, horizon: int = 1
-) -> Float[Tensor, "*K"]:
-    """Relative standard error of log λ(κ) from û_{j+m} = λ^m û_j by least squares for each mode separately.
-
-    Args:
-        first: u_j of some windows, evenly spread over the data.
-        last: u_{j+m}.
-        basis: Π.
-        windows: number of all windows in the data.
-        horizon: m.
-    """
-    before, after = first[:, None], last[:, None]
-    factor = linear_fit(basis, before, after)
-    variance = residual_variance(basis, factor, before, after, 1)[0]
-    squares = energy(basis, before)[0]
-    # windows that overlap share their noise: m of them say little more than one
-    error = (variance * horizon / (windows * squares * basis.freedom)).sqrt()
-    factor = factor[0].to(torch.complex128)
-    return (error / (factor.abs() * torch.log(factor).abs())).nan_to_num(torch.inf, posinf=torch.inf)
-
-
-def by_modulus(errors: Float[Tensor, "*K"], basis: Basis) -> Float[Tensor, " S"]:
-    """Standard errors of the rate, combined over all modes of the same |κ|, in the order of `shells`."""
-    moduli, index = shells(basis.wavenumbers)
-    information = errors.square().reciprocal().nan_to_num(0.0, posinf=0.0)
-    return information.new_zeros(moduli.shape[1]).index_add_(0, index.flatten(), information.flatten()).rsqrt()
 
 
 def identified(moduli: Float[Tensor, " S"], errors: Float[Tensor, " S"]) -> tuple[float, float] | None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from morlight import __version__
 from morlight.analysis import model as prediction
-from morlight.analysis.model import Model, Spread
-from morlight.analysis.prediction import SUFFIX
+from morlight.analysis.model import Model, Spread, SpreadAndError
+from morlight.analysis.prediction import SUFFIXES
 from morlight.data.labelled import parameter_labels
 from morlight.data.whole_file import whole_file
 
@@ -50,8 +50,8 @@ class Served:
         which = str(asked["realizations"])
         chosen = int(which) if which.isdigit() else which
         frames = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
-        if isinstance(frames, Spread):
-            parts = {"": frames.mean, SUFFIX: frames.sd}
+        if isinstance(frames, Spread | SpreadAndError):
+            parts = dict(zip(("", *SUFFIXES), frames, strict=False))
         else:
             parts = {"": frames.swapaxes(0, 1) if frames.ndim == D + 4 else frames}
         return {f"{name}{end}": v.take(c, -1 - D) for end, v in parts.items() for c, name in enumerate(names)}

@@ -85,6 +85,13 @@ class Gatherer:
         """Everything gathered, to be added up over processes in place."""
         return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
 
+    @property
+    def spectrum(self) -> Float[Tensor, " K"]:
+        """Energy of u in each mode, which the splines contain exactly."""
+        edges = (self.high - self.low) / (self.count - 3)
+        a = self.low + edges * (torch.arange(self.count).to(self.quadratic) - 1)  # Σ_a a φ_a(u) = u (Marsden)
+        return torch.einsum("kab,a,b->k", self.quadratic, a, a)
+
     def shape(self) -> Shape:
         """How h is looked at, by the values of u that were counted in."""
         spacing = (self.high - self.low) / VALUES

@@ -1,14 +1,15 @@
 """The fit as it would be without one block of its data after the other, for standard errors that come from the data.
 
-With Q the error of all windows and Q_s that of the windows of block s, the parameters change to first order by
+With Q the error of all windows and Q_s that of the windows of block s, the parameters change by
 
-    δθ_s = S/(S − 1) H⁻¹ (∇Q_s − ∇Q/S)
+    δθ_s = (H − H_s)⁻¹ (∇Q_s − ∇Q/S)
 
-without that block, where H is the matrix JᵀJ of the whole fit. Their scatter over the blocks gives the standard error
-of every number that follows from the parameters (`morlight.analysis.jackknife`). It needs no model of the noise: it
-holds for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly,
-if the blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in
-time.
+without that block, where H is the matrix JᵀJ of the whole fit and H_s that of the block. It is exact for a linear
+regression, also if one trajectory has most of the information (Cook & Weisberg 1982). The scatter of the changes over
+the blocks gives the standard error of every number that follows from the parameters (`morlight.analysis.jackknife`).
+It needs no model of the noise: it holds for windows that overlap, for modes that are correlated, and for networks that
+do not describe the data exactly, if the blocks are independent of each other. Blocks are trajectories, or groups of
+them; a few trajectories are cut in time.
 
 Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of 1 is assumed
 before the fit, which is that of the weights of a network.
@@ -36,6 +37,7 @@ MOST = 40  # blocks: their standard deviation is then known to 11 %
 LEAST = 10  # blocks that a standard error needs
 ENOUGH = 20  # blocks that few trajectories are cut into
 LONG = 10  # horizons in a block in time, so that the windows across its ends are few
+ALIKE = 5.0  # parts in time that share the information of a mode, at least
 SPLINES = 12  # of h, which changes little from block to block
 TOGETHER = 2**20  # values of splines computed at once
 
@@ -73,6 +75,9 @@ def jackknife(
 ) -> Jackknife | None:
     """The changes of the weights where one block is left out; None where there are too few blocks.
 
+    That is also the case if few parts in time have most of the information of a mode, such as the first ones of a wave
+    that decays: their scatter is then that of few numbers.
+
     Args:
         operator: fitted, of one field and one term.
         sample: of the training data.
@@ -82,6 +87,9 @@ def jackknife(
     sums = _gathered(sample, like, objective.horizons)
     if not sums:
         return None
+    in_time = len(sample.windows.rows) < LEAST
+    if in_time and _shared(sums) < ALIKE:
+        return None
     exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
     squares, shifts = _shifts(exact, sums, objective)
@@ -90,31 +98,33 @@ def jackknife(
         squares.write(squares.start + shift)
         for name, parameter in exact.named_parameters():
             changes[name].append(parameter - before[name])
-    in_time = len(sample.windows.rows) < LEAST
     return Jackknife(len(sums), in_time, {name: torch.stack(each) for name, each in changes.items()})
 
 
 def _shifts(
     exact: SpectralOperator, sums: Sequence[Gatherer], objective: Objective
 ) -> tuple[LeastSquares, Float[Tensor, "S R P"]]:
-    whole, S = _added(sums), len(sums)
+    whole = _added(sums)
     weights, shape = objective.weights, whole.shape()  # one slope of h for all
     total = whole.total(weights)
     squares = LeastSquares(exact, objective.moments(whole, shape))
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
-    scores = []
+    scores, parts = [], []
     for one in sums:
         moments = squares.folded(objective.moments(one, shape))
-        scores.append(squares.of_moments(moments, values, derivatives)[1] * (one.total(weights) / total))
-    score, error = torch.stack(scores), float(squares.error(theta).median())
+        share = one.total(weights) / total
+        part, score = squares.of_moments(moments, values, derivatives)
+        parts.append(part * share)
+        scores.append(score * share)
+    mean, error = torch.stack(scores).mean(0), float(squares.error(theta).median())
     if objective.smoothness:
         squares.prefer_smooth(objective.smoothness * error)
     matrix = squares.normal(theta)[0]
     numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
-    prior = error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    shifts = torch.linalg.solve(matrix + prior, (score - score.mean(0)).movedim(0, 2)).movedim(2, 0)
-    return squares, S / (S - 1) * shifts
+    matrix = matrix + error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    shifts = [torch.linalg.solve(matrix - part, score - mean) for part, score in zip(parts, scores, strict=True)]
+    return squares, torch.stack(shifts)
 
 
 def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -> list[Gatherer]:
@@ -128,6 +138,12 @@ def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -
             own.add(frames[0], frames[1:].double() - frames[0].double())
         sums.append(own)
     return sums
+
+
+def _shared(sums: Sequence[Gatherer]) -> float:
+    """(Σ E)²/Σ E² of the energies E of a mode in each block, of the mode where it is smallest."""
+    energy = torch.stack([one.spectrum for one in sums])[:, (sums[0].basis.wavenumbers.flatten(1) != 0).any(0)]
+    return float((energy.sum(0).square() / energy.square().sum(0)).nan_to_num(torch.inf).min())
 
 
 def _added(sums: Sequence[Gatherer]) -> Gatherer:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from morlight.analysis.equations.power_law import by_modulus, identified, power_law, rate_errors
-from morlight.operators import Cosine, Fourier
+from morlight.analysis.equations.power_law import identified, power_law
+from morlight.operators import Fourier
 
 
 def generator(kappa, c, alpha, drift):
@@ -47,34 +47,6 @@ def test_standard_errors_are_the_scatter_of_repeated_fits():
     found = power_law(kappa, generator(kappa, 1.0, 1.5, (0.0,)) * torch.exp(noise), errors)
     assert float(found.exponent.std()) == pytest.approx(found.exponent_error, rel=0.05)
     assert float(found.coefficient.log().std()) == pytest.approx(found.coefficient_error, rel=0.05)
-
-
-@pytest.mark.parametrize("horizon", [1, 2])
-@pytest.mark.parametrize("basis", [Fourier(16, math.tau), Cosine(16, math.pi)], ids=str)
-def test_errors_of_rates_are_their_scatter_over_independent_data(basis, horizon):
-    basis = basis.double()
-    factor = torch.exp(-0.02 * basis.wavenumbers[0].square())
-    generator = torch.Generator().manual_seed(0)
-    rates, told = [], []
-    for _ in range(300):
-        u = torch.randn(200, 16, generator=generator, dtype=torch.float64)
-        noise = 0.1 * torch.randn(200, 16, generator=generator, dtype=torch.float64)
-        after = basis.inverse(factor * basis.forward(u)) + noise
-        # a rate over two steps is half as large for the same factor; windows that do not overlap are so many more
-        told.append(rate_errors(u, after, basis, 200 * horizon, horizon))
-        c, d = basis.forward(u), basis.forward(after)
-        rates.append(torch.log((c.conj() * d).sum(0).real / c.abs().square().sum(0)))
-    scatter = (torch.stack(rates).std(0) / torch.log(factor).abs())[2:8]
-    assert torch.allclose(torch.stack(told).mean(0)[2:8], scatter, rtol=0.15)  # 300 draws
-
-
-def test_modes_of_one_modulus_add_what_they_know():
-    basis = Fourier((4, 4), math.tau).double()
-    errors = torch.full(basis.energy.shape, 0.1).double()
-    moduli = torch.sort(torch.unique((basis.wavenumbers**2).sum(0).round())).values
-    counts = [((basis.wavenumbers**2).sum(0).round() == m).sum() for m in moduli]
-    expected = torch.tensor([0.1 / math.sqrt(count) for count in counts]).double()
-    assert torch.allclose(by_modulus(errors, basis), expected)
 
 
 def test_the_band_is_the_run_around_the_best_known_mode():

@@ -1,0 +1,112 @@
+"""The fit without each block of its data: which windows are left out together, and regressions of single modes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small
+import torch
+
+from morlight.analysis.jackknife import SHARE, scaled_deviation
+from morlight.data.sample import TrainingSample
+from morlight.data.windows import MemoryFrames, Windows
+from morlight.operators import build
+from morlight.operators.bases import Cosine
+from morlight.operators.build import Components
+from morlight.training.least_squares.jackknife import LEAST, MOST, Objective, blocks, jackknife
+from morlight.training.least_squares.moments import Gatherer
+
+MODES = 8
+
+
+def windows(trajectories, frames) -> Windows:
+    u = torch.zeros(trajectories, frames, 1, MODES).double()
+    return Windows(MemoryFrames(u), torch.arange(trajectories), torch.zeros(trajectories, 0))
+
+
+@pytest.mark.parametrize(("trajectories", "frames"), [(200, 8), (12, 8), (3, 400), (1, 1000)])
+def test_blocks_share_no_frame_and_leave_none_out(trajectories, frames):
+    found = blocks(windows(trajectories, frames), 2)
+    assert LEAST <= len(found) <= MOST
+    seen = np.zeros((trajectories, frames), int)
+    for block in found:
+        seen[list(block.rows), block.first : block.last] += 1
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize(("trajectories", "frames"), [(9, 30), (1, 199)])
+def test_short_data_of_few_trajectories_have_no_blocks(trajectories, frames):
+    assert blocks(windows(trajectories, frames), 2) == []
+
+
+class Symbol(torch.nn.Module):
+    """A number g for each mode of each realization; the modes are those of [0, π]."""
+
+    def __init__(self, g) -> None:
+        super().__init__()
+        self.g = torch.nn.Parameter(torch.as_tensor(g)[None])
+
+    def forward(self, kappa, gamma=None):
+        chosen = (kappa[0, ..., None].round() == torch.arange(MODES)).to(self.g)
+        return torch.einsum("...k,rk->r...", chosen, self.g)[:, None, None]
+
+
+class Scaled(torch.nn.Module):
+    """h(u) = a u."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.ones(1).double())
+
+    def forward(self, u, gamma=None):
+        return u * self.a.view(1, *[1] * (u.ndim - 1))
+
+
+def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajectory():
+    """û' = λ û + noise mode by mode: λ without a trajectory is a ratio of sums, from NumPy."""
+    rng, S, T = np.random.default_rng(0), 24, 40
+    factor, basis = np.exp(-0.05 * np.arange(MODES) ** 2.0), Cosine(MODES, np.pi).double()
+    c = rng.normal(size=(S, T, MODES))
+    for j in range(1, T):
+        c[:, j] = factor * c[:, j - 1] + 0.3 * c[:, j]
+    u = basis.inverse(torch.from_numpy(c))
+    product, square = (c[:, :-1] * c[:, 1:]).sum(1), (c[:, :-1] ** 2).sum(1)
+    fitted = product.sum(0) / square.sum(0)
+    without = (product.sum(0) - product) / (square.sum(0) - square)
+    expected = np.sqrt((S - 1) ** 2 / S / (S - 3) * ((without - without.mean(0)) ** 2).sum(0))
+    where = small.grid((MODES,), length=np.pi, boundaries="WALL")
+    data = small.description([small.field(low=float(u.min()), high=float(u.max()))], where=where)
+    parts = Components(symbol=lambda _: Symbol(fitted - 1), nonlinearity=lambda _: Scaled())
+    operator = build.operator(small.config(field_scaling=False, realizations=1), data, parts).double()
+    part = Windows(MemoryFrames(u[:, :, None]), torch.arange(S), torch.zeros(S, 0))
+    like = Gatherer(basis, float(u.min()), float(u.max()), 12)
+    found = jackknife(operator, TrainingSample(Path("u.h5"), part), like, Objective([1], None, None, 0.0))
+    assert found is not None
+    (g,) = (change for name, change in found.changes.items() if change[0].numel() == MODES)
+    (a,) = (change for name, change in found.changes.items() if change[0].numel() == 1)
+    product_changes = g.view(S, MODES) + torch.from_numpy(fitted - 1) * a.view(S, 1)  # of g a, to first order
+    stated = scaled_deviation(SHARE * product_changes).numpy()
+    assert np.allclose(stated, expected, rtol=1e-3)  # regressions are linear
+
+
+def test_splines_contain_the_energy_of_each_mode():
+    u = torch.rand(5, MODES, generator=torch.Generator().manual_seed(0)).double()
+    basis = Cosine(MODES, np.pi).double()
+    sums = Gatherer(basis, 0.0, 1.0, 12)
+    sums.add(u, u[None])
+    assert torch.allclose(sums.spectrum, basis.forward(u).square().sum(0))
+
+
+@pytest.mark.parametrize(("decay", "known"), [(0.0, True), (0.05, False)])
+def test_one_trajectory_has_an_error_if_it_fluctuates_and_none_if_it_decays(decay, known):
+    rng, T = np.random.default_rng(0), 400
+    c = rng.normal(size=(1, T, MODES)) * np.exp(-decay * np.arange(T))[:, None]
+    basis = Cosine(MODES, np.pi).double()
+    u = basis.inverse(torch.from_numpy(c))
+    where = small.grid((MODES,), length=np.pi, boundaries="WALL")
+    data = small.description([small.field(low=float(u.min()), high=float(u.max()))], where=where)
+    operator = small.operator(data, realizations=1)
+    sample = TrainingSample(Path("u.h5"), Windows(MemoryFrames(u[:, :, None]), torch.arange(1), torch.zeros(1, 0)))
+    like = Gatherer(basis, float(u.min()), float(u.max()), 12)
+    found = jackknife(operator, sample, like, Objective([1], None, None, 0.0))
+    assert (found is not None) == known
