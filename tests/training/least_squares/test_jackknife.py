@@ -13,8 +13,8 @@ from morlight.data.windows import MemoryFrames, Windows
 from morlight.operators import build
 from morlight.operators.bases import Cosine
 from morlight.operators.build import Components
+from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.jackknife import LEAST, MOST, Objective, blocks, jackknife
-from morlight.training.least_squares.moments import Gatherer
 
 MODES = 8
 
