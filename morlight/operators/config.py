@@ -56,7 +56,7 @@ class OperatorConfig:
     seed: int = 0
     terms: int = 1
     bases: dict[str, Wall] = field(default_factory=dict)
-    walls: dict[str, list[float | str]] = field(default_factory=dict)
+    walls: dict[str, list[int | float | str]] = field(default_factory=dict)
     flux: bool = False
     order: Literal[1, 2] = 1
     scheme: Scheme = "explicit"

@@ -16,7 +16,7 @@ class Product(NamedTuple):
     parameters: tuple[str, ...] = ()
 
 
-def read(words: float | str) -> Product:
+def read(words: float | int | str) -> Product:
     """The product that words stand for: `2`, `speed`, `-0.5*speed*density`.
 
     Raises:

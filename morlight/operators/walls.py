@@ -13,6 +13,7 @@ which is exact for g = D ∂ₓ² and any h. Of several terms, the last one acts
 vanish at the walls.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ class Lift(Exact):
         self.hold(near=rows[:, 0], following=rows[:, 1], low_given=rows[:, 2], high_given=rows[:, 2] * mirrored)
         low, high = walls.profiles(slope)
         self.hold(low=low, high=high, mask=torch.tensor(self.lifted, dtype=torch.float64))
-        kappa = basis.wavenumbers.double()
+        kappa = copy.deepcopy(basis).double().wavenumbers  # which are rounded in single precision
         if slope:
             between = kappa.narrow(walls.axis, 0, 1).clone()
             between[walls.axis] = math.pi / walls.length / 2
