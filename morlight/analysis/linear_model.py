@@ -4,8 +4,9 @@
 circulant DMD). Nothing is assumed of λ over κ, and only linear changes can be described; an operator
 whose error on held-out data is not smaller does not need its networks.
 
-With parameters γ, for coupled fields, and between walls with given values, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ,
-both linear in z, γ as the networks see it: a driven fluid does not come to rest.
+With parameters γ, for coupled fields, and between given values at walls, the model is affine,
+û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ, both linear in z, γ as the networks see it: a driven fluid does
+not come to rest.
 """
 
 import copy

@@ -67,7 +67,7 @@ def _seam(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding 
     return None
 
 
-def _at_wall(profile: Float[np.ndarray, "S N"]) -> AtWall:
+def at_wall(profile: Float[np.ndarray, "S N"]) -> AtWall:
     """Least squares of a parabola in the first cells of a profile over a length of 1, extrapolated to the wall."""
     N = profile.shape[-1]
     count = max(STRETCH, N // 8)
@@ -120,7 +120,7 @@ def _worst(
     """The larger of both walls, where it is large and beyond the scatter of the cells in half of the trajectories."""
     worst = None
     for side in (profile, profile[:, ::-1]):
-        wall = _at_wall(side)
+        wall = at_wall(side)
         value, error = (np.abs(part) for part in measure(wall))
         middle, t = float(np.median(value)), float(np.median(value / np.maximum(error, 1e-12)))
         if middle > max(least, worst or 0) and t > stats.t.isf(size / (4 * len(profile)), wall.freedom):
