@@ -12,6 +12,7 @@ from morlight.tracking.logger import Tracker
 from morlight.training.extensions import Extensions
 from morlight.training.operator_module import OperatorModule
 from morlight.training.settings import FitSettings
+from morlight.training.suggestions.promises import broken
 from morlight.training.suggestions.wall_values import unmet
 
 
@@ -55,14 +56,15 @@ def announce(
     )
 
 
-def announce_walls(module: OperatorModule, path: Path) -> None:
-    """A warning for each field that does not obey its basis at the walls.
+def announce_contradictions(module: OperatorModule, path: Path) -> None:
+    """A warning for each field that does not obey its basis at the walls, or a bias.
 
     Args:
         module: with the operator and its data.
         path: of the data.
     """
-    for sentence in unmet(module.operator, module.config, module.data, module.sample):
+    data, sample = module.data, module.sample
+    for sentence in (*unmet(module.operator, module.config, data, sample), *broken(module.config, data, sample)):
         print(f"morlight: {path}: {sentence}", file=sys.stderr)
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import morlight
-from morlight.training.announcement import announce_walls
+from morlight.training.announcement import announce_contradictions
 from morlight.training.fit import built
 from morlight.training.settings import from_mapping
 from morlight.training.suggestions.wall_values import products
@@ -72,7 +72,7 @@ def test_a_fit_names_walls_that_its_basis_cannot_represent(tmp_path, capsys, mod
     data = {"validation": 0, "test": 0, "parameters": ["speed"]}
     settings = from_mapping({"data": data, "model": {"symbol": "plain", "horizons": [1], **model}}, None, path)
     served, module = built(settings)
-    announce_walls(module, served.sample.path)
+    announce_contradictions(module, served.sample.path)
     said = capsys.readouterr().err
     if sentence is None:
         assert said == ""
