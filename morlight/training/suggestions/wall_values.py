@@ -56,7 +56,7 @@ def _sentences(
     whole, left = profiles
     for c, name in enumerate(data.field_names):
         basis = config.wall(name)
-        share = None if basis == "legendre" else worst(left[:, :, c], slope=basis == "cosine")
+        share = None if basis == "legendre" else worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c])
         if share is None:
             continue
         given = " beside what model.walls gives" if name in config.walls else ""
@@ -125,10 +125,16 @@ def _looked_at(sample: TrainingSample) -> tuple[Float[Tensor, "S T C *X"], Float
     return windows.frames.at(rows, first, offsets).transpose(0, 1).double(), windows.gamma[rows].double()
 
 
-def worst(u: Profiles, *, slope: bool) -> float | None:
-    """Value at a wall, or slope, as a share of the largest; None where there is none beyond the scatter."""
-    profile = u[:, u.shape[1] // 2 :].mean(1)
-    size = np.pi * np.ptp(profile, axis=-1) if slope else np.abs(profile).max(-1)
+def worst(u: Profiles, *, slope: bool, of: Profiles | None = None) -> float | None:
+    """Value at a wall, or slope, as a share of the largest; None where there is none beyond the scatter.
+
+    Args:
+        u: profiles across the walls.
+        slope: whether slopes are meant, rather than values.
+        of: profiles whose largest value counts; u by default.
+    """
+    profile, whole = (each[:, u.shape[1] // 2 :].mean(1) for each in (u, u if of is None else of))
+    size = np.pi * np.ptp(whole, axis=-1) if slope else np.abs(whole).max(-1)
     found = [0.0]
     for side in (profile[size > 0], profile[size > 0, ::-1]):
         wall = at_wall(side)

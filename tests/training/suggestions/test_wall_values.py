@@ -64,6 +64,7 @@ def test_walls_in_the_data_are_suggested(tmp_path, case):
         ({"bases": {"u": "sine"}}, "% of its largest value at a wall, where sines vanish"),
         ({"bases": {"u": "sine"}, "walls": {"u": [0, "0.5*speed"]}}, "beside what model.walls gives, where"),
         ({"bases": {"u": "sine"}, "walls": {"u": [0, "speed"]}}, None),
+        ({"bases": {"u": "sine"}, "walls": {"u": [0, "0.9*speed"]}}, None),  # what slips is small beside the speed
         ({"bases": {"u": "legendre"}}, None),
     ],
 )  # fmt: skip
