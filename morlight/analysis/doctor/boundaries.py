@@ -92,7 +92,7 @@ def _sine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding 
     message = (
         f"{name} does not vanish at a wall, as a basis of sines does: it is {ratio:.3g} of its largest value there"
     )
-    return Finding("boundary", "odd", message, ratio, f"below {VALUE:g}, or a basis of cosines")
+    return Finding("boundary", "odd", message, ratio, f"below {VALUE:g}, a basis of cosines, or model.walls")
 
 
 def _cosine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding | None:
@@ -108,7 +108,7 @@ def _cosine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Findin
         f"{name} has a slope at a wall, where a basis of cosines has none: {ratio:.3g} times that of a half wave as"
         " high as the profile"
     )
-    return Finding("boundary", "odd", message, ratio, f"below {SLOPE:g}, or a basis of sines")
+    return Finding("boundary", "odd", message, ratio, f"below {SLOPE:g}, a basis of sines, or model.walls")
 
 
 def _worst(
