@@ -23,7 +23,7 @@ from morlight.analysis.model import Model
 from morlight.data.trajectory_file import TrajectoryFile
 
 STEADY = 20  # frames from which the flow is steady, 2000 steps each
-COARSEN = 2  # cells of σ
+COARSEN = 2  # cells of the file to one of σ
 SETTINGS: dict[str, Any] = {
     "data.fields": ["momentum"], "data.parameters": ["speed"], "data.ensemble": "mean", "data.coarsen": COARSEN,
     "data.validation": 0, "data.test": 0, "model.bases": {"momentum": "sine"}, "model.symbol": "plain",
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     density = float(file.parameters["density"][0])
     cases: dict[str, Mapping[str, Any]] = {
         "sines": {},
-        "sines and fluxes": {"model.flux": True, "model.start": "random"},
+        "sines and fluxes": {"model.flux": True},
         "sines between given values": {"model.walls": {"momentum": [0, f"{density:g}*speed"]}},
     }
     flow = measured(file, options.held_out)

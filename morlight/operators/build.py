@@ -14,6 +14,7 @@ from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
+from morlight.operators.given_walls import given_walls, lift
 from morlight.operators.gradient_flow import Descent, WithState
 from morlight.operators.legendre import Legendre
 from morlight.operators.library import Candidate
@@ -23,8 +24,7 @@ from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator,
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
 from morlight.operators.units import Units
-from morlight.operators.wall_words import read
-from morlight.operators.walls import Lift, Walls
+from morlight.operators.walls import Lift
 
 KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
 PARTS = 1_000_003  # seeds apart: networks of one summand share no stream with those of the next
@@ -162,7 +162,7 @@ class _Builder:
         half = len(self.fields) // 2 if config.order == 2 else 0
         self.changed, self.unit = self.fields[half:], unit[half:]
         self._check_names()
-        self.walls = self._walls() if config.walls else None
+        self.walls = given_walls(config, data)
         scalar = len(self.fields) == 1 and config.terms == 1 and not self.parameters and not config.flux
         self.monotone = config.has("stability") and scalar and config.symbol == "dissipative"
         self.anchored = config.has("stability") and not self.monotone
@@ -175,45 +175,6 @@ class _Builder:
             named = set(biases if key == "biases" else getattr(self.config, key))
             if not named <= set(self.fields):
                 raise ValueError(f"model.{key} names {', '.join(named)}, expected fields of {', '.join(self.fields)}")
-
-    def _walls(self) -> Walls:
-        """Values and slopes at the walls, 0 where none are given.
-
-        Raises:
-            ValueError: where they are for other data or another basis.
-        """
-        config, grid = self.config, self.data.grid
-        if grid.boundaries.count("WALL") != 1 or self.data.steady:
-            raise ValueError("model.walls needs fields that change in time, with walls across one axis")
-        kinds = [config.wall(name) for name in self.fields]
-        if "legendre" in kinds:
-            raise ValueError("model.walls goes with the bases cosine and sine, and not with legendre")
-        for name, kind in zip(self.fields, kinds, strict=True):
-            if name in config.walls and kind == "cosine" and config.has("conservation", name):
-                raise ValueError(
-                    f"model.walls has slopes of {name}, which flows in through the walls; expected no conservation of"
-                    f" it, or values in model.bases {{{name}: sine}}"
-                )
-        ends = [[read(end) for end in config.walls.get(name, (0.0, 0.0))] for name in self.fields]
-        for parameter in [name for pair in ends for product in pair for name in product.parameters]:
-            if parameter not in self.parameters:
-                raise ValueError(
-                    f"model.walls names {parameter}, expected a parameter of data.parameters:"
-                    f" {', '.join(self.parameters) or 'it has none'}"
-                )
-        axis, slopes = grid.boundaries.index("WALL"), tuple(kind == "cosine" for kind in kinds)
-        low, high = (tuple(pair[side] for pair in ends) for side in (0, 1))
-        D, N, L = grid.dimensions, grid.points[axis], grid.length[axis]
-        return Walls(D, axis - D, N, L, slopes, low, high, tuple(self.parameters))
-
-    def _lift(self, space: Basis, names: Sequence[str]) -> Lift | None:
-        """What the walls add to the terms of some fields; the last of several terms acts on h as it is."""
-        if self.walls is None or not set(names) <= set(self.config.walls):
-            return None
-        lifted = [True] * self.config.terms
-        lifted[-1] = self.config.terms == 1
-        lifted = [True, *lifted] if self.anchored else lifted
-        return Lift(self.walls, space, slope=self.config.wall(names[0]) == "cosine", lifted=lifted)
 
     def _check_anchored(self, scalar: bool) -> None:
         if scalar or self.config.order == 2 or self.config.has("isotropy"):
@@ -244,7 +205,8 @@ class _Builder:
         h = self._nonlinearity(names, number)
         if self.anchored:
             h = self._bounded(h, [self.fields.index(name) for name in names])
-        return self._assembled(space, g, h, [self.unit[place] for place in places], places, self._lift(space, names))
+        raised = lift(self.walls, self.config, space, names, anchored=self.anchored)
+        return self._assembled(space, g, h, [self.unit[place] for place in places], places, raised)
 
     def flux(self, space: Derivative, places: Sequence[int], number: int) -> SpectralOperator:
         """The mixed terms Σ_k Π⁻¹ g_k ∂ₓ Π' h_k, which Eq. 27 leaves out."""
