@@ -90,3 +90,17 @@ def test_a_wall_that_swings_is_no_product_of_parameters():
 def test_the_seed_of_a_run_is_no_speed():
     u = 0.1 * X + 0 * TIMES + math.pi * np.array([1.0, 2.0, 3.0])[:, None, None]
     assert products(u, {"seed": np.array([1.0, 2.0, 3.0])}) is None
+
+
+def test_the_noise_of_each_wave_is_that_of_what_walls_leave(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(200, FRAMES, POINTS))
+    amplitudes = np.random.default_rng(1).normal(size=(200, 1, 1))
+    decay = amplitudes * np.exp(-(np.pi**2) * TIMES) * np.sin(np.pi * X)
+    path = written(tmp_path / "u.h5", 2 + 3 * X + decay + 0.01 * noise)
+    walls = {"bases": {"u": "sine"}, "walls": {"u": [2, 5]}}
+    model = {"symbol": "plain", "loss": "noise", "horizons": [2], **walls}
+    _, module = built(from_mapping({"data": {"validation": 0, "test": 0}, "model": model}, None, path))
+    variance = 1 / module.loss.noise(2).weight[0].double().numpy()
+    share = variance / (2 * POINTS * 0.01**2)  # white noise, by the transform c = 2 Σ u sin κx
+    assert share[1:-1] == pytest.approx(1, abs=0.2)  # 5600 windows, correlated
+    assert 1 < share[0] < 2  # that of the frame before, which decays, adds up
