@@ -26,7 +26,7 @@ from morlight.training.least_squares.noise import noise_variance
 from morlight.training.least_squares.pair_moments import PairMoments
 from morlight.training.least_squares.shot_noise import IndependentParticles
 from morlight.training.suggestions.equation import sought_equation
-from morlight.training.suggestions.wall_values import Ends, given_walls
+from morlight.training.suggestions.wall_values import Ends, constant_walls
 from morlight.training.suggestions.walls import wall_bases
 
 VALUES = 2**22  # of the training data that are looked at
@@ -106,7 +106,7 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     averaged = file.of_particles or bool(errors & set(file.fields)) or any(unit is not None for unit in units.values())
     parameters = _parameters(file, config)
     values = {name: file.parameters[name][chosen].astype(np.float64) for name in parameters}
-    given, walls = given_walls(file.grid, names, u, values, bases or {})
+    given, walls = constant_walls(file.grid, names, u, values, bases or {})
     chosen_bases = wall_bases(file, names, u, given, noisy=averaged)
     basis = build.basis(file.grid, chosen_bases.get(names[0], "cosine")).double()
     variance = noise_variance(basis, u)

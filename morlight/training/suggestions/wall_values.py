@@ -80,7 +80,7 @@ def advice(name: str, u: Profiles, gamma: Parameters, length: float) -> str:
     return f"model.bases {{{name}: {fits}}}"
 
 
-def given_walls(
+def constant_walls(
     grid: Grid, names: Sequence[str], u: Float[Tensor, "S T C *X"], gamma: Parameters, known: Mapping[str, Wall]
 ) -> tuple[dict[str, Wall], dict[str, Ends]]:
     """Bases of fields with constant values, or slopes, at the walls beside those that are known, and these values.
