@@ -52,6 +52,14 @@ SYSTEMS = {
             {"bases": {"density": "sine"}, "biases": []},
             described(where=small.grid((6, 8), boundaries=("WALL", "PERIODIC"))),
         ),
+        "moving": (
+            BASES | {"symbol": "plain", "walls": {"momentum": [0, "0.1*size"]}},
+            described(PAIR, CHANNEL, parameters=(DENSITY, SIZE)),
+        ),
+        "heated": (
+            {"biases": [], "symbol": "plain", "terms": 2, "walls": {"density": [-0.1, "0.2*size"]}},
+            described(where=small.grid((6, 8), boundaries=("WALL", "PERIODIC")), parameters=(SIZE,)),
+        ),
         "polynomials": ({"bases": {"density": "legendre"}, "biases": []}, described(where=CHANNEL)),
         "waves": ({"order": 2, "biases": []}, described(("u", "v"))),
         "samples": ({"biases": [], "symbol": "plain"}, described(target=2.0, targets=("f",))),

@@ -240,7 +240,7 @@ def _check(found: Checkpoint) -> None:
 
 
 # which layout 3 had not from the start, as operators work without them
-ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None}
+ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None, "walls": {}}
 FIRST_OPTIONS = (
     "biases",
     "symbol",

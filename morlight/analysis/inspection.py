@@ -87,6 +87,7 @@ class InspectedField:
         band: smallest and largest |κ| that the data identify; None where not known.
         equation: closed form, or one sentence that says why there is none.
         twin: errors of the closed form beside those of the networks, where they were compared.
+        walls: values, or slopes in a basis of cosines, at both walls, where some are given.
     """
 
     basis: str | None
@@ -96,6 +97,7 @@ class InspectedField:
     band: tuple[float, float] | None
     equation: Chosen | str
     twin: Mapping[str, Mapping[str, float]] | None = None
+    walls: tuple[int | float | str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
@@ -111,6 +113,7 @@ class InspectedField:
             "identifiable_band": None if self.band is None else list(self.band),
             "closed_form": closed,
             "closed_form_refused": self.equation if refused else None,
+            **({} if self.walls is None else {"walls": list(self.walls)}),
         }
 
 
@@ -206,13 +209,15 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
 
 def _field(model: Model, place: int) -> InspectedField:
     learned = terms(model, place)
+    walls = model.config.walls.get(model.data.field_names[place])
     return InspectedField(
         basis_name(learned[0].basis) if learned else None,
-        bool(learned) and all(term.conserves for term in learned),
+        walls is None and bool(learned) and all(term.conserves for term in learned),
         tuple(map(_term, learned)),
         _generator(model, place, learned),
         model.band(place),
         choose(model, place),
+        walls=None if walls is None else tuple(walls),
     )
 
 

@@ -24,6 +24,9 @@ def summary(inspection: Inspection) -> str:
     for name, field in inspection.fields.items():
         conserved = ", its total conserved" if field.conserved else ""
         lines.append(f"{name}: {field.basis or 'changes by its rate alone'}{conserved}, {len(field.terms)} term(s)")
+        if field.walls is not None:
+            low, high = field.walls
+            lines.append(f"  {'slopes' if 'Cosine' in str(field.basis) else 'values'} at the walls: {low} and {high}")
         if field.band is not None:
             lines.append(f"  the data identify {field.band[0]:.4g} ≤ |κ| ≤ {field.band[1]:.4g}")
         lines += [*_symbols(field), *_nonlinearities(name, field), *_equation(field)]

@@ -4,8 +4,9 @@
 circulant DMD). Nothing is assumed of λ over κ, and only linear changes can be described; an operator
 whose error on held-out data is not smaller does not need its networks.
 
-With parameters γ, and for coupled fields, the model is affine, û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ,
-both linear in z, γ as the networks see it: a driven fluid does not come to rest.
+With parameters γ, for coupled fields, and between given values at walls, the model is affine,
+û_{j+1} = λ(κ; z) û_j + b(κ; z) in units that follow γ, both linear in z, γ as the networks see it: a driven fluid does
+not come to rest.
 """
 
 import copy
@@ -134,7 +135,8 @@ def regress(
     parts: list[Factors | Affine] = []
     for part, places in spaces(operator):
         basis = copy.deepcopy(part.basis).double().to(frames.device)
-        if len(gamma) == frames.shape[1] and (gamma.shape[1] or isinstance(operator, System)):
+        driven = gamma.shape[1] or isinstance(operator, System) or operator.walls is not None
+        if len(gamma) == frames.shape[1] and driven:
             parts.append(_affine(basis, places, part.units, frames[:2].double(), gamma.double()))
             continue
         u, one, many = frames[:, :, places]

@@ -125,9 +125,10 @@ def _properties(model: Model) -> Iterator[Property]:
     turned = flips if any_flip else [True] * len(flips)
     # of second order in time only the rates are learned; du = Δt v changes its sign with v whatever u does
     learned = operator.operator if isinstance(operator, SecondOrder) else operator
-    yield Property.of("reflection", any_flip, violations.reflection(learned, u, turned, gamma))
+    walled = bool(config.walls)  # walls that are given are not mirrored with the fields
+    yield Property.of("reflection", any_flip and not walled, violations.reflection(learned, u, turned, gamma))
     real = not any(part.symbol(gamma).is_complex() or isinstance(part.basis, Derivative) for part, _ in parts)
-    yield Property.of("parity", real, violations.parity(operator, u, gamma))
+    yield Property.of("parity", real and not walled, violations.parity(operator, u, gamma))
     yield from _isotropy(model, u, gamma, parts)
     yield from _conservation(model, u, gamma, parts)
     yield from _boundary(model, u, gamma, parts)

@@ -8,8 +8,17 @@ from morlight.cli.parsing import BadInput, Parser, number
 
 FORCE = ("force", "on every atom, along the channel")
 AVERAGE = ("average", "steps that a frame is the average of")
+DENSITY = ("density", 0.1, "ρ*, one system each")
+PARAMETERS = {  # of each system, with their defaults
+    "lj": [DENSITY],
+    "couette": [("density", 0.42, "ρ*, one system each"), ("speed", 1.0, "of the upper wall, one system each")],
+    "colloid": [("concentration", 0.15, "c, share of large ones"), ("radius", 2.5, "d of the large ones")],
+    "shear": [DENSITY],
+}
+SIZES = {"couette": (60, 38), "shear": (47, 128)}  # frames and bins, where they are not those of the paper
 OF_DECKS = {  # variables of single decks
     "lj": [("width", "of the channel"), FORCE, AVERAGE],
+    "couette": [("width", "of the channel"), AVERAGE],
     "colloid": [("cells", "of the lattice across the channel"), FORCE, AVERAGE],
     "shear": [
         ("length", "of the box along x"),
@@ -31,6 +40,7 @@ def add(commands: Any) -> None:
     ):
         _walkers(simulate, system, walkers, bins, text)
     _channels(simulate, "lj", "a Lennard-Jones fluid driven along a channel, by LAMMPS (Sec. 6)")
+    _channels(simulate, "couette", "the same fluid between a wall at rest and one that moves, by LAMMPS")
     _channels(simulate, "colloid", "large and small particles driven along a channel, by LAMMPS (Sec. 6)")
     _channels(simulate, "shear", "shear waves and tagged atoms in a periodic Lennard-Jones fluid, by LAMMPS")
     for system, points, text in (
@@ -104,12 +114,10 @@ def _run_fields(options: argparse.Namespace) -> None:
 def _channels(simulate: Any, system: str, text: str) -> None:
     these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     _output(these)
-    if system == "colloid":
-        these.add_argument("--concentration", type=float, nargs="+", default=[0.15], help="c, share of large ones")
-        these.add_argument("--radius", type=float, nargs="+", default=[2.5], help="d of the large ones")
-    else:
-        these.add_argument("--density", type=float, nargs="+", default=[0.1], help="ρ*, one system each")
-    these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
+    for name, value, meaning in PARAMETERS[system]:
+        these.add_argument(f"--{name}", type=float, nargs="+", default=[value], help=meaning)
+    if system != "couette":
+        these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
     these.add_argument("--seeds", type=number, default=1, help="runs of each system, an ensemble")
     these.add_argument("--seed", type=number, default=1, help="of the first of them")
     for name, meaning in (
@@ -119,7 +127,7 @@ def _channels(simulate: Any, system: str, text: str) -> None:
         ("every", "steps from frame to frame"),
     ):
         these.add_argument(f"--{name}", type=float, help=f"{meaning} (default: that of the deck)")
-    frames, bins = (47, 128) if system == "shear" else (40, 80)
+    frames, bins = SIZES.get(system, (40, 80))
     these.add_argument("--frames", type=number, default=frames, help="frames after the first")
     these.add_argument("--bins", type=number, default=bins, help="along x, which is across the channel")
     these.add_argument("--jobs", type=number, default=1, help="runs at once")
@@ -132,9 +140,9 @@ def _channels(simulate: Any, system: str, text: str) -> None:
 def _run_channels(options: argparse.Namespace) -> None:
     from morlight.simulate import lammps as channels
 
-    system = {"lj": channels.LJ, "colloid": channels.COLLOID, "shear": channels.SHEAR}[options.system]
+    system = {each.deck: each for each in channels.SYSTEMS}[options.system]
     given = [getattr(options, name) for name in system.parameters]
-    gammas = list(channels.grid(system)) if options.grid else list(itertools.product(*given))
+    gammas = list(channels.grid(system)) if getattr(options, "grid", None) else list(itertools.product(*given))
     names = ["atoms", "temperature", "every", *(name for name, _ in OF_DECKS[options.system])]
     settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     whole = {name: int(value) for name, value in settings.items() if name in WHOLE}

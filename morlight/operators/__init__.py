@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from morlight.operators.symbols import DissipativeSymbol, Symbol
     from morlight.operators.time_stepping import advance, states, stepper
     from morlight.operators.units import Units
+    from morlight.operators.walls import Lift, Walls
 
 _MODULES = {
     "bases": "Basis Cosine Derivative Fourier Sine TensorProduct",
@@ -43,6 +44,7 @@ _MODULES = {
     "symbols": "DissipativeSymbol Symbol",
     "time_stepping": "advance states stepper",
     "units": "Units",
+    "walls": "Lift Walls",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
@@ -60,6 +62,7 @@ __all__ = [
     "Fourier",
     "Isotropic",
     "Legendre",
+    "Lift",
     "Monotone",
     "NoiseWeighted",
     "Nonlinearity",
@@ -75,6 +78,7 @@ __all__ = [
     "System",
     "TensorProduct",
     "Units",
+    "Walls",
     "WithState",
     "advance",
     "bending",

@@ -14,6 +14,7 @@ from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
+from morlight.operators.given_walls import given_walls, lift
 from morlight.operators.gradient_flow import Descent, WithState
 from morlight.operators.legendre import Legendre
 from morlight.operators.library import Candidate
@@ -23,6 +24,7 @@ from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator,
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
 from morlight.operators.units import Units
+from morlight.operators.walls import Lift
 
 KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
 PARTS = 1_000_003  # seeds apart: networks of one summand share no stream with those of the next
@@ -73,7 +75,7 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     builder = _Builder(config, data, components or Components())
     parts: list[SpectralOperator] = []
     targets: list[list[int]] = []
-    for wall, places in builder.groups().items():
+    for (wall, _), places in builder.groups().items():
         space = basis(data.grid, wall)
         parts.append(builder.summand(space, places, len(parts)))
         targets.append(places)
@@ -160,6 +162,7 @@ class _Builder:
         half = len(self.fields) // 2 if config.order == 2 else 0
         self.changed, self.unit = self.fields[half:], unit[half:]
         self._check_names()
+        self.walls = given_walls(config, data)
         scalar = len(self.fields) == 1 and config.terms == 1 and not self.parameters and not config.flux
         self.monotone = config.has("stability") and scalar and config.symbol == "dissipative"
         self.anchored = config.has("stability") and not self.monotone
@@ -168,7 +171,8 @@ class _Builder:
 
     def _check_names(self) -> None:
         biases = self.config.biases if isinstance(self.config.biases, dict) else {}
-        for key, named in (("biases", set(biases)), ("bases", set(self.config.bases))):
+        for key in ("biases", "bases", "walls"):
+            named = set(biases if key == "biases" else getattr(self.config, key))
             if not named <= set(self.fields):
                 raise ValueError(f"model.{key} names {', '.join(named)}, expected fields of {', '.join(self.fields)}")
 
@@ -181,12 +185,12 @@ class _Builder:
         if not all(self.config.has("stability", name) for name in self.fields):
             raise ValueError("model.biases: stability of coupled fields holds for all of them or none")
 
-    def groups(self) -> dict[Wall, list[int]]:
-        """Fields that change, by the basis in which they live."""
-        groups: dict[Wall, list[int]] = {}
+    def groups(self) -> dict[tuple[Wall, bool], list[int]]:
+        """Fields that change, by the basis in which they live, and whether something is given at the walls."""
+        groups: dict[tuple[Wall, bool], list[int]] = {}
         for place, field in enumerate(self.changed):
             wall = self.config.wall(field) if "WALL" in self.data.grid.boundaries else "cosine"
-            groups.setdefault(wall, []).append(place)
+            groups.setdefault((wall, field in self.config.walls), []).append(place)
             if wall == "sine" and self.config.has("conservation", field):
                 raise ValueError(
                     f"model.biases: conservation of {field} in a basis of sines, which hold no constant;"
@@ -201,7 +205,8 @@ class _Builder:
         h = self._nonlinearity(names, number)
         if self.anchored:
             h = self._bounded(h, [self.fields.index(name) for name in names])
-        return self._assembled(space, g, h, [self.unit[place] for place in places], places)
+        raised = lift(self.walls, self.config, space, names, anchored=self.anchored)
+        return self._assembled(space, g, h, [self.unit[place] for place in places], places, raised)
 
     def flux(self, space: Derivative, places: Sequence[int], number: int) -> SpectralOperator:
         """The mixed terms Σ_k Π⁻¹ g_k ∂ₓ Π' h_k, which Eq. 27 leaves out."""
@@ -225,12 +230,18 @@ class _Builder:
         return Bounded(h, reach, kept)
 
     def _assembled(
-        self, space: Basis, g: nn.Module, h: nn.Module, unit: list[float], places: Sequence[int]
+        self,
+        space: Basis,
+        g: nn.Module,
+        h: nn.Module,
+        unit: list[float],
+        places: Sequence[int],
+        lift: Lift | None = None,
     ) -> SpectralOperator:
         targets = [len(self.fields) - len(self.changed) + place for place in places]
         g = self.components.symbol(g) if self.components.symbol else g
         h = self.components.nonlinearity(h) if self.components.nonlinearity else h
-        return SpectralOperator(space, g, h, self.scale, unit, self._units(), targets)
+        return SpectralOperator(space, g, h, self.scale, unit, self._units(), targets, lift)
 
     def _units(self) -> Units:
         """How γ enters the networks."""

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from morlight.operators import wall_words
+
 Bias = Literal["conservation", "isotropy", "reflection", "stability", "band", "gradient_flow"]
 Scheme = Literal["explicit", "implicit", "exponential"]
 Wall = Literal["cosine", "sine", "legendre"]
@@ -28,6 +30,8 @@ class OperatorConfig:
         seed: seed of the initial weights; realization r is initialized as a single model with the seed + r.
         terms: number K of pairs of g and h for each field (Eq. 27).
         bases: basis of each field between walls: cosine (default), sine or legendre.
+        walls: values of fields in sines, and slopes of fields in cosines, at the lower and at the upper wall, such as
+            `{momentum: [0, 0.4*speed]}`; each is a product of numbers and parameters γ, and 0 by default.
         flux: add the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines.
         order: 1 for ∂ₜu, or 2 for ∂ₜₜu; with 2, the data contain each field u and then each ∂ₜu.
         scheme: explicit or implicit Euler (Eq. 4), or exponential: the equation ∂ₜu = L u/Δt with the generator L/Δt is
@@ -52,6 +56,7 @@ class OperatorConfig:
     seed: int = 0
     terms: int = 1
     bases: dict[str, Wall] = field(default_factory=dict)
+    walls: dict[str, list[int | float | str]] = field(default_factory=dict)
     flux: bool = False
     order: Literal[1, 2] = 1
     scheme: Scheme = "explicit"
@@ -71,6 +76,7 @@ class OperatorConfig:
         if self.depth > DEEPEST:
             raise ValueError(f"model.depth is {self.depth}, expected at most {DEEPEST}")
         self._check_words()
+        self._check_walls()
         self._check_scheme()
 
     def _check_words(self) -> None:
@@ -85,6 +91,20 @@ class OperatorConfig:
         for name, wall in self.bases.items():
             if wall not in WALLS:
                 raise ValueError(f"model.bases has {wall!r} for {name}, expected one of {', '.join(WALLS)}")
+
+    def _check_walls(self) -> None:
+        for name, ends in self.walls.items():
+            if len(ends) != 2:
+                raise ValueError(f"model.walls has {ends} for {name}, expected two values, one for each wall")
+            for end in ends:
+                try:
+                    wall_words.read(end)
+                except ValueError as error:
+                    raise ValueError(f"model.walls of {name}: {error}") from error
+        if self.walls and (self.flux or self.order == 2 or self.equation is not None):
+            raise ValueError(
+                "model.walls goes with networks and model.order 1, and neither with model.flux nor with an equation"
+            )
 
     def _check_scheme(self) -> None:
         if self.substeps > 1 and self.scheme != "exponential":

@@ -106,19 +106,24 @@ def exponential_step(
     gamma = gamma if gamma.shape[1] else NO_GAMMA
     spectrum = Spectrum(operator)
     linear = spectrum.summed(operator, [_linear(part, scheme.fields, gamma) for part, _ in operator.summands()])
+    like = next(operator.summands()).operator.scale
+    lift = None if operator.walls is None else operator.walls.lift(gamma.to(like))
     rates = [part.transformed(bounds, gamma) for part, _ in operator.summands()]
 
     def nonlinear(c: Tensor) -> Tensor:
         u = spectrum.inverse(c)
+        u = u if lift is None else u + lift
         return spectrum.summed(operator, [rate(u) for rate in rates]) - linear * c
 
     step = ExponentialStep(linear, nonlinear, scheme.length / scheme.substeps)
 
     def advance(u: Tensor) -> Tensor:
-        c = spectrum.forward(u.expand(operator.realizations, *u.shape[1:]))
+        u = u.expand(operator.realizations, *u.shape[1:])
+        c = spectrum.forward(u if lift is None else u - lift)
         for _ in range(scheme.substeps):
             c = step(c)
-        return spectrum.inverse(c)
+        u = spectrum.inverse(c)
+        return u if lift is None else u + lift
 
     return advance
 

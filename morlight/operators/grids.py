@@ -16,6 +16,7 @@ def on_grid(operator: Kind, points: Sequence[int]) -> Kind:
     for part in moved.modules():
         if isinstance(part, SpectralOperator):
             part.basis = finer(part.basis, points).to(part.scale)
+            part.lift = None if part.lift is None else part.lift.on(part.basis).to(part.scale)
     return moved
 
 

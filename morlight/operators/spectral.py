@@ -14,6 +14,7 @@ from morlight.operators.kernels.recorded import as_one
 from morlight.operators.kernels.table import tabulate
 from morlight.operators.networks import Perceptrons
 from morlight.operators.units import NO_GAMMA, Units
+from morlight.operators.walls import Lift, Walls
 
 Increment = Callable[[Tensor], Tensor]
 
@@ -46,6 +47,12 @@ class Operator(nn.Module, ABC):
     @abstractmethod
     def summands(self) -> Iterator[Summand]:
         """The spectral operators whose sum is L."""
+
+    @property
+    def walls(self) -> Walls | None:
+        """Values and slopes of the fields at walls, where some are given."""
+        lifts = (summand.operator.lift for summand in self.summands())
+        return next((lift.walls for lift in lifts if lift is not None), None)
 
     @abstractmethod
     def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
@@ -83,6 +90,7 @@ class SpectralOperator(Operator):
         unit: unit of L u for each of the T fields that L changes; their scale by default.
         units: how γ enters g and h, and how the sizes of the fields follow it.
         targets: places of the T fields that L changes among the C; all of them by default.
+        lift: what given values or slopes at walls add to the terms.
     """
 
     scale: Float[Tensor, " C"]
@@ -97,6 +105,7 @@ class SpectralOperator(Operator):
         unit: Sequence[float] | None = None,
         units: Units | None = None,
         targets: Sequence[int] | None = None,
+        lift: Lift | None = None,
     ) -> None:
         super().__init__()
         self.basis = basis
@@ -106,6 +115,7 @@ class SpectralOperator(Operator):
         self.register_buffer("unit", torch.tensor(list(scale if unit is None else unit)), persistent=False)
         self.units = units or Units()
         self.targets = list(range(len(self.unit)) if targets is None else targets)
+        self.lift = lift
 
     @property
     def realizations(self) -> int:
@@ -121,10 +131,13 @@ class SpectralOperator(Operator):
 
     def symbol(self, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Inexact[Tensor, "R g H *K"]:
         """g at the wavenumbers of the basis, evaluated once for each distinct γ; a single one without parameters."""
+        return self._symbol(self.basis.wavenumbers, gamma)
+
+    def _symbol(self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"]) -> Inexact[Tensor, "R g H *K"]:
         if not gamma.shape[1]:
-            return self.g(self.basis.wavenumbers, NO_GAMMA)
+            return self.g(kappa, NO_GAMMA)
         distinct, which = distinct_rows(gamma)
-        return self.g(self.basis.wavenumbers, self.units.scaled(distinct)).index_select(1, which)
+        return self.g(kappa, self.units.scaled(distinct)).index_select(1, which)
 
     def nonlinearity(
         self, u: Float[Tensor, "r B C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA
@@ -150,18 +163,32 @@ class SpectralOperator(Operator):
         return h
 
     def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
-        symbol = self.symbol(gamma)
-        h = self._pointwise(gamma) if bounds is None else self._table(bounds)
+        symbol, h = self.terms(bounds, gamma)
         fields = len(self.unit)
 
         return lambda u: self.basis.filtered(h(u), symbol, fields)
+
+    def terms(
+        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA
+    ) -> tuple[Inexact[Tensor, "R g H *K"], Increment]:
+        """g and h of all terms, those that walls add included, with the symbols evaluated once (see `prepared`)."""
+        symbol = (
+            self.symbol(gamma) if self.lift is None else self.lift.symbols(self._symbol(self.lift.wavenumbers, gamma))
+        )
+        return symbol, self.nonlinearities(gamma, bounds)
+
+    def nonlinearities(
+        self, gamma: Float[Tensor, "b P"] = NO_GAMMA, bounds: tuple[float, float] | None = None
+    ) -> Increment:
+        """u ↦ h(u; γ) of all terms, those that walls add included."""
+        h = self._pointwise(gamma) if bounds is None else self._table(bounds)
+        return h if self.lift is None else self.lift.nonlinearity(h, gamma)
 
     def transformed(
         self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Increment:
         """u ↦ Π L u, coefficients (R, B, T, *K) of the increment, with the symbols evaluated once (see `prepared`)."""
-        symbol = self.symbol(gamma)
-        h = self._pointwise(gamma) if bounds is None else self._table(bounds)
+        symbol, h = self.terms(bounds, gamma)
 
         def coefficients(u: Tensor) -> Tensor:
             return (symbol * self.basis.forward(h(u))).unflatten(2, (len(self.unit), -1)).sum(3)
@@ -169,6 +196,8 @@ class SpectralOperator(Operator):
         return coefficients
 
     def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
+        if self.lift is not None:
+            return self._linearized_between_walls(u, gamma)
         symbol, fields = self.symbol(gamma), len(self.unit)
         h = self._pointwise(gamma)
         each = torch.eye(u.shape[2], dtype=u.dtype, device=u.device).view(-1, 1, 1, u.shape[2], *[1] * (u.ndim - 3))
@@ -177,6 +206,15 @@ class SpectralOperator(Operator):
         def change(v: Tensor) -> Tensor:
             of_h = sum((slope * v[:, :, c, None] for c, slope in enumerate(slopes)), torch.zeros_like(v[:, :, :1]))
             return self.basis.filtered(of_h, symbol, fields)
+
+        return change
+
+    def _linearized_between_walls(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"]) -> Increment:
+        increment = self.prepared(gamma=gamma)
+
+        def change(v: Tensor) -> Tensor:
+            v = v.expand(u.shape[0], *v.shape[1:]).contiguous()
+            return torch.func.jvp(increment, (u.expand_as(v).contiguous(),), (v,))[1]
 
         return change
 

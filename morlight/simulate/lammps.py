@@ -35,7 +35,7 @@ from morlight.operators.description import Boundary, Grid
 DECKS = Path(__file__).with_name("decks")
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # ρ*, Sec. 6.2
 CONCENTRATIONS, RADII = (0.025, 0.05, 0.1, 0.15, 0.2), (2.0, 2.5, 3.0, 4.0, 5.0)  # c and d, Sec. 6.2
-TIMESTEP = 0.005  # τ, in both decks
+TIMESTEP = 0.005  # τ, in all decks
 COLUMNS = {"density": "Ncount", "momentum": "v_momentum", "density_temperature": "v_heat"}  # of fields in a profile
 
 
@@ -63,8 +63,10 @@ class System:
 
 
 LJ = System("lj", ("density",), ("",))
+COUETTE = System("couette", ("density", "speed"), ("",))
 COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
 SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
+SYSTEMS = (LJ, COUETTE, COLLOID, SHEAR)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Ensemble:
     """Runs of every γ with every seed, with the same settings otherwise.
 
     Attributes:
-        system: LJ, COLLOID or SHEAR.
+        system: one of SYSTEMS.
         gammas: values of its parameters.
         seeds: of the initial velocities and places.
         settings: variables of the deck that differ from what stands there.

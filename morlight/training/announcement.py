@@ -10,7 +10,10 @@ from morlight.analysis.equations.sum_of_terms import DOUBTFUL, Equation
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.tracking.logger import Tracker
 from morlight.training.extensions import Extensions
+from morlight.training.operator_module import OperatorModule
 from morlight.training.settings import FitSettings
+from morlight.training.suggestions.promises import broken
+from morlight.training.suggestions.wall_values import unmet
 
 
 def announce(
@@ -51,6 +54,18 @@ def announce(
         f"Repeat this run: `morlight fit --config {run}`\n\n"
         f"Go on with its model: `morlight evaluate {run} --data {served.sample.path}`, `morlight inspect {run}`"
     )
+
+
+def announce_contradictions(module: OperatorModule, path: Path) -> None:
+    """A warning for each field that does not obey its basis at the walls, or a bias.
+
+    Args:
+        module: with the operator and its data.
+        path: of the data.
+    """
+    data, sample = module.data, module.sample
+    for sentence in (*unmet(module.operator, module.config, data, sample), *broken(module.config, data, sample)):
+        print(f"morlight: {path}: {sentence}", file=sys.stderr)
 
 
 def announce_equation(equation: Equation, path: Path, tracker: Tracker, other_bases: str) -> None:

@@ -19,7 +19,7 @@ from morlight.tracking.logger import Tracker
 from morlight.tracking.registry import register
 from morlight.training import resume
 from morlight.training.allocation import keep_freed_memory
-from morlight.training.announcement import announce, announce_equation
+from morlight.training.announcement import announce, announce_contradictions, announce_equation
 from morlight.training.callbacks import pruning
 from morlight.training.callbacks.checkpoints import LAST, FitCheckpoints
 from morlight.training.callbacks.epoch_lines import EpochLines
@@ -155,6 +155,7 @@ def run(
         with tracker.closed_after_errors():
             if trainer.is_global_zero:
                 announce(settings, extensions, served, tracker, trial.searched)
+                announce_contradictions(module, served.sample.path)
                 if isinstance(module, EquationModule):
                     announce_equation(module.equation, served.sample.path, tracker, module.other_bases)
             module.run_id = tracker.run_id

@@ -84,7 +84,10 @@ class WindowLoss:
         if horizon not in self._noise:
             assert isinstance(self.operator, SpectralOperator)
             basis, like = self.operator.basis, self.operator.scale
-            first, following, last = self.sample.frames(horizon).to(like.device)
+            frames = self.sample.frames(horizon).to(like.device)
+            if self.operator.walls is not None:  # the modes of what is left decay to 0, as the linear model supposes
+                frames = frames - self.operator.walls.lift(self.sample.parameters(horizon).to(frames))
+            first, following, last = frames
             factor = losses.linear_fit(basis, first, following)
             variance = losses.residual_variance(basis, factor, first, last, horizon)
             self._noise[horizon] = losses.NoiseWeighted(basis, variance.to(like.dtype))

@@ -178,6 +178,14 @@ def test_operators_without_time_have_a_symbol_and_no_generator(redrawn):
     assert "symbol g" in summary(inspection)
 
 
+def test_values_at_walls_are_shown(redrawn):
+    walls = {"density": [0.5, 2]}
+    inspection = inspect(redrawn(described(boundaries="WALL"), bases={"density": "sine"}, walls=walls))
+    assert inspection.to_json()["fields"]["density"]["walls"] == [0.5, 2]
+    assert "values at the walls: 0.5 and 2" in summary(inspection)
+    assert "given at the walls" in str(inspection.fields["density"].equation)
+
+
 def test_rates_of_a_pair_state_are_shown_and_the_fields_themselves_have_no_term(redrawn):
     shown = inspect(redrawn(described(("u", "rate")), order=2)).fields
     assert shown["u"].terms == ()

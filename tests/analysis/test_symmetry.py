@@ -226,3 +226,15 @@ def test_fluxes_in_a_box_keep_the_condition_at_every_wall():
     data = described(("density", "momentum"), points=(8, 8), boundaries="WALL")
     kept = promises(redrawn(data, flux=True, **SINES))
     assert kept["boundary of density"] == kept["boundary of momentum"] == (True, True)
+
+
+@pytest.mark.parametrize("bias", ["reflection", "stability"])
+def test_walls_with_values_keep_boundaries_and_bounds_but_no_mirror(bias):
+    fields = described(("density", "momentum"), boundaries="WALL")
+    model = redrawn(fields, terms=2, biases=[bias], walls={"momentum": [0, 0.5]}, **SINES)
+    found = promises(model)
+    assert found["boundary of momentum"] == (True, True)
+    assert found["reflection"] == (False, False)
+    assert found["parity"] == (False, False)
+    if bias == "stability":
+        assert found["boundedness"] == (True, True)

@@ -13,7 +13,7 @@ from morlight.operators.units import NO_GAMMA
 STEPS = 1000
 KINDS = [
     *((name, "explicit") for name in systems.SYSTEMS),
-    *((name, "exponential") for name in ("fourier", "channel", "bounded", "fluxes", "isotropic", "pipe")),
+    *((name, "exponential") for name in ("fourier", "channel", "bounded", "fluxes", "isotropic", "pipe", "moving")),
 ]
 LOOPS = [
     *((name, "explicit", STEPS) for name in ("fourier", "channel", "isotropic", "waves")),

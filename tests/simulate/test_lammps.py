@@ -202,3 +202,11 @@ def test_folder_of_a_run_tells_what_was_run(lj):
     told = json.loads((run / "finished.json").read_text())
     assert told["variables"]["density"] == 0.5
     assert told["variables"]["seed"] == 2
+
+
+def test_the_fluid_follows_the_wall_that_moves_and_is_never_faster(tmp_path):
+    _, u = simulated(tmp_path, "couette --speed 3 --density 0.6 --width 6")
+    momentum, density = (u[name][0, 4:].mean(0) for name in ("momentum", "density"))
+    outer, middle = (momentum[part].sum() / density[part].sum() for part in (slice(14, None), slice(6, 14)))
+    assert middle == pytest.approx(1.5, abs=0.3)  # half the speed of the wall, within thermal noise
+    assert middle < outer < 3.0

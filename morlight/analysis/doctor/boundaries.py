@@ -67,7 +67,7 @@ def _seam(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding 
     return None
 
 
-def _at_wall(profile: Float[np.ndarray, "S N"]) -> AtWall:
+def at_wall(profile: Float[np.ndarray, "S N"]) -> AtWall:
     """Least squares of a parabola in the first cells of a profile over a length of 1, extrapolated to the wall."""
     N = profile.shape[-1]
     count = max(STRETCH, N // 8)
@@ -92,7 +92,7 @@ def _sine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding 
     message = (
         f"{name} does not vanish at a wall, as a basis of sines does: it is {ratio:.3g} of its largest value there"
     )
-    return Finding("boundary", "odd", message, ratio, f"below {VALUE:g}, or a basis of cosines")
+    return Finding("boundary", "odd", message, ratio, f"below {VALUE:g}, a basis of cosines, or model.walls")
 
 
 def _cosine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Finding | None:
@@ -108,7 +108,7 @@ def _cosine(name: str, profile: Float[np.ndarray, "S N"], size: float) -> Findin
         f"{name} has a slope at a wall, where a basis of cosines has none: {ratio:.3g} times that of a half wave as"
         " high as the profile"
     )
-    return Finding("boundary", "odd", message, ratio, f"below {SLOPE:g}, or a basis of sines")
+    return Finding("boundary", "odd", message, ratio, f"below {SLOPE:g}, a basis of sines, or model.walls")
 
 
 def _worst(
@@ -120,7 +120,7 @@ def _worst(
     """The larger of both walls, where it is large and beyond the scatter of the cells in half of the trajectories."""
     worst = None
     for side in (profile, profile[:, ::-1]):
-        wall = _at_wall(side)
+        wall = at_wall(side)
         value, error = (np.abs(part) for part in measure(wall))
         middle, t = float(np.median(value)), float(np.median(value / np.maximum(error, 1e-12)))
         if middle > max(least, worst or 0) and t > stats.t.isf(size / (4 * len(profile)), wall.freedom):

@@ -4,7 +4,13 @@ import numpy as np
 
 
 def mass_drift(start: np.ndarray, final: np.ndarray) -> tuple[float, ...]:
-    """Change of the total of each realization, |mean u(t) − mean u(0)| / rms u(0), the largest over the batch."""
+    """Change of the total of each realization, |mean u(t) − mean u(0)| / rms u(0), the largest over the batch.
+
+    A field that is 0 at first is measured in units of rms u(t).
+    """
     axes = tuple(range(1, start.ndim))
-    change = np.abs(final.mean(axis=tuple(a + 1 for a in axes)) - start.mean(axis=axes))
-    return tuple((change / np.sqrt((start**2).mean(axis=axes))).max(axis=1).tolist())
+    later = tuple(a + 1 for a in axes)
+    change = np.abs(final.mean(axis=later) - start.mean(axis=axes))
+    size, end = np.sqrt((start**2).mean(axis=axes)), np.sqrt((final**2).mean(axis=later))
+    unit = np.where(size > 0, size, np.where(end > 0, end, 1.0))
+    return tuple((change / unit).max(axis=1).tolist())

@@ -95,25 +95,27 @@ class RealTerm(nn.Module):
         super().__init__()
         self.operator, self.fields, self.known = operator, len(operator.unit), not gamma
         self.transform = RealTransform(operator.basis)
-        kappa = operator.basis.wavenumbers
         if self.known:
             with torch.no_grad():
-                g = operator.symbol()
+                g, _ = operator.terms()
             self.register_buffer("real", g.real)
             self.register_buffer("imaginary", g.imag if g.is_complex() else torch.zeros(()).to(g))
             self.rotates = g.is_complex()
         else:
-            self.symbol = real_symbol(operator.g, kappa)
+            lift = operator.lift
+            self.symbol = real_symbol(operator.g, (operator.basis if lift is None else lift).wavenumbers)
 
     def forward(
         self, u: Float[Tensor, "R B C *X"], gamma: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "R B T *X"]:
-        h = self.operator.nonlinearity(u, NO_GAMMA if self.known or gamma is None else gamma)
+        lift = self.operator.lift
+        h = self.operator.nonlinearities(NO_GAMMA if self.known or gamma is None else gamma)(u)
         terms = h.shape[2] // self.fields
         if self.known or gamma is None:
             g: Parts = (self.real, self.imaginary if self.rotates else None)
         else:
             g = self.symbol(self.operator.units.scaled(gamma))
+            g = g if lift is None else (lift.symbols(g[0]), None if g[1] is None else lift.symbols(g[1]))
         a, b = _product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)

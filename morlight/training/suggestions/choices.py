@@ -11,6 +11,10 @@ UNSEEN = 1e-8  # share of the change that is rounding
 STEPS = 2000  # of gradient descent
 EPOCHS = (50, 1000)  # least and most of them
 HORIZON = 4  # steps of a window, of least squares and of channels
+AT_WALLS = {  # what a field has there, by its basis and whether it is in model.walls
+    ("sine", False): "zero", ("sine", True): "constant values", ("cosine", False): "no slope",
+    ("cosine", True): "constant slopes", ("legendre", False): "values and slopes",
+}  # fmt: skip
 REASONS = {  # of the configuration own
     "realizations": "draws of the coefficients within their standard errors; the first is the estimate",
     "horizons": "only measured: the equation is found in all frames at once",
@@ -61,7 +65,7 @@ def _model(known: Traits, batch: int) -> Iterator[Choice]:
         yield from _equation(known)
     elif _one_density(known):
         yield from _walkers(known)
-    elif len(known.fields) == 1 and not known.parameters:
+    elif len(known.fields) == 1 and not known.parameters and not known.walls:
         yield from _least_squares(known)
     else:
         yield from _gradient_descent(known, batch)
@@ -154,10 +158,13 @@ def _biases(known: Traits) -> Iterator[Choice]:
 
 
 def _bases(known: Traits) -> Iterator[Choice]:
-    sines = [name for name, wall in known.bases.items() if wall == "sine"]
     if not known.bases:
         return
-    slopes = [name for name in known.bases if name not in sines]
-    words = [f"{', '.join(sines)}: zero at the walls"] if sines else []
-    words += [f"{', '.join(slopes)}: no slope at the walls"] if slopes else []
+    fields_of: dict[str, list[str]] = {}
+    for name, wall in known.bases.items():
+        fields_of.setdefault(AT_WALLS[wall, name in known.walls], []).append(name)
+    words = [f"{', '.join(names)}: {what} at the walls" for what, names in fields_of.items()]
     yield Choice("model.bases", dict(known.bases), "; ".join(words))
+    if known.walls:
+        ends = {name: list(ends) for name, ends in known.walls.items()}
+        yield Choice("model.walls", ends, "at the lower and at the upper wall, in all frames")

@@ -26,6 +26,7 @@ from morlight.training.least_squares.noise import noise_variance
 from morlight.training.least_squares.pair_moments import PairMoments
 from morlight.training.least_squares.shot_noise import IndependentParticles
 from morlight.training.suggestions.equation import sought_equation
+from morlight.training.suggestions.wall_values import Ends, constant_walls
 from morlight.training.suggestions.walls import wall_bases
 
 VALUES = 2**22  # of the training data that are looked at
@@ -50,6 +51,7 @@ class Traits:
         particles: number in one trajectory, of a density that is a histogram of independent ones.
         averaged: whether the fields are counts of particles, or averages over them with standard errors.
         bases: of each field between walls; empty without walls.
+        walls: values or slopes at both walls, of the fields that have constant ones, as for `model.walls`.
         noise: standard deviation of the noise of each field, as a share of its root mean square.
         damped: whether no wave grows or oscillates.
         conserved: fields whose mean is constant to rounding.
@@ -66,6 +68,7 @@ class Traits:
     particles: int | None
     averaged: bool
     bases: Mapping[str, Wall]
+    walls: Mapping[str, Ends]
     noise: Mapping[str, float]
     damped: bool
     conserved: tuple[str, ...]
@@ -101,16 +104,19 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     _refuse_standing(file, names, u)
     units = {name: quantum(u[:, :, c].numpy()) for c, name in enumerate(names)}
     averaged = file.of_particles or bool(errors & set(file.fields)) or any(unit is not None for unit in units.values())
-    walls = wall_bases(file, names, u, bases or {}, noisy=averaged)
-    basis = build.basis(file.grid, walls.get(names[0], "cosine")).double()
+    parameters = _parameters(file, config)
+    values = {name: file.parameters[name][chosen].astype(np.float64) for name in parameters}
+    given, walls = constant_walls(file.grid, names, u, values, bases or {})
+    chosen_bases = wall_bases(file, names, u, given, noisy=averaged)
+    basis = build.basis(file.grid, chosen_bases.get(names[0], "cosine")).double()
     variance = noise_variance(basis, u)
     known = Traits(
-        file, tuple(names), _parameters(file, config), _repeated(file), len(rows), len(frames),
-        None if walls else _particles(basis, u, units[names[0]]), averaged, walls,
+        file, tuple(names), parameters, _repeated(file), len(rows), len(frames),
+        None if chosen_bases else _particles(basis, u, units[names[0]]), averaged, chosen_bases, walls,
         _noise(names, u, variance),
         _damped(basis, u, variance), _conserved(names, u),
     )  # fmt: skip
-    gamma = [torch.from_numpy(file.parameters[name][chosen].astype(np.float64)) for name in known.parameters]
+    gamma = [torch.from_numpy(values[name]) for name in parameters]
     times_read = torch.from_numpy(file.times[: u.shape[1]])
     rows_of_gamma = torch.stack(gamma, 1) if gamma else NO_GAMMA
     return _with_equation(known, Trajectories(u, times_read, basis, tuple(names), known.parameters, rows_of_gamma))
@@ -196,6 +202,8 @@ def _with_equation(known: Traits, data: Trajectories) -> Traits:
     """The same with the equation of the fields, or why there is none."""
     if known.averaged:
         return replace(known, no_equation="an equation needs additive white noise, and that of particles is not")
+    if known.walls:
+        return replace(known, no_equation="an equation is not sought between walls with other values than zero")
     if len(set(known.bases.values())) > 1:
         return replace(known, no_equation="an equation needs one basis for all fields")
     found, reason = sought_equation(known.file.path, data)

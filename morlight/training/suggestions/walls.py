@@ -67,7 +67,7 @@ def other_bases(config: OperatorConfig, data: DataDescription, u: Float[Tensor, 
     words = []
     for c, name in enumerate(data.field_names):
         best = _best(u[:, :, c : c + 1].double(), cosine, sine)
-        if best.clear and best.fits and best.wall != config.wall(name):
+        if name not in config.walls and best.clear and best.fits and best.wall != config.wall(name):
             words.append(f"{name}: {best.wall}")
     return f"model.bases {{{', '.join(words)}}}" if words else ""
 
