@@ -18,7 +18,7 @@ demo: install
 
 test: install
 	@echo "Tests, except those marked slow (make test-all)"
-	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-all: install
 	$(BIN)/python -m pytest

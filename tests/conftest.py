@@ -23,7 +23,28 @@ import small
 from morlight.data import trajectory_writer
 from morlight.operators.description import Grid
 
+ROOT = Path(__file__).parent
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, start without Ctrl-C
+
+
+LONGEST = (  # files, from the longest: begun first, so that no process has one left when the others have ended
+    "training/test_continued_fits.py",
+    "sweep/test_sweep.py",
+    "experiments/test_framework.py",
+    "analysis/export/test_pyfunc.py",
+    "sweep/test_storage.py",
+    "experiments/studies/test_equations.py",
+    "experiments/test_demo.py",
+    "tracking/test_store.py",
+    "tracking/test_logger.py",
+    "training/test_regression_fit.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first."""
+    ranks = {ROOT / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_collection_finish():
