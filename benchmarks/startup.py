@@ -16,7 +16,7 @@ from typing import Any
 MORLIGHT = ["-m", "morlight"]
 SMALL = "simulate brownian --sets 20 --walkers 1000 --steps 100 --bins 32 -o small.h5"
 FIT = "fit small.h5 --trainer.max_epochs 1 --trainer.accelerator cpu"
-ONE = "--model.realizations 1 --model.width 2 --model.depth 2"
+ONE = "--model.realizations 1 --model.width 2 --model.depth 2 --model.horizons [1]"
 CASES = {
     "an empty program": ["-c", ""],
     "import morlight": ["-c", "import morlight"],
