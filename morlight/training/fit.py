@@ -35,7 +35,6 @@ from morlight.training.options import OURS
 from morlight.training.quiet import quiet
 from morlight.training.settings import FitSettings, chosen_by_user, flat, from_mapping, nested
 from morlight.training.suggestions.suggest import settings_for
-from morlight.training.training_loop import TrainingLoop
 from morlight.training.window_loss import Loss
 
 __all__ = ["Extensions", "FitResult", "Trial", "built", "check_lengths", "fit", "run"]
@@ -46,6 +45,7 @@ MODULES: dict[str, type[OperatorModule]] = {
     "equation": EquationModule,
 }
 FOLDER = Path("mlruns") / "fits"
+TESTED = "2.6."  # versions of Lightning whose loop ours replaces; others may keep other counts
 
 
 def fit(  # noqa: PLR0913 - each of them is one thing that a user brings
@@ -170,7 +170,9 @@ def run(
                 trainer.callbacks.append(EpochLines())
             report = FinalReport(tracker, checkpoints, extensions.components, silent=in_sweep)
             trainer.callbacks += [report, checkpoints]
-            if isinstance(module, GradientModule):
+            if isinstance(module, GradientModule) and lightning.__version__.startswith(TESTED):
+                from morlight.training.training_loop import TrainingLoop
+
                 TrainingLoop.replace(trainer)
             _train(trainer, module, served, saved, settings.name)
         if tracker.failed:

@@ -13,7 +13,6 @@ from pytorch_lightning.plugins.precision import DoublePrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
-TESTED = "2.6."  # the loop of other versions of Lightning may keep other counts
 HOOKS = (
     "on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step"
 )  # fmt: skip
@@ -25,9 +24,8 @@ class TrainingLoop(_TrainingEpochLoop):
     @classmethod
     def replace(cls, trainer: lightning.Trainer) -> None:
         """Put it in the place of Lightning's own."""
-        if lightning.__version__.startswith(TESTED):
-            loop = trainer.fit_loop.epoch_loop
-            trainer.fit_loop.epoch_loop = cls(trainer, loop.min_steps, loop.max_steps)
+        loop = trainer.fit_loop.epoch_loop
+        trainer.fit_loop.epoch_loop = cls(trainer, loop.min_steps, loop.max_steps)
 
     def on_run_start(self, data_fetcher: Any) -> None:
         """Find out which hooks there are."""
