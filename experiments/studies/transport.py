@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from experiments.support import equilibrium, shear
 from experiments.support.equilibrium import Measured
@@ -124,6 +125,7 @@ def figure(rows: Mapping[float, Row], path: Path) -> None:
     for number, (density, row) in enumerate(rows.items()):
         _of_kappa(left, f"ρ* = {density:g}", row, f"C{number}")
     left.set(xlabel="κ (1/σ)", ylabel="ν(κ) (σ²/τ)", xscale="log", yscale="log")
+    _ticks(left, (0.05, 0.1, 0.2, 0.5), (0.5, 1, 2, 4))
     left.legend(fontsize="small")
     x = np.array(list(rows))
     series = {
@@ -136,8 +138,15 @@ def figure(rows: Mapping[float, Row], path: Path) -> None:
         _points(right, x * shift, values, label)
     _points(right, np.array(list(PUBLISHED)) * 1.1, [eta for eta, _ in PUBLISHED.values()], "published")
     right.set(xlabel="ρ*", ylabel="η (m/στ)", xscale="log", yscale="log")
+    _ticks(right, DENSITIES, (0.1, 0.2, 0.3, 0.5, 1))
     right.legend(fontsize="small")
     drawing.savefig(path, dpi=110)
+
+
+def _ticks(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    for axis, places in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_ticks(places, [f"{place:g}" for place in places])
+        axis.set_minor_locator(NullLocator())
 
 
 def _of_kappa(axes: Axes, label: str, row: Row, color: str) -> None:
