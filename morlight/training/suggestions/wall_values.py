@@ -58,6 +58,9 @@ def _sentences(
         basis = config.wall(name)
         share = None if basis == "legendre" else worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c])
         if share is None:
+            if basis == "cosine" and name not in config.walls and one_sided(whole[:, :, c], gamma):
+                what = f"{name} is zero at one wall and not at the other, between which cosines have no slope"
+                yield f"{what}; try {advice(name, whole[:, :, c], gamma, length)}"
             continue
         given = " beside what model.walls gives" if name in config.walls else ""
         what = (
@@ -100,6 +103,10 @@ def constant_walls(
     for c, name in enumerate(names):
         kinds: list[Wall] = [known[name]] if name in known else ["sine", "cosine"]
         part = profiles[:, :, c]
+        ends = None if name in known else one_sided(part, gamma)
+        if ends is not None:
+            bases[name], walls[name] = "sine", ends
+            continue
         if any(kind == "legendre" or worst(part, slope=kind == "cosine") is None for kind in kinds):
             continue
         for kind in kinds:
@@ -147,6 +154,15 @@ def worst(u: Profiles, *, slope: bool, of: Profiles | None = None) -> float | No
             sure |= abs(share.mean()) > stats.t.isf(SURE, count - 1) * share.std(ddof=1) / count**0.5
         found += [float(np.median(np.abs(share)))] if sure else []
     return max(found) if max(found) > LEAST else None
+
+
+def one_sided(u: Profiles, gamma: Parameters) -> Ends | None:
+    """Values of a field that is zero at one wall at all times, and not at the other one; None of others.
+
+    Layers of molecules at the walls hide the slope of such a field.
+    """
+    ends = products(u, gamma) if worst(u, slope=False) is not None else None
+    return None if ends is None or (ends[0] == 0) == (ends[1] == 0) else ends
 
 
 def products(u: Profiles, gamma: Parameters, *, slope: bool = False, length: float = 1.0) -> Ends | None:

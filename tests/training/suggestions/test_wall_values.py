@@ -57,6 +57,15 @@ def test_walls_in_the_data_are_suggested(tmp_path, case):
     assert settings["model"]["optimizer"] == "adam"
 
 
+def test_layers_of_molecules_do_not_hide_a_wall_that_moves(tmp_path):
+    layers = 1 + 0.3 * np.cos(2 * np.pi * X * POINTS / 3) * np.exp(-10 * np.minimum(X, 1 - X))
+    speeds = np.repeat(SPEEDS, 3)
+    noise = 0.02 * np.random.default_rng(0).normal(size=(len(speeds), FRAMES, POINTS))
+    path = written(tmp_path / "u.h5", start_up(speeds) * layers + noise, speeds=speeds)
+    assert morlight.suggest(path).settings["model.walls"]["u"][0] == 0
+    assert morlight.suggest(path).settings["model.walls"]["u"][1].endswith("*speed")
+
+
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
