@@ -170,11 +170,11 @@ def summary(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     value, error, truth = (np.array([each[key] for each in values]) for key in ("value", "error", "truth"))
     z = (value - truth) / error
     found = {f"coverage_{share:g}": float((abs(z) < reach).mean()) for share, reach in NORMAL.items()}
-    return found | {"sets": len(z), "bias": float(z.mean()), "ratio": float(value.std() / np.sqrt((error**2).mean()))}
+    return found | {"sets": len(z), "bias": float(z.mean()), "ratio": float(z.std())}
 
 
 def summaries(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Case, number and summary of everything that most of the sets have."""
+    """Case, number and summary of everything that most of the sets have, and of all cases together."""
     for case in CASES:
         own = [line["estimates"] for line in lines if line["case"] == case]
         names = dict.fromkeys(each["name"] for line in own for each in line)
@@ -182,6 +182,11 @@ def summaries(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, di
             values = [each for line in own for each in line if each["name"] == name]
             if len(values) > len(own) / 2:
                 yield case, name, summary(values)
+    everything = [each for line in lines for each in line["estimates"]]
+    for kind in ("c", "α", "Re G", "Im G"):
+        values = [each for each in everything if each["name"].split("(")[0] == kind]
+        if values:
+            yield "all", kind, summary(values)
 
 
 def report(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -73,7 +73,8 @@ class Jackknife:
         if blocks < 4:
             raise ValueError(f"jackknife has {blocks} blocks, expected at least 4")
         for name, each in changes.items():
-            if not isinstance(each, Tensor) or name not in weights or each.shape != (blocks, *weights[name].shape):
+            fits = isinstance(each, Tensor) and name in weights and each.shape == (blocks, *weights[name].shape)
+            if not fits or not each.is_floating_point():
                 raise ValueError(f"jackknife changes of {name} do not fit the weights beside them")
             if not torch.isfinite(each).all():
                 raise ValueError(f"jackknife changes of {name} are not finite")
@@ -158,6 +159,8 @@ def without_blocks(model: "Model") -> "Model | None":
     named = dict(operator.named_parameters())
     with torch.no_grad():
         for name, change in known.changes.items():
+            if name not in named:
+                raise ValueError(f"{model.path}: has jackknife changes of {name}, which is no parameter")
             named[name].add_(change.flatten(0, 1).to(named[name]), alpha=SHARE)
     checkpoint = dataclasses.replace(model.checkpoint, jackknife=None, losses=None, growth=None).only(rows)
     return dataclasses.replace(model, checkpoint=checkpoint, operator=operator.requires_grad_(False))

@@ -110,20 +110,19 @@ def _shifts(
     squares = LeastSquares(exact, objective.moments(whole, shape))
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
-    scores, parts = [], []
+    mean = squares.of_moments(squares.moments, values, derivatives)[1] / len(sums)
+    error = float(squares.error(theta).median())
+    if objective.smoothness:
+        squares.prefer_smooth(objective.smoothness * error)
+    numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
+    matrix = squares.normal(theta)[0]
+    matrix = matrix + error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    shifts = []
     for one in sums:
         moments = squares.folded(objective.moments(one, shape))
         share = one.total(weights) / total
         part, score = squares.of_moments(moments, values, derivatives)
-        parts.append(part * share)
-        scores.append(score * share)
-    mean, error = torch.stack(scores).mean(0), float(squares.error(theta).median())
-    if objective.smoothness:
-        squares.prefer_smooth(objective.smoothness * error)
-    matrix = squares.normal(theta)[0]
-    numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
-    matrix = matrix + error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    shifts = [torch.linalg.solve(matrix - part, score - mean) for part, score in zip(parts, scores, strict=True)]
+        shifts.append(torch.linalg.solve(matrix - share * part, share * score - mean))
     return squares, torch.stack(shifts)
 
 
