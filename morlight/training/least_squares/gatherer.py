@@ -111,7 +111,7 @@ class Gatherer:
         return (self._weights(weights) * self.energy).sum()
 
     def _weights(self, weights: Float[Tensor, "H *K"] | None) -> Float[Tensor, "H K"]:
-        own = torch.ones_like(self.energy) if weights is None else weights.double().flatten(1)
+        own = torch.ones_like(self.energy) if weights is None else weights.to(self.energy).flatten(1)
         return self.basis.energy.flatten() * own
 
     def pair_moments(self, target: int, horizon: int) -> PairMoments:

@@ -1,7 +1,6 @@
 """Least squares: one pass over the data gathers their moments, and Levenberg–Marquardt fits g and h to them."""
 
 import copy
-import dataclasses
 import sys
 from typing import Any
 
@@ -35,6 +34,7 @@ class LeastSquaresModule(OperatorModule):
             raise ValueError("a loss of one's own needs gradient descent, expected model.optimizer adam")
         self.automatic_optimization = False
         self._steps = 0
+        self._errors_of_particles: tuple[tuple[float, ...], ...] | None = None
 
     @property
     def spectral(self) -> SpectralOperator:
@@ -92,8 +92,8 @@ class LeastSquaresModule(OperatorModule):
             bar.set_postfix(error=f"{float(errors.median().clamp_min(0).sqrt()):.2e}")
         if not self.data.steady:
             self.jackknife = jackknife(self.spectral, self.sample, self._gatherer, objective)
-        if objective.particles is not None and objective.particles.law is not None and self.modes is not None:
-            self.modes = dataclasses.replace(self.modes, rate_errors=(self._rate_errors(objective.particles),))
+        if objective.particles is not None and objective.particles.law is not None:
+            self._errors_of_particles = (self._rates_of(objective.particles),)
         del self._gatherer
         self.record("train_loss", errors)
 
@@ -104,7 +104,11 @@ class LeastSquaresModule(OperatorModule):
             weights = torch.stack([self.loss.noise(m).weight[0] for m in self.horizons])
         return Objective(self.horizons, weights, self._particles(), self.config.smoothness)
 
-    def _rate_errors(self, particles: IndependentParticles) -> tuple[float, ...]:
+    def rate_errors(self) -> tuple[tuple[float, ...], ...] | None:
+        """As of any operator, but from the law of independent particles where the field is their density."""
+        return self._errors_of_particles or super().rate_errors()
+
+    def _rates_of(self, particles: IndependentParticles) -> tuple[float, ...]:
         """Relative standard error of the rate at each |κ| of independent particles."""
         pairs = self._gatherer.pair_moments(0, self.horizons[0])
         errors = torch.from_numpy(particles.rate_errors(pairs, fluctuations=self.config.loss == "noise"))

@@ -54,7 +54,8 @@ class Law:
     def decay(self, k: Float[np.ndarray, "D *K"], steps: int) -> Complex[np.ndarray, "*K"]:
         """λ over some steps."""
         modulus = np.sqrt((k**2).sum(0))
-        rate = self.coefficient * modulus**self.exponent + 1j * np.tensordot(self.velocity, k, 1)
+        size = self.coefficient * np.where(modulus > 0, modulus, 1) ** self.exponent * (modulus > 0)
+        rate = size + 1j * np.tensordot(self.velocity, k, 1)
         return np.exp(-rate * steps)
 
 
@@ -200,7 +201,9 @@ class IndependentParticles:
         for _ in range(3):
             noise = np.maximum(self._residual(law(p), m) * pairs.first, 1e-300)[use]
             weight = np.sqrt(self.freedom[use] * pairs.pairs / noise)
-            p = least_squares(rest, p, args=(weight,), x_scale=np.maximum(np.abs(p), 1e-3)).x
+            scale, free = np.maximum(np.abs(p), 1e-3), [math.inf] * (len(p) - 2)
+            limits = ([-60.0, 0.05, *(-x for x in free)], [10.0, 6.0, *free])  # of ln c and α, against overflow
+            p = least_squares(rest, np.clip(p, *limits), args=(weight,), x_scale=scale, bounds=limits).x
         return law(p)
 
     def _start(self, pairs: PairMoments) -> Law:

@@ -10,6 +10,7 @@ import torch
 from morlight.operators import Cosine, Fourier
 from morlight.training.least_squares.fluctuations import Fluctuations
 from morlight.training.least_squares.gatherer import Gatherer
+from morlight.training.least_squares.pair_moments import PairMoments
 
 BASES = [Fourier(16, math.tau), Cosine(12, 2.0), Fourier((8, 6), (math.tau, 3.0))]
 
@@ -49,3 +50,19 @@ def test_the_gradient_is_that_of_the_error_with_aliases_and_fluctuations(basis):
     by_difference = torch.autograd.functional.jacobian(error, theta)
     _, gradient = all_moments.normal_equations(symbol(theta), (theta[:3] @ powers)[None], parts[None], powers[None])
     assert torch.allclose(2 * gradient[0], by_difference, rtol=1e-8)
+
+
+def test_the_error_is_least_at_the_decay_that_leaves_the_variance_of_independent_steps():
+    basis = BASES[0].double()
+    modes = basis.energy.numel()
+    decay, own, signal = (
+        torch.linspace(0.5, 0.95, modes, dtype=torch.float64),
+        np.full(modes, 2.0),
+        np.full(modes, 30.0),
+    )
+    squared = decay.numpy() ** 2
+    pairs = PairMoments(own + signal, (own + signal) * decay.numpy(), own + signal * squared, 100.0, 1)
+    fluctuations = Fluctuations.of(pairs, own, own * (1 - squared), basis, 1.0)
+    assert fluctuations.error(decay[None]) == pytest.approx(0, abs=1e-20)
+    for step in (-0.01, 0.01):
+        assert (fluctuations.error(decay[None] + step) > 1e-3).all()

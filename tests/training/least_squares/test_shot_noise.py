@@ -53,14 +53,14 @@ def test_aliases_in_the_plane_are_those_of_both_axes():
     assert both == pytest.approx(np.outer(alone[index], alone), rel=1e-6)
 
 
-def expected(basis, noise, law, *, particles=PARTICLES, mean=1.0, rates=None):
+def expected(basis, noise, law, *, mean=1.0, rates=None, long=1e3):
     """Moments of walkers whose long waves have a mean density, without any scatter."""
     aliases = Aliases(basis, noise)
     size = math.prod(basis.length) / math.prod(basis.points)
     white = (basis.freedom * size / basis.energy).flatten().numpy()
-    shot = mean**2 * math.prod(basis.points) / particles * white
+    shot = mean**2 * math.prod(basis.points) / PARTICLES * white
     modulus = np.sqrt((aliases.kappa**2).sum(0))
-    long = 1e3 * np.exp(-modulus)
+    long = long * np.exp(-modulus)
     decay = law.decay(aliases.kappa, 1) if rates is None else np.exp(-rates(modulus))
     first = shot * (aliases.own * (1 + long) + aliases.total)
     last = shot * (aliases.own * (1 + long * np.abs(decay) ** 2) + aliases.total)
@@ -102,3 +102,15 @@ def test_without_a_power_law_aliases_must_have_decayed(rate, refused):
     assert found.law is None
     assert not found.remembered(1).any()
     assert ("power law" in (found.refusal() or "")) == refused
+
+
+def test_slow_waves_are_known_from_the_size_of_their_fluctuations():
+    # ln σ̂² of n complex numbers has the variance 1/n; the decay by r alone tells of ln r with 1/(n r)
+    basis, noise, r = PLACES[0].double(), ShotNoise(PARTICLES, "fourier", 64), 1e-4
+    uniform = expected(basis, noise, Law(r, 1.0, np.zeros(1)), long=0.0)
+    found = IndependentParticles(basis, noise, 1.0, uniform)
+    inner = slice(1, 4)
+    by_size, by_decay = (found.rate_errors(uniform, fluctuations=both)[inner] for both in (True, False))
+    rate = found.law.coefficient * np.arange(1, 4) ** found.law.exponent
+    assert by_size**2 * uniform.pairs == pytest.approx(1.0, rel=0.05)  # r, and aliases of 64 times finer cells
+    assert by_decay**2 * uniform.pairs == pytest.approx(1 / rate, rel=0.05)
