@@ -243,7 +243,7 @@ class _At:
 
             return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)
         stored = self.model.checkpoint.modes.rate_errors
-        if stored is None:
+        if stored is None or self.model.data.parameters or self._drawn:  # those of all γ together; of no equation
             return None
         same = shells(build.basis(self.model.data.grid).double().wavenumbers)[0][0]
         errors = torch.tensor(stored[self.model.data.place(name)], dtype=torch.float64)
