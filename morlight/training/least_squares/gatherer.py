@@ -138,7 +138,9 @@ class Gatherer:
             aliases: A and C of each target, in units of |û|²; none by default.
             shape: how h is looked at; as its own values of u suggest by default.
         """
-        basis, shape = self.basis, shape or self.shape()
+        basis, own = self.basis, self.shape()
+        # the noise of counts in these pairs follows their own density
+        shape = own if shape is None else shape._replace(slope_of_noise=own.slope_of_noise)
         w, total = self._weights(weights), self.total(weights)
         # white noise of variance 1 has as much energy in each freedom
         size = math.prod(basis.length) / math.prod(basis.points)
