@@ -19,7 +19,7 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -92,7 +92,8 @@ def jackknife(
         return None
     exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
-    squares, shifts = _shifts(exact, sums, objective)
+    weights = None if objective.weights is None else objective.weights.cpu()  # as the windows of the blocks
+    squares, shifts = _shifts(exact, sums, replace(objective, weights=weights))
     changes: dict[str, list[Tensor]] = {name: [] for name in before}
     for shift in shifts:
         squares.write(squares.start + shift)
