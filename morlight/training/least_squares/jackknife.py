@@ -1,15 +1,14 @@
 """The fit as it would be without one block of its data after the other, for standard errors that come from the data.
 
-With Q the error of all windows and Q_s that of the windows of block s, the parameters change by
+With Q the error of all windows and Q_s that of all but those of block s, the parameters change by
 
-    δθ_s = (H − H_s)⁻¹ (∇Q_s − ∇Q/S)
+    δθ_s = H_s⁻¹ ((1 − 1/S) ∇Q − ∇Q_s)
 
-without that block, where H is the matrix JᵀJ of the whole fit and H_s that of the block. It is exact for a linear
-regression, also if one trajectory has most of the information (Cook & Weisberg 1982). The scatter of the changes over
-the blocks gives the standard error of every number that follows from the parameters (`morlight.analysis.jackknife`).
-It needs no model of the noise: it holds for windows that overlap, for modes that are correlated, and for networks that
-do not describe the data exactly, if the blocks are independent of each other. Blocks are trajectories, or groups of
-them; a few trajectories are cut in time.
+without that block, where H_s is the matrix JᵀJ of Q_s. It is exact for a linear regression, also if one trajectory has
+most of the information (Cook & Weisberg 1982). The scatter of the changes over the blocks gives the standard error of
+every number that follows from the parameters (`morlight.analysis.jackknife`). It needs no model of the noise: it holds
+for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly, if the
+blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in time.
 
 Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of 1 is assumed
 before the fit, which is that of the weights of a network.
@@ -19,7 +18,7 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -92,7 +91,8 @@ def jackknife(
         return None
     exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
-    squares, shifts = _shifts(exact, sums, objective)
+    weights = None if objective.weights is None else objective.weights.cpu()  # as the windows of the blocks
+    squares, shifts = _shifts(exact, sums, replace(objective, weights=weights))
     changes: dict[str, list[Tensor]] = {name: [] for name in before}
     for shift in shifts:
         squares.write(squares.start + shift)
@@ -110,19 +110,19 @@ def _shifts(
     squares = LeastSquares(exact, objective.moments(whole, shape))
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
-    mean = squares.of_moments(squares.moments, values, derivatives)[1] / len(sums)
+    data, gradient = squares.of_moments(squares.moments, values, derivatives)
     error = float(squares.error(theta).median())
     if objective.smoothness:
         squares.prefer_smooth(objective.smoothness * error)
     numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
-    matrix = squares.normal(theta)[0]
-    matrix = matrix + error / numbers * torch.eye(matrix.shape[1], dtype=matrix.dtype)
+    prior = squares.normal(theta)[0] - data + error / numbers * torch.eye(theta.shape[1], dtype=theta.dtype)
     shifts = []
     for one in sums:
-        moments = squares.folded(objective.moments(one, shape))
-        share = one.total(weights) / total
-        part, score = squares.of_moments(moments, values, derivatives)
-        shifts.append(torch.linalg.solve(matrix - share * part, share * score - mean))
+        rest = _added(sums, without=one)
+        share = rest.total(weights) / total
+        matrix, score = squares.of_moments(squares.folded(objective.moments(rest, shape)), values, derivatives)
+        change = (1 - 1 / len(sums)) * gradient - share * score
+        shifts.append(torch.linalg.solve(share * matrix + prior, change))
     return squares, torch.stack(shifts)
 
 
@@ -145,11 +145,12 @@ def _shared(sums: Sequence[Gatherer]) -> float:
     return float((energy.sum(0).square() / energy.square().sum(0)).nan_to_num(torch.inf).min())
 
 
-def _added(sums: Sequence[Gatherer]) -> Gatherer:
+def _added(sums: Sequence[Gatherer], without: Gatherer | None = None) -> Gatherer:
     first = sums[0]
     whole = Gatherer(first.basis, first.low, first.high, first.count, len(first.linear))
-    for total, parts in zip(whole.sums(), zip(*(one.sums() for one in sums), strict=True), strict=True):
-        total += torch.stack(parts).sum(0)
+    for one in sums:
+        for total, part in zip(whole.sums(), one.sums(), strict=True):
+            total += 0 if one is without else part
     return whole
 
 
