@@ -35,5 +35,5 @@ def draw(path: Path, found: Sequence[tuple[str, str, Mapping[str, float]]]) -> N
     above.set_ylabel("truth in 95 % interval (%)")
     below.set_ylabel("bias (standard errors)")
     below.set_xticks(range(len(names)), names, rotation=45)
-    above.legend(ncols=len(cases), fontsize="small", loc="lower right")
+    above.legend(ncols=len(cases), fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     figure.savefig(path, dpi=150)
