@@ -131,11 +131,10 @@ def test_validate_and_test_take_a_checkpoint(fits, heat_file, capsys):
 
 
 def test_horizons_change_from_stage_to_stage(fits, heat_file, monkeypatch):
-    from morlight.data.windows import Windows
+    from morlight.data.windows import MemoryFrames
 
-    seen = []
-    at = Windows.at
-    monkeypatch.setattr(Windows, "at", lambda self, index, offsets: (seen.append(offsets), at(self, index, offsets))[1])
+    seen, at = [], MemoryFrames.at
+    monkeypatch.setattr(MemoryFrames, "at", lambda self, *places: (seen.append(places[-1]), at(self, *places))[1])
     fit(heat_file, "--model.loss", "points", "--data.validation", "0")
     trained = [offsets[1] for offsets in seen if len(offsets) == 2]
     stages = [m for i, m in enumerate(trained) if i == 0 or trained[i - 1] != m]

@@ -23,7 +23,19 @@ def diffusing(path):
     morlight.write(path, {"u": u}, dt=0.1, length=2 * np.pi, boundaries="periodic")
 
 
+def shearing(path, densities=(0.5,)):
+    """Waves of momentum at some densities that decay as in a fluid of the viscosity 1, three runs each."""
+    x, times = np.arange(32) / 32 * 2 * np.pi, np.arange(41)[:, None] * 0.1
+    density = np.repeat(densities, 3)[:, None, None]
+    phase = np.random.default_rng(0).uniform(0, 6, size=(3, len(density), 1, 1))
+    u = density * sum(np.exp(-0.1 * k**2 * times / density) * np.cos(k * x + phase[k - 1]) for k in (1, 2, 3))
+    parameters = {"density": density[:, 0, 0]}
+    morlight.write(path, {"momentum": u}, dt=0.1, length=2 * np.pi, boundaries="periodic", parameters=parameters)
+
+
 MADE = {
+    "shear": shearing,
+    "shear_densities": lambda path: shearing(path, (0.1, 0.5)),
     "own": diffusing,
     "lj": lambda path: channel.write(path, seeds=1, frames=12, bins=40),
     "colloid": lambda path: channel.write_pairs(path),
