@@ -24,15 +24,15 @@ HEAD = """\
 `python -m benchmarks.page` makes this page from [benchmarks.jsonl](benchmarks.jsonl), which contains the lines that
 `python -m benchmarks NAME` prints. A section says so if its numbers were copied from an earlier page. Each ratio was
 measured in one run on one machine; seconds differ on other machines. Benchmarks with one thread report CPU time, those
-with two threads wall time. `step`, `fit`, `data`, `engine`, `load` and the fit to 4.1 GB were measured with version
-0.2, the others with version 0.1. The tests check that every fast path equals the plain one to rounding."""
+with two threads wall time. `step`, `fit`, `data`, `engine`, `load`, `gpu` and the fit to 4.1 GB were measured with
+version 0.2, the others with version 0.1. The tests check that every fast path equals the plain one to rounding."""
 ORIGINAL = {"A": (116, 0.96), "B": (3.9, 0.043), "C": (3.7, None)}  # TensorFlow, ms at m = 1, and an FFT pair then
 LABELS = {
     "R": "realizations R",
-    "N": "points N of a line",
-    "plane": "points N of a side, N × N",
-    "cube": "points N of a side, N × N × N",
-    "batch": "fields a batch",
+    "N": "points N on a line",
+    "plane": "points N per side, N × N",
+    "cube": "points N per side, N × N × N",
+    "batch": "fields per batch",
     "M": "horizon M",
     "K": "terms K",
     "windows": "windows",
@@ -113,7 +113,7 @@ def scaling(lines: Lines) -> str:
 
 
 def growth(lines: Lines) -> str:
-    """A row for each number that is varied: what the largest size takes, and how it comes to that."""
+    """A row for each number that is varied: exponent of the time, and time and memory at the largest size."""
     listed = []
     for line in (line for line in lines if line["unit"] == "exponent"):
         points = [other for other in lines if other["case"] == line["case"] and "size" in other]
@@ -125,7 +125,7 @@ def growth(lines: Lines) -> str:
         ("number varied", key("case")),
         ("sizes", key("sizes")),
         ("exponent of the time", key("value")),
-        ("takes twice as long as the smallest from", key("doubled", "none")),
+        ("size at which the time has doubled", key("doubled", "none")),
         ("ms at the largest", key("ms")),
         ("MiB at the largest", key("mebibytes")),
     ]
@@ -139,14 +139,14 @@ def gpu(lines: Lines) -> str:
     steps = [
         *size,
         ("precision", key("precision")),
-        ("ms a step, as one graph", key("value")),
+        ("ms per step, as one graph", key("value")),
         ("kernel by kernel", key("eager")),
         ("speed-up", key("over_eager")),
-        ("on the processor", key("processor")),
+        ("on the CPU", key("processor")),
         ("speed-up", key("over_processor")),
     ]
     rollouts = [CASE, ("states", key("states")), ("steps/s", key("value")), ("speed-up", key("over_plain"))]
-    fits = [*size, ("s a fit", key("value"))]
+    fits = [*size, ("s per fit", key("value"))]
     tables = table(parts["steps"], steps), table(parts["rollouts"], rollouts), growth(parts["growth"])
     return "\n\n".join([f"Card: {lines[0]['card']}.", *tables, table(parts["fits"], fits)])
 
@@ -161,12 +161,12 @@ def figure(lines: Lines, path: Path) -> None:
         sizes = [line["size"] for line in points]
         axes.loglog(sizes, [line["value"] for line in points], "o-", color=plots.LEARNED)
         axes.set(xlabel=LABELS[name], title=f"exponent {exponents[name]:.2f}")
-        axes.set(ylabel="ms an epoch of batches" if name == "windows" else "ms a step (solid)")
+        axes.set(ylabel="ms per epoch of batches" if name == "windows" else "ms per step (solid)")
         if "mebibytes" in points[0]:
             memory = axes.twinx()
             memory.tick_params(which="minor", labelright=False)
             memory.loglog(sizes, [line["mebibytes"] for line in points], "s--", color="gray", markersize=3)
-            memory.set(ylabel="MiB a step (dashed)")
+            memory.set(ylabel="MiB per step (dashed)")
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
         axes.tick_params(which="minor", labelbottom=False, labelleft=False)
     plots.save(drawn, path)
@@ -183,12 +183,12 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         " 64 × 64 points, isotropic, width and depth 8. B: a line of 256 points. C: density and momentum of a"
         " Lennard-Jones channel, 20 points, K = 2, one parameter. An *FFT pair* is a forward and an inverse FFT of the"
         " fields of one realization, measured in the same run. *Plain eager* is `benchmarks/plain.py` with one"
-        " realization, which the fast paths equal to rounding. Steps of small fields, up to 2¹⁷ values of all"
-        " realizations, are recorded once and replayed, bit by bit the same: B with R = 1, and C. Other work was"
+        " realization; the fast paths agree with it to rounding. Steps of small fields, up to 2¹⁷ values of all"
+        " realizations, are recorded once and replayed, bit for bit the same: B with R = 1, and C. Other work was"
         " running at the same time, which increases the times.",
     ),
     "compile": (
-        "Three ways through the networks",
+        "Three ways to evaluate the networks",
         lambda lines: table(
             lines,
             [
@@ -217,17 +217,20 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("report at the end, s", key("report_seconds")),
             ],
         ),
-        "Through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The share is all"
-        " time outside forward, backward and optimizer. B is a fit of 320 steps, C one of 1275 steps in 100 epochs. The"
-        " report at the end, half of it for its figures, takes about a second however long the fit is, so that it is a"
-        " large share of these short fits. Other work was running at the same time, which increases the times.",
+        "Fits through Lightning, with data loading, validation, checkpoints, MLflow and the final report. The"
+        " framework's share is all time outside forward pass, backward pass and optimizer. B is a fit of 320 steps, C"
+        " one of 1275 steps in 100 epochs. The report at the end, half of it for its figures, takes about a second"
+        " however long the fit is, so that it is a large share of these short fits. Other work was running at the same"
+        " time, which increases the times.",
     ),
     "data": (
         "Data",
         lambda lines: table(
-            lines, [CASE, ("", key("value")), ("", key("unit")), ("speed of morlight over it", key("ours_over_it"))]
+            lines,
+            [CASE, ("", key("value")), ("", key("unit")), ("speed of morlight relative to it", key("ours_over_it"))],
         ),
-        "A million particles into 256 cells; batches of 100 windows; a dump of 20 frames of 20 000 atoms.",
+        "A million particles are deposited into 256 cells; batches have 100 windows; the dump has 20 frames of 20 000"
+        " atoms.",
     ),
     "simulate": (
         "Walkers",
@@ -244,12 +247,12 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
                 ("", key("value")),
                 ("", key("unit")),
                 ("speed-up over LAMMPS", key("over_lammps")),
-                ("speed of morlight over it", key("ours_over_it")),
+                ("speed of morlight relative to it", key("ours_over_it")),
                 ("break-even runs", key("break_even_runs")),
                 ("training, s", key("training_seconds")),
             ],
         ),
-        "A model of a small Lennard-Jones channel (500 atoms, 500 steps a frame) against LAMMPS on the same core;"
+        "A model of a small Lennard-Jones channel (500 atoms, 500 steps per frame) against LAMMPS on the same core;"
         " *break-even runs*: the number of runs after which data and training have paid off. Then 200 steps of a field"
         " of 256 points, float64, against an FNO (16 modes, 32 channels, four layers, float32) and DMD (rank 40).",
     ),
@@ -266,65 +269,66 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         ),
         "The engine of `predict`, `evaluate`, serving and the reports of fits records a step of small fields once and"
         " replays it in fixed memory. Here it is compared with a loop over the same steps. The states are the same bit"
-        " by bit, and to rounding if many are advanced in groups. Five realizations, float64, recording included;"
+        " for bit, or to rounding if many are advanced in groups. Five realizations, float64, recording included;"
         " *demo*: a field of 256 points; *channel*: density and momentum at 20 points, K = 2, one parameter; *plane*:"
         " 64 × 64 points.",
     ),
     "scaling": (
         "How cost grows",
         scaling,
-        "One number is varied at a time, starting from R = 4, N = 256, 100 fields a batch, M = 1, K = 1, in float32;"
-        " planes and cubes: R = 1, 10 fields a batch; windows: an epoch of batches. The exponent is that of the larger"
-        " half of the points. Below the size at which a step takes twice as long as at the smallest, the time hardly"
-        " depends on it. The memory is what a step adds to that of the process.",
+        "One number is varied at a time, starting from R = 4, N = 256, 100 fields per batch, M = 1, K = 1, in"
+        " float32; planes and cubes: R = 1, 10 fields per batch; windows: an epoch of batches. The exponent is fitted"
+        " to the larger half of the sizes. Below the size at which a step takes twice as long as at the smallest one,"
+        " the time hardly depends on the size. The memory is what a step adds to that of the process.",
     ),
     "gpu": (
         "On a GPU",
         gpu,
-        "Wall time. The steps are those of `step` with m = 1. *As one graph*: forward and backward pass are captured"
-        " once as a CUDA graph, as fits do it; Adam is not part of it. *On the processor*: the same step on all cores"
-        " beside the GPU, in float32. Roll-outs as in `engine`. Growth as in `scaling`; in that run, the long steps of"
-        " M were timed before they were captured, and are left out. Fits as in `fit`, in float32; their reports are"
-        " computed on the processor. Small fields do not fill a GPU: its time is that of some hundred launches,"
-        " whatever the size, until there are hundreds of realizations or thousands of points.",
+        "All times are wall times. The steps are those of `step` with m = 1. *As one graph*: forward and backward"
+        " pass are captured once as a CUDA graph, as in fits; the step of Adam is not part of the graph. *On the CPU*:"
+        " the same step in float32 on all CPU cores of the machine. Roll-outs are those of `engine`. Cost grows with"
+        " the sizes of `scaling`, except the horizon M, whose long steps were timed before they were captured. Fits"
+        " are those of `fit`, in float32; their reports are computed on the CPU. Small fields do not fill a GPU: a"
+        " step takes as long as a few hundred kernels, whatever the size, until there are hundreds of realizations or"
+        " thousands of points.",
     ),
     "memory": (
         "Memory",
         lambda lines: table(
             lines,
-            [CASE, ("R", key("realizations")), ("peak, GiB", key("value")), ("s", key("processor_seconds"))],
+            [CASE, ("R", key("realizations")), ("peak, GiB", key("value")), ("CPU time, s", key("processor_seconds"))],
         ),
-        "Largest resident memory and processor time of a separate process, on the full Brownian set (103 MB of"
-        " fields). Other work was running at the same time, which increases the times. Of the fit to 4.1 GB, the"
+        "Largest resident memory and CPU time of a separate process, on the full Brownian set (103 MB of"
+        " fields). Other work was running at the same time, which increases the times. In the fit to 4.1 GB, the"
         " imported libraries take 0.5 GiB, the two pools of windows 0.25 GiB, and samples for the noise of each mode"
         " 0.1 GiB.",
     ),
-    "startup": ("Start-up", lambda lines: table(lines, VALUE), "Processor time of a fresh process."),
+    "startup": ("Start-up", lambda lines: table(lines, VALUE), "CPU time of a fresh process."),
     "streaming": (
-        "Files larger than the memory",
+        "Files larger than memory",
         lambda lines: table(
             lines,
             [
                 ("`--data.memory`", key("case")),
                 ("s", key("value")),
-                ("time over that in memory", key("over_in_memory")),
-                ("resident, GiB", key("resident_gib")),
+                ("time relative to in memory", key("over_in_memory")),
+                ("resident memory, GiB", key("resident_gib")),
             ],
         ),
-        "One pass of Adam over 100 sets of flights (1.6 GB of fields), from typing the command to its end.",
+        "One pass of Adam over 100 sets of flights (1.6 GB of fields), timed from the start of the command to its end.",
     ),
     "load": (
         "Many runs and trials",
-        lambda lines: table(lines, [CASE, ("s", key("value")), ("of the processor, s", key("processor_seconds"))]),
+        lambda lines: table(lines, [CASE, ("s", key("value")), ("CPU time, s", key("processor_seconds"))]),
         "Each command is a separate process. A trial is one epoch of a network of 16 points on four trajectories, with"
         " its report, figures and checkpoints; about half of its time is for the figures. `python -m benchmarks load"
         " postgresql://…` measures that storage as well. Other work was running at the same time, so that only the"
-        " processor seconds of the trials are given, for 12 trials each.",
+        " CPU time of a trial is given, the mean over 12 trials.",
     ),
     "tracking": (
         "Tracking",
         lambda lines: table(lines, [CASE, ("share of the fit", share("value")), ("fit, s", key("fit_seconds"))]),
-        "Time spent in the methods of the tracker.",
+        "The share of a fit that is spent in the methods of the tracker.",
     ),
 }
 
