@@ -31,7 +31,8 @@ class Response:
         basis: Π.
         modulus: |κ| of each mode.
         generator: G.
-        source: F, constant in space, as each mode gives it; NaN where 1̂ vanishes.
+        source: F, constant in space, as each mode gives it; NaN where 1̂ vanishes, or if all terms are lifted.
+        state: value of each field at which it is linearized.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Response:
     modulus: Float[Tensor, " K"]
     generator: Complex[Tensor, "R K"]
     source: Float[Tensor, "R K"]
+    state: Float[Tensor, " C"]
 
 
 def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mapping[str, float]) -> Response:
@@ -76,6 +78,8 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     centered = values - values.mean()
     slope = (h * centered).sum(2) / centered.square().sum()
     at_zero = h.mean(2) - slope * values.mean()
+    lifted = torch.tensor(operator.lift.lifted if operator.lift is not None else [False] * count)
+    at_zero = torch.where(lifted, 0.0, at_zero)  # a constant of a lifted term is carried by the walls
     change = (g * slope[..., None]).sum(1)
     generator = continuum(model, change)
     one = operator.basis.forward(torch.ones(operator.basis.points, dtype=torch.float64)).flatten()
@@ -83,7 +87,8 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     ratio = torch.where(change == 0, 1 / model.data.dt, generator / change)  # G/A tends to 1/Δt for slow modes
     source = ((g * at_zero[..., None]).sum(1) * ratio).real
     modulus = operator.basis.wavenumbers.flatten(1).square().sum(0).sqrt()
-    return Response(name, operator.basis, modulus, generator, torch.where(present, source, torch.nan))
+    source = torch.where(present & ~lifted.all(), source, torch.nan)
+    return Response(name, operator.basis, modulus, generator, source, states[0, 0, :, 0])
 
 
 def _states(model: Model, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " C"]:

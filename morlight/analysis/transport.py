@@ -169,12 +169,18 @@ class _At:
         bent = self._coefficient(fit.bending, fit.bending_error, "length²")
         slip = self._coefficient(2 * fit.bending / linear.basis.length[0], None, "length")
         no_walls = f"{flows[0]} has no walls at which it vanishes (model.bases {{{flows[0]}: sine}})"
-        return nu, self._dynamic(nu), between if walls else bent, slip if walls else no_walls, self._force(linear)
+        return (
+            nu,
+            self._dynamic(nu, linear),
+            between if walls else bent,
+            slip if walls else no_walls,
+            self._force(linear),
+        )
 
-    def _dynamic(self, nu: Coefficient) -> Answer:
+    def _dynamic(self, nu: Coefficient, linear: Response) -> Answer:
         density = {**self.parameters, **self.state}.get("density")
         if density is None and "density" in self.model.data.field_names:
-            density = self.model.data.fields[self.model.data.place("density")].median
+            density = float(linear.state[self.model.data.place("density")])
         if density is None:
             return "no density is known, expected a field or a parameter of this name"
         data = None if nu.over_data is None else nu.over_data * density
@@ -184,6 +190,8 @@ class _At:
         """The source of the longest modes that a constant drives."""
         if not isinstance(linear.basis, Sine) and float(linear.source.nan_to_num().abs().max()) == 0:
             return f"the total of {linear.name} is conserved, which no force changes"
+        if bool(linear.source.isnan().all()):
+            return "the values at the walls carry all constants of h; a force needs model.terms 2 or more"
         driven = torch.nonzero(linear.source.isfinite().all(0))[:, 0]
         driven = driven[linear.modulus[driven].argsort()][:ODD_MODES]
         one = linear.basis.forward(torch.ones(linear.basis.points, dtype=torch.float64)).flatten()[driven].real

@@ -40,8 +40,9 @@ def create(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         for draft in file.parent.glob(f"{DRAFT}*"):
-            if time.time() - draft.stat().st_mtime > ABANDONED:
-                shutil.rmtree(draft, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process has just removed its own
+                if time.time() - draft.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(draft, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=DRAFT, dir=file.parent) as folder, silenced():
             draft = _made(Path(folder), artifact_root(file))
             with draft.open("rb+") as complete:

@@ -71,6 +71,8 @@ class GradientModule(OperatorModule):
 
     def on_train_epoch_start(self) -> None:
         """Forget Adam's moments where a new stage begins and the configuration says so."""
+        if self._replays is not None:
+            self._replays.look()
         if self.algorithm.reset and self._schedule.begins(self.current_epoch):
             self.trainer.optimizers[0].state.clear()
 
@@ -119,6 +121,10 @@ class GradientModule(OperatorModule):
     def last_losses(self) -> Float[Tensor, " R"]:
         """Loss of each realization at the last step."""
         return self._losses["train_loss"][-1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without recordings, which hold addresses."""
+        return {**super().__getstate__(), "_replays": None}
 
     def configure_optimizers(self) -> Any:
         """Adam over all realizations at once."""

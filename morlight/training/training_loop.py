@@ -16,6 +16,8 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 HOOKS = (
     "on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step"
 )  # fmt: skip
+TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+KNOWN = {"morlight", "pytorch_lightning"}  # packages whose callbacks log nothing at the end of a step
 
 
 class TrainingLoop(_TrainingEpochLoop):
@@ -31,7 +33,8 @@ class TrainingLoop(_TrainingEpochLoop):
         """Find out which hooks there are."""
         super().on_run_start(data_fetcher)
         self._without_hooks = self._nobody_has_hooks()
-        self._listening = [one for one in self.trainer.callbacks if _overrides(one, "on_train_batch_end")]
+        end = "on_train_batch_end"
+        self._listening = [one for one in self.trainer.callbacks if _overrides(one, lightning.Callback, end)]
         self._bare = False
 
     def _nobody_has_hooks(self) -> bool:
@@ -46,13 +49,15 @@ class TrainingLoop(_TrainingEpochLoop):
             and self.max_steps == -1
             and trainer._val_check_time_interval is None
             and trainer.val_check_batch == trainer.num_training_batches
-            and not any(_overrides(callback, hook) for callback in trainer.callbacks for hook in HOOKS)
+            and not any(_has_hooks(callback) for callback in trainer.callbacks)
+            and not any(_overrides(trainer.datamodule, lightning.LightningDataModule, hook) for hook in TRANSFERS)
         )
 
     def advance(self, data_fetcher: Any) -> None:
         """One step."""
-        index = self.batch_idx + 1
-        self._bare = self._without_hooks and index % self.trainer.log_every_n_steps > 0 and not self.restarting
+        index, every = self.batch_idx + 1, self.trainer.log_every_n_steps
+        logged = index % every == 0 or (self._batches_that_stepped + 1) % every == 0  # by the module, by Lightning
+        self._bare = self._without_hooks and not logged and not self.restarting
         if self._bare:
             self._step(data_fetcher, index)
         else:
@@ -98,5 +103,16 @@ class TrainingLoop(_TrainingEpochLoop):
             super().on_advance_end(data_fetcher)
 
 
-def _overrides(callback: lightning.Callback, hook: str) -> bool:
-    return getattr(type(callback), hook) is not getattr(lightning.Callback, hook)
+def _has_hooks(callback: lightning.Callback) -> bool:
+    """Whether a callback may do more in a step than to look at its end; one of a user's may log there."""
+    own = type(callback).__module__.partition(".")[0] not in KNOWN
+    if own and _overrides(callback, lightning.Callback, "on_train_batch_end"):
+        return True
+    return isinstance(callback, lightning.callbacks.LambdaCallback) or any(
+        _overrides(callback, lightning.Callback, hook) for hook in HOOKS
+    )
+
+
+def _overrides(one: Any, base: type, hook: str) -> bool:
+    """Whether an object has a hook of its own, from its class or set on the object."""
+    return one is not None and getattr(getattr(one, hook), "__func__", None) is not getattr(base, hook)

@@ -144,3 +144,17 @@ def test_command_prints_the_coefficients_at_the_density_asked_for(tmp_path, caps
     answers = small_fits.told("inspect", path, "--gamma", "density=0.25")["transport"]
     assert answers["dynamic_viscosity"]["value"] == pytest.approx(0.25)
     assert "no walls" in answers["slip_length"]["refused"]
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+def test_a_constant_that_walls_carry_is_no_force(terms, tmp_path):
+    data = small.description([small.field("momentum", -1.0, 1.0)], where=small.grid((16,), boundaries="WALL"))
+    options = {"biases": [], "bases": {"momentum": "sine"}, "terms": terms, "walls": {"momentum": [-1, 1]}}
+    model = small.model(tmp_path / "model.ckpt", data, **options)
+    before = model.transport()
+    with torch.no_grad():
+        model.operator.h.offsets[-1][:, 0] += 0.7  # of the first term, which is lifted
+    after = model.transport()
+    for one, other in ((before.body_force, after.body_force), (before.slip_length, after.slip_length)):
+        assert str(one) == str(other)
+    assert isinstance(after.body_force, str) == (terms == 1)

@@ -101,8 +101,8 @@ class Replays:
     """
 
     def __init__(self, objective: Objective, module: nn.Module, realizations: int) -> None:
-        self.objective, self.realizations = objective, realizations
-        self.parameters, self.buffers = [*module.parameters()], [*module.buffers()]
+        self.objective, self.module, self.realizations = objective, module, realizations
+        self.look()
         self._kinds: dict[Hashable, int | RecordedGradient | GraphedGradient | None] = {}
 
     def __call__(self, kind: Hashable, *inputs: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
@@ -119,6 +119,10 @@ class Replays:
                 return total, values
         return self.objective(kind, *inputs)
 
+    def look(self) -> None:
+        """Find out which parameters and buffers there are: call it where some may have come or gone."""
+        self.parameters, self.buffers = [*self.module.parameters()], [*self.module.buffers()]
+
     def _possible(self, inputs: Sequence[Tensor]) -> bool:
         """Whether there is a gradient to take of plain operations, of small states or on a GPU."""
         (device, *more) = {one.device.type for one in [*self.parameters, inputs[0]]}
@@ -127,7 +131,7 @@ class Replays:
             not more
             and (device == "cuda" or (device == "cpu" and small))
             and torch.is_grad_enabled()
-            and all(one.requires_grad for one in self.parameters)
+            and all(one.requires_grad and not one._backward_hooks for one in self.parameters)
             and not torch.is_autocast_enabled(device)
             and not torch.compiler.is_compiling()
         )

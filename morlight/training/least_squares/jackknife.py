@@ -111,11 +111,13 @@ def _shifts(
     theta, where = squares.start, (squares.u, squares.kappa)
     values, derivatives = squares.values(theta, *where), squares.derivatives(theta, *where)
     data, gradient = squares.of_moments(squares.moments, values, derivatives)
-    error = float(squares.error(theta).median())
+    error = max(float(squares.error(theta).median()), 0.0)  # below 0 where more noise is subtracted than there is
     if objective.smoothness:
         squares.prefer_smooth(objective.smoothness * error)
     numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
-    prior = squares.normal(theta)[0] - data + error / numbers * torch.eye(theta.shape[1], dtype=theta.dtype)
+    least = torch.finfo(theta.dtype).eps * float(data.diagonal(dim1=1, dim2=2).max())
+    ridge = max(error / numbers, least) * torch.eye(theta.shape[1], dtype=theta.dtype)
+    prior = squares.normal(theta)[0] - data + ridge
     shifts = []
     for one in sums:
         rest = _added(sums, without=one)

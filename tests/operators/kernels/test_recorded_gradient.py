@@ -152,3 +152,16 @@ def test_recordings_take_no_more_than_their_memory():
         training.replays(4, *training.batch(3))
     kept = [one.bytes for one in training.replays._kinds.values() if one]
     assert sum(kept) < sum(sizes.values())
+
+
+def test_gradients_that_a_hook_changes_are_not_replayed():
+    weight = torch.nn.Linear(2, 1, bias=False).double()
+    weight.weight.register_hook(lambda gradient: gradient / 2)
+    replays = Replays(lambda kind, x: (weight(x).square().sum(), weight(x).detach()[:, 0]), weight, 1)
+    x = torch.rand(3, 2).double()
+    for _ in range(recorded_gradient.PLAIN + 3):
+        total, _ = replays(1, x)
+        weight.zero_grad()
+        total.backward()
+        due = x.T @ (x @ weight.weight.detach().T)  # half of the derivative of a square
+        assert torch.allclose(weight.weight.grad, due.T)
