@@ -286,8 +286,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
         gpu,
         "All times are wall times. The steps are those of `step` with m = 1. *As one graph*: forward and backward"
         " pass are captured once as a CUDA graph, as in fits; the step of Adam is not part of the graph. *On the CPU*:"
-        " the same step in float32 on all CPU cores of the machine. Roll-outs are those of `engine`. Cost grows with"
-        " the sizes of `scaling`, except the horizon M, whose long steps were timed before they were captured. Fits"
+        " the same step in float32 on all CPU cores of the machine. Roll-outs are those of `engine`. Growth is"
+        " that of `scaling`, without the horizon M, whose long steps were timed before they were captured. Fits"
         " are those of `fit`, in float32; their reports are computed on the CPU. Small fields do not fill a GPU: a"
         " step takes as long as a few hundred kernels, whatever the size, until there are hundreds of realizations or"
         " thousands of points.",

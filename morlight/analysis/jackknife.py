@@ -1,11 +1,11 @@
-"""Standard errors due to the data, from the fit without one block of them after the other.
+"""Standard errors due to the data, by a jackknife: the fit without each block of the data in turn.
 
 For any number f that follows from an operator, the variance is (S − 1)/S Σ_s (f_s − f̄)² over S independent blocks of
-the data, where f_s follows from the fit without block s (Efron & Stein 1981). It is itself estimated from S numbers: f
-minus the truth in units of its root follows Student's t, whose variance is (S − 1)/(S − 3).
+the data, where f_s follows from the fit without block s (Efron & Stein 1981). The variance is itself estimated from S
+numbers, so that the error of f in units of its square root follows Student's t, whose variance is (S − 1)/(S − 3).
 
-The weights of the fit without a block are known to first order, θ + δθ_s, and so is f_s − f: the differences are taken
-for a small share of δθ_s and scaled up (see `morlight.training.least_squares.jackknife`). f is the mean over the
+The weights of the fit without a block, θ + δθ_s, are known to first order. The difference f_s − f is therefore computed
+for a small fraction of δθ_s and scaled up (see `morlight.training.least_squares.jackknife`). f is averaged over the
 realizations.
 """
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from morlight.analysis.model import Model
 
 UNKNOWN = (
-    "the standard error due to the data is not known, which needs model.optimizer moments, and 10 trajectories or a few"
-    " that fluctuate for 100 times the horizon"
+    "the standard error due to the data is not known: it needs model.optimizer moments, and 10 trajectories, or fewer"
+    " ones that fluctuate for 100 times the horizon"
 )
-SHARE = 1e-4  # of δθ_s: neither rounding nor curvature matters
+SHARE = 1e-4  # fraction of δθ_s at which neither rounding nor curvature matters
 
 
 @dataclass(frozen=True)
 class Jackknife:
-    """Changes of the weights where one block of the data is left out.
+    """Changes of the weights when one block of the data is left out.
 
     Attributes:
         blocks: number S of blocks.
-        in_time: whether blocks are parts of trajectories, and not whole ones.
-        changes: δθ_s of each weight (S, …), by the names of `Checkpoint.weights`.
+        in_time: whether blocks are parts of trajectories in time, rather than whole trajectories.
+        changes: δθ_s of each weight, of shape (S, …), by the names in `Checkpoint.weights`.
     """
 
     blocks: int
@@ -47,7 +47,7 @@ class Jackknife:
     changes: Mapping[str, Tensor]
 
     def only(self, realizations: int, chosen: Sequence[int]) -> "Jackknife":
-        """The changes of some of the realizations."""
+        """The changes of the chosen realizations."""
         rows = list(chosen)
         changes = {
             name: each.unflatten(1, (realizations, -1))[:, rows].flatten(1, 2) for name, each in self.changes.items()
@@ -67,7 +67,7 @@ class Jackknife:
         """The changes that a checkpoint stores beside its weights.
 
         Raises:
-            ValueError: if they do not fit the weights.
+            ValueError: if the changes do not fit the weights.
         """
         blocks, changes = int(plain["blocks"]), dict(plain["changes"])
         if blocks < 4:
@@ -82,11 +82,11 @@ class Jackknife:
 
 
 def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]]) -> Float[Tensor, "*f"] | None:
-    """Standard error of the mean over the realizations of numbers that follow from a model; None if not known.
+    """Standard error of numbers that follow from a model, averaged over the realizations; None if it is not known.
 
     Args:
-        model: the fit.
-        of: numbers of each realization of a model.
+        model: the fitted model.
+        of: function that returns the numbers for each realization of a model.
     """
     replicates = without_blocks(model)
     if replicates is None:
@@ -96,17 +96,18 @@ def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]
 
 
 def error_of_rollouts(model: "Model", frames: Callable[["Model"], np.ndarray], predicted: np.ndarray) -> np.ndarray:
-    """Standard error of the mean over the realizations of roll-outs, block by block to save memory.
+    """Standard error of roll-outs, averaged over the realizations; computed block by block to save memory.
 
-    The realizations of an equation are draws of its coefficients within their standard errors: their deviation is it.
+    For an equation, it is the standard deviation over the realizations, which are draws of its coefficients within
+    their standard errors.
 
     Args:
-        model: the fit.
-        frames: roll-outs of each realization of a model.
-        predicted: those of this one.
+        model: the fitted model.
+        frames: function that returns the roll-outs of each realization of a model.
+        predicted: roll-outs of the fitted model.
 
     Raises:
-        ValueError: if it is not known.
+        ValueError: if the standard error is not known.
     """
     if model.config.equation is not None and model.realizations > 1:
         return np.asarray(predicted.std(0, ddof=1))
@@ -127,30 +128,30 @@ def source(model: "Model") -> str:
     """One sentence on the origin of the standard errors due to the data."""
     known = model.checkpoint.jackknife
     if known is not None:
-        of = "parts in time of the trajectories" if known.in_time else "trajectories, or groups of them"
-        return f"from the fit without each of {known.blocks} blocks of the data, {of}"
+        of = "parts of trajectories in time" if known.in_time else "trajectories or groups of them"
+        return f"from fits without each of {known.blocks} blocks of the data ({of})"
     if model.config.equation is not None:
         return "from the covariance of the coefficients"
     if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:
         return (
-            "from the noise of each mode by itself, because the data are fewer than 10 trajectories, too short to be"
-            " cut into blocks or decaying within a few of them; the errors of symbols are not known"
+            "from the noise of each mode by itself, because there are fewer than 10 trajectories, which are too"
+            " short to be cut into blocks or decay within a few of them; the errors of symbols are not known"
         )
     return "from the noise of each mode by itself; the errors of symbols are not known without model.optimizer moments"
 
 
 def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
-    """Standard error from the numbers of `without_blocks`, those of each block averaged over the realizations."""
+    """Standard error from numbers that follow from `without_blocks`, averaged over the realizations of each block."""
     return (_factor(len(values)) * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
 
 
 def _factor(blocks: int) -> float:
-    """From Σ_s (f_s − f̄)² to the variance of Student's t with S − 1 degrees of freedom, which is that of f − truth."""
+    """The factor from Σ_s (f_s − f̄)² to the variance of f, with that of Student's t for S − 1 degrees of freedom."""
     return (blocks - 1) / blocks * (blocks - 1) / (blocks - 3)
 
 
 def without_blocks(model: "Model") -> "Model | None":
-    """S·R realizations, the R of each block one after the other, with `SHARE` of the changes; None if not known."""
+    """A model of S·R realizations, R for each block, with `SHARE` of the changes of weights; None if not known."""
     known = model.checkpoint.jackknife
     if known is None:
         return None
@@ -160,7 +161,9 @@ def without_blocks(model: "Model") -> "Model | None":
     with torch.no_grad():
         for name, change in known.changes.items():
             if name not in named:
-                raise ValueError(f"{model.path}: has jackknife changes of {name}, which is no parameter")
+                raise ValueError(
+                    f"{model.path}: has jackknife changes of {name}, which is not a parameter of the operator"
+                )
             named[name].add_(change.flatten(0, 1).to(named[name]), alpha=SHARE)
     checkpoint = dataclasses.replace(model.checkpoint, jackknife=None, losses=None, growth=None).only(rows)
     return dataclasses.replace(model, checkpoint=checkpoint, operator=operator.requires_grad_(False))

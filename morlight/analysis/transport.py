@@ -1,8 +1,8 @@
 """Transport coefficients of a learned operator: viscosity, slip length, body force and diffusivity at given γ.
 
-They come from the generator of the operator linearized at a uniform state, in the limit of long waves, and not from a
-profile: the momentum along the flow decays as −G(κ) = ν κ², the density of tagged particles or walkers as D κ².
-All are in the units of the data: its length, its time, and those of its fields.
+They follow from the generator of the operator, linearized at a uniform state, in the limit of long waves: the momentum
+along the flow decays at the rate −G(κ) = ν κ², the density of tagged particles or walkers at the rate D κ². No profile
+is fitted. All coefficients are in the units of the data: its length, its time, and those of its fields.
 """
 
 import math
@@ -24,8 +24,8 @@ from morlight.operators import Basis, Sine, build, shells
 
 MOMENTUM = "momentum"
 LABELS = "density_labels"
-GONE = 3.0  # decay in a step, exp(-3)
-ODD_MODES = 3  # of sines, whose source is averaged: the longest that a constant force drives
+GONE = 3.0  # modes that decay by more than exp(−3) in a step have no rate
+ODD_MODES = 3  # longest sines that a constant force drives; their sources are averaged
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Coefficient:
     """A number with its standard error.
 
     Attributes:
-        value: of the estimate, for realizations that are draws of it; else of the mean generator of the realizations.
+        value: from the mean generator of the realizations; for an equation, from the estimate of its coefficients.
         over_realizations: standard deviation over the realizations.
-        over_data: standard error that the noise of the data leaves; None where it is not known.
-        unit: in words.
+        over_data: standard error due to the noise of the data; None if it is not known.
+        unit: the unit, in words.
     """
 
     value: float
@@ -46,14 +46,14 @@ class Coefficient:
 
     @property
     def error(self) -> float:
-        """Standard error over realizations and data."""
+        """Standard error √(over_realizations² + over_data²)."""
         return math.hypot(self.over_realizations, self.over_data or 0.0)
 
     def __str__(self) -> str:
         return f"{self.value:.4g} ± {self.error:.2g} {self.unit}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The attributes and the error, as `morlight inspect --json` prints them."""
         return {**asdict(self), "error": self.error}
 
 
@@ -62,15 +62,15 @@ Answer = Coefficient | str
 
 @dataclass(frozen=True)
 class Transport:
-    """Transport coefficients, or for each that the model does not have one sentence that says why.
+    """Transport coefficients; for one that the model does not have, a sentence that says why.
 
     Attributes:
         gamma: parameters, by name.
         kinematic_viscosity: ν.
         dynamic_viscosity: η = ρν.
         bending: ℓ² of ν(κ) = ν/(1 + ℓ²κ²), without walls.
-        slip_length: b beyond the walls at which the extrapolated flow vanishes.
-        body_force: source of momentum.
+        slip_length: distance b beyond the walls at which the extrapolated flow vanishes.
+        body_force: change of the momentum field per time that a constant force causes.
         diffusivity: D of each field.
     """
 
@@ -83,7 +83,7 @@ class Transport:
     diffusivity: Mapping[str, Answer]
 
     def answers(self) -> dict[str, Answer]:
-        """All of them, by name."""
+        """All coefficients, by name."""
         named = {
             "kinematic viscosity": self.kinematic_viscosity,
             "dynamic viscosity": self.dynamic_viscosity,
@@ -94,7 +94,7 @@ class Transport:
         return named | {f"diffusivity of {name}": answer for name, answer in self.diffusivity.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """The layout of `morlight inspect --json`."""
+        """All coefficients in the layout of `morlight inspect --json`."""
         plain = {
             name.replace(" ", "_"): {"refused": answer} if isinstance(answer, str) else answer.to_json()
             for name, answer in self.answers().items()
@@ -116,11 +116,11 @@ def transport(
         gamma: parameters γ: a number for each name, or an array (1, P); by default typical values of the training data.
         state: uniform values of fields at which the operator is linearized; by default those of the parameters with
             their names, or medians of the training data.
-        data: trajectory file from whose runs at this γ the standard errors of the rates are estimated. By default, they
-            are those of the training data, which are known without γ.
+        data: trajectory file, from whose runs at this γ the standard errors of the rates are estimated. By default,
+            they come from the training data, which is possible only for models without parameters.
 
     Raises:
-        ValueError: if the operator has no time, or γ and state do not fit it.
+        ValueError: if the operator has no time, or if γ or the state does not fit the model.
     """
     if model.steady:
         raise ValueError(f"{model.path}: learned L u = f without time, expected an operator with rates of decay")
@@ -129,7 +129,7 @@ def transport(
     parameters = dict(zip(model.data.parameter_names, row[0].tolist(), strict=True))
     for name in state or {}:
         if name not in model.data.field_names:
-            raise ValueError(f"state has {name}, expected fields of {', '.join(model.data.field_names)}")
+            raise ValueError(f"state has {name}, expected one of {', '.join(model.data.field_names)}")
     at = _At(model, row, parameters, dict(state or {}), None if data is None else Path(data))
     flows = [name for name in model.data.field_names if name.startswith(MOMENTUM)]
     viscosity, dynamic, bending, slip, force = at.flow(flows)
@@ -182,14 +182,14 @@ class _At:
         if density is None and "density" in self.model.data.field_names:
             density = float(linear.state[self.model.data.place("density")])
         if density is None:
-            return "no density is known, expected a field or a parameter of this name"
+            return "the density is not known, expected a field or a parameter of this name"
         data = None if nu.over_data is None else nu.over_data * density
         return Coefficient(nu.value * density, nu.over_realizations * density, data, "density·length²/time")
 
     def _force(self, linear: Response) -> Answer:
-        """The source of the longest modes that a constant drives."""
+        """The source of momentum, averaged over the longest modes that a constant force drives."""
         if not isinstance(linear.basis, Sine) and float(linear.source.nan_to_num().abs().max()) == 0:
-            return f"the total of {linear.name} is conserved, which no force changes"
+            return f"the total of {linear.name} is conserved, so that there is no body force"
         if bool(linear.source.isnan().all()):
             return "the values at the walls carry all constants of h; a force needs model.terms 2 or more"
         driven = torch.nonzero(linear.source.isfinite().all(0))[:, 0]
@@ -210,12 +210,12 @@ class _At:
         except ValueError as error:
             return str(error)
         if isinstance(linear.basis, Sine):
-            return f"{name} vanishes at walls, which take it up; expected a field whose total is conserved"
+            return f"{name} vanishes at the walls, which absorb it; expected a field whose total is conserved"
         fit = self._long_waves(linear, name, errors=True)
         if isinstance(fit, str):
             return f"{name}: {fit}"
         if fit.exponent is not None:
-            return f"{name}: its long waves decay as |κ|^{fit.exponent:.3g}, which is no diffusion"
+            return f"{name}: its long waves decay as |κ|^{fit.exponent:.3g}, which is not diffusion"
         return self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
 
     def _long_waves(self, linear: Response, name: str, *, errors: bool) -> LongWaves | str:
@@ -228,12 +228,12 @@ class _At:
             samples = torch.cat([samples, blocks.unflatten(0, (-1, len(rates))).mean(1)])
         noise = self._errors(linear.basis, name, moduli) if errors else None
         used = moduli > 0
-        if not self.model.continuous:  # a mode that is gone within a step has a rate that nothing determines
+        if not self.model.continuous:  # the rate of a mode that vanishes within a step is not determined
             used &= ~(rates * self.model.data.dt > GONE).any(0)
         return long_waves(moduli[used], samples[:, used], None if noise is None else noise[used])
 
     def _samples(self, values: Float[Tensor, "R S"]) -> Float[Tensor, "n S"]:
-        """Of an equation, the estimate and its draws; else the mean over the realizations, and without each of them."""
+        """The mean over all realizations, then without each of them; for an equation, the estimate, then its draws."""
         if self._drawn or len(values) == 1:
             return values
         mean = values.mean(0)
@@ -251,14 +251,16 @@ class _At:
 
             return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)
         stored = self.model.checkpoint.modes.rate_errors
-        if stored is None or self.model.data.parameters or self._drawn:  # those of all γ together; of no equation
+        if (
+            stored is None or self.model.data.parameters or self._drawn
+        ):  # errors of all γ together; an equation has draws instead
             return None
         same = shells(build.basis(self.model.data.grid).double().wavenumbers)[0][0]
         errors = torch.tensor(stored[self.model.data.place(name)], dtype=torch.float64)
         return errors if torch.equal(same, moduli) else None
 
     def _coefficient(self, values: Float[Tensor, " n"], data: float | None, unit: str) -> Coefficient:
-        """From the values for each of the samples, and for each block of the data that is left out, where known."""
+        """The coefficient from its values for each sample, and for each block that is left out, if these are known."""
         R = self.model.realizations
         samples = R if self._drawn or R == 1 else R + 1
         spread = float(values[1:samples].std()) if samples > 2 else 0.0
@@ -269,7 +271,7 @@ class _At:
 
 
 def _of_moduli(linear: Response) -> Float[Tensor, "R S"]:
-    """−Re G, the mean over the modes of each |κ|."""
+    """−Re G, averaged over the modes of each |κ|."""
     moduli, index = shells(linear.basis.wavenumbers)
     rates = -linear.generator.real
     total = torch.zeros(len(rates), moduli.shape[1], dtype=rates.dtype).index_add_(1, index.flatten(), rates)

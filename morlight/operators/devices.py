@@ -1,4 +1,4 @@
-"""What it takes to compute on other devices than the CPU."""
+"""Computing on devices other than the CPU."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that is not there.
+    """Refuse a device that torch cannot use.
 
     Raises:
-        ValueError: with its name.
+        ValueError: if the device is not available.
     """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not there, expected cpu or an accelerator that torch finds") from error
+        raise ValueError(f"device {device!r} is not available, expected cpu or an accelerator of torch") from error
 
 
 def some_fields(u: Inexact[Tensor, "r B C *X"], places: Sequence[int]) -> Inexact[Tensor, "r B c *X"]:
-    """Some of the fields, without the list of places being copied to a GPU at every call, which waits for it."""
+    """Some of the fields. Indexing with a list would copy it to the GPU at every call and wait for the copy."""
     return torch.stack([u[:, :, place] for place in places], 2)

@@ -1,16 +1,16 @@
-"""Walls with given values or slopes: a lift carries them, and what is left obeys the basis.
+"""Walls with given values or slopes: a lift carries them, and the remainder obeys the basis.
 
-At the walls x = 0 and x = L, a field has given values (basis of sines) or slopes (cosines), numbers or products of
-parameters γ. Sines vanish there and cosines have no slope, so that a series of h(u) itself converges slowly. In each
-term, ℓ therefore carries what h has at the walls,
+At the walls x = 0 and x = L, a field has given values (basis of sines) or slopes (cosines), which are numbers or
+products of parameters γ. Sines vanish there and cosines have no slope, so that a series of h(u) itself converges
+slowly. In each term, a lift ℓ therefore has the values or slopes of h(u) at the walls,
 
     L u = Σ_k Π⁻¹ g_k Π (h_k(u) − ℓ_k) + γ_k ∂ₓ²ℓ_k,    γ_k = −dg_k/d(κₓ²) at κₓ = 0,
 
     values  ℓ = h₋ (1 − x/L) + h₊ x/L,            h₋ and h₊ are h(u) at the walls, and ∂ₓ²ℓ = 0,
     slopes  ℓ = h₋ (x − x²/2L) + h₊ x²/2L,        h₋ and h₊ are ∂ₓh(u) at the walls, and ∂ₓ²ℓ = (h₊ − h₋)/L,
 
-which is exact for g = D ∂ₓ² and any h. Of several terms, the last one acts on h itself: a force or a reaction does not
-vanish at the walls.
+which is exact for g = D ∂ₓ² and any h. If there are several terms, the last one acts on h itself, because a force or a
+reaction does not vanish at the walls.
 """
 
 import copy
@@ -33,13 +33,13 @@ class Walls:
     """Values or slopes of all fields at two walls.
 
     Attributes:
-        axes: D, of the grid.
-        axis: across which the walls lie; the last one is −1.
+        axes: number D of axes of the grid.
+        axis: the axis normal to the walls; the last one is −1.
         points: N along this axis.
-        length: L.
-        slopes: of each field whether its slope is given, rather than its value.
-        low: of each field, at x = 0.
-        high: of each field, at x = L.
+        length: distance L of the walls.
+        slopes: for each field, whether its slope is given rather than its value.
+        low: value or slope of each field at x = 0.
+        high: value or slope of each field at x = L.
         parameters: names of γ, in the order of their columns.
     """
 
@@ -66,7 +66,7 @@ class Walls:
         return torch.stack(columns, 1)
 
     def lift(self, gamma: Float[Tensor, "b P"]) -> Float[Tensor, "b C *X"]:
-        """Fields with these values and slopes, constant along the other axes."""
+        """ℓ of all fields: fields with these values or slopes, constant along the other axes."""
         unit = torch.stack([torch.stack(self.profiles(slope)) for slope in self.slopes], 1).to(gamma)  # (2, C, N)
         low, high = (end[..., None] * profile for end, profile in zip(self.ends(gamma), unit, strict=True))
         shape = [1] * self.axes
@@ -74,7 +74,7 @@ class Walls:
         return (low + high).unflatten(2, shape)
 
     def profiles(self, slope: bool) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-        """ℓ of a unit value, or slope, at x = 0 and of one at x = L, in double precision."""
+        """ℓ for a unit value, or slope, at x = 0, and for one at x = L, in double precision."""
         x = (torch.arange(self.points, dtype=torch.float64) + 0.5) / self.points
         if slope:
             return self.length * (x - x.square() / 2), self.length * x.square() / 2
@@ -82,13 +82,13 @@ class Walls:
 
 
 class Lift(Exact):
-    """What walls add to the terms of the fields in one basis.
+    """The lifts of the terms that change the fields in one basis.
 
     Args:
-        walls: of all fields.
-        basis: Π of the fields that the terms change.
-        slope: whether it has cosines across the walls.
-        lifted: whether each of the K terms of a field is lifted.
+        walls: values or slopes of all fields.
+        basis: Π of these fields.
+        slope: whether the basis has cosines across the walls, so that slopes are given.
+        lifted: for each of the K terms of a field, whether it is lifted.
     """
 
     near: Float[Tensor, " C"]
@@ -104,8 +104,8 @@ class Lift(Exact):
         super().__init__()
         self.walls, self.slope, self.lifted = walls, slope, list(lifted)
         spacing = walls.length / walls.points
-        # a row beyond each end of the grid, from the two cells next to it and what is given: at the wall, for values of
-        # h, or half a cell behind it, where the difference to the first cell is the slope of h
+        # u in a row beyond each end of the grid, from the two cells next to it and the given value or slope: the row is
+        # at the wall for values of h, and half a cell beyond it for slopes, which are differences to the first cell
         of_value, of_slope = ((-1.0, 0.0, 2.0), (1.0, 0.0, -spacing)) if slope else (
             (0.0, 0.0, 1.0), (9 / 8, -1 / 8, -3 / 8 * spacing)
         )  # fmt: skip
@@ -114,7 +114,7 @@ class Lift(Exact):
         self.hold(near=rows[:, 0], following=rows[:, 1], low_given=rows[:, 2], high_given=rows[:, 2] * mirrored)
         low, high = walls.profiles(slope)
         self.hold(low=low, high=high, mask=torch.tensor(self.lifted, dtype=torch.float64))
-        kappa = copy.deepcopy(basis).double().wavenumbers  # which are rounded in single precision
+        kappa = copy.deepcopy(basis).double().wavenumbers  # wavenumbers in single precision are rounded
         if slope:
             between = kappa.narrow(walls.axis, 0, 1).clone()
             between[walls.axis] = math.pi / walls.length / 2
@@ -122,12 +122,12 @@ class Lift(Exact):
         self.hold(wavenumbers=kappa)
 
     def on(self, basis: Basis) -> "Lift":
-        """The same on the grid of another basis."""
+        """The same lifts on the grid of another basis."""
         walls = replace(self.walls, points=basis.points[self.walls.axis])
         return Lift(walls, basis, slope=self.slope, lifted=self.lifted)
 
     def symbols(self, g: Inexact[Tensor, "R b H *K"]) -> Inexact[Tensor, "R b G *k"]:
-        """g of each term, and γ of each where slopes are given, from g at `wavenumbers`."""
+        """g of each term, and, for given slopes, γ_k of each term after them, from g at `wavenumbers`."""
         if not self.slope:
             return g
         axis, smallest = self.walls.axis, math.pi / self.walls.length
@@ -138,7 +138,7 @@ class Lift(Exact):
         return self._joined(g, second.expand_as(g))
 
     def nonlinearity(self, h: Pointwise, gamma: Float[Tensor, "b P"]) -> Pointwise:
-        """u ↦ h(u) − ℓ of each term, and ∂ₓ²ℓ of each where slopes are given."""
+        """u ↦ h(u) − ℓ of each term, and, for given slopes, ∂ₓ²ℓ of each term after them."""
         axis, N = self.walls.axis, self.walls.points
         inner = [1] * (self.wavenumbers.ndim - 2)
         near, following = (self._column(part, inner) for part in (self.near, self.following))
@@ -159,7 +159,7 @@ class Lift(Exact):
         return lifted
 
     def _at_walls(self, values: Float[Tensor, "R B H *Y"]) -> tuple[Tensor, Tensor]:
-        """h₋ and h₊, 0 of terms that are not lifted."""
+        """h₋ and h₊, which are 0 for terms that are not lifted."""
         axis = self.walls.axis
         below, above = values.narrow(axis, 0, 1), values.narrow(axis, -1, 1)
         if self.slope:
@@ -171,7 +171,7 @@ class Lift(Exact):
         return below * mask, above * mask
 
     def _joined(self, first: Tensor, second: Tensor) -> Tensor:
-        """The terms of each field, and after them as many more."""
+        """Two values for each term, with all first ones of a field before its second ones."""
         K = len(self.mask)
         return torch.cat([part.unflatten(2, (-1, K)) for part in (first, second)], 3).flatten(2, 3)
 

@@ -1,15 +1,16 @@
 """How precisely the training data determine the rate of change at each |κ|, with the fitted operator in place.
 
-With p the change of û over m steps that the operator predicts and f that of the data, f = (1 + e) p + noise. The gain 1
-+ e is estimated for each |κ| by itself, with the change that is predicted one frame earlier as instrument z,
+Let p be the change of û over m steps that the operator predicts, and f the change in the data: f = (1 + e) p + noise.
+The gain 1 + e is estimated for each |κ| separately, with the change that is predicted one frame earlier as
+instrument z,
 
     e = Σ Re z* (f − p) / Σ Re z* p,
 
-and its standard error, relative to 1 + e, comes from the scatter of z* (f − p) over windows and trajectories. h is
-that of the fit, so that modes that feed each other count as well as modes that decay by themselves. Noise of a
-measurement is independent from frame to frame. It enters p as well as f, so that an operator fitted to it has e = 0
-with p as instrument (errors in variables); z does not contain it, and the difference of both estimates is the error
-that it causes (Hausman 1978).
+and its standard error, relative to 1 + e, comes from the scatter of z* (f − p) over windows and trajectories. h is that
+of the fit, so that modes that drive each other are treated like modes that decay independently. Measurement noise is
+independent from frame to frame. It enters both p and f, so that an operator fitted to it has e = 0 with p as
+instrument (errors in variables). z does not contain this noise, and the difference of the two estimates is the error
+that the noise causes (Hausman 1978).
 """
 
 import copy
@@ -29,21 +30,21 @@ from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.spectral import Operator
 from morlight.operators.time_stepping import stepper
 
-STEPS = 40_000  # of single windows that are predicted
-LEAST = 200  # windows, however long
-VALUES = 2**20  # predicted at once
+STEPS = 40_000  # predicted steps in total, summed over the windows
+LEAST = 200  # windows, however long they are
+VALUES = 2**20  # values predicted at once
 SURE = 3.0  # standard deviations from zero
-CLUSTERS = 8  # trajectories that tell whether their windows are independent
+CLUSTERS = 8  # trajectories that are enough to test whether their windows are independent
 
 
 class Fitted(NamedTuple):
     """One realization of an operator, and how it steps.
 
     Attributes:
-        operator: of any number of realizations.
-        place: of this one among them.
-        scheme: of the steps.
-        data: the training data.
+        operator: the operator, with any number of realizations.
+        place: index of this realization.
+        scheme: scheme of the steps in time.
+        data: description of the training data.
     """
 
     operator: Operator
@@ -52,11 +53,11 @@ class Fitted(NamedTuple):
     data: DataDescription
 
     def exact(self) -> "Fitted":
-        """The same in double precision, on the processor."""
+        """A copy in double precision, on the CPU."""
         return self._replace(operator=copy.deepcopy(self.operator).cpu().double().requires_grad_(False))
 
     def changes(self, u: Float[Tensor, "n C *X"], steps: int, gamma: Float[Tensor, "n P"]) -> Float[Tensor, "n C *X"]:
-        """S^m(u) − u."""
+        """Predicted change S^m(u) − u, where S is a step of the operator."""
         advance = stepper(self.operator, self.scheme, gamma=gamma)
         state = u[None]
         for _ in range(steps):
@@ -69,8 +70,8 @@ def rate_errors(fitted: Fitted, sample: TrainingSample, horizons: list[int]) -> 
 
     Args:
         fitted: the operator.
-        sample: of the training data.
-        horizons: m; the smallest and the largest are looked at, and the smaller error counts.
+        sample: a sample of the training data.
+        horizons: numbers m of steps; the smaller of the errors for the smallest and the largest m is returned.
     """
     exact, space = fitted.exact(), build.basis(fitted.data.grid).double()
     with torch.no_grad():
@@ -80,7 +81,7 @@ def rate_errors(fitted: Fitted, sample: TrainingSample, horizons: list[int]) -> 
 
 @dataclass
 class Gain:
-    """Sums of x = Re z* (f − p) and a = Re z* p over windows, of each field and |κ|.
+    """Sums of x = Re z* (f − p) and a = Re z* p over windows, for each field and |κ|.
 
     Args:
         shape: numbers of trajectories, fields and |κ|.
@@ -94,26 +95,26 @@ class Gain:
         self.windows = 0
 
     def add(self, x: Float[Tensor, "n C S"], a: Float[Tensor, "n C S"], trajectory: Int[Tensor, " n"]) -> None:
-        """Count some windows in."""
+        """Add some windows to the sums."""
         self.x.index_add_(0, trajectory, x)
         self.a.index_add_(0, trajectory, a)
         self.xx, self.xa, self.aa = self.xx + (x * x).sum(0), self.xa + (x * a).sum(0), self.aa + (a * a).sum(0)
         self.windows += len(x)
 
     def error(self) -> Float[Tensor, "C S"]:
-        """e."""
+        """Estimate of e."""
         return self.x.sum(0) / self.a.sum(0)
 
     def variance(self, all_windows: int, overlap: int, *, sample: bool = False) -> Float[Tensor, "C S"]:
         """Squared standard error of e.
 
-        Windows count as independent, except that those which overlap say no more than one, if the scatter of the sums
-        of single trajectories does not show that they are not.
+        Windows that overlap count as one, and all others as independent, unless the scatter of the sums over single
+        trajectories shows that they are not.
 
         Args:
             all_windows: number of windows in the data.
             overlap: number of windows that overlap.
-            sample: of the windows counted in, and not of all of them.
+            sample: whether to return the error for the added windows only, rather than for all windows in the data.
         """
         e, size = self.error(), self.a.sum(0).square()
         independent = (self.xx - 2 * e * self.xa + e * e * self.aa).clamp_min(0)
@@ -127,7 +128,7 @@ class Gain:
 
     @property
     def known(self) -> Tensor:
-        """Whether z and p belong together at all."""
+        """Whether the correlation of z and p is significant."""
         return self.a.sum(0) > SURE * self.aa.sqrt()
 
 
@@ -161,9 +162,9 @@ def _of_horizon(fitted: Fitted, sample: TrainingSample, space: Basis, m: int) ->
 
 
 def _of_noise(direct: Gain, lagged: Gain, moduli: Float[Tensor, " S"], total: int, m: int) -> Float[Tensor, "C S"]:
-    """Square of the difference that the noise of a measurement makes, where it is significant.
+    """Square of the difference that measurement noise causes, if it is significant, and otherwise zero.
 
-    Neighboring |κ| are taken together, in bins as wide as the smallest one.
+    Neighboring |κ| are binned; a bin is as wide as the smallest |κ|.
     """
     smallest = float(moduli[moduli > 0].min())
     place = (moduli / smallest).round().long()
@@ -183,7 +184,7 @@ def _of_noise(direct: Gain, lagged: Gain, moduli: Float[Tensor, " S"], total: in
 
 
 def _of_logarithm(G: Tensor, shell: Int[Tensor, " K"], S: int) -> Float[Tensor, "C S"]:
-    """Error of log(1 + G) over that of G, both relative, G the symbol of the increment: mean over each |κ|."""
+    """Relative error of log(1 + G) over that of G, the symbol of the increment, averaged over each |κ|."""
     one = 1 + G
     factor = (G.abs() / (one.abs() * torch.log(one).abs())).nan_to_num(torch.inf, posinf=torch.inf)
     total = factor.new_zeros(len(G), S).index_add_(1, shell, factor)

@@ -1,8 +1,8 @@
-"""Lightning's loop over the batches of an epoch, without its hooks in steps where nobody has any.
+"""Lightning's loop over the batches of an epoch, without hooks in steps for which none is defined.
 
-Lightning offers some twenty hooks in every step, to the module, to each callback and to the strategy. To find that none
-of them is used takes about a millisecond, longer than a step of one realization. Here, such steps make the same calls
-of module, optimizer, scheduler and `on_train_batch_end` without them; all others are Lightning's.
+In every step, Lightning calls some twenty hooks of the module, of each callback and of the strategy. If none of them is
+defined, this still takes about a millisecond, longer than a step of one realization. Here, such steps call the module,
+the optimizer, the scheduler and `on_train_batch_end` directly; all other steps are Lightning's own.
 """
 
 from typing import Any
@@ -25,12 +25,12 @@ class TrainingLoop(_TrainingEpochLoop):
 
     @classmethod
     def replace(cls, trainer: lightning.Trainer) -> None:
-        """Put it in the place of Lightning's own."""
+        """Replace the loop of a trainer by this one."""
         loop = trainer.fit_loop.epoch_loop
         trainer.fit_loop.epoch_loop = cls(trainer, loop.min_steps, loop.max_steps)
 
     def on_run_start(self, data_fetcher: Any) -> None:
-        """Find out which hooks there are."""
+        """Find out which hooks are defined."""
         super().on_run_start(data_fetcher)
         self._without_hooks = self._nobody_has_hooks()
         end = "on_train_batch_end"
@@ -54,7 +54,7 @@ class TrainingLoop(_TrainingEpochLoop):
         )
 
     def advance(self, data_fetcher: Any) -> None:
-        """One step."""
+        """One step on the next batch."""
         index, every = self.batch_idx + 1, self.trainer.log_every_n_steps
         logged = index % every == 0 or (self._batches_that_stepped + 1) % every == 0  # by the module, by Lightning
         self._bare = self._without_hooks and not logged and not self.restarting
@@ -95,7 +95,7 @@ class TrainingLoop(_TrainingEpochLoop):
         counts.step.increment_completed()
 
     def on_advance_end(self, data_fetcher: Any) -> None:
-        """Validation follows on the last step of an epoch, or where somebody stops the fit."""
+        """Validate after the last step of an epoch, or if the fit is being stopped."""
         stopped = self.trainer.should_stop or self.trainer.received_sigterm
         if self._bare and not stopped and not self._num_ready_batches_reached():
             self._batches_that_stepped += 1

@@ -83,12 +83,12 @@ def test_the_command_writes_both_and_says_which_is_which(made, tmp_path, monkeyp
     assert written[:, 0] == pytest.approx(sd, abs=1e-6)
     assert written[:, 1] == pytest.approx(error, abs=1e-6)
     assert file.attributes["NAME_sd"] == "standard deviation over 2 realizations"
-    assert "12 blocks of the data, trajectories" in file.attributes["NAME_error"]
+    assert "12 blocks of the data (trajectories" in file.attributes["NAME_error"]
 
 
 def test_without_blocks_the_error_is_refused(tmp_path):
     model = small.model(tmp_path / "model.ckpt", small.description(where=small.grid((16,))))
-    with pytest.raises(ValueError, match="the standard error due to the data is not known, which needs"):
+    with pytest.raises(ValueError, match="the standard error due to the data is not known: it needs"):
         model.predict(wave(), 1, realizations="data")
 
 

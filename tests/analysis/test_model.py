@@ -69,7 +69,7 @@ def test_a_model_goes_to_devices_that_are_there_only(model):
     there = model.to("cpu")
     assert there is not model
     assert np.array_equal(there.predict(wave(), 4), model.predict(wave(), 4))
-    with pytest.raises(ValueError, match=r"device 'nowhere' is not there, expected cpu or an accelerator"):
+    with pytest.raises(ValueError, match=r"device 'nowhere' is not available, expected cpu or an accelerator"):
         model.to("nowhere")
 
 

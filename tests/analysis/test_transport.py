@@ -97,7 +97,7 @@ def test_standard_errors_cover_the_noise_of_the_rates():
 def test_waves_that_decay_by_another_power_are_no_diffusion(tmp_path):
     model = equation(tmp_path, {"density": ["frac1.5 density"]}, [1.0], fields=["density"])
     assert model.transport().diffusivity["density"] == (
-        "density: its long waves decay as |κ|^1.5, which is no diffusion"
+        "density: its long waves decay as |κ|^1.5, which is not diffusion"
     )
 
 
@@ -105,9 +105,9 @@ def test_each_number_that_a_model_does_not_have_is_refused_by_a_sentence(tmp_pat
     walkers = equation(tmp_path, {"density": ["dxx density"]}, [0.7], fields=["density"]).transport()
     assert walkers.kinematic_viscosity == "the model has 0 fields of momentum, expected one along the flow"
     flow = equation(tmp_path, {"momentum": ["dxx momentum"]}, [0.7]).transport()
-    assert flow.dynamic_viscosity == "no density is known, expected a field or a parameter of this name"
+    assert flow.dynamic_viscosity == "the density is not known, expected a field or a parameter of this name"
     assert flow.slip_length == "momentum has no walls at which it vanishes (model.bases {momentum: sine})"
-    assert flow.body_force == "the total of momentum is conserved, which no force changes"
+    assert flow.body_force == "the total of momentum is conserved, so that there is no body force"
     growing = equation(tmp_path, {"momentum": ["dxx momentum"]}, [-0.7]).transport()
     assert growing.kinematic_viscosity == "momentum: the data identify the decay of fewer than 2 of its long waves"
 

@@ -1,7 +1,8 @@
-"""CUDA graphs of roll-outs and of training steps: on a GPU, small fields wait for the launches of their kernels.
+"""CUDA graphs of roll-outs and of training steps: for small fields on a GPU, launching kernels takes most of the time.
 
-What `recorded` and `recorded_gradient` are on a CPU. A graph launches the kernels of a step, some thirty of a roll-out
-and some hundreds of a training step, at once and on the same memory, so that the numbers are those of the plain step.
+This module does on a GPU what `recorded` and `recorded_gradient` do on a CPU. A graph launches all kernels of a step at
+once, some thirty in a roll-out and several hundred in a training step. They are those of the plain step, on fixed
+memory, so that the numbers are the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +13,19 @@ from torch import Tensor, nn
 
 from morlight.operators.kernels.recorded import HostParts, NotRecordable
 
-WARM_UP = 3  # calls in which plans of transforms and workspaces are made, which a capture cannot do
+WARM_UP = 3  # calls that make plans of transforms and workspaces, which is not possible during a capture
 
 
 def captured(work: Callable[[], Any], device: torch.device, pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Any]:
-    """A graph of what some work launches, and the result of the work, which every launch writes anew.
+    """A graph of the kernels that some work launches, and the result of the work, which every replay overwrites.
 
     Args:
-        work: is done some times before, and once for the capture.
+        work: function that is called `WARM_UP` times, and once more for the capture.
         device: the GPU.
-        pool: memory of another graph that is still there, if never both are in use; memory of its own by default.
+        pool: memory pool of another existing graph, if the two are never in use together; a new pool by default.
 
     Raises:
-        NotRecordable: if the work waits for the GPU.
+        NotRecordable: if the work synchronizes with the GPU.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(device):
@@ -46,11 +47,11 @@ class Graph:
     """A function whose result has the shape of its argument, captured once and launched many times.
 
     Args:
-        function: does the same operations at every argument and never waits for the GPU; no gradients are kept.
-        u: fields on the GPU, of the shape and type of all that follow.
+        function: does the same operations for every argument, without synchronizing with the GPU or keeping gradients.
+        u: fields on the GPU, with the shape and type of all later arguments.
 
     Raises:
-        NotRecordable: if the function waits for the GPU.
+        NotRecordable: if the function synchronizes with the GPU.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], u: Tensor) -> None:
@@ -59,7 +60,7 @@ class Graph:
             self.graph, _ = captured(lambda: self.state.copy_(function(self.state)), u.device)
 
     def iterate(self, u: Tensor, times: int) -> Tensor:
-        """The function applied so many times to its own result, in memory that the next call overwrites."""
+        """The function applied repeatedly, starting from u; the next call overwrites the result."""
         self.state.copy_(u)
         for _ in range(times):
             self.graph.replay()
@@ -70,13 +71,13 @@ class GraphedGradient:
     """An objective and its gradients with respect to some parameters as a CUDA graph (see `RecordedGradient`).
 
     Args:
-        objective: a composition of torch's operations that reads the inputs and the parameters.
-        inputs: of the shapes and types of all that follow; numbers may be on the CPU.
-        parameters: on the GPU, which the objective depends on; their memory must stay.
-        pool: of another graph, whose results are not needed when this one is launched.
+        objective: a composition of torch's operations on the inputs and the parameters.
+        inputs: tensors with the shapes and types of all later inputs; single numbers may be on the CPU.
+        parameters: the parameters of the objective, on the GPU; their memory must not move.
+        pool: memory pool of another graph, whose results are not needed when this one is launched.
 
     Raises:
-        NotRecordable: if the objective waits for the GPU.
+        NotRecordable: if the objective synchronizes with the GPU.
     """
 
     def __init__(
@@ -99,10 +100,10 @@ class GraphedGradient:
         self.graph, (self.total, self.values, self.gradients) = captured(work, device, pool)
 
     def replay(self, inputs: Sequence[Tensor]) -> None:
-        """Compute total, values and gradients anew, in the same memory.
+        """Compute the total, the values and the gradients for new inputs, in the same memory.
 
         Raises:
-            NotRecordable: if what the host does has results of another shape at these inputs.
+            NotRecordable: if operations on the host have results of another shape for these inputs.
         """
         self.turn += 1
         with torch.no_grad():
@@ -112,7 +113,7 @@ class GraphedGradient:
             self.graph.replay()
 
     def equals(self, total: Tensor, gradients: Sequence[Tensor]) -> bool:
-        """Whether the last replay gave these numbers to rounding: a GPU adds in another order every time."""
+        """Whether the last replay gave these numbers to rounding; on a GPU, the order of summation varies."""
         tolerance = torch.finfo(total.dtype).eps ** 0.5
         size = torch.stack([gradient.abs().max() for gradient in gradients]).max()
         differences = [(a - b).abs().max() for a, b in zip(self.gradients, gradients, strict=True)]

@@ -1,8 +1,9 @@
 """Objectives with their gradients, recorded once and replayed: training steps of small fields.
 
-A step of a line of 256 points, forward and backward, has some 180 operations, views included, of 2 µs each beside
-their calls. Replayed, views and what depends on no parameter cost nothing, and the rest goes into memory that is there
-(see `recorded`). Value and gradients are those of the objective itself, bit by bit.
+A step on a line of 256 points, forward and backward, has some 180 operations, including views; each takes 2 µs in
+addition to its call. In a replay, views and whatever depends on no parameter cost nothing, and the other operations
+write to memory that is already allocated (see `recorded`). Value and gradients equal those of the objective bit for
+bit.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -16,12 +17,12 @@ from torch.autograd.function import once_differentiable
 from morlight.operators.kernels.graphed import GraphedGradient
 from morlight.operators.kernels.recorded import NotRecordable, Recorder
 
-# ↦ the number that is differentiated and the values that it is made of
+# ↦ the total, which is differentiated, and the values that it is computed from
 Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
 
-LARGEST = 2**17  # values of all realizations up to which operations are short beside the calls of them
-PLAIN = 20  # steps of a kind before one is recorded: a recording takes as long as these
-KINDS = 32  # of steps that are counted, the last ones
+LARGEST = 2**17  # values of all realizations, up to which operations are short compared with their calls
+PLAIN = 20  # plain steps of a kind before one is recorded: recording takes about as long as these
+KINDS = 32  # most recent kinds of steps that are remembered
 MEMORY = 2**28  # bytes of all recordings
 
 
@@ -29,9 +30,9 @@ class RecordedGradient:
     """An objective and its gradients with respect to some parameters, as operations in fixed memory.
 
     Args:
-        objective: a composition of torch's operations that reads the inputs and the parameters.
-        inputs: of the shapes and types of all that follow.
-        parameters: which the objective depends on; their memory must stay.
+        objective: a composition of torch's operations on the inputs and the parameters.
+        inputs: tensors with the shapes and types of all later inputs.
+        parameters: the parameters of the objective; their memory must not move.
 
     Raises:
         NotRecordable: if operations depend on the values of the inputs.
@@ -45,7 +46,7 @@ class RecordedGradient:
             gradients = torch.autograd.grad(total, parameters)
         self.total, self.values = total.detach(), values.detach()
         self.gradients = [gradient.detach() for gradient in gradients]
-        # which hold the memory that their calls address
+        # kept because they own the memory that their calls address
         self.operations = recorder.repeated()
         self.calls = [operation.call for operation in self.operations]
         memory = {one.untyped_storage().data_ptr(): one for step in self.operations for one in step.writes}
@@ -53,10 +54,10 @@ class RecordedGradient:
         self.checked, self.turn = False, 0
 
     def replay(self, inputs: Sequence[Tensor]) -> None:
-        """Compute total, values and gradients anew, in the same memory.
+        """Compute the total, the values and the gradients for new inputs, in the same memory.
 
         Raises:
-            NotRecordable: if an operation has results of another shape at these inputs.
+            NotRecordable: if an operation has results of another shape for these inputs.
         """
         self.turn += 1
         with torch.no_grad():
@@ -66,13 +67,13 @@ class RecordedGradient:
                 call()
 
     def equals(self, total: Tensor, gradients: Sequence[Tensor]) -> bool:
-        """Whether the last replay gave these numbers, bit by bit."""
+        """Whether the last replay gave these numbers bit for bit."""
         pairs = zip([self.total, *self.gradients], [total, *gradients], strict=True)
         return all(torch.equal(ours.nan_to_num(), theirs.nan_to_num()) for ours, theirs in pairs)
 
 
 class _Replayed(torch.autograd.Function):
-    """The total and the values of the last replay, and its gradients, which the next one overwrites."""
+    """Total, values and gradients of the last replay; the next replay overwrites the gradients."""
 
     @staticmethod
     def forward(ctx: Any, recording: RecordedGradient | GraphedGradient, *parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,20 +85,20 @@ class _Replayed(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        assert ctx.turn == ctx.recording.turn, "the gradients of this step are those of another one by now"
+        assert ctx.turn == ctx.recording.turn, "a later step has overwritten the gradients of this one"
         return None, *torch._foreach_mul(ctx.recording.gradients, grads[0])
 
 
 class Replays:
-    """An objective for many steps of few kinds: small ones are replayed, the others are as they are.
+    """An objective for many steps of few kinds, which are replayed for small fields or on a GPU, and plain otherwise.
 
-    The first replay of each recording is compared with the objective itself; if they differ, the kind is not replayed.
+    The first replay of each recording is compared with the objective itself; if they differ, this kind is not replayed.
 
     Args:
-        objective: (kind, *inputs) ↦ the number that is differentiated once and before the next call, and the values
-            that it is made of; it does the same for all inputs of one kind and shape.
-        module: whose parameters and buffers it depends on.
-        realizations: number R, each of which goes through all states of the first input.
+        objective: (kind, *inputs) ↦ the total, which is differentiated once and before the next call, and the values
+            that it is computed from; it does the same operations for all inputs of one kind and shape.
+        module: the module whose parameters and buffers the objective depends on.
+        realizations: number R, each of which is applied to all states of the first input.
     """
 
     def __init__(self, objective: Objective, module: nn.Module, realizations: int) -> None:
@@ -106,11 +107,11 @@ class Replays:
         self._kinds: dict[Hashable, int | RecordedGradient | GraphedGradient | None] = {}
 
     def __call__(self, kind: Hashable, *inputs: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, " R"]]:
-        """Total and values at some inputs.
+        """Total and values for some inputs.
 
         Args:
-            kind: what decides, with the shapes of the inputs, which operations there are.
-            inputs: tensors, the first one of states along its first axis.
+            kind: determines, together with the shapes of the inputs, which operations are done.
+            inputs: tensors; the first one contains states along its first axis.
         """
         if self._possible(inputs):
             recording = self._recording(kind, inputs)
@@ -124,7 +125,7 @@ class Replays:
         self.parameters, self.buffers = [*self.module.parameters()], [*self.module.buffers()]
 
     def _possible(self, inputs: Sequence[Tensor]) -> bool:
-        """Whether there is a gradient to take of plain operations, of small states or on a GPU."""
+        """Whether such a step can be replayed: plain operations with gradients, for small states or on a GPU."""
         (device, *more) = {one.device.type for one in [*self.parameters, inputs[0]]}
         small = self.realizations * inputs[0][0].numel() <= LARGEST
         return (
@@ -143,11 +144,11 @@ class Replays:
         return GraphedGradient(objective, inputs, self.parameters, graphs[0].pool() if graphs else None)
 
     def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient | None:
-        """The recording of such a step, replayed at these inputs; None if it is to be made plainly."""
+        """The recording of such a step, replayed for these inputs; None if the step is to be computed plainly."""
         places = tuple(one.data_ptr() for one in self.parameters)
         constants = tuple((one.data_ptr(), one._version) for one in self.buffers)
         key = (kind, places, constants, *((one.shape, one.dtype) for one in inputs))
-        known = self._kinds.pop(key, 0)  # and back in the last place
+        known = self._kinds.pop(key, 0)  # and moved to the end, as the most recent kind
         self._kinds[key] = known + 1 if isinstance(known, int) else known
         try:
             if known == PLAIN:
@@ -169,7 +170,7 @@ class Replays:
         return known
 
     def _forget(self) -> None:
-        """Drop the kinds of steps that were made the longest ago, as far as memory asks for; graphs share theirs."""
+        """Drop the least recent kinds until the limits on kinds and memory hold; graphs share their memory."""
         recordings = {key: one.bytes for key, one in self._kinds.items() if isinstance(one, RecordedGradient)}
         for key in [*self._kinds]:
             if len(self._kinds) > KINDS:

@@ -1,12 +1,13 @@
-"""What the size of the fluctuations of independent particles says of the decay of their waves.
+"""Information on the decay of waves that the size of the fluctuations of independent particles contains.
 
-P particles whose steps are independent leave û_{j+m} − λ û_j the variance σ²W²(1 − |λ|²) in each mode, whatever their
-density (`shot_noise`). To the likelihood of n pairs, |û_{j+m} − λ û_j|²/V alone adds what the decay of the mean density
-and of the fluctuations says; the rest, n ln V, adds near its minimum
+If the steps of P particles are independent, û_{j+m} − λ û_j has the variance σ²W²(1 − |λ|²) in each mode, whatever the
+density (`shot_noise`). In −ln of the likelihood of n pairs, the term |û_{j+m} − λ û_j|²/V with a fixed V contains the
+information from the decay of the mean density and of the fluctuations. That V depends on λ adds, near the minimum,
 
     n/2 δ²,    δ(λ) = [E |û_{j+m} − λ û_j|² − σ²W²(1 − |λ|²)] / V,
 
-with moments free of aliases and V the variance with aliases. For slow waves it is most of what the data say of λ.
+where the moments are free of aliases, and V is the variance with aliases. For slow waves, this term contains most of
+the information on λ.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from morlight.training.least_squares.pair_moments import PairMoments
 
 
 def of_type(values: Inexact[Tensor, "*v"], like: Inexact[Tensor, "*g"]) -> Inexact[Tensor, "*v"]:
-    """Values in the type of a symbol: a real one has nothing to do with imaginary parts."""
+    """Values in the type of a symbol; for a real symbol, the imaginary parts are dropped."""
     return values.to(like.dtype) if like.is_complex() or not values.is_complex() else values.real
 
 
@@ -33,9 +34,9 @@ class Fluctuations:
 
     Attributes:
         constant: a of each mode.
-        product: b.
-        square: c.
-        weight: W, the share of the error that belongs to n pairs; zero for modes that are left out.
+        product: b of each mode.
+        square: c of each mode.
+        weight: W of each mode, the weight of its n pairs relative to the total error; zero for modes that are left out.
     """
 
     constant: Float[Tensor, " K"]
@@ -52,14 +53,14 @@ class Fluctuations:
         basis: Basis,
         size: float,
     ) -> "Fluctuations":
-        """From moments that are free of aliases.
+        """The sum for moments that are free of aliases.
 
         Args:
-            pairs: without aliases.
-            variance: σ²W².
-            residual: V; infinite for modes that are left out.
+            pairs: moments without aliases.
+            variance: σ²W² of each mode.
+            residual: V of each mode; infinite for modes that are left out.
             basis: Π in double precision.
-            size: that an error of 1 stands for, if modes are measured in units of V.
+            size: error that counts as 1, with modes in units of V.
         """
         weight = basis.energy.flatten().numpy(force=True) * pairs.pairs / size * np.isfinite(residual)
         scaled = weight / residual
@@ -72,12 +73,12 @@ class Fluctuations:
         return cls(*(torch.from_numpy(np.ascontiguousarray(part)).to(basis.energy.device) for part in parts))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Fluctuations":
-        """Every part changed alike, such as added up over modes of the same |κ|."""
+        """The same change of every part, such as a sum over modes of the same |κ|."""
         parts = {each.name: change(getattr(self, each.name)) for each in dataclasses.fields(self)}
         return Fluctuations(**parts)
 
     def error(self, factor: Inexact[Tensor, "R K"]) -> Float[Tensor, " R"]:
-        """Σ W δ²/2 for λ of each mode."""
+        """Σ W δ²/2 for the λ of each mode."""
         return self._excess(factor).square() @ self.weight / 2
 
     def add_normal_equations(
@@ -87,7 +88,7 @@ class Fluctuations:
         matrix: Float[Tensor, "R Q Q"],
         gradient: Float[Tensor, "R Q"],
     ) -> None:
-        """Add JᵀJ and Jᵀr of the residuals to those of others, for λ and its derivatives."""
+        """Add JᵀJ and Jᵀr of these residuals to a matrix and a gradient, given λ and its derivatives."""
         toward = factor * self.square - of_type(self.product, factor)
         slopes = 2 * (change * (toward / self._unit).conj()[:, None]).real
         weighted = slopes * (self.weight / 2)
@@ -99,6 +100,6 @@ class Fluctuations:
         return torch.where(self.weight > 0, self.weight, 1.0)
 
     def _excess(self, factor: Inexact[Tensor, "R K"]) -> Float[Tensor, "R K"]:
-        """δ of each mode."""
+        """Relative excess δ of the fluctuations in each mode."""
         mixed = (factor.conj() * of_type(self.product, factor)).real
         return (self.constant - 2 * mixed + factor.abs().square() * self.square) / self._unit

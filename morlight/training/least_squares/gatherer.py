@@ -1,4 +1,4 @@
-"""The sums over pairs of fields from which their moments follow, filled batch by batch (see `moments`)."""
+"""Sums over pairs of fields, from which their moments follow, accumulated batch by batch (see `moments`)."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from morlight.operators.bases import Basis
 from morlight.training.least_squares.moments import Moments
 from morlight.training.least_squares.pair_moments import PairMoments
 
-VALUES = 512  # of u at which h is looked at
-RARE = 1e-6  # share of a value that never came: it fixes the splines beyond the data, and weighs nothing
+VALUES = 512  # values of u at which h is evaluated
+RARE = 1e-6  # share added to all values of u together: it fixes the splines where no data are, at negligible weight
 
 
 def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Float[Tensor, "B count *X"]:
@@ -29,14 +29,15 @@ def splines(u: Float[Tensor, "B *X"], low: float, high: float, count: int) -> Fl
 
 
 class Shape(NamedTuple):
-    """How h is looked at.
+    """Values of u at which h is evaluated, and linear and quadratic forms of h at these values.
 
     Attributes:
-        values: of u.
-        projection: from h there to its coefficients of splines.
-        rest: quadratic form of h there, variance of what the splines leave over.
-        slope: from h there to the slope of the straight line through it.
-        slope_of_noise: to its slope weighted by u, since the variance of counts is proportional to the density.
+        values: the values of u.
+        projection: maps h to its spline coefficients.
+        rest: quadratic form that gives the variance of h minus its splines.
+        slope: maps h to the slope of the straight line fitted to it.
+        slope_of_noise: maps h to its mean slope weighted by u, because the variance of counts is proportional to the
+            density.
     """
 
     values: Float[Tensor, " P"]
@@ -47,14 +48,14 @@ class Shape(NamedTuple):
 
 
 class Gatherer:
-    """The sums over pairs, filled batch by batch.
+    """Sums over pairs, accumulated batch by batch.
 
     Args:
         basis: Π in double precision.
         low: smallest value of u.
         high: largest value of u.
         count: n, number of splines.
-        targets: number of targets f of each u.
+        targets: number of targets f for each u.
     """
 
     def __init__(self, basis: Basis, low: float, high: float, count: int, targets: int = 1) -> None:
@@ -70,7 +71,7 @@ class Gatherer:
         self.pairs = zeros(())
 
     def add(self, u: Float[Tensor, "B *X"], targets: Float[Tensor, "H B *X"]) -> None:
-        """Count some pairs in."""
+        """Add some pairs to the sums."""
         u = u.double()
         phi = self.basis.forward(splines(u, self.low, self.high, self.count)).flatten(2).movedim(2, 0)
         f = self.basis.forward(targets.double()).flatten(2).movedim(2, 1)
@@ -82,18 +83,18 @@ class Gatherer:
         self.pairs += len(u)
 
     def sums(self) -> list[Tensor]:
-        """Everything gathered, to be added up over processes in place."""
+        """All sums, to be added over processes in place."""
         return [self.quadratic, self.linear, self.energy, self.histogram, self.pairs]
 
     @property
     def spectrum(self) -> Float[Tensor, " K"]:
-        """Energy of u in each mode, which the splines contain exactly."""
+        """Energy of u in each mode; splines represent u exactly."""
         edges = (self.high - self.low) / (self.count - 3)
         a = self.low + edges * (torch.arange(self.count).to(self.quadratic) - 1)  # Σ_a a φ_a(u) = u (Marsden)
         return torch.einsum("kab,a,b->k", self.quadratic, a, a)
 
     def shape(self) -> Shape:
-        """How h is looked at, by the values of u that were counted in."""
+        """The shape for the values of u that were added."""
         spacing = (self.high - self.low) / VALUES
         values = self.low + spacing * (torch.arange(VALUES).to(self.histogram) + 0.5)
         share = self.histogram / self.histogram.sum() + RARE / VALUES
@@ -115,7 +116,7 @@ class Gatherer:
         return self.basis.energy.flatten() * own
 
     def pair_moments(self, target: int, horizon: int) -> PairMoments:
-        """Of u and the later frame whose increment is a target; splines hold u itself exactly."""
+        """Moments of u and of the later frame whose increment is a target; splines represent u exactly."""
         values = torch.linspace(self.low, self.high, 4 * self.count, dtype=self.energy.dtype, device=self.energy.device)
         phi = splines(values, self.low, self.high, self.count)
         line = torch.linalg.lstsq(phi, values[:, None]).solution[:, 0]
@@ -131,18 +132,18 @@ class Gatherer:
         aliases: Sequence[tuple[Tensor, Tensor]] | None = None,
         shape: Shape | None = None,
     ) -> list[Moments]:
-        """What was gathered for each target, as a share of the energy of all of them.
+        """Moments for each target, relative to the energy of all targets.
 
         Args:
-            weights: of each mode, such as the inverse variance of its noise; 1 by default.
-            aliases: A and C of each target, in units of |û|²; none by default.
-            shape: how h is looked at; as its own values of u suggest by default.
+            weights: weight of each mode, such as the inverse variance of its noise; 1 by default.
+            aliases: A and C of each target, in units of |û|² (see `shot_noise`); none by default.
+            shape: values of u and projections for h; by default those of the pairs that were added.
         """
         basis, own = self.basis, self.shape()
         # the noise of counts in these pairs follows their own density
         shape = own if shape is None else shape._replace(slope_of_noise=own.slope_of_noise)
         w, total = self._weights(weights), self.total(weights)
-        # white noise of variance 1 has as much energy in each freedom
+        # white noise of variance 1 has the same energy in each degree of freedom
         size = math.prod(basis.length) / math.prod(basis.points)
         white = basis.freedom.flatten() * size * self.pairs / total
         counted: list[Tensor | None] = [None] * len(w)

@@ -1,4 +1,4 @@
-"""What a fit by least squares minimizes, as moments of some of its data."""
+"""The error that a fit by least squares minimizes, as moments of the data or of a block of them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class Objective:
     """The error of the increments over several numbers of steps.
 
     Attributes:
-        horizons: m of the increments.
-        weights: of each mode, by m, the inverse variance of its noise; None for 1.
-        particles: whose density the field is; None where their shot noise is not subtracted.
-        smoothness: weight of the curvatures, as a share of the error.
+        horizons: numbers m of steps of the increments.
+        weights: inverse variance of the noise of each mode, for each m; None for 1.
+        particles: the particles whose density the field is; None if shot noise is not subtracted.
+        smoothness: weight of the curvatures, relative to the error.
     """
 
     horizons: Sequence[int]
@@ -31,11 +31,11 @@ class Objective:
     smoothness: float
 
     def moments(self, gatherer: Gatherer, shape: Shape | None = None) -> dict[int, Moments]:
-        """Moments by m, of all the data or of a block of them.
+        """Moments for each m, of all the data or of a block of them.
 
         Args:
             gatherer: sums over pairs.
-            shape: how h is looked at; as the values of u of these pairs suggest by default.
+            shape: values of u and projections for h; by default those of these pairs.
         """
         if self.particles is None:
             return dict(zip(self.horizons, gatherer.moments(self.weights, shape=shape), strict=True))

@@ -1,22 +1,25 @@
 """Shot noise of independent particles in the modes of a density, within a frame and from frame to frame.
 
-A density of mean ū from P particles, each shared among cells of width h by a kernel, has the coefficients
+A density of mean ū from P particles, each distributed over cells of width h by a kernel, has the coefficients
 
     û(κ) = Σ_q W(κ + 2πq/h) ρ̂(κ + 2πq/h),    W(k) = ∏_d sinc^p(k_d h_d/2),    p = 1 histogram, 2 linear,
 
-with integer vectors q: the mode itself (q = 0) and its aliases, waves shorter than the cells. Particles that are
-independent give every ρ̂ the variance σ² = ū² N/P (in units of white noise on N cells), whatever the density, and short
-waves have nothing else. With λ(k) for the decay of a wave over m steps, aliases add to the moments of û_j and û_{j+m}
+with integer vectors q: the mode itself (q = 0) and its aliases, waves shorter than the cells. If the particles are
+independent, every ρ̂ has the shot noise σ² = ū² N/P (in units of white noise on N cells), whatever the density; short
+waves contain nothing else. Let a wave decay by the factor λ(k) over m steps. To the moments of û_j and û_{j+m}, aliases
+add
 
     E |û|²          A(κ) = σ² Σ_{q≠0} W_q²         within a frame,
     E û_j* û_{j+m}  C(κ) = σ² Σ_{q≠0} W_q² λ_q     from frame to frame.
 
-A is known. C vanishes if the aliases decay within m steps; otherwise it needs λ beyond the cells, which is extrapolated
-by the law λ = exp(−(c|k|^α + iV·k) m Δt) that fits all modes of the grid together, aliases included. Modes that were
-taken from finer cells and freed of their damping have the aliases of those cells, and W_q/W_0 in place of W_q.
+A is known. C vanishes if the aliases decay within m steps; otherwise it requires λ of waves shorter than the cells,
+which is extrapolated with the law λ = exp(−(c|k|^α + iV·k) m Δt), fitted to all modes of the grid and their aliases.
+Modes that were computed from finer cells and corrected for the damping by these have the aliases of the finer cells,
+with W_q/W_0 instead of W_q.
 
-The particles that move between two frames also leave û_{j+m} − λ û_j the variance σ² W² (1 − |λ|²), so that the size of
-the fluctuations determines |λ| as their decay does (see `fluctuations`), and the number of particles can be checked.
+The motion of the particles between two frames gives û_{j+m} − λ û_j the variance σ² W² (1 − |λ|²). The size of the
+fluctuations therefore determines |λ|, as their decay does (see `fluctuations`), and the number of particles can be
+checked.
 """
 
 import itertools
@@ -33,13 +36,13 @@ from morlight.operators.bases import Basis
 from morlight.training.least_squares.band import share_of_band
 from morlight.training.least_squares.pair_moments import PairMoments
 
-REACH = {1: 32, 2: 8, 3: 2}  # q up to which aliases are summed, by dimensions
+REACH = {1: 32, 2: 8, 3: 2}  # largest |q| of the aliases that are summed, by dimension
 POWERS = {"histogram": 1, "linear": 2, "fourier": 1}  # p of each kernel
-MISFIT = 0.05  # deviation of the rates from the law up to which it is extrapolated
-DECAYED = 0.05  # share of a wave that is left, below which it counts as decayed
-EDGE = 0.7  # share of the band above which a mode is as short as the cells
-STRONG = 10.0  # times its shot noise, energy of a mode that is led by the mean density
-AGREEMENT = 0.1  # relative deviation of the number of particles that the fluctuations show
+MISFIT = 0.05  # largest relative deviation of the rates from the law with which it is still extrapolated
+DECAYED = 0.05  # a wave counts as decayed if less than this share of it is left
+EDGE = 0.7  # modes above this share of the band count as short as the cells
+STRONG = 10.0  # ratio of energy to shot noise above which a mode is dominated by the mean density
+AGREEMENT = 0.1  # accepted relative deviation of the fluctuations from those of the given number of particles
 SURE = 5.0  # standard deviations
 
 
@@ -52,7 +55,7 @@ class Law:
     velocity: Float[np.ndarray, " D"]
 
     def decay(self, k: Float[np.ndarray, "D *K"], steps: int) -> Complex[np.ndarray, "*K"]:
-        """λ over some steps."""
+        """Factor λ by which waves decay over some steps."""
         modulus = np.sqrt((k**2).sum(0))
         size = self.coefficient * np.where(modulus > 0, modulus, 1) ** self.exponent * (modulus > 0)
         rate = size + 1j * np.tensordot(self.velocity, k, 1)
@@ -60,11 +63,11 @@ class Law:
 
 
 class Aliases:
-    """W_q² of all modes of a basis and of their aliases.
+    """W_q² of all modes of a basis and their aliases.
 
     Args:
         basis: Π in double precision.
-        noise: how the particles were counted.
+        noise: number of particles and kernel of the deposit.
     """
 
     def __init__(self, basis: Basis, noise: ShotNoise) -> None:
@@ -82,7 +85,9 @@ class Aliases:
         everything = torch.ones_like(own) if power == 2 else (1 - (math.pi * turns).sin().square() / 1.5).prod(0)
         total = everything - own
         if noise.finer is not None:
-            inside = (share_of_band(basis) < 1 - 1e-9).flatten()  # modes at the Nyquist wavenumber are left out there
+            inside = (
+                share_of_band(basis) < 1 - 1e-9
+            ).flatten()  # the deposit leaves out modes at the Nyquist wavenumber
             of_aliases, total = (torch.where(inside, w / own, 0) for w in (of_aliases, total))
             own = inside.to(own.dtype)
         self.own, self.total, self.weights = own.numpy(), total.numpy(), of_aliases.numpy()
@@ -96,12 +101,12 @@ class Aliases:
 
 
 class IndependentParticles:
-    """What is known of the modes of a density because its particles are independent.
+    """Statistics of the modes of a density whose particles are independent.
 
     Attributes:
-        aliases: of the kernel.
-        law: of the decay, as far as the modes have one; None if they have none.
-        decayed: whether waves as short as the cells have decayed within the shortest horizon.
+        aliases: aliases of the kernel.
+        law: power law of the decay; None if the modes do not follow one.
+        decayed: whether waves as short as the cells decay within the shortest horizon.
     """
 
     def __init__(self, basis: Basis, noise: ShotNoise, mean: float, pairs: PairMoments) -> None:
@@ -125,35 +130,34 @@ class IndependentParticles:
         """Why the shot noise cannot be subtracted, or None if it can."""
         if self.law is None and not self.decayed:
             return (
-                "waves shorter than the cells do not decay within a window, and the longer ones are not those of"
-                f" {self.particles} independent particles with a power law, which could be extrapolated; expected"
-                " smaller cells, longer model.horizons or a deposit in Fourier space (morlight simulate --deposit"
-                " fourier)"
+                "waves shorter than the cells do not decay within a window, and the longer ones do not follow the power"
+                f" law of {self.particles} independent particles, which could be extrapolated; expected smaller cells,"
+                " longer model.horizons or a deposit in Fourier space (morlight simulate --deposit fourier)"
             )
         if self.law is not None and abs(self.ratio - 1) > max(AGREEMENT, SURE * self.ratio_error):
             return (
-                f"its fluctuations are not those of {self.particles} independent particles in each trajectory; expected"
-                " the number of them, or null where particles are not independent"
+                f"the fluctuations are not those of {self.particles} independent particles in each trajectory; expected"
+                " data.particles to be their number, or null if the particles are not independent"
             )
         return None
 
     def counted(self) -> Float[np.ndarray, " K"]:
-        """A, the variance that aliases add to |û|²."""
+        """A, which aliases add to E |û|²."""
         return self.variance * self.aliases.total
 
     def remembered(self, steps: int) -> Complex[np.ndarray, " K"]:
-        """C, what aliases add to û_j* û_{j+m}."""
+        """C, which aliases add to E û_j* û_{j+m}."""
         if self.law is None:
             return np.zeros(len(self.variance), complex)
         return self.variance * self.aliases.remembered(self.law, steps)
 
     def corrected(self, pairs: PairMoments) -> PairMoments:
-        """The moments without those of the aliases."""
+        """The moments with A and C subtracted."""
         A, C = self.counted(), self.remembered(pairs.horizon)
         return PairMoments(pairs.first - A, pairs.product - C, pairs.last - A, pairs.pairs, pairs.horizon)
 
     def residual(self, steps: int) -> Float[np.ndarray, " K"]:
-        """Variance of û_{j+m} − λ û_j by the law, aliases included; infinite at modes that are left out."""
+        """Variance of û_{j+m} − λ û_j according to the law, aliases included; infinite for modes that are left out."""
         assert self.law is not None
         return np.where(self.used, self._residual(self.law, steps), np.inf)
 
@@ -161,19 +165,19 @@ class IndependentParticles:
         """Relative standard error of the rate of each mode by itself, from the law and the mean squares of the data.
 
         Args:
-            pairs: of which the rates are estimated.
-            fluctuations: whether their size is used, and not only their decay.
+            pairs: moments of the pairs from which the rates are estimated.
+            fluctuations: whether the size of the fluctuations is used, and not only their decay.
         """
         assert self.law is not None
         use, m = self.used, pairs.horizon
         size = np.abs(self.law.decay(self.aliases.kappa, m))[use]
-        slope = size * np.log(np.maximum(size, 1e-300))  # of |λ| by ln rate
+        slope = size * np.log(np.maximum(size, 1e-300))  # derivative of |λ| with respect to the logarithm of the rate
         V, before = self._residual(self.law, m)[use], pairs.first[use]
         information = (slope * (before - self.counted()[use])) ** 2 / (V * before)
         if fluctuations:
             information += (2 * size * slope * (self.variance * self.aliases.own)[use] / V) ** 2 / 2
         errors = np.full(len(use), np.inf)
-        # windows that overlap share their noise: m of them say little more than one
+        # windows that overlap share their noise: m of them contain little more information than one
         errors[use] = np.sqrt(m / (pairs.pairs * self.freedom[use] * np.maximum(information, 1e-300)))
         return errors
 
@@ -184,7 +188,7 @@ class IndependentParticles:
         return self.variance * self.aliases.own * (1 - squared) + A * (1 + squared) - 2 * (decay.conj() * C).real
 
     def _fitted(self, pairs: PairMoments, *, turns: bool) -> Law:
-        """The law by weighted least squares over all modes, aliases included."""
+        """The law, fitted by weighted least squares to all modes, aliases included."""
         D, use, A = len(self.aliases.kappa), self.used, self.counted()
         m = pairs.horizon
 
@@ -207,7 +211,7 @@ class IndependentParticles:
         return law(p)
 
     def _start(self, pairs: PairMoments) -> Law:
-        """The law of the modes that are led by the mean density, each by itself."""
+        """A power law through the rates of the modes that are dominated by the mean density, as a first guess."""
         modulus = np.sqrt((self.aliases.kappa**2).sum(0))
         level = self.variance * (self.aliases.own + self.aliases.total)
         leading = self.used & (pairs.first > STRONG * level)
@@ -224,12 +228,12 @@ class IndependentParticles:
         return Law(coefficient, exponent, velocity)
 
     def _floor(self, pairs: PairMoments) -> Float[np.ndarray, " K"]:
-        """Variance of û_{j+m} − λ û_j with the λ of each mode."""
+        """Variance of û_{j+m} − λ û_j, with λ estimated for each mode by itself."""
         left = pairs.last - np.abs(pairs.product) ** 2 / np.maximum(pairs.first, 1e-300)
         return np.maximum(left, 1e-9 * pairs.last + 1e-300)
 
     def _agreement(self, law: Law, pairs: PairMoments) -> tuple[float, float, float]:
-        """Deviation of the rates from the law, ratio of the fluctuations to those of P particles, and its error."""
+        """Deviation of the rates from the law, and ratio of the fluctuations to those of P particles with its error."""
         use, m = self.used, pairs.horizon
         A, C = self.counted()[use], (self.variance * self.aliases.remembered(law, m))[use]
         decay, V = law.decay(self.aliases.kappa[:, use], m), self._residual(law, m)[use]
