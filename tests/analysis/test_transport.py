@@ -153,7 +153,7 @@ def test_a_constant_that_walls_carry_is_no_force(terms, tmp_path):
     model = small.model(tmp_path / "model.ckpt", data, **options)
     before = model.transport()
     with torch.no_grad():
-        model.operator.h.offsets[-1][:, 0] += 0.7  # of the first term, which is lifted
+        model.operator.h.network.offsets[-1].view(2, terms)[:, 0] += 0.7  # of the first term, which is lifted
     after = model.transport()
     for one, other in ((before.body_force, after.body_force), (before.slip_length, after.slip_length)):
         assert str(one) == str(other)

@@ -117,7 +117,7 @@ def test_the_gradient_of_a_replay_that_another_has_overwritten_is_refused():
         training.gradients(training.replays, seed)
     first, _ = training.replays(2, *training.batch(3))
     training.replays(2, *training.batch(4))
-    with pytest.raises(AssertionError, match="those of another one"):
+    with pytest.raises(AssertionError, match="a later step has overwritten"):
         first.backward()
 
 
