@@ -5,13 +5,13 @@
 the recording of the first one included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from benchmarks.cases import CASES, Case
-from benchmarks.step import best
+from benchmarks.step import best, wait
 from morlight.operators import Exponential, Rollouts, states
 
 REALIZATIONS = 5
@@ -27,25 +27,33 @@ ROLLOUTS = {  # case, scheme, states, steps
 
 def measure() -> Iterator[dict[str, Any]]:
     """Each roll-out in both ways."""
-    for name, (case, scheme, count, steps) in ROLLOUTS.items():
-        plainly, engine = rolled(CASES[case], scheme, count, steps)
+    yield from lines(ROLLOUTS)
+
+
+def lines(rollouts: Mapping[str, tuple[str, str, int, int]], device: str = "cpu") -> Iterator[dict[str, Any]]:
+    """Some roll-outs in both ways, on a device."""
+    for name, (case, scheme, count, steps) in rollouts.items():
+        plainly, engine = rolled(CASES[case], scheme, (count, steps), device)
         shared = {"unit": "steps/s", "states": count, "realizations": REALIZATIONS}
         yield {"case": f"{name}: plain loop", "value": plainly, **shared, "over_plain": 1.0}
         yield {"case": f"{name}: engine", "value": engine, **shared, "over_plain": engine / plainly}
 
 
-def rolled(case: Case, scheme: str, count: int, steps: int) -> tuple[float, float]:
-    """Steps a second of all states together, one by one and by the engine."""
-    operator = case.operator(REALIZATIONS, torch.float64).requires_grad_(False)
-    u, _, gamma = case.batch(torch.float64, count)
+def rolled(case: Case, scheme: str, size: tuple[int, int], device: str) -> tuple[float, float]:
+    """Steps a second of all states together, one by one and by the engine, for a number of states and of steps."""
+    count, steps = size
+    operator = case.operator(REALIZATIONS, torch.float64).requires_grad_(False).to(device)
+    u, _, gamma = (part.to(device) for part in case.batch(torch.float64, count))
     way = Exponential(case.data.fields) if scheme == "exponential" else scheme
 
     def plain() -> None:
         for _ in states(operator, u, steps, gamma, way):
             pass
+        wait(device)
 
     def engine() -> None:
         Rollouts(operator, gamma, way).frames(u, steps, every=steps)
+        wait(device)
 
     first, second = (steps / (best(work, 1.0) / 1e3) for work in (plain, engine))
     return first, second

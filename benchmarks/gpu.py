@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from benchmarks import fit, scaling
+from benchmarks import engine, fit, scaling
 from benchmarks.cases import CASES, Case
 from benchmarks.step import best, stepping
-from morlight.operators import Exponential, Rollouts, states
 from morlight.simulate.walkers import Walkers, brownian
 
 REALIZATIONS = (1, 20, 200)
@@ -52,30 +51,7 @@ def beside(size: tuple[Case, int, int, torch.dtype], graph: float) -> dict[str, 
 
 def rollouts() -> Iterator[dict[str, Any]]:
     """Five realizations in double precision, by the plain loop and by the engine."""
-    for name, (case, scheme, count, steps) in ROLLOUTS.items():
-        plainly, engine = rolled(CASES[case], scheme, count, steps)
-        shared = {"unit": "steps/s", "states": count, "realizations": 5}
-        yield {"case": f"{name}: plain loop", "value": plainly, **shared, "over_plain": 1.0}
-        yield {"case": f"{name}: engine", "value": engine, **shared, "over_plain": engine / plainly}
-
-
-def rolled(case: Case, scheme: str, count: int, steps: int) -> tuple[float, float]:
-    """Steps a second of all states together."""
-    operator = case.operator(5, torch.float64).requires_grad_(False).cuda()
-    u, _, gamma = (part.cuda() for part in case.batch(torch.float64, count))
-    way = Exponential(case.data.fields) if scheme == "exponential" else scheme
-    engine = Rollouts(operator, gamma, way)
-
-    def plain() -> None:
-        for _ in states(operator, u, steps, gamma, way):
-            pass
-        torch.cuda.synchronize()
-
-    def by_graph() -> None:
-        engine.frames(u, steps, every=steps)
-        torch.cuda.synchronize()
-
-    return steps / (best(plain, 1.0) / 1e3), steps / (best(by_graph, 1.0) / 1e3)
+    yield from engine.lines(ROLLOUTS, "cuda")
 
 
 def fits() -> Iterator[dict[str, Any]]:

@@ -36,6 +36,12 @@ def best(work: Callable[[], object], seconds: float = 0.4) -> float:
     return 1e3 * min(times)
 
 
+def wait(device: str) -> None:
+    """Until a GPU has done what it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -67,8 +73,7 @@ def stepping(  # noqa: PLR0913 - what a step depends on
         optimizer.zero_grad()
         work(u, target, gamma).backward()
         optimizer.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
+        wait(device)
 
     return step
 

@@ -85,9 +85,8 @@ class Aliases:
         everything = torch.ones_like(own) if power == 2 else (1 - (math.pi * turns).sin().square() / 1.5).prod(0)
         total = everything - own
         if noise.finer is not None:
-            inside = (
-                share_of_band(basis) < 1 - 1e-9
-            ).flatten()  # the deposit leaves out modes at the Nyquist wavenumber
+            # the deposit leaves out modes at the Nyquist wavenumber
+            inside = (share_of_band(basis) < 1 - 1e-9).flatten()
             of_aliases, total = (torch.where(inside, w / own, 0) for w in (of_aliases, total))
             own = inside.to(own.dtype)
         self.own, self.total, self.weights = own.numpy(), total.numpy(), of_aliases.numpy()
