@@ -33,7 +33,7 @@ from scipy.optimize import least_squares
 
 from morlight.data.sample import ShotNoise
 from morlight.operators.bases import Basis
-from morlight.training.least_squares.band import share_of_band
+from morlight.operators.grids import share_of_band
 from morlight.training.least_squares.pair_moments import PairMoments
 
 REACH = {1: 32, 2: 8, 3: 2}  # largest |q| of the aliases that are summed, by dimension
