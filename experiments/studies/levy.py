@@ -24,7 +24,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate.walkers import PLANE, Walkers, levy
 
 SETTINGS: dict[Scale, Walkers] = {"small": replace(PLANE, walkers=100_000, steps=100, bins=32), "paper": PLANE}
-SIZES: dict[Scale, tuple[int, ...]] = {"small": (1, 2, 4), "paper": (1, 2, 5, 10, 20, 50, 100)}  # Sec. 5.2.3
+SIZES: dict[Scale, tuple[int, ...]] = {"small": (1, 2, 4), "paper": (1, 3, 10, 30, 100)}
 MODELS: dict[str, dict[str, Any]] = {
     "isotropic": {},
     "anisotropic": {"model.biases": ["conservation", "reflection"]},
@@ -37,6 +37,7 @@ EXPONENTS: dict[str, dict[str, Any]] = {  # off the paper's path
     "alpha_1.8": {"alpha": 1.8},
     "drift": {"drift": (1.0, -0.5)},
 }
+FEW = 3  # sets of deposits and exponents whose data are not those of Fig. 10
 ALL = {"data.validation": 0.0, "data.test": 0.0}  # every set is trained on
 
 
@@ -72,32 +73,33 @@ class Fits:
         """A file of flights."""
         return self.study.data(levy, replace(self.setting, sets=sets, **{"deposit": "fourier", **changes}), name=name)
 
-    def by_size(self, sizes: Sequence[int]) -> dict[Case, Kept[FlightErrors]]:
-        """Fig. 10: both models, every β and every number of sets."""
+    def by_size(self, sizes: Mapping[float, Sequence[int]]) -> dict[Case, Kept[FlightErrors]]:
+        """Fig. 10: both models for every β, and every number of sets of it."""
         return {
             Case(model, beta, size): self.fit(f"{model}/{beta}/{size}", data, size, model)
-            for beta in ANISOTROPIES
-            for data in [self.data(f"beta_{beta}", max(sizes), anisotropy=beta)]
-            for size in sizes
+            for beta, own in sizes.items()
+            for data in [self.data(f"beta_{beta}", max(own), anisotropy=beta)]
+            for size in own
             for model in MODELS
         }
 
-    def by_deposit(self, sets: int, fourier: Path) -> dict[str, Kept[FlightErrors]]:
-        """Both models from every deposit, keys MODEL/DEPOSIT."""
-        files = {deposit: self.data(deposit, sets, deposit=deposit) for deposit in DEPOSITS[:2]} | {"fourier": fourier}
-        fits = {
-            f"{model}/{UNCORRECTED}": self.fit(
-                f"{model}/{UNCORRECTED}", files["histogram"], sets, model, particles=None
-            )
-            for model in MODELS
-        }
-        keys = [(f"{model}/{deposit}", deposit, model) for deposit in DEPOSITS for model in MODELS]
-        return fits | {key: self.fit(key, files[deposit], sets, model) for key, deposit, model in keys}
+    def by_deposit(self, sets: int) -> dict[str, Kept[FlightErrors]]:
+        """Both models from a histogram without and with correction, and from linear clouds, keys MODEL/DEPOSIT."""
+        few = min(FEW, sets)
+        histogram = self.data("histogram", sets, deposit="histogram")
+        linear = self.data("linear", few, deposit="linear")
+        fits = {}
+        for model in MODELS:
+            uncorrected = f"{model}/{UNCORRECTED}"
+            fits[uncorrected] = self.fit(uncorrected, histogram, few, model, particles=None)
+            for deposit, data, count in (("histogram", histogram, sets), ("linear", linear, few)):
+                fits[f"{model}/{deposit}"] = self.fit(f"{model}/{deposit}", data, count, model)
+        return fits
 
-    def by_exponent(self, sets: int) -> dict[str, Kept[FlightErrors]]:
+    def by_exponent(self) -> dict[str, Kept[FlightErrors]]:
         """The anisotropic model of other exponents and of a drift."""
-        files = {label: self.data(label, sets, **changes) for label, changes in EXPONENTS.items()}
-        return {f"anisotropic/{label}": self.fit(f"anisotropic/{label}", path, sets, "anisotropic")
+        files = {label: self.data(label, FEW, **changes) for label, changes in EXPONENTS.items()}
+        return {f"anisotropic/{label}": self.fit(f"anisotropic/{label}", path, FEW, "anisotropic")
                 for label, path in files.items()}  # fmt: skip
 
 
@@ -106,28 +108,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", choices=SCALES, default="small", help=SCALE_HELP)
     parser.add_argument("--sets", type=int, help="largest training set; the paper has 100 sets")
+    parser.add_argument("--anisotropic-sets", type=int, help="the same for β > 0; by default as many")
     options = parser.parse_args(arguments)
     study = Study("levy", options.scale, FlightErrors)
-    sizes = [size for size in SIZES[study.scale] if options.sets is None or size <= options.sets]
     setting = SETTINGS[study.scale]
     trial = Trial(study.data(levy, replace(setting, sets=1, deposit="fourier"), name="held_out", seed=1))
     fits = Fits(study, setting, trial)
-    by_size = fits.by_size(sizes)
-    isotropic_data = study.folder / "beta_0.0.h5"
-    few = min(10, max(sizes))
-    others = fits.by_deposit(few, isotropic_data) | fits.by_exponent(few)
+    limits = {beta: options.anisotropic_sets if beta and options.anisotropic_sets else options.sets
+              for beta in ANISOTROPIES}  # fmt: skip
+    by_size = fits.by_size({beta: [size for size in SIZES[study.scale] if most is None or size <= most]
+                            for beta, most in limits.items()})  # fmt: skip
+    sets = max(case.sets for case in by_size)
+    fourier = {f"{model}/fourier": by_size[Case(model, 0.0, sets)] for model in MODELS}
+    others = fits.by_deposit(sets) | fourier | fits.by_exponent()
     paths = {name: study.folder / f"levy_{name}.png" for name in ("fig7", "fig8", "fig9", "fig10", "deposits")}
-    largest = {name: by_size[Case(name, 0.0, max(sizes))].model for name in MODELS}
     models = {key: kept.model for key, kept in others.items()}
     errors = {case: kept.measured for case, kept in by_size.items()}
-    figures.spreading(largest["isotropic"], isotropic_data, trial, paths["fig7"])
-    figures.points(largest, trial, paths["fig8"])
+    figures.spreading(models["isotropic/fourier"], study.folder / "beta_0.0.h5", trial, paths["fig7"])
+    figures.points({model: models[f"{model}/fourier"] for model in MODELS}, trial, paths["fig8"])
     figures.contours(models, (UNCORRECTED, "fourier"), paths["fig9"])
-    figures.errors(errors, sizes, paths["fig10"])
+    figures.errors(errors, paths["fig10"])
     by_deposit = {deposit: models[f"isotropic/{deposit}"] for deposit in (UNCORRECTED, *DEPOSITS)}
     figures.deposits(by_deposit, trial.alpha, paths["deposits"])
-    study.publish("\n\n".join([equations(others, models), ratios(errors, sizes), claims(errors, sizes)]),
-                  *paths.values())  # fmt: skip
+    study.publish("\n\n".join([equations(others, models), ratios(errors), claims(errors)]), *paths.values())
 
 
 def equations(fits: Mapping[str, Kept[FlightErrors]], models: Mapping[str, Model]) -> str:
@@ -135,40 +138,51 @@ def equations(fits: Mapping[str, Kept[FlightErrors]], models: Mapping[str, Model
     rows = []
     for key, model in models.items():
         chosen = choose(model, 0)
-        text, exponent = "none is justified", "–"
+        text, exponent, parts = "none is justified", "–", "–"
         if not isinstance(chosen, str) and isinstance(chosen.form, Form):
             text, alpha = chosen.form.text(), chosen.form.exponent
-            exponent = f"{alpha.value:.4f} ± {alpha.sd:.4f}"
-        error = float(np.median(fits[key].measured.symbol))
-        rows.append((key, text, exponent, f"{error:.1%}", f"{fits[key].seconds:.0f}"))
-    return table(["learned from", "equation read off", "exponent", "error of g, κ ≤ 16", "seconds"], rows)
+            exponent = f"{alpha.value:.5f} ± {alpha.sd:.5f}"
+            parts = f"{alpha.data:.5f}, {alpha.networks:.5f}"
+        kept = fits[key]
+        error = float(np.median(kept.measured.symbol))
+        sets = str(kept.fit.settings["data.trajectories"])
+        rows.append((key, sets, text, exponent, parts, f"{error:.2%}", f"{kept.seconds:.0f}"))
+    head = ["learned from", "sets", "equation read off", "exponent", "data, networks", "error of g, κ ≤ 16", "seconds"]
+    return table(head, rows)
 
 
-def _medians(errors: Errors, quantity: str, model: str, beta: float, sizes: Sequence[int]) -> np.ndarray:
+def sizes_of(errors: Errors, beta: float) -> list[int]:
+    """Numbers of sets that were fitted for one β."""
+    return sorted({case.sets for case in errors if case.anisotropy == beta})
+
+
+def _medians(errors: Errors, quantity: str, model: str, beta: float) -> np.ndarray:
     """Median over the realizations for each number of sets."""
     pick = QUANTITIES[quantity]
-    return np.array([np.median(pick(errors[Case(model, beta, size)])) for size in sizes])
+    return np.array([np.median(pick(errors[Case(model, beta, size)])) for size in sizes_of(errors, beta)])
 
 
-def ratios(errors: Errors, sizes: Sequence[int]) -> str:
+def ratios(errors: Errors) -> str:
     """Fig. 10 in numbers: median errors without and with isotropy, and their ratio."""
     rows = []
     for beta in ANISOTROPIES:
+        sizes = sizes_of(errors, beta)
         cells: dict[int, list[str]] = {size: [] for size in sizes}
         for quantity in QUANTITIES:
-            isotropic, free = (_medians(errors, quantity, name, beta, sizes) for name in MODELS)
+            isotropic, free = (_medians(errors, quantity, name, beta) for name in MODELS)
             for size, a, b in zip(sizes, isotropic, free, strict=True):
                 cells[size] += [f"{b:.2g} / {a:.2g}", f"{b / a:.1f}"]
         rows += [(f"{beta}", str(size), *cells[size]) for size in sizes]
     return table(["β", "sets", "g without / with isotropy", "ratio", "impulse without / with", "ratio"], rows)
 
 
-def claims(errors: Errors, sizes: Sequence[int]) -> str:
+def claims(errors: Errors) -> str:
     """What the text of Sec. 5.2.3 says about isotropy (Fig. 10), against the medians of the errors."""
     rows = []
+    sizes = sizes_of(errors, ANISOTROPIES[-1])
     for quantity in QUANTITIES:
-        isotropic = {beta: _medians(errors, quantity, "isotropic", beta, sizes) for beta in ANISOTROPIES}
-        gain = [_medians(errors, quantity, "anisotropic", beta, sizes) / isotropic[beta] for beta in ANISOTROPIES]
+        isotropic = {beta: _medians(errors, quantity, "isotropic", beta) for beta in ANISOTROPIES}
+        gain = [_medians(errors, quantity, "anisotropic", beta) / isotropic[beta] for beta in ANISOTROPIES]
         least, most = ([float(f(each)) for each in gain] for f in (np.min, np.max))
         last = isotropic[ANISOTROPIES[-1]]
         spans = ", ".join(f"{low:.1f}…{high:.1f}" for low, high in zip(least, most, strict=True))

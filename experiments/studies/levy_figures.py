@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from experiments.studies.levy_trial import Case, Errors, Trial
@@ -93,10 +94,21 @@ def contours(models: Mapping[str, Model], deposits: tuple[str, str], path: Path)
         exact = torch.expm1(-(kappa.square().sum(0).sqrt() ** 1.5) * model.dt) / model.dt
         _contour(axes, kappa, exact, colors="black", linewidths=1, linestyles="--")
         handles.append(Line2D([], [], color="black", ls="--", label="exact, (exp(−|κ|^1.5 Δt) − 1)/Δt"))
+        handles += _edge_of_band(axes, models[f"isotropic/{deposit}"])
         axes.legend(handles=handles, fontsize=8, loc="upper right")
         axes.set(xlim=(-16, 16), ylim=(-16, 16), box_aspect=1, xlabel="κ_x (1/length)", ylabel="κ_y (1/length)")
         axes.set_title(f"{deposit}, Re g/Δt = {', '.join(map(str, LEVELS))}", fontsize=10)
     plots.save(figure, path)
+
+
+def _edge_of_band(axes: Axes, model: Model) -> list[Line2D]:
+    """The largest |κ| that the data identify, as a circle if it lies within the panel."""
+    (reading,) = inspection.readings(model)
+    if reading.band is None:
+        return []
+    style: dict[str, Any] = {"color": plots.START, "ls": ":", "lw": 1.5}
+    axes.add_patch(Circle((0, 0), reading.band[1], fill=False, **style))
+    return [Line2D([], [], label=f"identified, |κ| ≤ {reading.band[1]:.3g}", **style)]
 
 
 def _contour(axes: Axes, kappa: torch.Tensor, values: torch.Tensor, **style: Any) -> None:
@@ -107,7 +119,7 @@ def _contour(axes: Axes, kappa: torch.Tensor, values: torch.Tensor, **style: Any
         axes.contour(sign * kx, sign * ky, z, LEVELS, **style)
 
 
-def errors(results: Errors, sizes: Sequence[int], path: Path) -> None:
+def errors(results: Errors, path: Path) -> None:
     """Fig. 10: errors over the number of sets, by anisotropy of the initial densities."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     panels = {
@@ -120,9 +132,10 @@ def errors(results: Errors, sizes: Sequence[int], path: Path) -> None:
     styles = dict(zip(anisotropies, (("o", "-"), ("s", "--"), ("v", ":")), strict=True))
     for axes, (title, pick) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for name, beta in lines:
+            sizes = [case.sets for case in results if (case.model, case.anisotropy) == (name, beta)]
             values = [pick(results[Case(name, beta, size)]) for size in sizes]
             style = {"color": COLORS[name], "marker": styles[beta][0], "ls": styles[beta][1], "ms": 4}
-            error_bars(axes, list(sizes), values, label=f"{name}, β = {beta:g}", **style)
+            error_bars(axes, sizes, values, label=f"{name}, β = {beta:g}", **style)
         axes.set(title=title, xlabel="sets of walkers")
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))

@@ -2,12 +2,19 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import pytorch_lightning as lightning
+
 import morlight
-from morlight.analysis.model import Model
+from morlight.analysis.model import Model, load
+from morlight.training.fit import built, schedule
+from morlight.training.quiet import quiet
+from morlight.training.settings import from_mapping
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -72,3 +79,24 @@ def fitted(fit: Fit, experiment: str, name: str, *, progress: bool = True) -> tu
     run = {"experiment": experiment, "name": name, "trainer.enable_progress_bar": progress}
     result = morlight.fit(fit.data, {**fit.settings, **run}, config=fit.config)
     return str(result.checkpoint), round(time.perf_counter() - begun, 1)
+
+
+def untracked(path: Path, settings: Mapping[str, Any], config: str | None = None) -> Model:
+    """The model of all of a trajectory file, without the run, report and figures of `morlight.fit`.
+
+    Args:
+        path: trajectory file; the checkpoint is written beside it.
+        settings: changes of the configuration, by dotted keys.
+        config: packaged configuration.
+    """
+    whole = {"data.validation": 0, "data.test": 0, "trainer.max_epochs": 1, "trainer.accelerator": "cpu"}
+    typed = from_mapping({**whole, "trainer.enable_progress_bar": False, **settings}, config, str(path))
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        served, module = built(typed)
+        trainer = lightning.Trainer(**typed.trainer, logger=False, enable_checkpointing=False)
+        served.schedule = schedule(module, served, 1)
+        trainer.fit(module, served)
+        checkpoint = path.with_suffix(".ckpt")
+        trainer.save_checkpoint(checkpoint)
+    return load(checkpoint)

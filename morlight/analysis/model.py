@@ -28,6 +28,7 @@ from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.devices import check_device
 from morlight.operators.exponential_scheme import Exponential
+from morlight.operators.grids import share_of_band
 
 if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
@@ -321,8 +322,11 @@ class Model:
             return self.data.band
         if errors is None:
             return None
-        moduli = shells(build.basis(self.data.grid).double().wavenumbers)[0][0]
-        return identified(moduli, torch.tensor(errors[place], dtype=torch.float64))
+        basis = build.basis(self.data.grid).double()
+        moduli, index = shells(basis.wavenumbers)
+        below = torch.zeros(moduli.shape[1], dtype=torch.bool)
+        below[index[share_of_band(basis) < 1 - 1e-9]] = True
+        return identified(moduli[0], torch.tensor(errors[place], dtype=torch.float64), below)
 
     def _frames(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> np.ndarray:
         """Frames (R, B, T, C, *X) of a number of steps and the steps between two of them."""

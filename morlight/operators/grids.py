@@ -1,8 +1,13 @@
 """The same operator on another grid of the same domain: symbols are functions of κ, nonlinearities of u alone."""
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from morlight.operators.bases import Basis, Derivative, TensorProduct
 from morlight.operators.spectral import Operator, SpectralOperator
@@ -34,3 +39,9 @@ def finer(basis: Basis, points: Sequence[int]) -> Basis:
     kind: Any = type(basis)
     single = len(points) == 1  # the only form that polynomials take
     return kind(points[0] if single else tuple(points), basis.length[0] if single else basis.length)
+
+
+def share_of_band(basis: Basis) -> Float[Tensor, "*K"]:
+    """The largest |κ_d| L_d/(πN_d) over the axes: 1 at the Nyquist mode."""
+    lines = zip(basis.wavenumbers, basis.points, basis.length, strict=True)
+    return torch.stack([line.abs() * L / (math.pi * N) for line, N, L in lines]).amax(0)

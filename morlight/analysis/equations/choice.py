@@ -9,7 +9,7 @@ from torch import Tensor
 from morlight.analysis.equations import forms
 from morlight.analysis.equations.forms import MISFIT, Form
 from morlight.analysis.equations.known import KnownForm, known_equation
-from morlight.analysis.equations.power_law import PowerLaw, identified, power_law
+from morlight.analysis.equations.power_law import PowerLaw, power_law
 from morlight.analysis.jackknife import standard_error
 from morlight.analysis.learned import Term, generator_of, terms
 from morlight.analysis.model import Model
@@ -107,7 +107,7 @@ def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> Power
     bent = (term.nonlinearity - line).square().mean(1).sqrt() / line.square().mean(1).sqrt()
     moduli, index = shells(build.basis(model.data.grid).double().wavenumbers)
     errors = torch.tensor(model.checkpoint.modes.rate_errors[place], dtype=torch.float64)
-    band = identified(moduli[0], errors)
+    band = model.band(place)
     if band is None:
         return None
     errors = torch.where((moduli[0] >= band[0]) & (moduli[0] <= band[1]), errors, torch.inf)

@@ -7,7 +7,7 @@ from one through Im over κ, each mode weighted by the precision with which the 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 KNOWN = 0.05  # relative standard error of a rate up to which its mode counts as identified
@@ -35,8 +35,20 @@ class PowerLaw(NamedTuple):
     misfit: Float[Tensor, " R"]
 
 
-def identified(moduli: Float[Tensor, " S"], errors: Float[Tensor, " S"]) -> tuple[float, float] | None:
-    """From the smallest to the largest |κ| around the best known one up to which all errors are below `KNOWN`."""
+def identified(
+    moduli: Float[Tensor, " S"], errors: Float[Tensor, " S"], below_nyquist: Bool[Tensor, " S"] | None = None
+) -> tuple[float, float] | None:
+    """From the smallest to the largest |κ| around the best known one up to which all errors are below `KNOWN`.
+
+    Args:
+        moduli: |κ|, ascending.
+        errors: relative standard error of the rate at each.
+        below_nyquist: whether there is a mode of this |κ| below the Nyquist wavenumber of each axis. Where there is
+            none, fields may have no such waves at all, and an unknown rate does not end the band.
+    """
+    if below_nyquist is not None:
+        there = below_nyquist | errors.isfinite()
+        moduli, errors = moduli[there], errors[there]
     known = (errors < KNOWN) & (moduli > 0)
     if not known.any():
         return None

@@ -8,17 +8,11 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.operators.bases import Basis
-from morlight.operators.grids import finer
+from morlight.operators.grids import finer, share_of_band
 from morlight.operators.library import periodic_axes
 
 ROUNDING = 1e-10  # power of the strongest shell below which a wave counts as absent
 SHELLS = 64
-
-
-def share_of_band(basis: Basis) -> Float[Tensor, "*K"]:
-    """The largest |κ_d| L_d/(πN_d) over the axes: 1 at the Nyquist mode."""
-    lines = zip(basis.wavenumbers, basis.points, basis.length, strict=True)
-    return torch.stack([line.abs() * L / (math.pi * N) for line, N, L in lines]).amax(0)
 
 
 def power(basis: Basis, u: Float[Tensor, "B T C *X"]) -> Float[Tensor, "C *K"]:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
+from morlight.operators.grids import share_of_band
 from morlight.operators.library import Exponents
-from morlight.training.least_squares.band import share_of_band
 
 SHELLS = 64
 SAMPLES = 300  # numbers that the mean of a shell needs

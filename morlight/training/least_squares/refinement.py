@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
+from morlight.operators.grids import share_of_band
 from morlight.operators.sum_of_terms import SumOfTerms
-from morlight.training.least_squares.band import share_of_band
 from morlight.training.least_squares.signal import Signal
 
 ITERATIONS = 10

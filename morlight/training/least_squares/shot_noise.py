@@ -28,12 +28,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float
 from scipy.optimize import least_squares
 
 from morlight.data.sample import ShotNoise
 from morlight.operators.bases import Basis
-from morlight.training.least_squares.band import share_of_band
+from morlight.operators.grids import share_of_band
 from morlight.training.least_squares.pair_moments import PairMoments
 
 REACH = {1: 32, 2: 8, 3: 2}  # largest |q| of the aliases that are summed, by dimension
@@ -118,12 +118,14 @@ class IndependentParticles:
         self.used = (share < 1 - 1e-9) & (self.aliases.kappa**2).sum(0).astype(bool)
         self.freedom = basis.freedom.flatten().numpy()
         edge = self.used & (share > EDGE)
-        left = np.abs(pairs.product[edge]).sum() / pairs.first[edge].sum() if edge.any() else 1.0
+        left = float(np.abs(pairs.product[edge]).sum() / pairs.first[edge].sum()) if edge.any() else 1.0
         self.decayed = bool(left ** (noise.finer or 1) < DECAYED)
         law = self._fitted(pairs, turns=not basis.real)
-        misfit, ratio, error = self._agreement(law, pairs)
+        misfit, *agreement = self._agreement(law, pairs)
         self.law = law if misfit < MISFIT else None
-        self.ratio, self.ratio_error = ratio, error
+        if self.law is None:  # the number of particles is only known from waves that decay between two frames
+            agreement = [*self._level(pairs, edge)] if left < DECAYED else [1.0, math.inf]
+        self.ratio, self.ratio_error = agreement
 
     def refusal(self) -> str | None:
         """Why the shot noise cannot be subtracted, or None if it can."""
@@ -133,7 +135,7 @@ class IndependentParticles:
                 f" law of {self.particles} independent particles, which could be extrapolated; expected smaller cells,"
                 " longer model.horizons or a deposit in Fourier space (morlight simulate --deposit fourier)"
             )
-        if self.law is not None and abs(self.ratio - 1) > max(AGREEMENT, SURE * self.ratio_error):
+        if abs(self.ratio - 1) > max(AGREEMENT, SURE * self.ratio_error):
             return (
                 f"the fluctuations are not those of {self.particles} independent particles in each trajectory; expected"
                 " data.particles to be their number, or null if the particles are not independent"
@@ -230,6 +232,16 @@ class IndependentParticles:
         """Variance of û_{j+m} − λ û_j, with λ estimated for each mode by itself."""
         left = pairs.last - np.abs(pairs.product) ** 2 / np.maximum(pairs.first, 1e-300)
         return np.maximum(left, 1e-9 * pairs.last + 1e-300)
+
+    def _level(self, pairs: PairMoments, edge: Bool[np.ndarray, " K"]) -> tuple[float, float]:
+        """Ratio of the energy of the shortest modes to the shot noise of P particles, with its standard error.
+
+        What the earlier frame contains beside shot noise has decayed in the later one.
+        """
+        freedom = self.freedom[edge]
+        level = (self.variance * (self.aliases.own + self.aliases.total))[edge]
+        ratio = float((freedom * pairs.last[edge] / level).sum() / freedom.sum())
+        return ratio, math.sqrt(2 * pairs.horizon / (pairs.pairs * freedom.sum()))
 
     def _agreement(self, law: Law, pairs: PairMoments) -> tuple[float, float, float]:
         """Deviation of the rates from the law, and ratio of the fluctuations to those of P particles with its error."""

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
-from morlight.training.least_squares.band import resampled, share_of_band, signal_band
+from morlight.operators.grids import share_of_band
+from morlight.training.least_squares.band import resampled, signal_band
 from morlight.training.least_squares.noise import noise_variance
 
 

@@ -11,7 +11,8 @@ from morlight.operators import build
 from morlight.operators.bases import Basis
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription
-from morlight.training.least_squares.band import power, share_of_band
+from morlight.operators.grids import share_of_band
+from morlight.training.least_squares.band import power
 from morlight.training.least_squares.noise import noise_variance
 
 WALLS: tuple[Wall, Wall] = ("cosine", "sine")

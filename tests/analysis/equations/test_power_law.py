@@ -54,3 +54,13 @@ def test_the_band_is_the_run_around_the_best_known_mode():
     errors = torch.tensor([1.0, 0.2, 0.04, 0.01, 0.03, 0.2, 0.04, math.inf]).double()
     assert identified(moduli, errors) == (2.0, 4.0)
     assert identified(moduli, torch.ones(8).double()) is None
+
+
+def test_waves_that_fields_do_not_have_do_not_end_the_band():
+    """On a square grid, |κ| = N/2 has only modes at the Nyquist wavenumber, and the corners have longer κ."""
+    moduli = torch.arange(6.0).double()
+    errors = torch.tensor([math.inf, 0.01, 0.01, math.inf, 0.01, 0.2]).double()
+    absent = torch.tensor([0, 0, 0, 1, 0, 0]).bool()
+    assert identified(moduli, errors, ~absent) == (1.0, 4.0)
+    assert identified(moduli, errors, torch.ones(6).bool()) == (1.0, 2.0)
+    assert identified(moduli, torch.where(absent, 0.5, errors), ~absent) == (1.0, 2.0)  # they are there, and unknown

@@ -93,6 +93,15 @@ def test_a_number_of_particles_that_the_fluctuations_do_not_have_is_refused(wron
     assert IndependentParticles(basis, noise, 1.0, pairs).refusal() is None
 
 
+@pytest.mark.parametrize(("times", "refused"), [(0.5, True), (1, False), (2, True)])
+def test_without_a_power_law_the_number_of_particles_is_checked_by_the_shortest_waves(times, refused):
+    basis, law = PLACES[0].double(), Law(0.12, 2.0, np.zeros(1))
+    pairs = expected(basis, ShotNoise(PARTICLES), law, rates=lambda k: 0.12 * k**2 * (1 + 0.5 * np.sin(2 * k)))
+    found = IndependentParticles(basis, ShotNoise(round(times * PARTICLES)), 1.0, pairs)
+    assert found.law is None
+    assert ("not those of" in (found.refusal() or "")) == refused
+
+
 @pytest.mark.parametrize(("rate", "refused"), [(0.002, True), (0.12, False)])
 def test_without_a_power_law_aliases_must_have_decayed(rate, refused):
     basis, noise = PLACES[0].double(), ShotNoise(PARTICLES)
