@@ -14,25 +14,23 @@ import itertools
 import json
 import math
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
 from experiments.coverage_figure import draw
+from experiments.support.fits import untracked
 from experiments.support.tables import table
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
 from morlight.analysis.jackknife import standard_error
-from morlight.analysis.model import Model, load
+from morlight.analysis.model import Model
 from morlight.simulate.walkers import Walkers, levy
-from morlight.training.fit import built, schedule
 from morlight.training.quiet import quiet
 from morlight.training.settings import from_mapping
 
@@ -74,16 +72,7 @@ class Estimate:
 
 def fitted(path: Path) -> Model:
     """The model of a trajectory file, without the tracking of `morlight fit`."""
-    settings = from_mapping(SETTINGS, None, str(path))
-    with quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        served, module = built(settings)
-        trainer = lightning.Trainer(**settings.trainer, logger=False, enable_checkpointing=False)
-        served.schedule = schedule(module, served, 1)
-        trainer.fit(module, served)
-        checkpoint = path.with_suffix(".ckpt")
-        trainer.save_checkpoint(checkpoint)
-    return load(checkpoint)
+    return untracked(from_mapping(SETTINGS, None, str(path)), path.with_suffix(".ckpt"))
 
 
 def estimates(model: Model, setting: Walkers) -> Iterator[Estimate]:

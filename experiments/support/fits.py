@@ -2,12 +2,19 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import pytorch_lightning as lightning
+
 import morlight
-from morlight.analysis.model import Model
+from morlight.analysis.model import Model, load
+from morlight.training.fit import built, schedule
+from morlight.training.quiet import quiet
+from morlight.training.settings import FitSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -64,6 +71,18 @@ class Kept(Generic[Measured]):
     def from_json(cls, plain: Mapping[str, Any], kind: type[Measured]) -> "Kept[Measured]":
         """What `to_json` gave, with measurements of some kind."""
         return cls(Fit(**plain["fit"]), plain["seconds"], kind(**plain["measured"]), plain["checkpoint"])
+
+
+def untracked(settings: FitSettings, checkpoint: Path) -> Model:
+    """The model of a fit without the tracking of `morlight fit`, for studies of hundreds of small fits."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        served, module = built(settings)
+        trainer = lightning.Trainer(**settings.trainer, logger=False, enable_checkpointing=False)
+        served.schedule = schedule(module, served, settings.trainer["max_epochs"])
+        trainer.fit(module, served)
+        trainer.save_checkpoint(checkpoint)
+    return load(checkpoint)
 
 
 def fitted(fit: Fit, experiment: str, name: str, *, progress: bool = True) -> tuple[str, float]:

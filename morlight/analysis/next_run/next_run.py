@@ -10,14 +10,14 @@ from jaxtyping import Float
 
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
-from morlight.analysis.next_run.disagreement import Disagreement, bounded, signal
+from morlight.analysis.next_run.disagreement import Disagreement, relative, signal
 from morlight.analysis.next_run.runs import Runs
 from morlight.analysis.transport import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
 
 FEWEST = 5  # realizations; fewer are correlated by chance at every γ
 MOST_RUNS = 100  # of a plan
-ROLLOUT, EQ35 = "rollout", "eq35"
+ROLLOUT, EQ35, RELATIVE = "rollout", "eq35", "relative"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def next_run(
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
     values, unit = _quantity(runs.model, target, every, walks[:, :, : runs.frames])
-    now = Disagreement.of(values, weights)
+    now = Disagreement.of(values, weights, None if model.config.equation is not None else runs.reach(every))
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
     places = [every.index(dict(row.gamma)) for row in rows]
@@ -212,16 +212,16 @@ def _quantity(
         return _coefficient(model, target, gammas)
     share = 1 / np.sqrt(len(model.data.fields))
     if target == EQ35:
-        deviation, _ = bounded(walks[:, :, [1, -1]], _axes(walks, but=(0, 1, 2, 3)))
+        deviation, _ = relative(walks[:, :, [1, -1]], _axes(walks, but=(0, 1, 2, 3)))
     else:
-        deviation, _ = bounded(walks, _axes(walks, but=(0, 1, 3)))
-    return share * deviation.reshape(*deviation.shape[:2], -1), "relative"
+        deviation, _ = relative(walks, _axes(walks, but=(0, 1, 3)))
+    return share * deviation.reshape(*deviation.shape[:2], -1), RELATIVE
 
 
 def _coefficient(
     model: Model, target: str, gammas: Sequence[Mapping[str, float]]
 ) -> tuple[Float[np.ndarray, "R G 1"], str]:
-    """Deviations of a transport coefficient; where a realization does not have it, it is off by 100 %."""
+    """Deviations of a transport coefficient; a realization that does not have it is far off."""
     found, unit, why = np.full((model.realizations, len(gammas), 1), np.nan), "", ""
     for r in range(model.realizations):
         single = model.only([r])
@@ -236,13 +236,13 @@ def _coefficient(
                 why = answer
     if np.isnan(found).all(0).any():
         raise ValueError(f"{model.path}: {target}: {why}")
-    deviation, size = bounded(found, (2,))
+    deviation, size = relative(found, (2,))
     return deviation * size, unit
 
 
 def _signal(walks: Float[np.ndarray, "R T C *X"], noise: Float[np.ndarray, " C"]) -> float:
     """S of one run."""
-    deviation, _ = bounded(walks[:, 1:], _axes(walks, but=(0, 2)))
+    deviation, _ = relative(walks[:, 1:], _axes(walks, but=(0, 2)))
     count = deviation[0, :, 0].size  # the size is that of so many values of a field
     fields = [deviation[:, :, c].reshape(len(walks), -1) * np.sqrt(count / noise[c]) for c in range(len(noise))]
     scaled = np.concatenate(fields, 1)
