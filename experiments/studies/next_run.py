@@ -97,7 +97,7 @@ def every_fit(replay: Replay) -> None:
             replay.outcome(chosen)
 
 
-def starts(replay: Replay, count: int | None) -> list[tuple[int, ...]]:
+def starts(replay: Replay, count: int | None) -> Sequence[tuple[int, ...]]:
     """All pairs of runs, or some of them at random."""
     pairs = list(itertools.combinations(range(len(replay.gammas)), 2))
     if count is None:
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     found: dict[str, tuple[Mapping[str, Curve], float]] = {}
     for name in options.system or TITLES:
-        system = System("lj", {}, options.more) if name == "lj" else System("colloid", COLLOID)
+        system = System("lj", "lj", more=options.more) if name == "lj" else System("colloid", "colloid", COLLOID)
         replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
         if name == "lj":
             every_fit(replay)

@@ -35,22 +35,24 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class System:
-    """Runs of a shipped set, one for each γ, and runs with other seeds, whose mean is the truth.
+    """Runs of a set, one for each γ, and runs with other seeds, whose mean is the truth.
 
     Attributes:
-        name: of the set and of its configuration.
+        config: packaged configuration.
+        data: shipped set or file with at least two seeds of each γ.
         settings: changes of the configuration.
         more: further files with runs of other seeds.
     """
 
-    name: str
+    config: str
+    data: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     more: Sequence[str] = ()
 
     @property
     def file(self) -> TrajectoryFile:
-        """The set."""
-        return shipped.open(self.name)
+        """The file."""
+        return shipped.open(self.data)
 
     def groups(self, file: TrajectoryFile) -> list[list[int]]:
         """Runs of each γ."""
@@ -135,7 +137,7 @@ class Replay:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(outcome)) + "\n")
-            print(f"{self.system.name}: runs {', '.join(map(str, chosen))}: {outcome.error:.3g}", flush=True)
+            print(f"{self.system.config}: runs {', '.join(map(str, chosen))}: {outcome.error:.3g}", flush=True)
         return self.known[chosen]
 
     def fitted(self, runs: Sequence[int], path: Path) -> Outcome:
@@ -144,13 +146,13 @@ class Replay:
         rows = [self.system.groups(file)[run][0] for run in runs]
         u = file.read()[rows]
         write(
-            path, name=self.system.name, fields={name: u[:, :, c] for c, name in enumerate(file.fields)},
+            path, name=self.system.config, fields={name: u[:, :, c] for c, name in enumerate(file.fields)},
             grid=file.grid, times=file.times, provenance={},
             parameters={name: np.asarray(values)[rows] for name, values in file.parameters.items()},
         )  # fmt: skip
         batch = math.ceil((len(file.times) - 4) * len(rows) / STEPS)
         settings = {**SETTINGS, **self.system.settings, "data.batch": batch}
-        model = untracked(from_mapping(settings, self.system.name, str(path)), path.with_suffix(".ckpt"))
+        model = untracked(from_mapping(settings, self.system.config, str(path)), path.with_suffix(".ckpt"))
         return self.measured(model, runs, path)
 
     def measured(self, model: Model, runs: Sequence[int], path: Path) -> Outcome:
