@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.support import json_lines
-from experiments.support.fits import untracked
+from experiments.support.fits import untracked_file
 from experiments.support.tables import table
 from morlight.analysis.equations.choice import choose
 from morlight.analysis.equations.forms import Form
@@ -84,7 +84,7 @@ def measured(file: TrajectoryFile, row: int, settings: Mapping[str, Any], folder
     about = {name: file.attributes[name] for name in ("generator", "generator_version", "generator_parameters")}
     path = folder / "one.h5"
     write(path, name="levy", fields={"density": u}, grid=file.grid, times=file.times, provenance=about, overwrite=True)
-    model = untracked(path, {"model.realizations": 1, **settings}, "levy")
+    model = untracked_file(path, {"model.realizations": 1, **settings}, "levy")
     return Single(*exponent(model), bounds(file, row))
 
 

@@ -14,7 +14,7 @@ import morlight
 from morlight.analysis.model import Model, load
 from morlight.training.fit import built, schedule
 from morlight.training.quiet import quiet
-from morlight.training.settings import from_mapping
+from morlight.training.settings import FitSettings, from_mapping
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -73,6 +73,18 @@ class Kept(Generic[Measured]):
         return cls(Fit(**plain["fit"]), plain["seconds"], kind(**plain["measured"]), plain["checkpoint"])
 
 
+def untracked(settings: FitSettings, checkpoint: Path) -> Model:
+    """The model of a fit without the tracking of `morlight fit`, for studies of hundreds of small fits."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        served, module = built(settings)
+        trainer = lightning.Trainer(**settings.trainer, logger=False, enable_checkpointing=False)
+        served.schedule = schedule(module, served, settings.trainer["max_epochs"])
+        trainer.fit(module, served)
+        trainer.save_checkpoint(checkpoint)
+    return load(checkpoint)
+
+
 def fitted(fit: Fit, experiment: str, name: str, *, progress: bool = True) -> tuple[str, float]:
     """Make a fit; its checkpoint, and the seconds that it took."""
     begun = time.perf_counter()
@@ -81,8 +93,8 @@ def fitted(fit: Fit, experiment: str, name: str, *, progress: bool = True) -> tu
     return str(result.checkpoint), round(time.perf_counter() - begun, 1)
 
 
-def untracked(path: Path, settings: Mapping[str, Any], config: str | None = None) -> Model:
-    """The model of all of a trajectory file, without the run, report and figures of `morlight.fit`.
+def untracked_file(path: Path, settings: Mapping[str, Any], config: str | None = None) -> Model:
+    """The model of all of a trajectory file, without tracking.
 
     Args:
         path: trajectory file; the checkpoint is written beside it.
@@ -91,12 +103,4 @@ def untracked(path: Path, settings: Mapping[str, Any], config: str | None = None
     """
     whole = {"data.validation": 0, "data.test": 0, "trainer.max_epochs": 1, "trainer.accelerator": "cpu"}
     typed = from_mapping({**whole, "trainer.enable_progress_bar": False, **settings}, config, str(path))
-    with quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        served, module = built(typed)
-        trainer = lightning.Trainer(**typed.trainer, logger=False, enable_checkpointing=False)
-        served.schedule = schedule(module, served, 1)
-        trainer.fit(module, served)
-        checkpoint = path.with_suffix(".ckpt")
-        trainer.save_checkpoint(checkpoint)
-    return load(checkpoint)
+    return untracked(typed, path.with_suffix(".ckpt"))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.support.fits import untracked
+from experiments.support.fits import untracked_file
 from experiments.support.intervals import LENGTHS, Estimate, rollout
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
@@ -55,7 +55,7 @@ class LineOfWalkers:
         path = folder / "walkers.h5"
         with quiet():
             levy(path, Walkers(**SIZE, alpha=self.alpha, dt=self.dt, drift=(self.drift,)), seed=seed, overwrite=True)
-        model = untracked(path, SETTINGS)
+        model = untracked_file(path, SETTINGS)
         return [*self._estimates(model), *self._diffusivity(model)], list(self._rollouts(model))
 
     def _estimates(self, model: Model) -> Iterator[Estimate]:

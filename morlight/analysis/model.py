@@ -32,6 +32,8 @@ from morlight.operators.grids import share_of_band
 
 if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
+    from morlight.analysis.next_run.candidates import Choices
+    from morlight.analysis.next_run.next_run import NextRun
     from morlight.analysis.transport import Transport
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
@@ -249,6 +251,15 @@ class Model:
         from morlight.analysis.transport import transport
 
         return transport(self, gamma, state=state, data=data)
+
+    def next_run(self, data: str | Path, candidates: "Choices | str | Path", **asked: Any) -> "NextRun":
+        """Candidates for the next run, ranked by the expected decrease of an error.
+
+        Keywords are target, at and bar (see `morlight.analysis.next_run.next_run.next_run`).
+        """
+        from morlight.analysis.next_run.next_run import next_run
+
+        return next_run(self, data, candidates, **asked)
 
     def on(self, points: int | Sequence[int]) -> "Model":
         """The same operator on another grid of the same domain; the symbol is a function of κ and not of the grid.

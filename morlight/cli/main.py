@@ -18,6 +18,7 @@ from morlight.cli import (
     fit,
     inspect,
     leftovers,
+    next,
     predict,
     simulate,
     suggest,
@@ -41,7 +42,7 @@ def parser() -> Parser:
     doctor.add(commands)
     for task, text in fit.TASKS.items():
         commands.add_parser(task, help=text, add_help=False)
-    for command in (suggest, discover, predict, evaluate, inspect, check, sweep, compare, export, leftovers, ui):
+    for command in (suggest, discover, predict, evaluate, inspect, check, next, sweep, compare, export, leftovers, ui):
         command.add(commands)
     completion.add(commands, top, fit.TASKS)
     return top

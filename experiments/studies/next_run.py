@@ -1,0 +1,196 @@
+"""How many runs the choice of `morlight next` saves: runs of the shipped sets, added one at a time.
+
+    python -m experiments.studies.next_run [--system lj|colloid] [--more FILE …] [--starts N] [--longest N]
+
+starts with the runs of two γ, adds one at a time, and measures after each fit the error of Eq. 35 over all γ, against
+runs of other seeds that no fit sees. The next run is that of `morlight next`, that farthest from the runs so far in
+ln γ (even), or any (random). For the Lennard-Jones fluid, all pairs of densities and all orders are replayed, 247 fits;
+for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped. `--more`
+adds files of further seeds (of `morlight simulate lj`) to the runs that the errors are measured against.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.studies.colloid_models import MODELS
+from experiments.support.replay import Outcome, Replay, System
+from experiments.support.results import EXPERIMENTS, FIGURES, write
+from experiments.support.study import FOLDER
+from experiments.support.tables import table
+
+ORDERS = 100  # random orders of each start
+REACHED = (1.5, 1.25, 1.1)  # times the error of the fit to all runs
+COLLOID = MODELS["2 fields, conservation"].settings
+TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid"}
+Choice = Callable[[Outcome], int]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Errors of a strategy.
+
+    Attributes:
+        errors: after each number of runs, for each start and order.
+        first: number of runs of the first column.
+    """
+
+    errors: np.ndarray
+    first: int = 2
+
+    def middle(self) -> np.ndarray:
+        """Geometric mean, and the limits that hold 16 and 84 % of the starts and orders."""
+        mean = np.exp(np.log(self.errors).mean(0))
+        return np.stack([mean, *np.quantile(self.errors, [0.16, 0.84], axis=0)])
+
+    def runs_to(self, bar: float) -> np.ndarray:
+        """Number of runs to an error, for each start and order; one more than there are where it is not reached."""
+        below = self.errors <= bar
+        count = np.where(below.any(1), below.argmax(1), self.errors.shape[1])
+        runs: np.ndarray = count + self.first
+        return runs
+
+
+def by_ranking(outcome: Outcome) -> int:
+    """The run that `morlight next` would make."""
+    return outcome.ranking[0]
+
+
+def evenly(replay: Replay) -> Choice:
+    """The run farthest from those so far, in the logarithm of γ."""
+    places = np.log([list(gamma.values()) for gamma in replay.gammas])
+    places /= np.ptp(places, axis=0)
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+
+    def farthest(outcome: Outcome) -> int:
+        return max(outcome.ranking, key=lambda run: (apart[run, list(outcome.runs)].min(), -run))
+
+    return farthest
+
+
+def randomly(seed: int) -> Choice:
+    """Any run, by a sequence of random numbers of its own."""
+    rng = np.random.default_rng(seed)
+    return lambda outcome: int(rng.choice(sorted(outcome.ranking)))
+
+
+def path(replay: Replay, start: Sequence[int], choose: Choice, longest: int) -> list[float]:
+    """Errors after each run."""
+    outcome = replay.outcome(start)
+    errors = [outcome.error]
+    while len(outcome.runs) < longest:
+        outcome = replay.outcome((*outcome.runs, choose(outcome)))
+        errors.append(outcome.error)
+    return errors
+
+
+def every_fit(replay: Replay) -> None:
+    """Fits to all subsets of at least two runs."""
+    runs = range(len(replay.gammas))
+    for count in range(2, len(runs) + 1):
+        for chosen in itertools.combinations(runs, count):
+            replay.outcome(chosen)
+
+
+def starts(replay: Replay, count: int | None) -> Sequence[tuple[int, ...]]:
+    """All pairs of runs, or some of them at random."""
+    pairs = list(itertools.combinations(range(len(replay.gammas)), 2))
+    if count is None:
+        return pairs
+    chosen = np.random.default_rng(0).choice(len(pairs), count, replace=False)
+    return [pairs[number] for number in sorted(chosen)]
+
+
+def curves(replay: Replay, begin: Sequence[tuple[int, ...]], longest: int, orders: int) -> dict[str, Curve]:
+    """Errors of each strategy: (start, number of runs), and for random orders (start × order, number of runs)."""
+    even = evenly(replay)
+    chosen = {
+        "next": [path(replay, start, by_ranking, longest) for start in begin],
+        "even": [path(replay, start, even, longest) for start in begin],
+        "random": [
+            path(replay, start, randomly(1000 * place + order), longest)
+            for place, start in enumerate(begin)
+            for order in range(orders)
+        ],
+    }
+    return {name: Curve(np.array(errors)) for name, errors in chosen.items()}
+
+
+def saving(found: Mapping[str, Curve], against: str, bar: float) -> tuple[float, float]:
+    """Share of the runs that `morlight next` saves, its mean and standard deviation over the starts."""
+    ours = found["next"].runs_to(bar)
+    theirs = found[against].runs_to(bar).reshape(len(ours), -1).mean(1)
+    shares = 1 - ours / theirs
+    return float(shares.mean()), float(shares.std(ddof=1))
+
+
+def page(found: Mapping[str, Curve], last: float) -> str:
+    """Tables of the errors and of the number of runs."""
+    first = next(iter(found.values()))
+    counts = range(first.first, first.first + first.errors.shape[1])
+    errors = [[name, *(f"{value:.2g}" for value in curve.middle()[0])] for name, curve in found.items()]
+    bars = {f"{100 * (share - 1):.0f} % above that of all runs": share * last for share in REACHED}
+    runs = [
+        [
+            title,
+            *(f"{curve.runs_to(bar).mean():.1f}" for curve in found.values()),
+            *("{:.0f} ± {:.0f} %".format(*(100 * np.array(saving(found, name, bar)))) for name in ("even", "random")),
+        ]
+        for title, bar in bars.items()
+    ]
+    head = ["error", *found, "saved against even", "against random"]
+    return "\n\n".join([table(["runs", *map(str, counts)], errors), table(head, runs)])
+
+
+def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path) -> None:
+    """Errors over the number of runs."""
+    drawing = Figure((4.5 * len(systems), 3.6), layout="constrained")
+    for axes, (name, (found, last)) in zip(
+        drawing.subplots(1, len(systems), squeeze=False)[0], systems.items(), strict=True
+    ):
+        for number, (label, curve) in enumerate(found.items()):
+            mean, low, high = curve.middle()
+            count = curve.first + np.arange(len(mean))
+            axes.fill_between(count, low, high, color=f"C{number}", alpha=0.15, lw=0)
+            axes.plot(count, mean, "o-", ms=3, color=f"C{number}", label=label)
+        axes.axhline(last, color="0.5", ls=":", lw=1, label="all runs")
+        axes.set(title=TITLES[name], xlabel="runs", ylabel="error (root of Eq. 35)", yscale="log")
+        axes.legend(fontsize="small")
+    drawing.savefig(file, dpi=110)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the fits that are missing, print the tables, draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--system", choices=TITLES, action="append", help="lj or colloid; both by default")
+    parser.add_argument("--more", nargs="+", default=[], metavar="FILE", help="further seeds of lj")
+    parser.add_argument("--starts", type=int, default=6, help="pairs of the colloid (default 6)")
+    parser.add_argument("--longest", type=int, default=9, help="runs of the colloid (default 9)")
+    options = parser.parse_args(arguments)
+    found: dict[str, tuple[Mapping[str, Curve], float]] = {}
+    for name in options.system or TITLES:
+        system = System("lj", "lj", more=options.more) if name == "lj" else System("colloid", "colloid", COLLOID)
+        replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
+        if name == "lj":
+            every_fit(replay)
+        last = replay.outcome(range(len(replay.gammas))).error
+        size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.starts, options.longest, 1)
+        found[name] = curves(replay, starts(replay, size[0]), *size[1:]), last
+        print(f"\n{TITLES[name]}: error of all runs {last:.2g}\n\n{page(*found[name])}\n")
+    plain = {
+        name: {"all runs": last, **{label: curve.middle().tolist() for label, curve in each.items()}}
+        for name, (each, last) in found.items()
+    }
+    figure(found, FOLDER / "next_run" / "next_run.png")
+    if (EXPERIMENTS / "results").is_dir() and not options.system:
+        write("next_run", plain)
+        figure(found, FIGURES / "next_run.png")
+
+
+if __name__ == "__main__":
+    main()

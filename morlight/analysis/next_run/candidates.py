@@ -1,0 +1,146 @@
+"""Runs that could be made next: values of γ, numbers of seeds and of frames, from ranges, tables or Python."""
+
+import csv
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from morlight.operators.description import DataDescription, ParameterStatistics
+
+SEEDS, FRAMES = "seeds", "frames"
+LONGEST = 10  # times the frames of the data
+MOST = 10_000
+
+Values = str | float | int | Sequence[float | int] | np.ndarray
+Choices = Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Runs at one γ.
+
+    Attributes:
+        gamma: parameters, by name.
+        seeds: number of runs, which differ only in their seed.
+        frames: of each run, with the first one.
+    """
+
+    gamma: Mapping[str, float]
+    seeds: int
+    frames: int
+
+    @property
+    def cost(self) -> int:
+        """Frames to simulate."""
+        return self.seeds * (self.frames - 1)
+
+
+def candidates(data: DataDescription, frames: int, asked: Choices | str | Path) -> list[Candidate]:
+    """All combinations of the values of each parameter, or the rows of a table (CSV).
+
+    Args:
+        data: description of the training data.
+        frames: of the runs so far; those of the candidates by default.
+        asked: for each parameter γ a number, several, or a text (see `values`), and optionally for seeds and frames; or
+            the path of a table with a column for each of them.
+
+    Raises:
+        ValueError: naming what is not a candidate.
+    """
+    rows = _table(asked) if isinstance(asked, str | Path) else _product(data, asked)
+    names = data.parameter_names
+    found = []
+    for row in rows:
+        unknown = set(row) - {*names, SEEDS, FRAMES}
+        missing = [name for name in names if name not in row]
+        if unknown or missing:
+            raise ValueError(
+                f"the candidates have {', '.join(row) or 'nothing'}, expected {', '.join(names)} and optionally"
+                f" {SEEDS} and {FRAMES}"
+            )
+        gamma = {name: row[name] for name in names}
+        counts = {name: value for name, value in row.items() if name not in names}
+        seeds = _count(SEEDS, counts.get(SEEDS, 1.0), 1, MOST)
+        found.append(Candidate(gamma, seeds, _count(FRAMES, counts.get(FRAMES, float(frames)), 2, LONGEST * frames)))
+    if not found:
+        raise ValueError("there are no candidates, expected at least one")
+    return found
+
+
+def values(word: Values, parameter: ParameterStatistics | None, name: str) -> list[float]:
+    """Numbers from a number, several, or a text: `0.1,0.5` is both, `0.1:1:5` are five numbers from 0.1 to 1.
+
+    The five numbers are equally spaced, in the logarithm of a parameter that enters the networks by its logarithm.
+
+    Raises:
+        ValueError: naming the parameter.
+    """
+    try:
+        if not isinstance(word, str):
+            found = np.atleast_1d(np.asarray(word, np.float64)).tolist()
+        elif ":" in word:
+            low, high, count = word.split(":")
+            logarithmic = parameter is not None and parameter.spread > 0
+            space = np.geomspace if logarithmic else np.linspace
+            found = space(float(low), float(high), int(count)).tolist()
+        else:
+            found = [float(part) for part in word.split(",")]
+    except ValueError as error:
+        raise ValueError(f"{name} is '{word}', expected numbers such as 0.1,0.5 or a range such as 0.1:1:5") from error
+    if not found or not np.isfinite(found).all():
+        raise ValueError(f"{name} is '{word}', expected finite numbers")
+    return [float(f"{value:.12g}") for value in found]
+
+
+def gammas(data: DataDescription, asked: Choices) -> list[dict[str, float]]:
+    """All combinations of the values of each parameter γ.
+
+    Raises:
+        ValueError: if they are not those of the model.
+    """
+    if set(asked) != set(data.parameter_names):
+        raise ValueError(
+            f"γ of interest has {', '.join(asked) or 'no parameters'}, expected {', '.join(data.parameter_names)}"
+        )
+    return [{name: row[name] for name in data.parameter_names} for row in _product(data, asked)]
+
+
+def places(data: DataDescription, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n P"]:
+    """γ in units in which distances are comparable: by its logarithm where it enters the networks so."""
+    columns = [
+        np.log(column / parameter.scale) / parameter.spread if parameter.spread > 0 else column / parameter.scale
+        for column, parameter in zip(gamma.T, data.parameters, strict=True)
+    ]
+    return np.stack(columns, 1)
+
+
+def _product(data: DataDescription, asked: Choices) -> Iterable[dict[str, float]]:
+    known = {parameter.name: parameter for parameter in data.parameters}
+    columns = [values(word, known.get(name), name) for name, word in asked.items()]
+    if np.prod([len(column) for column in columns]) > MOST:
+        raise ValueError(f"there are more than {MOST} candidates, expected fewer values")
+    return (dict(zip(asked, row, strict=True)) for row in itertools.product(*columns))
+
+
+def _table(path: str | Path) -> list[dict[str, float]]:
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no such file, expected a table (CSV) with a column for each parameter, or NAME=VALUES"
+        )
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file, skipinitialspace=True))
+    try:
+        return [{str(name).strip(): float(value) for name, value in line.items()} for line in lines]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: has a line that is not a number for each column of the first line") from error
+
+
+def _count(name: str, value: float, least: int, most: int) -> int:
+    if value != int(value) or not least <= value <= most:
+        raise ValueError(f"{name} is {value:g}, expected a whole number from {least} to {most}")
+    return int(value)

@@ -1,0 +1,261 @@
+"""Which run would teach a model most: candidates ranked by the expected decrease of the error that matters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from morlight.analysis.model import Model
+from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
+from morlight.analysis.next_run.disagreement import Disagreement, relative, signal
+from morlight.analysis.next_run.runs import Runs
+from morlight.analysis.transport import Coefficient
+from morlight.data.trajectory_file import TrajectoryFile
+
+FEWEST = 5  # realizations; fewer are correlated by chance at every γ
+MOST_RUNS = 100  # of a plan
+ROLLOUT, EQ35, RELATIVE = "rollout", "eq35", "relative"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate, and what is expected of it.
+
+    Attributes:
+        candidate: γ, number of seeds and frames.
+        error: expected after the runs.
+        drop: decrease of the error, as a share of the present one.
+        outside: whether γ lies outside the range of the training data.
+    """
+
+    candidate: Candidate
+    error: float
+    drop: float
+    outside: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As `morlight next --json` prints it."""
+        return {**asdict(self.candidate), "error": self.error, "drop": self.drop, "outside": self.outside}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs to an error bar, each the best one after those before it.
+
+    Attributes:
+        bar: error that is wanted.
+        runs: candidates, one after the other.
+        errors: expected after each of them.
+    """
+
+    bar: float
+    runs: tuple[Candidate, ...]
+    errors: tuple[float, ...]
+
+    @property
+    def count(self) -> int | None:
+        """Number of runs; None if those of the plan do not suffice."""
+        if self.runs and self.errors[-1] > self.bar:
+            return None
+        return sum(run.seeds for run in self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `morlight next --json` prints it."""
+        return {"bar": self.bar, "count": self.count, "runs": list(map(asdict, self.runs)), "errors": list(self.errors)}
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """Candidates, the best one first.
+
+    Attributes:
+        checkpoint: path of the model.
+        data: path of the runs so far.
+        target: rollout, eq35, or the name of a transport coefficient.
+        at: γ of interest.
+        unit: of the errors.
+        error: expected at present, the root mean square over the γ of interest.
+        ranking: of the candidates, by the drop for each frame to simulate.
+        plan: runs to an error bar, if one was given.
+    """
+
+    checkpoint: str
+    data: str
+    target: str
+    at: Sequence[Mapping[str, float]]
+    unit: str
+    error: float
+    ranking: Sequence[Ranked]
+    plan: Plan | None = None
+
+    @property
+    def best(self) -> Candidate:
+        """The first of the ranking."""
+        return self.ranking[0].candidate
+
+    def to_json(self) -> dict[str, Any]:
+        """As `morlight next --json` prints it."""
+        return {
+            **{name: getattr(self, name) for name in ("checkpoint", "data", "target", "unit", "error")},
+            "at": [dict(gamma) for gamma in self.at],
+            "ranking": [each.to_json() for each in self.ranking],
+            "plan": None if self.plan is None else self.plan.to_json(),
+        }
+
+
+def next_run(
+    model: Model,
+    data: str | Path | TrajectoryFile,
+    asked: Choices | str | Path,
+    *,
+    target: str = ROLLOUT,
+    at: Choices | None = None,
+    bar: float | None = None,
+) -> NextRun:
+    """Rank candidates for the next run by the expected decrease of an error.
+
+    The disagreement of the realizations stands for what is not known (see `disagreement`), and the residuals of the
+    runs so far for the noise of a run. What all realizations get wrong in the same way does not count.
+
+    Args:
+        model: the operator, with γ and several realizations.
+        data: trajectory file of the runs so far, from which noise and initial states are taken.
+        asked: the candidates (see `candidates.candidates`).
+        target: rollout, the relative error of whole roll-outs; eq35, the root of Eq. 35; or the name of a transport
+            coefficient, such as kinematic viscosity.
+        at: γ of interest; those of the candidates by default.
+        bar: error that is wanted; the plan says how many runs it takes.
+
+    Raises:
+        ValueError: if the model cannot answer, or something given does not fit.
+    """
+    model = _answering(model)
+    file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
+    if bar is not None and not bar > 0:
+        raise ValueError(f"the bar is {bar:g}, expected an error above 0")
+    runs = Runs.read(model, file)
+    rows = candidates(model.data, runs.frames, asked)
+    of_candidates = list({tuple(row.gamma.values()): dict(row.gamma) for row in rows}.values())
+    wanted = of_candidates if at is None else gammas(model.data, at)
+    every = [*of_candidates, *(gamma for gamma in wanted if gamma not in of_candidates)]
+    walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
+    weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
+    values, unit = _quantity(runs.model, target, every, walks[:, :, : runs.frames])
+    now = Disagreement.of(values, weights, None if model.config.equation is not None else runs.reach(every))
+    if not now.error > 0:
+        raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
+    places = [every.index(dict(row.gamma)) for row in rows]
+    signals = [
+        row.seeds * _signal(walks[:, place, : row.frames], noise[place])
+        for row, place in zip(rows, places, strict=True)
+    ]
+    known = _Known(rows, places, signals)
+    ranking = [
+        Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in known.ranked(now)
+    ]
+    plan = None if bar is None else known.plan(now, bar)
+    return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Candidates with the places of their γ and their signals."""
+
+    rows: Sequence[Candidate]
+    places: Sequence[int]
+    signals: Sequence[float]
+
+    def ranked(self, now: Disagreement) -> list[tuple[int, float]]:
+        """Numbers of the candidates and the errors after them, by the drop for each frame to simulate."""
+        errors = [now.after(place, S).error for place, S in zip(self.places, self.signals, strict=True)]
+        order = sorted(range(len(errors)), key=lambda i: (errors[i] - now.error) / self.rows[i].cost)
+        return [(i, errors[i]) for i in order]
+
+    def plan(self, now: Disagreement, bar: float) -> Plan:
+        """The best candidate, the best one after it, and so on."""
+        chosen: list[Candidate] = []
+        errors: list[float] = []
+        while now.error > bar and len(chosen) < MOST_RUNS:
+            i, error = self.ranked(now)[0]
+            now = now.after(self.places[i], self.signals[i])
+            chosen.append(self.rows[i])
+            errors.append(error)
+        return Plan(bar, tuple(chosen), tuple(errors))
+
+
+def _answering(model: Model) -> Model:
+    """The model with the realizations that disagree; those of an equation are draws around the first one.
+
+    Raises:
+        ValueError: if the model cannot answer.
+    """
+    if model.steady:
+        raise ValueError(f"{model.path}: learned L u = f without time, expected an operator with steps")
+    if not model.data.parameters:
+        raise ValueError(f"{model.path}: has no parameters γ (data.parameters) in which runs could differ")
+    if model.realizations < FEWEST:
+        raise ValueError(
+            f"{model.path}: has {model.realizations} realizations, expected at least {FEWEST} (model.realizations),"
+            " whose disagreement shows what is not known"
+        )
+    return model if model.config.equation is None else model.only(range(1, model.realizations))
+
+
+def _quantity(
+    model: Model, target: str, gammas: Sequence[Mapping[str, float]], walks: Float[np.ndarray, "R G T C *X"]
+) -> tuple[Float[np.ndarray, "R G n"], str]:
+    """Deviations of the realizations, whose sum of squares is the square of the error, and its unit."""
+    if target not in (ROLLOUT, EQ35):
+        return _coefficient(model, target, gammas)
+    share = 1 / np.sqrt(len(model.data.fields))
+    if target == EQ35:
+        deviation, _ = relative(walks[:, :, [1, -1]], _axes(walks, but=(0, 1, 2, 3)))
+    else:
+        deviation, _ = relative(walks, _axes(walks, but=(0, 1, 3)))
+    return share * deviation.reshape(*deviation.shape[:2], -1), RELATIVE
+
+
+def _coefficient(
+    model: Model, target: str, gammas: Sequence[Mapping[str, float]]
+) -> tuple[Float[np.ndarray, "R G 1"], str]:
+    """Deviations of a transport coefficient; a realization that does not have it is far off."""
+    found, unit, why = np.full((model.realizations, len(gammas), 1), np.nan), "", ""
+    for r in range(model.realizations):
+        single = model.only([r])
+        for g, gamma in enumerate(gammas):
+            answers = single.transport(gamma).answers()
+            answer = answers.get(target.replace("_", " "))
+            if answer is None:
+                raise ValueError(f"target is '{target}', expected {ROLLOUT}, {EQ35}, {', '.join(answers)}")
+            if isinstance(answer, Coefficient):
+                found[r, g], unit = answer.value, answer.unit
+            else:
+                why = answer
+    if np.isnan(found).all(0).any():
+        raise ValueError(f"{model.path}: {target}: {why}")
+    deviation, size = relative(found, (2,))
+    return deviation * size, unit
+
+
+def _signal(walks: Float[np.ndarray, "R T C *X"], noise: Float[np.ndarray, " C"]) -> float:
+    """S of one run."""
+    deviation, _ = relative(walks[:, 1:], _axes(walks, but=(0, 2)))
+    count = deviation[0, :, 0].size  # the size is that of so many values of a field
+    fields = [deviation[:, :, c].reshape(len(walks), -1) * np.sqrt(count / noise[c]) for c in range(len(noise))]
+    scaled = np.concatenate(fields, 1)
+    return signal(scaled, np.ones(scaled.shape[1]))
+
+
+def _axes(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axis for axis in range(walks.ndim) if axis not in but)
+
+
+def _outside(model: Model, gamma: Mapping[str, float]) -> bool:
+    bounds = ((gamma[each.name], each.low, each.high) for each in model.data.parameters)
+    return any(
+        low is not None and high is not None and not low - 1e-6 * abs(low) <= value <= high + 1e-6 * abs(high)
+        for value, low, high in bounds
+    )

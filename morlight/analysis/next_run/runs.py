@@ -1,0 +1,120 @@
+"""The runs so far: their noise, and typical runs at other γ."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from morlight.analysis.evaluation import compatibility
+from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.model import Model
+from morlight.analysis.next_run.candidates import places
+from morlight.analysis.next_run.disagreement import Reach
+from morlight.data.trajectory_file import TrajectoryFile
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """What the runs so far say of a further one.
+
+    Attributes:
+        model: with the realizations that disagree.
+        every: steps between two frames.
+        frames: number of frames.
+        gamma: of each run.
+        starts: first frame of each run.
+        noise: variance of the noise of each field, as a share of its mean square and for independent frames.
+    """
+
+    model: Model
+    every: int
+    frames: int
+    gamma: Float[np.ndarray, "S P"]
+    starts: Float[np.ndarray, "S C *X"]
+    noise: Float[np.ndarray, "S C"]
+
+    @classmethod
+    def read(cls, model: Model, file: TrajectoryFile) -> "Runs":
+        """The runs of a file, compared with the roll-outs from their first frames.
+
+        Raises:
+            ValueError: if the file does not fit the model, or has one frame.
+        """
+        compatibility.check_grid(model, file)
+        if len(file.times) < 3:
+            raise ValueError(f"{file.path}: has {len(file.times)} frames, expected at least 3, of the runs so far")
+        model = compatibility.in_time(model, file)
+        every = round(file.dt / model.dt)
+        u = compatibility.frames(model, file).astype(np.float64)
+        gamma = compatibility.parameters(model, file)
+        walks = rollouts(model, u[:, 0], gamma, len(file.times), every)
+        with np.errstate(all="ignore"):
+            residual = np.nan_to_num(u - np.median(walks, 0), nan=np.inf)[:, 1:]
+        noise = np.stack([_noise(each, field) for each, field in zip(residual, u[:, 1:], strict=True)])
+        return cls(model, every, len(file.times), gamma, u[:, 0], noise)
+
+    def typical(
+        self, gammas: Sequence[Mapping[str, float]], frames: int
+    ) -> tuple[Float[np.ndarray, "R G T C *X"], Float[np.ndarray, "G C"]]:
+        """Roll-outs at some γ, each from the first frame of the nearest run, and the noise expected of such runs.
+
+        The first frame is scaled with the size of the fields where this follows γ. The logarithm of the noise is the
+        mean over the runs, weighted with the inverse squares of their distances in γ.
+        """
+        gamma, data = self._gamma(gammas), self.model.data
+        distance = np.square(places(data, gamma)[:, None] - places(data, self.gamma)[None]).sum(2)
+        nearest = distance.argmin(1)
+        shape = (*self.starts.shape[:2], *(1,) * self.model.grid.dimensions)
+        size = _sizes(self.model, gamma) / _sizes(self.model, self.gamma[nearest])
+        starts = self.starts[nearest] * size.reshape(-1, *shape[1:])
+        weights = 1 / np.maximum(distance, 1e-12)
+        noise = np.exp(weights / weights.sum(1, keepdims=True) @ np.log(self.noise))
+        return rollouts(self.model, starts, gamma, frames, self.every), noise
+
+    def reach(self, gammas: Sequence[Mapping[str, float]]) -> Reach:
+        """How far runs at some γ speak for others."""
+        return Reach(places(self.model.data, self._gamma(gammas)), places(self.model.data, self.gamma))
+
+    def _gamma(self, gammas: Sequence[Mapping[str, float]]) -> Float[np.ndarray, "n P"]:
+        names = self.model.data.parameter_names
+        return np.array([[each[name] for name in names] for each in gammas], np.float64)
+
+
+def rollouts(
+    model: Model, starts: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"], frames: int, every: int
+) -> Float[np.ndarray, "R B T C *X"]:
+    """Roll-outs without warnings; NaN where a realization diverges."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Extrapolation)
+        walks: np.ndarray = model.predict(starts, (frames - 1) * every, every=every, finite=False, gamma=gamma)
+    return walks
+
+
+def _sizes(model: Model, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:
+    """s(γ) of each field, up to a factor; 1 where the size does not follow γ."""
+    scales = np.array([parameter.scale for parameter in model.data.parameters])
+    powers = np.array([field.powers or (0.0,) * len(scales) for field in model.data.fields])
+    if not powers.any():
+        return np.ones((len(gamma), len(powers)))
+    sizes: np.ndarray = np.exp(np.log(gamma / scales) @ powers.T)
+    return sizes
+
+
+def _noise(residual: Float[np.ndarray, "T C *X"], u: Float[np.ndarray, "T C *X"]) -> Float[np.ndarray, " C"]:
+    """Share of the mean square, times the number of frames over which the residual is correlated."""
+    tiny = np.finfo(np.float64).tiny
+    frames, fields = residual.shape[:2]
+    e, size = (each.transpose(1, 0, *range(2, each.ndim)).reshape(fields, frames, -1) for each in (residual, u))
+    found = np.empty(fields)
+    for c in range(fields):
+        variance = np.square(e[c]).mean()
+        time = 1.0
+        for lag in range(1, frames // 2):
+            correlation = (e[c, lag:] * e[c, :-lag]).mean() / max(variance, tiny)
+            if not correlation > 0:
+                break
+            time += 2 * correlation
+        found[c] = np.clip(variance / max(np.square(size[c]).mean(), tiny), 1e-12, 1e12) * time
+    return found

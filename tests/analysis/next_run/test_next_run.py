@@ -1,0 +1,170 @@
+"""Which run is best for an equation whose coefficients are uncertain: the answer of linear regression."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import small
+import small_fits
+import torch
+from command import refused
+
+from morlight.analysis.model import load
+from morlight.cli import main as cli
+from morlight.operators import build
+
+LENGTH, FRAMES, DT, NOISE = 10.0, 21, 0.1, 0.01
+WAVES = np.square(2 * np.pi / LENGTH * np.arange(1, 3)), np.array([1.0, 0.7])  # κ² and sizes at the start
+MEAN = np.array([0.5, 0.4])  # ∂ₜu = (0.5 + 0.4 γ) ∂ₓₓu
+COVARIANCE = np.array([[4e-4, -3e-4], [-3e-4, 9e-4]])
+TARGET = "diffusivity of density"
+X = (np.arange(16) + 0.5) * LENGTH / 16
+T = DT * np.arange(FRAMES)
+DATA = small.description(
+    [small.field("density", -2.0, 2.0)],
+    [small.parameter("shear", 0.5, low=0.1, high=0.8)],
+    where=small.grid((16,), length=LENGTH),
+    dt=DT,
+)
+OPTIONS = {"equation": {"density": ["dxx density", "dxx shear*density"]}, "scheme": "exponential"}
+
+
+def checkpoint(path, realizations=31, covariance=COVARIANCE):
+    """The equation with draws of its coefficients of exactly this covariance, after the estimate."""
+    options = {**OPTIONS, "realizations": realizations}
+    made = build.operator(small.config(**options), DATA).double()
+    raw = np.random.default_rng(1).normal(size=(realizations - 1, 2))
+    orthonormal = np.linalg.qr(raw - raw.mean(0))[0]
+    drawn = np.sqrt(realizations - 2) * orthonormal @ np.linalg.cholesky(covariance + 1e-30 * np.eye(2)).T
+    with torch.no_grad():
+        made.g.theta.copy_(torch.from_numpy(MEAN + np.vstack([0 * MEAN, drawn])))
+    return small.save(path / "equation.ckpt", made, DATA, losses=[1.0] * realizations, **options)
+
+
+def solution(gamma, times=T):
+    """The exact fields (T, X)."""
+    squares, sizes = WAVES
+    modes = sizes * np.exp(-(MEAN @ [1, gamma]) * squares * times[:, None])
+    return 1 + modes @ np.cos(np.sqrt(squares)[:, None] * X)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with two noisy runs and the checkpoint."""
+    path = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(2)
+    u = np.stack([solution(gamma) for gamma in (0.1, 0.8)])
+    u[:, 1:] += NOISE * rng.normal(size=u[:, 1:].shape)
+    small_fits.write(path / "runs.h5", {"density": u}, dt=DT, length=(LENGTH,), parameters={"shear": [0.1, 0.8]})
+    checkpoint(path)
+    return path
+
+
+@pytest.fixture
+def here(runs, monkeypatch):
+    """The working directory with runs and checkpoint."""
+    monkeypatch.chdir(runs)
+    return runs
+
+
+def information(gamma, frames=FRAMES):
+    """Of a run on the two coefficients: Σ (∂u/∂D)²/σ² times the outer product of (1, γ)."""
+    squares, sizes = WAVES
+    times = T[1:frames, None]
+    change = times * squares * sizes * np.exp(-(MEAN @ [1, gamma]) * squares * times)
+    return 8 * np.square(change).sum() / NOISE**2 * np.outer([1, gamma], [1, gamma])  # 8: Σ cos² over the grid
+
+
+def error(runs, at):
+    """Standard error of D at γ after some runs, by Bayes."""
+    posterior = np.linalg.inv(np.linalg.inv(COVARIANCE) + sum(runs))
+    return np.sqrt(np.array([1, at]) @ posterior @ np.array([1, at]))
+
+
+def test_errors_of_a_coefficient_after_each_run_are_those_of_linear_regression(here):
+    model = load("equation.ckpt")
+    found = model.next_run("runs.h5", {"shear": [0.1, 0.5, 0.8], "seeds": [1, 3]}, target=TARGET, at={"shear": 0.8})
+    assert found.error == pytest.approx(error([np.zeros((2, 2))], 0.8), rel=1e-3)
+    for each in found.ranking:
+        run = each.candidate
+        expected = error(run.seeds * [information(run.gamma["shear"])], 0.8)
+        assert each.error == pytest.approx(expected, rel=0.15)
+    assert found.best.gamma == {"shear": 0.8}
+
+
+def test_short_runs_teach_less(here):
+    model = load("equation.ckpt")
+    found = model.next_run("runs.h5", {"shear": 0.5, "frames": [6, 21]}, target=TARGET, at={"shear": 0.5})
+    errors = {each.candidate.frames: each.error for each in found.ranking}
+    for frames, value in errors.items():
+        assert value == pytest.approx(error([information(0.5, frames)], 0.5), rel=0.15)
+
+
+def test_plan_has_the_number_of_runs_that_linear_regression_needs(here):
+    model, bar = load("equation.ckpt"), 1e-3
+    plan = model.next_run("runs.h5", {"shear": 0.8}, target=TARGET, at={"shear": 0.8}, bar=bar).plan
+    needed = next(n for n in range(1, 100) if error(n * [information(0.8)], 0.8) <= bar)
+    assert plan.count == pytest.approx(needed, abs=1 + 0.3 * needed)
+    assert plan.errors[-1] <= bar < plan.errors[-2]
+
+
+def test_error_of_rollouts_is_that_of_the_realizations(here):
+    model = load("equation.ckpt")
+    found = model.next_run("runs.h5", {"shear": 0.5}, target="rollout")
+    walks = model.only(range(1, 31)).predict(solution(0.5)[:1], FRAMES - 1, gamma={"shear": 0.5})
+    relative = np.linalg.norm(walks.std(0, ddof=1)) / np.linalg.norm(walks.mean(0))
+    assert found.error == pytest.approx(relative, rel=1e-3)
+
+
+def test_command_ranks_and_plans(here, capsys):
+    words = ["next", "equation.ckpt", "--data", "runs.h5", "--candidates", "shear=0.1:0.9:3", "--bar", "1e-9"]
+    cli.main([*words, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert [set(each) for each in told["ranking"]] == 3 * [{"gamma", "seeds", "frames", "error", "drop", "outside"}]
+    assert {each["gamma"]["shear"]: each["outside"] for each in told["ranking"]} == {0.1: False, 0.5: False, 0.9: True}
+    assert [each["error"] for each in told["ranking"]] == sorted(each["error"] for each in told["ranking"])
+    assert told["plan"]["count"] is None
+    cli.main(words)
+    printed = capsys.readouterr().out
+    assert "outside the training data" in printed
+    assert "1e-09 is not expected to be reached" in printed
+
+
+def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
+    (here / "table.csv").write_text("shear, seeds\n0.2, 1\n0.6, 2\n")
+    words = ["next", "equation.ckpt", "--data", "runs.h5", "--json", "--candidates"]
+    cli.main([*words, "table.csv"])
+    of_table = json.loads(capsys.readouterr().out)["ranking"]
+    cli.main([*words, "shear=0.2,0.6", "seeds=1,2"])
+    of_ranges = json.loads(capsys.readouterr().out)["ranking"]
+    assert len(of_table) == 2
+    assert all(each in of_ranges for each in of_table)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--candidates speed=1", "the candidates have speed, expected shear and optionally seeds and frames"),
+        ("--candidates shear=a", "shear is 'a', expected numbers such as 0.1,0.5 or a range"),
+        ("--candidates shear=1 seeds=0", "seeds is 0, expected a whole number from 1"),
+        ("--candidates shear=1 frames=1", "frames is 1, expected a whole number from 2 to 210"),
+        ("--candidates none.csv", "none.csv: no such file, expected a table"),
+        ("--candidates shear=1 --at speed=1", "γ of interest has speed, expected shear"),
+        ("--candidates shear=1 --target weight", "target is 'weight', expected rollout, eq35, kinematic viscosity"),
+        ("--candidates shear=1 --target bending", "bending: the model has 0 fields of momentum"),
+        ("--candidates shear=1 --bar 0", "the bar is 0, expected an error above 0"),
+    ],
+)
+def test_what_is_not_a_candidate_is_named(here, words, sentence, capsys):
+    assert sentence in refused(f"next equation.ckpt --data runs.h5 {words}", capsys)
+
+
+def test_models_that_cannot_answer_say_why(here, tmp_path, capsys):
+    command = "--data runs.h5 --candidates shear=1"
+    few = checkpoint(tmp_path, realizations=4)
+    assert "has 4 realizations, expected at least 5" in refused(f"next {few} {command}", capsys)
+    same = checkpoint(tmp_path, realizations=6, covariance=0 * COVARIANCE)
+    assert "the realizations agree" in refused(f"next {same} {command}", capsys)
+    small.model(tmp_path / "plain.ckpt", dataclasses.replace(DATA, parameters=()))
+    assert "has no parameters γ" in refused(f"next {tmp_path / 'plain.ckpt'} {command}", capsys)
