@@ -26,6 +26,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from morlight import __version__
+from morlight.data import mirror
 from morlight.data.particles import lammps_average as chunks
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Writer
@@ -43,7 +44,8 @@ COLUMNS = {"density": "Ncount", "momentum": "v_momentum", "density_temperature":
 class System:
     """Properties of a deck: its name, its parameters γ, the species and columns that it counts, and its boundaries.
 
-    A channel has its width and its duration scaled to 1, which a periodic box has not.
+    A channel has its width and its duration scaled to 1, which a periodic box has not. Between equal walls at rest, all
+    fields are even in the mirror x → W − x.
     """
 
     deck: str
@@ -51,6 +53,7 @@ class System:
     species: tuple[str, ...]
     columns: Mapping[str, str] = field(default_factory=lambda: COLUMNS)
     boundary: Boundary = "WALL"
+    equal_walls: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -62,9 +65,9 @@ class System:
         return f"{species}.txt" if species else "profile.txt"
 
 
-LJ = System("lj", ("density",), ("",))
+LJ = System("lj", ("density",), ("",), equal_walls=True)
 COUETTE = System("couette", ("density", "speed"), ("",))
-COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
+COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"), equal_walls=True)
 SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
 SYSTEMS = (LJ, COUETTE, COLLOID, SHEAR)
 
@@ -157,7 +160,10 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
     time = float(values["every"]) * ensemble.frames * TIMESTEP
     periodic = system.boundary == "PERIODIC"
     length, duration = (float(values["length"]), time) if periodic else (1.0, 1.0)
-    scales = {"unit_time": time} | ({"unit_length": float(values["width"])} if "width" in values else {})
+    even = dict.fromkeys(system.fields, "even") if system.equal_walls else {}
+    scales = {mirror.ATTRIBUTE: even, "unit_time": time} | (
+        {"unit_length": float(values["width"])} if "width" in values else {}
+    )
     return Contents(
         path,
         system.deck,
@@ -171,7 +177,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
             "generator_version": __version__,
             "generator_parameters": {**ensemble.settings, "frames": ensemble.frames, "bins": ensemble.bins},
             "seed": list(ensemble.seeds),
-            **({} if periodic else scales),  # the width differs between colloids
+            **({} if periodic else {mirror.ATTRIBUTE: even, **scales}),  # the width differs between colloids
             "units": "lj",
             "deck": deck,
         },
