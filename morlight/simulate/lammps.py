@@ -206,7 +206,7 @@ class Run:
         values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
         self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
         self.width, self.rest = values.get("width", values.get("length")), int(values["rest"])
-        said = json.dumps([_commands(deck), self.variables], sort_keys=True)
+        said = json.dumps([commands(deck), self.variables], sort_keys=True)
         mark = hashlib.sha256(said.encode()).hexdigest()[:8]
         told = "_".join(f"{name}{value:g}" for name, value in zip(self.system.parameters, gamma, strict=True))
         self.folder = folder / f"{self.system.deck}_{told}_seed{seed}_{mark}"
@@ -307,7 +307,7 @@ class Run:
         return np.stack(frames)
 
 
-def _commands(deck: str) -> list[str]:
+def commands(deck: str) -> list[str]:
     """Lines of a deck without its comments, which change nothing that is run."""
     return [words for line in deck.splitlines() if (words := " ".join(line.split("#")[0].split()))]
 
