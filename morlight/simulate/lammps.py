@@ -277,6 +277,15 @@ class Run:
 
     def fields(self) -> dict[str, Float[np.ndarray, "T N"]]:
         """Fields of the file, and beside each the standard error of its frames from their blocks."""
+        found = {}
+        for label, u in self.in_blocks().items():
+            found[label] = u.mean(1)
+            if self.blocks > 1:
+                found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
+        return found
+
+    def in_blocks(self) -> dict[str, Float[np.ndarray, "T blocks N"]]:
+        """Fields in the blocks that each frame is the mean of."""
         words = (self.folder / "geometry.txt").read_text().split()
         told = dict(zip(words[::2], map(float, words[1::2]), strict=True))
         width = float(self.width or told["width"])
@@ -287,11 +296,8 @@ class Run:
             read = chunks.read(path if path.exists() else path.with_name(f"{path.name}.gz"))
             blocks = self._blocks(read)
             for name, column in self.system.columns.items():
-                u = blocks[..., read.columns.index(column)] / volume
                 label = f"{name}_{species}" if species else name
-                found[label] = u.mean(1)
-                if self.blocks > 1:
-                    found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
+                found[label] = blocks[..., read.columns.index(column)] / volume
         return found
 
     def _blocks(self, read: chunks.Chunks) -> Float[np.ndarray, "T blocks N columns"]:
