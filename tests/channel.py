@@ -18,7 +18,9 @@ def viscosity(density):
     return 0.3 / np.sqrt(density)
 
 
-def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("",), frames=40) -> Path:  # noqa: PLR0913
+def write(  # noqa: PLR0913
+    path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("",), frames=40, provenance=None
+) -> Path:
     """∂ₜp = ν ∂ₓₓp + ρ f, solved mode by mode; ρ has layers at the walls and keeps its mean; T = 2.
 
     Noise of every value is a share of its field's size.
@@ -41,7 +43,8 @@ def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("
         "density": np.array([density for density, _ in pairs]),
         "seed": np.array([float(seed) for _, seed in pairs]),
     }
-    write_file(path, name="channel", fields=fields, grid=grid, times=times, parameters=parameters, provenance={})
+    told = {"parameters": parameters, "provenance": provenance or {}}
+    write_file(path, name="channel", fields=fields, grid=grid, times=times, **told)
     return Path(path)
 
 

@@ -1,13 +1,16 @@
 """Sets of driven channels: what is in them, in figures of every system, and a data card (Sec. 6).
 
-    morlight simulate lj --grid paper --seeds 2 -o lj.h5
-    python -m experiments.studies.channel_sets lj.h5 lj
+    morlight simulate lj --grid paper --atoms 1000 --seeds 2 -o lj.h5
+    morlight simulate lj --density 0.02 --atoms 1000 --seed 3 --seeds 14 -o more.h5
+    python -m experiments.studies.channel_sets lj.h5 more.h5 lj
 
-puts the file among the sets of the package under a name, with its card, and the figures into docs/figures.
+puts the runs of all files among the sets of the package under a name, with its card, and the figures into docs/figures.
+A file may be a set of the package, to which runs are added.
 """
 
 import argparse
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.support.channel_systems import BINS, STEADY, System, on_bins, system_table, systems
+from experiments.support.joined_runs import joined
 from experiments.support.results import FIGURES
 from morlight.data import shipped
 from morlight.data.ensembles import SEED
@@ -82,25 +86,26 @@ def _over_time(panel: Axes, values: Float[np.ndarray, "T N"]) -> None:
 def card(name: str, file: TrajectoryFile, every: Sequence[System]) -> str:
     """What a set holds, how it was made, what it costs, and its table."""
     attributes = file.attributes
-    seeds = len(set(file.parameters[SEED]))
-    values = _gammas(file)
+    counts = sorted(len(system.momentum) for system in every)
     hours = sum(attributes["core_seconds"]) / 3600
+    values = "; ".join(f"{key}: {', '.join(f'{v:g}' for v in vs)}" for key, vs in _gammas(file).items())
+    made = f"`{_command(file, every)} --seeds {counts[0]} -o {name}.h5`{_more(file, counts)}"
     width = "that of the lattice, in geometry.txt of the run"
     if "unit_length" in attributes:
         width = f"{attributes['unit_length']:g} σ"
     return f"""# {name}
 
-{file.trajectories} runs of LAMMPS ({attributes["lammps_version"]}), {seeds} seeds of each system.
+{file.trajectories} runs of LAMMPS ({attributes["lammps_version"]}), {_span(counts)} seeds of each system.
 {len(file.times)} frames, frame 0 at rest, each the average of 1000 time steps, 10 000 steps apart;
 {file.grid.points[0]} cells across the channel, walls excluded.
 Length is in widths ({width}), time in {attributes["unit_time"]:g} τ.
 Fields are in Lennard-Jones units: number density (1/σ³), momentum density along the flow (m/σ²τ), and number density
-times the temperature of the two directions without flow (ε/σ³). NAME_error is the standard error of a frame's mean,
-from the ten blocks that it is the mean of.
+times the temperature of the two directions without flow (ε/σ³). All are even in the mirror x → 1 − x
+(`data.mirror: true`).
 
-- Parameters: {"; ".join(f"{key}: {', '.join(f'{v:g}' for v in vs)}" for key, vs in values.items())}; and the seed.
-- Made in {hours:.1f} hours of a core by `{_command(file, every)} --seeds {seeds} -o {name}.h5`,
-  this card by `python -m experiments.studies.channel_sets {name}.h5 {name}`.
+- Parameters: {values}; and the seed.
+- Made in {hours:.1f} hours of a core by {made};
+  this card by `python -m experiments.studies.channel_sets FILE … {name}`.
 - The input of LAMMPS stands in the attribute `deck` of the file.
 - On the walls densities have no slope (cosine), momenta vanish (sine) as far as there is no slip.
 
@@ -109,11 +114,25 @@ from the ten blocks that it is the mean of.
 *Velocity at rest*: mean of all particles in frame 0, of the seed where it is largest. *At the walls / middle*: velocity
 in the outermost of {BINS} cells over that of the middle half, in the last {STEADY} frames; near 1 the fluid slips,
 nan where none of the species was there.
-*Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Noise of
-blocks / of seeds*: below 1 where neighboring blocks still see the same particles in the same place, so that NAME_error
-is too small. *Noise ceiling*: standard error of the mean over the seeds, from two halves a and b of them,
-‖a − b‖ / ‖a + b‖ over {BINS} cells.
+*Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Asymmetry*:
+squared mean over the runs of the difference between a field and its mirror image, in units of that of noise, which
+is 1 on average. *Noise ceiling*: standard error of the mean of the runs and their mirror images over its size, one
+frame, {BINS} cells, from the scatter between the seeds in the last {STEADY} frames; both: root mean square.
 """
+
+
+def _span(counts: Sequence[int]) -> str:
+    return f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+
+
+def _more(file: TrajectoryFile, counts: Sequence[int]) -> str:
+    """The command that added seeds to some of the systems."""
+    if counts[0] == counts[-1]:
+        return ""
+    flags = " ".join(f"--{key} {key.upper()}" for key in _gammas(file))
+    deck = str(file.attributes["generator"]).split()[-1]
+    command = f"morlight simulate {deck} {flags} {_settings(file)} --seed {counts[0] + 1} --seeds … -o FILE"
+    return f" and, for further seeds,\n  `{command}`"
 
 
 def _gammas(file: TrajectoryFile) -> dict[str, list[float]]:
@@ -123,25 +142,29 @@ def _gammas(file: TrajectoryFile) -> dict[str, list[float]]:
 
 def _command(file: TrajectoryFile, every: Sequence[System]) -> str:
     """The command that made the runs, without seeds and output."""
-    settings: dict[str, Any] = file.attributes["generator_parameters"]
-    flags = " ".join(f"--{key} {value}" for key, value in settings.items() if key not in ("frames", "bins"))
     values = _gammas(file)
     whole = len(every) > 1 + ("radius" in values)
     which = "--grid paper" if whole else " ".join(f"--{key} {value[0]:g}" for key, value in values.items())
-    return f"morlight simulate {str(file.attributes['generator']).split()[-1]} {which} {flags}"
+    return f"morlight simulate {str(file.attributes['generator']).split()[-1]} {which} {_settings(file)}"
+
+
+def _settings(file: TrajectoryFile) -> str:
+    """Options with values of their own."""
+    settings: dict[str, Any] = file.attributes["generator_parameters"]
+    return " ".join(f"--{key} {value}" for key, value in settings.items() if key not in ("frames", "bins"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Adopt a file as a set."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("file", help="that `morlight simulate lj` or `colloid` wrote")
+    parser.add_argument("files", nargs="+", help="that `morlight simulate lj` or `colloid` wrote, or sets")
     parser.add_argument("name", help="of the set")
     options = parser.parse_args(arguments)
-    file = TrajectoryFile.open(options.file)
-    every = systems(file)
-    shipped.FOLDER.mkdir(exist_ok=True)
-    (shipped.FOLDER / f"{options.name}.md").write_text(card(options.name, file, every), encoding="utf-8")
-    shutil.copyfile(file.path, shipped.FOLDER / f"{options.name}.h5")
+    with tempfile.TemporaryDirectory() as folder:
+        file = joined(options.files, Path(folder) / f"{options.name}.h5")
+        every = systems(file)
+        (shipped.FOLDER / f"{options.name}.md").write_text(card(options.name, file, every), encoding="utf-8")
+        shutil.copyfile(file.path, shipped.FOLDER / f"{options.name}.h5")
     if every[0].species:
         for species in dict.fromkeys(system.species for system in every):
             shown = [system for system in every if system.species == species]

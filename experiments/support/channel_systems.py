@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from experiments.support.tables import table
 from morlight.data.ensembles import SEED, coarse
+from morlight.data.mirror import asymmetry, symmetric
 from morlight.data.trajectory_file import TrajectoryFile
 
 BINS = 20  # of the table: the paper's
@@ -25,7 +26,6 @@ class System:
         label: γ as text.
         species: its name; empty where there is one.
         density, momentum, heat: number density, momentum density, density × temperature.
-        noise: standard error of the momentum in a frame and bin, from the blocks of the average.
     """
 
     label: str
@@ -33,7 +33,6 @@ class System:
     density: Float[np.ndarray, "S T N"]
     momentum: Float[np.ndarray, "S T N"]
     heat: Float[np.ndarray, "S T N"]
-    noise: Float[np.ndarray, "S T N"]
 
     @property
     def mass(self) -> float:
@@ -104,23 +103,26 @@ class System:
             return float("nan")
         return float(np.sqrt(on_bins(self.momentum)[:, -STEADY:].var(0, ddof=1).mean()))
 
-    def blocks(self) -> float:
-        """The same from the blocks of a frame's average, over what it is between the seeds: 1 where blocks forget."""
-        noise = on_bins(self.noise, errors=True)[:, -STEADY:]
-        return float(np.sqrt((noise**2).mean()) / self.scatter())
+    def ceiling(self, *fields: Float[np.ndarray, "S T N"]) -> float:
+        """Standard error over its size of the mean of the runs and their mirror images, root mean square over fields.
 
-    def ceiling(self, u: Float[np.ndarray, "S T N"], frame: int) -> float:
-        """Standard error of the ensemble's mean over its size, from two halves: ‖a − b‖ / ‖a + b‖."""
-        if len(u) < 2:
-            return float("nan")
-        a, b = (on_bins(half)[:, frame].mean(0) for half in (u[::2], u[1::2]))
-        return float(np.linalg.norm(a - b) / np.linalg.norm(a + b))
+        It is that of one frame at the end, from the scatter of the runs in the last frames.
+        """
+        squares = []
+        for u in fields if len(self.momentum) > 1 else ():
+            runs = symmetric(on_bins(u)[:, -STEADY:, None], [1])[:, :, 0]
+            squares.append(runs.var(0, ddof=1).sum() / len(runs) / np.square(runs.mean(0)).sum())
+        return float(np.sqrt(np.mean(squares))) if squares else float("nan")
+
+    def asymmetry(self, u: Float[np.ndarray, "S T N"]) -> float:
+        """Squared mean difference of a field from its mirror image, over that of noise, which is 1 on average."""
+        (found,) = asymmetry(on_bins(u)[:, :, None], [1])
+        return found.ratio
 
 
-def on_bins(u: Float[np.ndarray, "S T N"], *, errors: bool = False) -> Float[np.ndarray, "S T n"]:
-    """Means over neighboring bins, `BINS` of them; of standard errors, that of the mean."""
-    factor = u.shape[2] // BINS
-    return np.sqrt(coarse(u**2, factor, 1) / factor) if errors else coarse(u, factor, 1)
+def on_bins(u: Float[np.ndarray, "S T N"]) -> Float[np.ndarray, "S T n"]:
+    """Means over neighboring bins, `BINS` of them."""
+    return coarse(u, u.shape[2] // BINS, 1)
 
 
 def systems(file: TrajectoryFile) -> list[System]:
@@ -129,20 +131,20 @@ def systems(file: TrajectoryFile) -> list[System]:
     u = dict(zip(file.fields, file.read().transpose(2, 0, 1, 3).astype(np.float64), strict=True))
     gammas = np.stack([file.parameters[name] for name in names], 1)
     ends = [name.removeprefix("density") for name in file.fields if name.startswith("density")]
-    species = [end for end in ends if "error" not in end and "temperature" not in end]
+    species = [end for end in ends if "temperature" not in end]
     every = []
     for gamma in np.unique(gammas, axis=0):
         rows = (gammas == gamma).all(1)
         label = ", ".join(f"{SYMBOLS[name]} = {value:g}" for name, value in zip(names, gamma, strict=True))
         for end in species:
             kinds = [f"{name}{end}" for name in ("density", "momentum", "density_temperature")]
-            fields = [u[name][rows] for name in (*kinds, f"momentum{end}_error")]
-            every.append(System(label, end.lstrip("_"), *fields))
+            every.append(System(label, end.lstrip("_"), *(u[name][rows] for name in kinds)))
     return every
 
 
 COLUMNS = (
     "system",
+    "runs",
     "particles lost",
     "velocity at rest",
     "at the end (σ/τ)",
@@ -151,8 +153,8 @@ COLUMNS = (
     "peak density / middle",
     "mean T",
     "signal / noise",
-    "noise of blocks / of seeds",
-    "noise ceiling at t = 1: momentum, density",
+    "asymmetry: momentum, density",
+    "noise ceiling at t = 1: momentum, density, both",
 )
 
 
@@ -162,9 +164,11 @@ def system_table(every: Sequence[System]) -> str:
 
 
 def _row(system: System) -> tuple[str, ...]:
-    ceilings = (system.ceiling(u, -1) for u in (system.momentum, system.density))
+    both = (system.momentum, system.density)
+    ceilings = [system.ceiling(u) for u in both] + [system.ceiling(*both)]
     return (
         f"{system.label}{', ' + system.species if system.species else ''}",
+        str(len(system.momentum)),
         f"{system.lost():.0e}",
         f"{system.start():.2f}",
         f"{system.flow[:, -STEADY:].mean():.2f}",
@@ -173,6 +177,6 @@ def _row(system: System) -> tuple[str, ...]:
         f"{system.layering():.2f}",
         f"{system.warmth():.2f}",
         f"{system.signal():.1f}",
-        f"{system.blocks():.2f}",
+        ", ".join(f"{system.asymmetry(u):.1f}" for u in both),
         " %, ".join(f"{100 * ceiling:.1f}" for ceiling in ceilings) + " %",
     )

@@ -44,7 +44,11 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
     else:
         numbers = None if realizations == "best" or isinstance(realizations, int) else numbers
         parts = {"": frames}
-    fields = {f"{name}{end}": u.take(c, -1 - len(points)) for end, u in parts.items() for c, name in enumerate(names)}
+    fields = {
+        f"{name}{end}": u.take(c, -1 - len(points))
+        for end, u in parts.items()
+        for c, name in enumerate(there.predicted_names)
+    }
     space = build.basis(model.data.grid.with_points(points))
     grid = [axis.x.numpy() for axis in space.axes]
     times = np.arange(steps // every + 1) * every * model.dt

@@ -20,6 +20,7 @@ from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.linear_model import Affine, Factors, from_plain
+from morlight.analysis.ratios import Ratios, append, places
 from morlight.analysis.realizations import Choice, best, chosen
 from morlight.data import labelled
 from morlight.operators import Operator, Rollouts, SpectralOperator, build, on_grid, selected, shells
@@ -64,12 +65,14 @@ class Model:
         operator: R realizations in double precision.
         grid: grid of the predictions: that of the training data, or a finer or coarser one on the same domain.
         step: time step of the predictions, if it differs from Δt of the training data.
+        ratios: of fields, which follow the fields in predictions.
     """
 
     checkpoint: Checkpoint
     operator: Operator
     grid: Grid
     step: float | None = None
+    ratios: Ratios = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         points = " × ".join(map(str, self.grid.points))
@@ -192,9 +195,9 @@ class Model:
 
         Returns:
             For arrays, an array (R, B, T, C, *X), without the axes B and C if the initial state has none, and without
-            R for best or a number; for mean a `Spread`, and for data a `SpreadAndError` of such arrays. For a Dataset
-            of xarray, a Dataset with named axes, which for mean has the variables NAME and NAME_sd, and for data
-            NAME_error as well; for a DataArray, a DataArray.
+            R for best or a number; the ratios of the model (`with_ratios`) follow the fields. For mean a `Spread`, and
+            for data a `SpreadAndError` of such arrays. For a Dataset of xarray, a Dataset with named axes, which for
+            mean has the variables NAME and NAME_sd, and for data NAME_error as well; for a DataArray, a DataArray.
 
         Raises:
             ValueError: if the initial state does not have the shape that the operator needs, or the standard error is
@@ -295,6 +298,22 @@ class Model:
             raise ValueError(f"{self.path}: dt is {dt:g}, expected a time above 0")
         return dataclasses.replace(self, step=float(dt))
 
+    def with_ratios(self, ratios: Mapping[str, str]) -> "Model":
+        """The same model, whose predictions have ratios of fields after the fields.
+
+        Args:
+            ratios: by name, such as {"velocity": "momentum/density"}.
+
+        Raises:
+            ValueError: if one is not a ratio of two fields.
+        """
+        return dataclasses.replace(self, ratios=places(ratios, self.data.field_names))
+
+    @property
+    def predicted_names(self) -> list[str]:
+        """Names of the fields and ratios of a prediction."""
+        return [*self.data.field_names, *self.ratios]
+
     def to(self, device: str) -> "Model":
         """The model on another device of torch, such as cuda; roll-outs are computed there and returned as before.
 
@@ -346,7 +365,7 @@ class Model:
             rollouts = Rollouts(self.operator, gamma.to(self.device), self.scheme)
             u = u.to(self.device)
             try:
-                return rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).cpu().numpy()
+                frames = rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).cpu().numpy()
             except FloatingPointError as error:
                 raise FloatingPointError(f"{self.path}: {error}") from error
             except torch.OutOfMemoryError as error:
@@ -354,6 +373,7 @@ class Model:
                     f"{self.path}: the roll-out does not fit into the memory of {self.device}, expected fewer frames"
                     " (every), realizations or initial states at a time"
                 ) from error
+        return append(self.ratios, frames, self.grid.dimensions)
 
 
 def load(path: str | Path, components: Components | None = None) -> Model:

@@ -171,7 +171,7 @@ def _generator(axes: Axes, reading: Reading) -> None:
         axes.set_title(reading.form, fontsize=9)
     axes.set(xlabel="wavenumber |κ| (1/length)", ylabel="decay rate −Re log(1 + g)/Δt (1/time)")
     logarithmic(axes, "x")
-    if (reading.symbol.real < 0).any():  # a logarithmic axis needs positive values
+    if (reading.symbol.real[:, order] < 0).any():  # a logarithmic axis needs positive values
         logarithmic(axes, "y")
 
 

@@ -13,6 +13,7 @@ from morlight.analysis import films, plots, prediction_plots
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
 from morlight.analysis.model import Model, Spread, SpreadAndError
+from morlight.analysis.ratios import append
 from morlight.analysis.realizations import Choice
 from morlight.data import initial
 from morlight.data.ensembles import coarse
@@ -123,7 +124,7 @@ def write(
         films.check(outputs.film, outputs.overwrite)
     model, begin = start.read(model)
     frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
-    names, deviation = model.data.field_names, None
+    names, deviation = model.predicted_names, None
     origin: dict[str, Any] = spread_attributes(model, frames)
     if isinstance(frames, Spread | SpreadAndError):
         parts = list(frames)
@@ -134,20 +135,20 @@ def write(
         frames = frames[None]
     origin["realizations"] = realizations if isinstance(realizations, str) and not numbers else numbers
     _file(model, start, begin, frames, names, numbers, every, outputs, origin)
-    shown = frames[:, 0, :, : len(model.data.fields)]  # the standard deviations have no figure of their own
+    shown = frames[:, 0, :, : len(model.predicted_names)]  # the standard deviations have no figure of their own
     if outputs.plot is not None:
         figure = _figure(model, start, int(begin.rows[0]), shown, steps)
         figure = replace(figure, deviation=deviation, averaged=0 if deviation is None else model.realizations)
         prediction_plots.prediction(figure, outputs.plot)
     if outputs.film is not None:
         times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
-        films.film(shown, times, outputs.film, fields=model.data.field_names, grid=model.grid)
+        films.film(shown, times, outputs.film, fields=model.predicted_names, grid=model.grid)
 
 
 def _figure(model: Model, start: Start, row: int, frames: np.ndarray, steps: int) -> prediction_plots.Prediction:
     """The first and the last of the frames (R, T, C, *X), beside the data where the file contains that time."""
     shown = prediction_plots.Prediction(
-        model.data.field_names, model.grid, (0.0, steps * model.dt), frames[0, 0], frames[:, -1]
+        model.predicted_names, model.grid, (0.0, steps * model.dt), frames[0, 0], frames[:, -1]
     )
     if not initial.is_trajectory_file(start.path):
         return shown
@@ -159,7 +160,7 @@ def _figure(model: Model, start: Start, row: int, frames: np.ndarray, steps: int
     if start.gamma or not start.frame < last < len(file.times) or abs(later - last) > 1e-6 * later:
         return shown
     truth = compatibility.frames(model, file, slice(row, row + 1), slice(last, last + 1))[0, 0]
-    return replace(shown, truth=truth)
+    return replace(shown, truth=append(model.ratios, truth, model.grid.dimensions))
 
 
 def _check_name(output: str | Path) -> None:

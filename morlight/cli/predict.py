@@ -32,6 +32,10 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ instead of those of the file")
     predict.add_argument(
+        "--ratios", nargs="+", metavar="NAME=FIELD/FIELD",
+        help="ratios of fields that the prediction has as well, such as velocity=momentum/density",
+    )  # fmt: skip
+    predict.add_argument(
         "--points", type=number, nargs="+", help="grid points of a NumPy array, if they differ from the training data"
     )
     predict.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
@@ -62,6 +66,7 @@ def _run(options: argparse.Namespace) -> None:
     with warnings_as_sentences(Extrapolation):
         model = load(checkpoint).to(options.device)
         model = model if options.dt is None else model.stepping(options.dt)
+        model = model.with_ratios(pairs("--ratios", options.ratios, str))
         prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
     say_written(options.output, options.plot, options.animate)
 

@@ -31,6 +31,8 @@ class DataConfig:
         held_out: γ of the trajectories that are used for the test, such as {density: 0.1}.
         left_out: γ of the trajectories that are not used at all, such as those of the test in a hyperparameter search.
         ensemble: all uses each trajectory separately; mean averages those that differ only in their seed.
+        mirror: true averages each trajectory with its mirror image x → L − x, if the file states that its walls and
+            forces are symmetric; {FIELD: even or odd} states it for other files, such as {density: even}.
         coarsen: number of cells of the file, along each axis, that are averaged into one cell (Sec. 6.3.1).
         scaling: global uses one unit for each field; power uses a unit that is a power of each γ.
         memory: GiB that the fields may take in memory; larger files are read in blocks in every epoch.
@@ -53,6 +55,7 @@ class DataConfig:
     held_out: dict[str, float] | None = None
     left_out: dict[str, float] | None = None
     ensemble: Literal["all", "mean"] = "all"
+    mirror: bool | dict[str, Literal["even", "odd"]] = False
     coarsen: int = 1
     scaling: Literal["global", "power"] = "global"
     memory: float = 4.0
@@ -71,9 +74,10 @@ class DataConfig:
             raise ValueError(f"data.batch is {self.batch}, expected at least 1")
         if isinstance(self.particles, int) and self.particles < 1:
             raise ValueError(f"data.particles is {self.particles!r}, expected a number above 0, file or auto")
-        if self.targets and (self.cutoff is not None or self.coarsen != 1 or self.ensemble != "all"):
+        if self.targets and (self.cutoff is not None or self.coarsen != 1 or self.ensemble != "all" or self.mirror):
             raise ValueError(
-                "data.cutoff, data.coarsen and data.ensemble are for fields that change in time, not for data.targets"
+                "data.cutoff, data.coarsen, data.ensemble and data.mirror are for fields that change in time, not for"
+                " data.targets"
             )
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             shares = (self.validation, self.test)

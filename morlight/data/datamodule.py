@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.data import loaders, statistics
+from morlight.data import loaders, mirror, statistics
 from morlight.data.config import DataConfig
 from morlight.data.ensembles import coarse
 from morlight.data.location import located
@@ -64,6 +64,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
                 f"{self.file.path}: data.targets has {len(self.targets)} names, expected one for each of the fields"
                 f" {', '.join(self.fields)}"
             )
+        self.parities = mirror.parities(self.file, self.fields, config.mirror)
         shot_noise = self._shot_noise()
         self.split = split(self.file, config)
         grid, gamma = self._grid(), self._gamma()
@@ -136,10 +137,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         shape = (len(gamma), len(self.file.times), len(self.fields), *grid.points)
         frames: MemoryFrames | FileFrames
         if statistics.bytes_of(shape) > self.config.memory * 2**30:
-            if self.config.ensemble == "mean":
-                raise ValueError(
-                    f"{self.file.path}: data.ensemble is mean, which needs the fields in memory; see data.memory"
-                )
+            if self.config.ensemble == "mean" or self.parities:
+                key = "data.mirror is set" if self.parities else "data.ensemble is mean"
+                raise ValueError(f"{self.file.path}: {key}, which needs the fields in memory; see data.memory")
             frames = FileFrames(self.file, self.fields, self.config.coarsen)
         else:
             frames = MemoryFrames(self._read())
@@ -152,6 +152,9 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         """All frames of all samples."""
         rows = 1 + max(row for members in self.split.members for row in members)
         u = coarse(self.file.read(self.fields, slice(rows)), self.config.coarsen, self.file.grid.dimensions)
+        if self.parities:
+            mirror.check(self.file, self.fields, u, self.parities)
+            u = mirror.symmetric(u, self.parities)
         if self.config.ensemble == "mean":
             u = np.stack([u[members].mean(0) for members in self.split.members])
         return torch.from_numpy(u).to(torch.get_default_dtype())
@@ -185,6 +188,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             targets=self.targets,
             band=band,
             coarsen=config.coarsen,
+            parities=self.parities,
         )
 
     def _training_frames(self, train: Windows, rows: list[int]) -> Iterable[Iterable[Float[Tensor, "t C *X"]]]:

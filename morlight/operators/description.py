@@ -122,6 +122,7 @@ class DataDescription:
         targets: names of f in L u = f, for an operator without time (Eq. 7); empty otherwise.
         band: smallest and largest |κ| > 0 at which targets have energy; None where all modes count.
         coarsen: cells of the file that were averaged to one of the grid along each axis.
+        parities: 1 or −1 of each field that was averaged with its mirror image x → L − x; empty where none was.
         signal: along each axis, the largest |κ| that carries a signal; None where no operator asked for it.
     """
 
@@ -134,6 +135,7 @@ class DataDescription:
     targets: tuple[str, ...] = ()
     band: tuple[float, float] | None = None
     coarsen: int = 1
+    parities: tuple[int, ...] = ()
     signal: tuple[float, ...] | None = None
 
     @property

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from morlight import __version__
+from morlight.data import mirror
 from morlight.data.particles import lammps_average as chunks
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Writer
@@ -43,7 +44,8 @@ COLUMNS = {"density": "Ncount", "momentum": "v_momentum", "density_temperature":
 class System:
     """Properties of a deck: its name, its parameters γ, the species and columns that it counts, and its boundaries.
 
-    A channel has its width and its duration scaled to 1, which a periodic box has not.
+    A channel has its width and its duration scaled to 1, which a periodic box has not. Between equal walls at rest, all
+    fields are even in the mirror x → W − x.
     """
 
     deck: str
@@ -51,6 +53,7 @@ class System:
     species: tuple[str, ...]
     columns: Mapping[str, str] = field(default_factory=lambda: COLUMNS)
     boundary: Boundary = "WALL"
+    equal_walls: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -62,9 +65,9 @@ class System:
         return f"{species}.txt" if species else "profile.txt"
 
 
-LJ = System("lj", ("density",), ("",))
+LJ = System("lj", ("density",), ("",), equal_walls=True)
 COUETTE = System("couette", ("density", "speed"), ("",))
-COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"))
+COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"), equal_walls=True)
 SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
 SYSTEMS = (LJ, COUETTE, COLLOID, SHEAR)
 
@@ -157,7 +160,10 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
     time = float(values["every"]) * ensemble.frames * TIMESTEP
     periodic = system.boundary == "PERIODIC"
     length, duration = (float(values["length"]), time) if periodic else (1.0, 1.0)
-    scales = {"unit_time": time} | ({"unit_length": float(values["width"])} if "width" in values else {})
+    even = dict.fromkeys(system.fields, "even") if system.equal_walls else {}
+    scales = {mirror.ATTRIBUTE: even, "unit_time": time} | (
+        {"unit_length": float(values["width"])} if "width" in values else {}
+    )
     return Contents(
         path,
         system.deck,
@@ -171,7 +177,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
             "generator_version": __version__,
             "generator_parameters": {**ensemble.settings, "frames": ensemble.frames, "bins": ensemble.bins},
             "seed": list(ensemble.seeds),
-            **({} if periodic else scales),  # the width differs between colloids
+            **({} if periodic else {mirror.ATTRIBUTE: even, **scales}),  # the width differs between colloids
             "units": "lj",
             "deck": deck,
         },
@@ -200,7 +206,7 @@ class Run:
         values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
         self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
         self.width, self.rest = values.get("width", values.get("length")), int(values["rest"])
-        said = json.dumps([_commands(deck), self.variables], sort_keys=True)
+        said = json.dumps([commands(deck), self.variables], sort_keys=True)
         mark = hashlib.sha256(said.encode()).hexdigest()[:8]
         told = "_".join(f"{name}{value:g}" for name, value in zip(self.system.parameters, gamma, strict=True))
         self.folder = folder / f"{self.system.deck}_{told}_seed{seed}_{mark}"
@@ -271,6 +277,15 @@ class Run:
 
     def fields(self) -> dict[str, Float[np.ndarray, "T N"]]:
         """Fields of the file, and beside each the standard error of its frames from their blocks."""
+        found = {}
+        for label, u in self.in_blocks().items():
+            found[label] = u.mean(1)
+            if self.blocks > 1:
+                found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
+        return found
+
+    def in_blocks(self) -> dict[str, Float[np.ndarray, "T blocks N"]]:
+        """Fields in the blocks that each frame is the mean of."""
         words = (self.folder / "geometry.txt").read_text().split()
         told = dict(zip(words[::2], map(float, words[1::2]), strict=True))
         width = float(self.width or told["width"])
@@ -281,11 +296,8 @@ class Run:
             read = chunks.read(path if path.exists() else path.with_name(f"{path.name}.gz"))
             blocks = self._blocks(read)
             for name, column in self.system.columns.items():
-                u = blocks[..., read.columns.index(column)] / volume
                 label = f"{name}_{species}" if species else name
-                found[label] = u.mean(1)
-                if self.blocks > 1:
-                    found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
+                found[label] = blocks[..., read.columns.index(column)] / volume
         return found
 
     def _blocks(self, read: chunks.Chunks) -> Float[np.ndarray, "T blocks N columns"]:
@@ -301,7 +313,7 @@ class Run:
         return np.stack(frames)
 
 
-def _commands(deck: str) -> list[str]:
+def commands(deck: str) -> list[str]:
     """Lines of a deck without its comments, which change nothing that is run."""
     return [words for line in deck.splitlines() if (words := " ".join(line.split("#")[0].split()))]
 

@@ -114,6 +114,6 @@ def test_provenance_tells_how_to_make_a_set_again():
     for name in NAMES:
         told = morlight.data.open(name).attributes
         system = {"lj": channels.LJ, "colloid": channels.COLLOID}[str(told["generator"]).split()[-1]]
-        assert channels._commands(told["deck"]) == channels._commands(channels.deck_text(system))
+        assert channels.commands(told["deck"]) == channels.commands(channels.deck_text(system))
         assert told["lammps_version"] != "unknown"
         assert min(told["core_seconds"]) > 0

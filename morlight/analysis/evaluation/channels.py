@@ -1,13 +1,14 @@
-"""Errors against an ensemble: runs with the same γ and different seeds, their mean, and the scatter of its halves.
+"""Errors against an ensemble: runs with the same γ and different seeds, and their mean.
 
-The mean over the runs is the initial state and the truth. It has noise of its own, which half the difference of the
-means of two halves shows, (ū_a − ū_b)/2: its size relative to the field is the noise ceiling, the error that the exact
-equation would have. Beside every error stand those of two models that need no networks: persistence, u(t) = u(0), and
-the linear model of each mode (`morlight.analysis.linear_model`).
+The mean over the runs is the initial state and the truth. It has noise of its own: its standard error is that of S
+independent runs, √(Σ (u_s − ū)² / (S(S − 1))), and its size relative to the field is the noise ceiling, the error that
+the exact equation would have. Beside every error stand those of two models that need no networks: persistence,
+u(t) = u(0), and the linear model of each mode (`morlight.analysis.linear_model`).
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,13 +37,14 @@ class Ensemble:
         gammas: γ of each of them, scalar by scalar.
         times: of the frames.
         mean: over the runs.
-        noise: half the difference between halves of the runs; None if some γ has only one run.
+        noise: (u_s − ū)/√(S − 1) of the S runs of each γ, whose mean square is that of the noise of the mean; None if
+            some γ has only one run.
     """
 
     gammas: list[dict[str, float]]
     times: Float[np.ndarray, " T"]
     mean: Float[np.ndarray, "G T C *X"]
-    noise: Float[np.ndarray, "G T C *X"] | None
+    noise: list[Float[np.ndarray, "S T C *X"]] | None
 
 
 def read(model: Model, file: TrajectoryFile, rows: Sequence[int] | None = None) -> Ensemble:
@@ -53,11 +55,10 @@ def read(model: Model, file: TrajectoryFile, rows: Sequence[int] | None = None) 
     for members in groups.values():
         runs = np.stack([frames(model, file, slice(row, row + 1))[0] for row in members]).astype(np.float64)
         means.append(runs.mean(0))
-        half = len(runs) // 2
-        if half:
-            noises.append((runs[:half].mean(0) - runs[half:].mean(0)) / 2)
+        if len(runs) > 1:
+            noises.append((runs - means[-1]) / math.sqrt(len(runs) - 1))
     gammas = [{name: float(file.parameters[name][members[0]]) for name in names} for members in groups.values()]
-    noise = np.stack(noises) if len(noises) == len(means) else None
+    noise = noises if len(noises) == len(means) else None
     return Ensemble(gammas, file.times - file.times[0], np.stack(means), noise)
 
 
@@ -77,9 +78,7 @@ def evaluate(model: Model, file: TrajectoryFile, rows: Sequence[int] | None = No
     if model.linear_model:
         simple["linear"] = _linear(model, start, gamma, steps, every)
     baselines = {word: dict(_errors(model, ensemble, u[None])) for word, u in simple.items()}
-    noise: Errors | None = None
-    if ensemble.noise is not None:
-        noise = dict(_errors(model, ensemble, (ensemble.mean + ensemble.noise)[None]))
+    noise = None if ensemble.noise is None else _noise(model, ensemble, ensemble.noise)
     final = walk[:, :, -1]
     return Evaluation(
         str(model.path),
@@ -93,6 +92,16 @@ def evaluate(model: Model, file: TrajectoryFile, rows: Sequence[int] | None = No
         tuple(_at(place, ensemble, errors, noise, baselines) for place in range(len(ensemble.gammas))),
         bounded(model, start, gamma, BEYOND * steps),
     )
+
+
+def _noise(model: Model, ensemble: Ensemble, noise: Sequence[Float[np.ndarray, "S T C *X"]]) -> Errors:
+    """Errors that the noise of the mean alone makes."""
+    columns = []
+    for place, deviations in enumerate(noise):
+        one = replace(ensemble, mean=ensemble.mean[[place]])
+        runs = dict(_errors(model, one, (one.mean + deviations)[:, None]))
+        columns.append({name: over_gamma(name, values.T) for name, values in runs.items()})
+    return {name: np.stack([column[name] for column in columns], 1) for name in columns[0]}
 
 
 def _single(errors: Errors) -> dict[str, float]:

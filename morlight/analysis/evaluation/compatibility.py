@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from morlight.analysis.model import Model
-from morlight.data import ensembles
+from morlight.data import ensembles, mirror
 from morlight.data.trajectory_file import Contents, TrajectoryFile
 
 
@@ -70,6 +70,10 @@ def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = No
 def frames(
     model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None)
 ) -> Float[np.ndarray, "S T C *X"]:
-    """The fields of a model, read from a file, on the grid of the model."""
+    """The fields of a model, read from a file, on the grid of the model, averaged with their mirror images if those of
+    the training data were and the file states the symmetry.
+    """
     u = file.read(model.data.field_names, rows, times)
-    return ensembles.coarse(u, file.grid.points[0] // model.grid.points[0], model.grid.dimensions)
+    u = ensembles.coarse(u, file.grid.points[0] // model.grid.points[0], model.grid.dimensions)
+    averaged = model.data.parities and file.attributes.get(mirror.ATTRIBUTE)
+    return mirror.symmetric(u, model.data.parities) if averaged else u

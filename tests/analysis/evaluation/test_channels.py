@@ -1,6 +1,7 @@
 """Errors of channels against the mean of their runs, with the noise of that mean and the baselines beside them."""
 
 import json
+from dataclasses import replace
 
 import channel
 import numpy as np
@@ -18,7 +19,9 @@ from morlight.data.trajectory_file import TrajectoryFile
 
 @pytest.fixture(scope="module")
 def fluid(tmp_path_factory):
-    return channel.write(tmp_path_factory.mktemp("data") / "channel.h5", seeds=4, noise=0.05)
+    even = {"density": "even", "momentum": "even"}
+    path = tmp_path_factory.mktemp("data") / "channel.h5"
+    return channel.write(path, seeds=4, noise=0.05, provenance={"mirror": even})
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,22 @@ def test_noise_ceiling_is_the_standard_error_of_the_mean_of_the_runs(fluid, fitt
     assert file.trajectories == 4 * len(channel.DENSITIES)
     # the norm of 20 cells of 6 ensembles: 120 numbers, a standard deviation of 1/√240
     assert result.noise_ceiling["t=1 momentum"] == pytest.approx(expected, rel=4 / 240**0.5 + 0.05)
+
+
+def test_noise_ceiling_of_two_runs_is_half_their_difference(fitted, tmp_path):
+    path = channel.write(tmp_path / "two.h5", seeds=2, densities=(0.1,))
+    u, v = TrajectoryFile.open(path).read(["density", "momentum"])[:, -1].astype(np.float64)
+    expected = np.linalg.norm(u - v, axis=1) / np.linalg.norm(u + v, axis=1)
+    found = evaluate(load(fitted), path).noise_ceiling
+    assert [found["t=1 density"], found["t=1 momentum"]] == pytest.approx(expected)
+
+
+def test_mirror_images_halve_the_variance_of_the_mean(fluid, fitted):
+    model = load(fitted)
+    mirrored = replace(model, checkpoint=replace(model.checkpoint, data=replace(model.data, parities=(1, 1))))
+    plain, symmetric = (evaluate(each, fluid).noise_ceiling["t=1"] for each in (model, mirrored))
+    # squares of 18 × 20 × 2 deviations and of half as many: standard deviations of √(2/720) and √(2/360)
+    assert (plain / symmetric) ** 2 == pytest.approx(2, rel=4 * (2 / 720 + 2 / 360) ** 0.5)
 
 
 def test_errors_are_those_written_out(fluid, fitted):
