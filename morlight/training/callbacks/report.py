@@ -27,6 +27,7 @@ from morlight.training.advice import advice
 from morlight.training.callbacks import figures
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.ranking import rollout_errors
+from morlight.training.fluctuations import learning as fluctuations
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
 SHOWN = 200  # trajectories looked at where none is held out
@@ -58,6 +59,8 @@ class FinalReport(lightning.Callback):
             return
         data, step = trainer.datamodule, module.steps_taken
         model = self._ranked(data, module.held_back_horizon)
+        if module.config.fluctuations:
+            model = self._fluctuating(model, data)
         compared = self._compared(model, data, module.held_back_horizon)
         metrics: dict[str, float] = {}
         result: dict[str, Any] = {}
@@ -95,6 +98,12 @@ class FinalReport(lightning.Callback):
         losses = rollout_errors(model, part)
         self.checkpoints.rank(losses)
         return replace(model, checkpoint=replace(model.checkpoint, losses=losses))
+
+    def _fluctuating(self, model: Model, data: Any) -> Model:
+        """The model with the noise of its steps, which its checkpoint then has as well."""
+        noise = fluctuations.learned(model, data.sample)
+        self.checkpoints.add_fluctuations(noise)
+        return replace(model, checkpoint=replace(model.checkpoint, fluctuations=noise))
 
     def _print(self, text: str) -> None:
         if not self.silent:
