@@ -8,6 +8,7 @@ import pytest
 import small
 import torch
 
+from morlight.analysis.export.pyfunc import Served
 from morlight.analysis.model import load
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
@@ -103,3 +104,9 @@ def test_a_state_that_grows_without_bound_is_named(tmp_path):
     model = dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=noise(1)))
     with pytest.raises(FloatingPointError, match=r"realization\(s\) \[0\] are not finite after 2 steps"):
         model.predict(start(), 4, fluctuations=2)
+
+
+def test_a_served_ensemble_is_that_of_predict(model):
+    asked = {"steps": 4, "every": 2, "fluctuations": 3, "seed": 1}
+    served = Served(model).predict({"density": start(2)}, asked)["density"]
+    assert np.array_equal(served, model.predict(start(2, 1), **asked)[:, :, :, :, 0].transpose(2, 0, 1, 3, 4))

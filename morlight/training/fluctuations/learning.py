@@ -18,7 +18,8 @@ from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened
 from morlight.training.fluctuations.residuals import Moments, Residuals, ResidualWindows
 from morlight.training.fluctuations.separation import linearized_modes, positive, separated
 
-ABSENT = 1e-8  # of the largest variance: rounding, and modes that never change
+ABSENT = 1e-6  # of the largest variance: rounding, and modes that never change
+DEPENDENT = 1e-8  # smallest eigenvalue of a correlation matrix; fields below it follow from the others
 SURE = 4.0  # standard errors of the correlation of successive residuals
 STATES = 8  # at each γ, at which the step is linearized
 QUANTILE_STATES = 64  # at each γ, whose values show the range of a field
@@ -106,7 +107,7 @@ def whitening(variance: Inexact[Tensor, "*k c c"]) -> tuple[Inexact[Tensor, "*k 
     unit = size.clamp_min(1e-300).rsqrt() * used
     scaled = unit[..., :, None] * variance * unit[..., None, :]
     values, vectors = torch.linalg.eigh(scaled)
-    root = torch.where(values > ABSENT, values.clamp_min(1e-300).rsqrt(), 0.0)
+    root = torch.where(values > DEPENDENT, values.clamp_min(1e-300).rsqrt(), 0.0)
     inverse = (vectors * root.unsqueeze(-2)) @ vectors.mH @ torch.diag_embed(unit).to(scaled.dtype)
     return inverse, used
 
