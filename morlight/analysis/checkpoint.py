@@ -18,6 +18,7 @@ from morlight.analysis.jackknife import Jackknife
 from morlight.analysis.typed import check_types
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription
+from morlight.operators.fluctuations import Fluctuations
 
 LAYOUT = 3
 
@@ -106,6 +107,7 @@ class Checkpoint:
         weights: of the operator.
         components: whether the operator has networks or biases of the user's own, which no file can hold.
         jackknife: changes of the weights without each block of the data, where known.
+        fluctuations: noise of the steps, where it was learned.
     """
 
     path: Path
@@ -119,6 +121,7 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
     components: bool = False
     jackknife: Jackknife | None = None
+    fluctuations: Fluctuations | None = None
 
     def only(self, chosen: Sequence[int]) -> "Checkpoint":
         """The checkpoint restricted to some realizations; the weights still contain all."""
@@ -129,8 +132,11 @@ class Checkpoint:
             growth = replace(growth, per_realization=tuple(growth.per_realization[r] for r in chosen))
         if jackknife is not None:
             jackknife = jackknife.only(self.config.realizations, chosen)
+        fluctuations = None if self.fluctuations is None else self.fluctuations.only(chosen)
         config = replace(self.config, realizations=len(chosen))
-        return replace(self, config=config, losses=losses, growth=growth, jackknife=jackknife)
+        return replace(
+            self, config=config, losses=losses, growth=growth, jackknife=jackknife, fluctuations=fluctuations
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values stored under 'morlight' in the file; Lightning stores the weights."""
@@ -145,6 +151,7 @@ class Checkpoint:
             "losses": None if self.losses is None else asdict(self.losses),
             "components": self.components,
             "jackknife": None if self.jackknife is None else self.jackknife.to_plain(),
+            "fluctuations": None if self.fluctuations is None else self.fluctuations.to_plain(),
         }
 
 
@@ -196,12 +203,13 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         if each.name not in options:  # a default in its place would be another operator
             raise KeyError(each.name)
     weights = {key.removeprefix("operator."): value for key, value in state.items()}
-    jackknife = plain.get("jackknife")
+    jackknife, fluctuations = plain.get("jackknife"), plain.get("fluctuations")
+    config, data = OperatorConfig(**options), DataDescription.from_plain(plain["data"])
     found = Checkpoint(
         path,
-        OperatorConfig(**options),
+        config,
         plain["training"],
-        DataDescription.from_plain(plain["data"]),
+        data,
         ModeStatistics(linear, None if errors is None else tuple(tuple(each) for each in errors)),
         plain["run"],
         None if growth is None else Certificate(**{**growth, "per_realization": tuple(growth["per_realization"])}),
@@ -209,6 +217,7 @@ def _typed(path: Path, plain: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         weights,
         bool(plain.get("components", False)),
         None if jackknife is None else Jackknife.from_plain(jackknife, weights),
+        None if fluctuations is None else Fluctuations.from_plain(fluctuations, config.realizations, len(data.fields)),
     )
     _check(found)
     return found

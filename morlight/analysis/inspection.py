@@ -15,6 +15,7 @@ from morlight.analysis.inputs import Gamma
 from morlight.analysis.jackknife import source, standard_error
 from morlight.analysis.learned import Term, basis_name, generator_of, terms
 from morlight.analysis.model import Model
+from morlight.analysis.noise import InspectedNoise, inspect_noise
 from morlight.analysis.plots import Reading
 from morlight.analysis.transport import Transport, transport
 from morlight.operators import Derivative
@@ -129,6 +130,7 @@ class Inspection:
         growth: certificate of stability, where known.
         errors: one sentence on the origin of the standard errors due to the data.
         transport: transport coefficients; None without time.
+        noise: of the steps, where it was learned.
     """
 
     checkpoint: str
@@ -138,6 +140,7 @@ class Inspection:
     growth: Certificate | None
     errors: str
     transport: Transport | None
+    noise: InspectedNoise | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
@@ -149,6 +152,7 @@ class Inspection:
             "growth": None if self.growth is None else self.growth.to_json(),
             "standard_errors": self.errors,
             "transport": None if self.transport is None else self.transport.to_json(),
+            **({} if self.noise is None else {"fluctuations": self.noise.to_json()}),
         }
 
     def with_twin(self, errors: Mapping[str, Mapping[str, float]]) -> "Inspection":
@@ -172,6 +176,7 @@ def inspect(model: Model, gamma: Gamma = None) -> Inspection:
         model.checkpoint.growth,
         source(model),
         None if model.steady else transport(model, gamma),
+        inspect_noise(model, gamma),
     )
 
 

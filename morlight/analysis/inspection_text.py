@@ -33,6 +33,8 @@ def summary(inspection: Inspection) -> str:
     lines.append(f"standard errors due to the data: {inspection.errors}")
     if inspection.transport is not None:
         lines += _transport(inspection.transport)
+    if inspection.noise is not None:
+        lines += inspection.noise.lines()
     growth = inspection.growth
     if growth is not None:
         if growth.method == "symbol":

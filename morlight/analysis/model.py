@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.analysis import extrapolation, jackknife
+from morlight.analysis import ensemble, extrapolation, jackknife
 from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
@@ -170,7 +170,7 @@ class Model:
             parts.append(increment(fields[None, rows].to(self.device)).cpu().numpy())
         return np.concatenate(parts, 1)
 
-    def predict(
+    def predict(  # noqa: PLR0913 - the options of a roll-out
         self,
         initial: Any,
         steps: int,
@@ -179,6 +179,8 @@ class Model:
         finite: bool = True,
         gamma: Gamma = None,
         realizations: Choice = "all",
+        fluctuations: int = 0,
+        seed: int = 0,
     ) -> Any:
         """Roll-out u_m = (I + L)^m u_0 of the realizations. Frame 0 is the initial state.
 
@@ -192,45 +194,47 @@ class Model:
                 By default, those of a Dataset are taken from its coordinates and variables.
             realizations: all; best, by roll-outs on validation data; mean; data, the mean with its standard error due
                 to the data; a number; or several.
+            fluctuations: number of members of an ensemble of roll-outs with noise, if the model was fitted with
+                `model.fluctuations`; with 0, the mean operator alone.
+            seed: of the noise.
 
         Returns:
             For arrays, an array (R, B, T, C, *X), without the axes B and C if the initial state has none, and without
             R for best or a number; the ratios of the model (`with_ratios`) follow the fields. For mean a `Spread`, and
             for data a `SpreadAndError` of such arrays. For a Dataset of xarray, a Dataset with named axes, which for
-            mean has the variables NAME and NAME_sd, and for data NAME_error as well; for a DataArray, a DataArray.
+            mean has the variables NAME and NAME_sd, and for data NAME_error as well; for a DataArray, a DataArray. An
+            ensemble has an axis of its members after R.
 
         Raises:
             ValueError: if the initial state does not have the shape that the operator needs, or the standard error is
                 not known.
             FloatingPointError: if a state is not finite; the sentence names the step.
         """
-        if self.steady:
-            raise ValueError(
-                f"{self.path}: learned {', '.join(self.data.targets)} of {', '.join(self.data.field_names)} without"
-                " time, expected an operator with steps"
-            )
+        if fluctuations:
+            ensemble.check(self, initial, (fluctuations, seed), realizations)
         if labelled.is_labelled(initial):
             from morlight.analysis.labelled_rollout import predict
 
             return predict(self, initial, steps, every, finite, gamma, realizations)
-        if np.iscomplexobj(initial):
-            raise ValueError("initial state is complex, expected real numbers")
-        u = torch.from_numpy(np.array(initial, dtype=np.float64))
-        axes = u.ndim
-        u = batched(self.data, self.grid, u)
+        given = self._numbers(initial)
+        u = batched(self.data, self.grid, given)
         rows = self.chosen(realizations)
         parameters = parameter_values(self.data, gamma, len(u))
         for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
             warnings.warn(caution, Extrapolation, stacklevel=2)
         model = self if rows == list(range(self.realizations)) else self.only(rows)
+        missing = self.grid.dimensions + 2 - given.ndim  # axes B and C
 
         def frames(of: "Model") -> np.ndarray:
             found = of._frames(u[None], parameters, (steps, every), finite)
-            if axes == self.grid.dimensions:
-                return found[:, 0, :, 0]
-            return found[:, 0] if axes == self.grid.dimensions + 1 else found
+            return _without_axes(found, missing)
 
-        predicted = frames(model)
+        if fluctuations:
+            members = ensemble.frames(model, u, parameters, (steps, every), (fluctuations, seed))
+            ratios, D = model.ratios, self.grid.dimensions
+            predicted = np.stack([_without_axes(append(ratios, each, D), missing) for each in members])
+        else:
+            predicted = frames(model)
         if realizations == "data":
             error = jackknife.error_of_rollouts(model, frames, predicted)
             return SpreadAndError(predicted.mean(0), _sd(predicted), error)
@@ -358,6 +362,21 @@ class Model:
         below[index[share_of_band(basis) < 1 - 1e-9]] = True
         return identified(moduli[0], torch.tensor(errors[place], dtype=torch.float64), below)
 
+    def _numbers(self, initial: Any) -> Tensor:
+        """An initial state in double precision.
+
+        Raises:
+            ValueError: if it is complex, or the operator has no steps.
+        """
+        if self.steady:
+            raise ValueError(
+                f"{self.path}: learned {', '.join(self.data.targets)} of {', '.join(self.data.field_names)} without"
+                " time, expected an operator with steps"
+            )
+        if np.iscomplexobj(initial):
+            raise ValueError("initial state is complex, expected real numbers")
+        return torch.from_numpy(np.array(initial, dtype=np.float64))
+
     def _frames(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> np.ndarray:
         """Frames (R, B, T, C, *X) of a number of steps and the steps between two of them."""
         steps, every = count
@@ -413,6 +432,13 @@ def _check_kinds(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) 
         wanted = expected.get(key, value)
         if value.is_floating_point() != wanted.is_floating_point() or value.is_complex() != wanted.is_complex():
             raise ValueError(f"weight {key} is of the type {value.dtype}, expected {wanted.dtype}")
+
+
+def _without_axes(frames: np.ndarray, missing: int) -> np.ndarray:
+    """Frames (R, B, T, C, *X) without the axes B and C that the initial state does not have."""
+    if missing == 2:
+        return frames[:, 0, :, 0]
+    return frames[:, 0] if missing == 1 else frames
 
 
 def _sd(frames: np.ndarray) -> np.ndarray:

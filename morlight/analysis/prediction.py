@@ -13,6 +13,7 @@ from morlight.analysis import films, plots, prediction_plots
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
 from morlight.analysis.model import Model, Spread, SpreadAndError
+from morlight.analysis.plots import counted
 from morlight.analysis.ratios import append
 from morlight.analysis.realizations import Choice
 from morlight.data import initial
@@ -97,8 +98,23 @@ class Outputs:
     overwrite: bool = False  # of existing files
 
 
-def write(
-    model: Model, start: Start, steps: int, outputs: Outputs, *, every: int = 1, realizations: Choice = "all"
+@dataclass(frozen=True)
+class Members:
+    """An ensemble of roll-outs with noise: the number of its members, 0 without noise, and the seed."""
+
+    count: int = 0
+    seed: int = 0
+
+
+def write(  # noqa: PLR0913 - the options of Model.predict
+    model: Model,
+    start: Start,
+    steps: int,
+    outputs: Outputs,
+    *,
+    every: int = 1,
+    realizations: Choice = "all",
+    members: Members | None = None,
 ) -> None:
     """Roll out and write the file, the figure and the film.
 
@@ -109,6 +125,7 @@ def write(
         outputs: where to.
         every: steps between two frames of the file.
         realizations: all, best, mean, data, or numbers (see `Model.predict`).
+        members: of an ensemble with noise, each a trajectory of its own; none by default.
 
     Raises:
         ValueError: where something given does not fit; nothing is written then.
@@ -123,22 +140,31 @@ def write(
     if outputs.film is not None:
         films.check(outputs.film, outputs.overwrite)
     model, begin = start.read(model)
-    frames = model.predict(begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations)
-    names, deviation = model.predicted_names, None
+    members = members or Members()
+    frames = model.predict(
+        begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations,
+        fluctuations=members.count, seed=members.seed,
+    )  # fmt: skip
+    names, spread = model.predicted_names, None
     origin: dict[str, Any] = spread_attributes(model, frames)
     if isinstance(frames, Spread | SpreadAndError):
         parts = list(frames)
-        deviation = frames.sd[0, -1]
+        spread = frames.sd[0, -1], counted(model.realizations)
         frames, numbers = np.concatenate(parts, -1 - model.grid.dimensions)[None], []
         names = [name + end for end in ("", *SUFFIXES)[: len(parts)] for name in names]
+    elif members.count:
+        frames = frames.reshape(-1, *frames.shape[-begin.states.ndim - 1 :])
+        spread = frames[:, 0, -1].std(0), f"{len(frames)} members"
+        origin |= {"fluctuations": members.count, "seed": members.seed}
     elif frames.ndim == begin.states.ndim + 1:
         frames = frames[None]
     origin["realizations"] = realizations if isinstance(realizations, str) and not numbers else numbers
-    _file(model, start, begin, frames, names, numbers, every, outputs, origin)
+    _file(model, start, begin, frames, names, _labels(numbers, members.count), every, outputs, origin)
     shown = frames[:, 0, :, : len(model.predicted_names)]  # the standard deviations have no figure of their own
     if outputs.plot is not None:
-        figure = _figure(model, start, int(begin.rows[0]), shown, steps)
-        figure = replace(figure, deviation=deviation, averaged=0 if deviation is None else model.realizations)
+        figure = _figure(model, start, int(begin.rows[0]), shown if spread is None else shown.mean(0)[None], steps)
+        if spread is not None:
+            figure = replace(figure, deviation=spread[0], averaged=spread[1])
         prediction_plots.prediction(figure, outputs.plot)
     if outputs.film is not None:
         times = (np.arange(frames.shape[2]) * every * model.dt).tolist()
@@ -174,7 +200,7 @@ def _file(  # noqa: PLR0913 - the parts of write
     begin: initial.Initial,
     frames: np.ndarray,
     names: Sequence[str],
-    numbers: Sequence[int],
+    labels: Mapping[str, np.ndarray],
     every: int,
     outputs: Outputs,
     origin: Mapping[str, Any],
@@ -189,8 +215,7 @@ def _file(  # noqa: PLR0913 - the parts of write
             f" {np.abs(frames).max():.2g}: the roll-out diverges"
         )
     parameters = {"initial": np.tile(np.asarray(begin.rows, np.float64), R)}
-    if len(numbers) == R:
-        parameters["realization"] = np.repeat(np.asarray(numbers, np.float64), B)
+    parameters |= {name: np.repeat(values, B) for name, values in labels.items()}
     parameters |= {name: np.tile(values, R) for name, values in begin.gamma.items()}
     write_trajectories(
         outputs.file,
@@ -202,6 +227,13 @@ def _file(  # noqa: PLR0913 - the parts of write
         parameters=parameters,
         provenance=_provenance(model, start, begin, frames.shape[2], every) | dict(origin),
     )
+
+
+def _labels(numbers: Sequence[int], members: int) -> dict[str, np.ndarray]:
+    """Realization and member of each row of frames, where they have any."""
+    each = np.asarray(numbers, np.float64)
+    labels = {"realization": np.repeat(each, max(members, 1))} if len(each) else {}
+    return labels | ({"member": np.tile(np.arange(float(members)), len(each))} if members else {})
 
 
 def _provenance(model: Model, start: Start, begin: initial.Initial, count: int, every: int) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class Prediction:
         learned: last frame of every realization (R, C, *X).
         truth: the same frame in the data (C, *X), where they contain it.
         units: of fields, axes and time, by name.
-        deviation: standard deviation of the realizations in this frame (C, *X), if `learned` is their mean.
-        averaged: number of these realizations.
+        deviation: standard deviation of realizations or members in this frame (C, *X), if `learned` is their mean.
+        averaged: what these are, such as 5 realizations.
     """
 
     fields: Sequence[str]
@@ -39,7 +39,7 @@ class Prediction:
     truth: np.ndarray | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     deviation: np.ndarray | None = None
-    averaged: int = 0
+    averaged: str = ""
 
 
 def prediction(shown: Prediction, path: str | Path) -> None:
@@ -76,7 +76,7 @@ def _predicted_profile(axes: Axes, shown: Prediction, c: int) -> None:
         axes.fill_between(x, mean - sd, mean + sd, color=LEARNED, alpha=0.2, lw=0)
     profiles(axes, x, start=shown.start[c], learned=shown.learned[:, c], truth=truth, truth_label="data")
     if shown.averaged:
-        axes.lines[-1].set_label(f"prediction, mean ± standard deviation of {counted(shown.averaged)}")
+        axes.lines[-1].set_label(f"prediction, mean ± standard deviation of {shown.averaged}")
     first, last = shown.times
     axes.set_title(f"initial state at t = {first:g}, prediction at t = {last:.4g}{unit_behind(shown.units, 'time')}")
     axes.set(xlabel=label("x", shown.units), ylabel=label(shown.fields[c], shown.units))
@@ -88,7 +88,7 @@ def _predicted_maps(shown: Prediction, c: int) -> dict[str, np.ndarray]:
     name, unit, (first, last) = label(shown.fields[c], shown.units), unit_behind(shown.units, "time"), shown.times
     several = len(shown.learned) > 1
     predicted = f"prediction, median of {counted(len(shown.learned))}" if several else "prediction"
-    predicted = f"prediction, mean of {counted(shown.averaged)}" if shown.averaged else predicted
+    predicted = f"prediction, mean of {shown.averaged}" if shown.averaged else predicted
     maps = {f"{name}\ninitial state, t = {first:g}{unit}": shown.start[c]}
     if shown.truth is not None:
         maps[f"{name}\ndata, t = {last:.4g}{unit}"] = shown.truth[c]
@@ -96,7 +96,7 @@ def _predicted_maps(shown: Prediction, c: int) -> dict[str, np.ndarray]:
     if several:
         maps[f"{name}\nstandard deviation over the realizations"] = shown.learned[:, c].std(0)
     elif shown.deviation is not None:
-        maps[f"{name}\nstandard deviation over the realizations"] = shown.deviation[c]
+        maps[f"{name}\nstandard deviation of {shown.averaged}"] = shown.deviation[c]
     return maps
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from morlight.cli.output import print_json
-from morlight.cli.parsing import add_checkpoint, add_json, pairs
+from morlight.cli.parsing import add_checkpoint, add_json, number, pairs
 
 if TYPE_CHECKING:
     from morlight.analysis.evaluation.result import Evaluation
@@ -26,6 +26,11 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--only", action="append", metavar="NAME=VALUE", help="only trajectories with this scalar, such as density=0.1"
     )
+    evaluate.add_argument(
+        "--fluctuations", type=number, default=0, metavar="MEMBERS",
+        help="also compare ensembles of so many members with the data: ranks, and spread over error",
+    )  # fmt: skip
+    evaluate.add_argument("--seed", type=number, default=0, help="seed of the noise of these ensembles (default 0)")
     add_json(evaluate)
     evaluate.set_defaults(run=_run)
 
@@ -41,11 +46,18 @@ def _run(options: argparse.Namespace) -> None:
     from morlight.analysis.evaluation.evaluate import evaluate
     from morlight.analysis.model import load
 
-    result = evaluate(load(checkpoint), file, rows)
+    model = load(checkpoint)
+    result, ensembles = evaluate(model, file, rows), None
+    if options.fluctuations:
+        from morlight.analysis.evaluation.calibration import calibration
+
+        ensembles = calibration(model, file, options.fluctuations, seed=options.seed, rows=rows)
     if options.json:
-        print_json(result.to_json())
-    else:
-        _print_table(result)
+        print_json(result.to_json() | ({} if ensembles is None else {"calibration": ensembles.to_json()}))
+        return
+    _print_table(result)
+    if ensembles is not None:
+        print("\n".join(ensembles.lines()))
 
 
 def _print_table(result: "Evaluation") -> None:

@@ -68,6 +68,8 @@ def _write_program(options: argparse.Namespace) -> None:
     points = " × ".join(map(str, model.grid.points))
     what = f"one step of {len(rows)} realization{'s' * (len(rows) > 1)} on {points} cells, {options.precision} bits"
     print(f"morlight: wrote {options.output}: {what}", file=sys.stderr)
+    if model.checkpoint.fluctuations is not None:
+        print("morlight: the program is the mean operator, without the noise of its steps", file=sys.stderr)
 
 
 def _equation(model: Any) -> Any:

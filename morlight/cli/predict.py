@@ -30,6 +30,12 @@ def add(commands: Any) -> None:
         help="all, best, mean (with the standard deviation over the realizations as NAME_sd), data (the same, and the"
         " standard error due to the data as NAME_error), or numbers from 0 (default all)",
     )  # fmt: skip
+    predict.add_argument(
+        "--fluctuations", type=number, default=0, metavar="MEMBERS",
+        help="members of an ensemble of roll-outs with noise, of a model that was fitted with model.fluctuations true"
+        " (default 0: without noise)",
+    )  # fmt: skip
+    predict.add_argument("--seed", type=number, default=0, help="seed of the noise (default 0)")
     predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ instead of those of the file")
     predict.add_argument(
         "--ratios", nargs="+", metavar="NAME=FIELD/FIELD",
@@ -41,7 +47,7 @@ def add(commands: Any) -> None:
     predict.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     predict.add_argument(
         "-o", "--output", required=True, metavar="FILE",
-        help="trajectory file, with one trajectory per realization and initial state",
+        help="trajectory file, with one trajectory per realization, member of an ensemble and initial state",
     )  # fmt: skip
     predict.add_argument("--overwrite", action="store_true", help="replace existing files")
     predict.add_argument("--plot", metavar="FILE", help="figure of the first and the last frame")
@@ -67,7 +73,10 @@ def _run(options: argparse.Namespace) -> None:
         model = load(checkpoint).to(options.device)
         model = model if options.dt is None else model.stepping(options.dt)
         model = model.with_ratios(pairs("--ratios", options.ratios, str))
-        prediction.write(model, start, options.steps, outputs, every=options.every, realizations=realizations)
+        members = prediction.Members(options.fluctuations, options.seed)
+        prediction.write(
+            model, start, options.steps, outputs, every=options.every, realizations=realizations, members=members
+        )
     say_written(options.output, options.plot, options.animate)
 
 

@@ -29,7 +29,7 @@ BLOCK = 256  # steps between two looks at the states
 Advance = Callable[[Tensor, int], Tensor]  # u and a number of steps ↦ the state after them
 
 
-def _silent(steps: int) -> None:
+def silent(steps: int) -> None:
     """Show no progress."""
 
 
@@ -54,7 +54,7 @@ class Rollouts:
         *,
         every: int = 1,
         finite: bool = False,
-        progress: Callable[[int], object] = _silent,
+        progress: Callable[[int], object] = silent,
     ) -> Float[Tensor, "R B T C *X"]:
         """Every `every`-th state of a roll-out, starting with u, with the axis of time after the batch.
 
@@ -77,12 +77,12 @@ class Rollouts:
         frames = u.new_empty(*u.shape[:2], steps // every + 1, *u.shape[2:])
         frames[:, :, 0] = u
         one_group = u[:, : _group_size(u)].numel()
-        with torch.no_grad(), _one_thread() if one_group <= SMALL else contextlib.nullcontext():
-            for rows, advance in self._groups(u, steps):
+        with torch.no_grad(), one_thread() if one_group <= SMALL else contextlib.nullcontext():
+            for rows, advance in self.groups(u, steps):
                 self._fill(frames[:, rows], advance, every, finite, progress)
         return frames
 
-    def _groups(self, u: Tensor, steps: int) -> Iterator[tuple[slice, Advance]]:
+    def groups(self, u: Tensor, steps: int) -> Iterator[tuple[slice, Advance]]:
         """Groups of fields that are advanced together, with the function that does it."""
         size = _group_size(u)
         shared = len(self.gamma) == 1 or not self.gamma.shape[1]
@@ -189,7 +189,7 @@ def _not_finite(advance: Advance, u: Tensor, step: int) -> FloatingPointError:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Operations on small fields are shorter than the start of a second thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

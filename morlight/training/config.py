@@ -119,9 +119,12 @@ class ModelConfig(EquationConfig, LeastSquaresConfig, AdamConfig, LossConfig, Op
             increments of one field, and Levenberg–Marquardt fits g and h to them (with horizons above 1, h is nearly
             linear). With equation, the sum of terms G(∇) φ(u) that the fields obey replaces the networks; its
             realizations are draws of the coefficients within their standard errors, and the first is the estimate.
+        fluctuations: learn the noise of the steps from the residuals of the fitted operator, for `morlight predict
+            --fluctuations`.
     """
 
     optimizer: Literal["adam", "moments", "equation"] = "adam"
+    fluctuations: bool = False
 
     def __post_init__(self) -> None:
         for part in (OperatorConfig, LossConfig, AdamConfig, LeastSquaresConfig, EquationConfig):

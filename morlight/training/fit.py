@@ -230,6 +230,10 @@ def built(
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
     served.prepare_data()
     served.setup("fit")
+    if settings.model.fluctuations and settings.data.ensemble == "mean":
+        raise ValueError(
+            "model.fluctuations is true with data.ensemble mean, whose noise is that of means over runs; expected all"
+        )
     missing = [name for name in ("description", "sample", "schedule", "part", "count") if not hasattr(served, name)]
     if missing:
         raise ValueError(

@@ -25,6 +25,7 @@ from morlight.operators.description import DataDescription
 from morlight.training import modes
 from morlight.training.certificate import certificate
 from morlight.training.config import AdamConfig, EquationConfig, LeastSquaresConfig, ModelConfig
+from morlight.training.fluctuations import learning as fluctuations
 from morlight.training.identification import Fitted, rate_errors
 from morlight.training.window_loss import Loss, WindowLoss
 
@@ -52,6 +53,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         loss: Loss | None = None,
     ) -> None:
         super().__init__()
+        if config.fluctuations:
+            fluctuations.check(config, data)
         if config.has("band") and not data.steady:
             data = replace(data, signal=modes.signal(data, sample))
         self.config, self.data, self.sample, self.components = config, data, sample, components

@@ -2,7 +2,8 @@
 
 Inputs are the fields by their names, each (B, *X), and the parameters γ, each (B,), gamma_NAME where a field has the
 same name; outputs are the fields, each (B, R, T, *X), without R for `best`, and for `mean` without R and with NAME_sd
-beside each. Parameters of a request are `steps`, `every` and `realizations`, as of `morlight predict`.
+beside each. Parameters of a request are `steps`, `every`, `realizations`, `fluctuations` and `seed`, as of `morlight
+predict`; an ensemble has an axis of its members before T.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ class Served:
 
     def predict(self, model_input: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Roll-outs of the fields of a request; L u of an operator without time."""
-        asked = {"steps": 1, "every": 1, "realizations": "all", **(params or {})}
+        asked = {"steps": 1, "every": 1, "realizations": "all", "fluctuations": 0, "seed": 0, **(params or {})}
         names, parameters = self.model.data.field_names, self.model.data.parameter_names
         labels = parameter_labels(names, parameters)
         missing = [name for name in (*names, *labels) if name not in model_input]
@@ -49,11 +50,12 @@ class Served:
             return {name: model.apply(u, values)[:, :, c].swapaxes(0, 1) for c, name in enumerate(model.data.targets)}
         which = str(asked["realizations"])
         chosen = int(which) if which.isdigit() else which
-        frames = model.predict(u, int(asked["steps"]), every=int(asked["every"]), gamma=gamma, realizations=chosen)
+        steps, every, members, seed = (int(asked[name]) for name in ("steps", "every", "fluctuations", "seed"))
+        frames = model.predict(u, steps, every=every, gamma=gamma, realizations=chosen, fluctuations=members, seed=seed)
         if isinstance(frames, Spread | SpreadAndError):
             parts = dict(zip(("", *SUFFIXES), frames, strict=False))
         else:
-            parts = {"": frames.swapaxes(0, 1) if frames.ndim == D + 4 else frames}
+            parts = {"": np.moveaxis(frames, -D - 3, 0)}
         return {f"{name}{end}": v.take(c, -1 - D) for end, v in parts.items() for c, name in enumerate(names)}
 
 
@@ -123,5 +125,7 @@ def _signature(model: Model) -> Any:
         ParamSpec("steps", DataType.long, 1),
         ParamSpec("every", DataType.long, 1),
         ParamSpec("realizations", DataType.string, "all"),
+        ParamSpec("fluctuations", DataType.long, 0),
+        ParamSpec("seed", DataType.long, 0),
     ]
     return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(asked))

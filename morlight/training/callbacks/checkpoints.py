@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from morlight.analysis.checkpoint import RealizationLosses
 from morlight.data.whole_file import NotWritten, publish
+from morlight.operators.fluctuations import Fluctuations
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -65,9 +66,16 @@ class FitCheckpoints(Checkpoint):
 
     def rank(self, losses: RealizationLosses) -> None:
         """Replace the losses by which the best realization of the chosen checkpoint is known."""
+        self._amend("losses", asdict(losses))
+
+    def add_fluctuations(self, fluctuations: Fluctuations) -> None:
+        """Add the noise of the steps to the chosen checkpoint."""
+        self._amend("fluctuations", fluctuations.to_plain())
+
+    def _amend(self, key: str, value: dict[str, Any]) -> None:
         path, draft = self.chosen, self.folder / f".{self.chosen.name}.part"
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        saved["morlight"]["losses"] = asdict(losses)
+        saved["morlight"][key] = value
         try:
             WriteInPlace().save_checkpoint(saved, draft)
             publish(draft, path)

@@ -22,13 +22,16 @@ from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.windows import Pairs
 from morlight.operators.build import Components
+from morlight.operators.fluctuations import Fluctuations
 from morlight.tracking.logger import Tracker
 from morlight.training.advice import advice
 from morlight.training.callbacks import figures
 from morlight.training.callbacks.checkpoints import FitCheckpoints
 from morlight.training.callbacks.ranking import rollout_errors
+from morlight.training.fluctuations import learning as fluctuations
 
 COMPARED = 500  # windows on which the linear model is compared: it is better or worse in thousands of numbers in each
+SURE = 4.0  # standard errors
 SHOWN = 200  # trajectories looked at where none is held out
 
 
@@ -58,6 +61,8 @@ class FinalReport(lightning.Callback):
             return
         data, step = trainer.datamodule, module.steps_taken
         model = self._ranked(data, module.held_back_horizon)
+        if module.config.fluctuations:
+            model = self._fluctuating(model, data)
         compared = self._compared(model, data, module.held_back_horizon)
         metrics: dict[str, float] = {}
         result: dict[str, Any] = {}
@@ -95,6 +100,14 @@ class FinalReport(lightning.Callback):
         losses = rollout_errors(model, part)
         self.checkpoints.rank(losses)
         return replace(model, checkpoint=replace(model.checkpoint, losses=losses))
+
+    def _fluctuating(self, model: Model, data: Any) -> Model:
+        """The model with the noise of its steps, which its checkpoint then has as well."""
+        noise = fluctuations.learned(model, data.sample)
+        self.checkpoints.add_fluctuations(noise)
+        for caution in cautions(noise):
+            self._print(f"{model.path}: {caution}")
+        return replace(model, checkpoint=replace(model.checkpoint, fluctuations=noise))
 
     def _print(self, text: str) -> None:
         if not self.silent:
@@ -134,6 +147,22 @@ def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
     if not rows:
         return data.file, list(range(min(SHOWN, data.file.trajectories)))
     return data.file.during(data.split.frames("test")), rows
+
+
+def cautions(noise: Fluctuations) -> list[str]:
+    """What to say of the noise of the steps after a fit."""
+    if not noise.lags:
+        return ["the noise of the measurement is not told from that of the steps, which needs three frames"]
+    said = []
+    if noise.measured:
+        said.append("part of the noise is that of the measurement: residuals of successive steps are anticorrelated")
+    for steps, (value, error) in enumerate(noise.lags, 1):
+        if abs(value) > max(0.02, SURE * error) and (value > 0 or steps > 1):
+            said.append(
+                f"residuals {steps} step(s) apart have the correlation {value:.2f} ± {error:.2f}: the operator leaves"
+                " part of the mean change to the noise, which is then not white"
+            )
+    return said
 
 
 def nothing_held_back(config: DataConfig) -> str:

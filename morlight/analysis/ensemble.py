@@ -1,0 +1,83 @@
+"""Ensembles of roll-outs with the noise of the steps."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from morlight.analysis.realizations import Choice
+from morlight.data import labelled
+from morlight.operators import Rollouts
+from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
+
+if TYPE_CHECKING:
+    from morlight.analysis.model import Model
+
+
+def check(model: "Model", initial: object, drawn: tuple[int, int], realizations: Choice) -> None:
+    """Refuse what no ensemble can be made of.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if model.checkpoint.fluctuations is None:
+        raise ValueError(
+            f"{model.path}: the noise of its steps was not learned, expected a fit with model.fluctuations true"
+        )
+    if min(drawn) < 0:
+        raise ValueError(f"fluctuations and seed are {drawn[0]} and {drawn[1]}, expected numbers from 0")
+    if labelled.is_labelled(initial):
+        raise ValueError("fluctuations are for arrays, expected initial.values in place of the object of xarray")
+    if realizations in ("mean", "data"):
+        raise ValueError(
+            f"realizations are {realizations!r} with fluctuations, expected all, best or numbers: each realization has"
+            " an ensemble of its own"
+        )
+    if model.step is not None and model.step != model.data.dt:
+        raise ValueError(
+            f"{model.path}: the noise of steps of Δt = {model.data.dt:g} was learned, not of {model.step:g}; expected"
+            " fluctuations without dt"
+        )
+    if model.grid != model.data.grid:
+        raise ValueError(
+            f"{model.path}: the noise was learned on {list(model.data.grid.points)} points, not on"
+            f" {list(model.grid.points)}; expected an initial state there"
+        )
+
+
+def frames(
+    model: "Model",
+    u: Float[Tensor, "B C *X"],
+    gamma: Float[Tensor, "B P"],
+    count: tuple[int, int],
+    drawn: tuple[int, int],
+) -> Float[np.ndarray, "R M B T C *X"]:
+    """Frames of an ensemble from each initial state.
+
+    Args:
+        model: the operator and its noise.
+        u: initial states.
+        gamma: their parameters.
+        count: number of steps, and steps between two frames.
+        drawn: number of members, and the seed.
+
+    Raises:
+        FloatingPointError: if a state is not finite; the sentence names the step.
+    """
+    (steps, every), (members, seed) = count, drawn
+    assert model.checkpoint.fluctuations is not None
+    noise = model.checkpoint.fluctuations.to(model.device)
+    states = u.repeat(members, *[1] * (u.ndim - 1)).expand(model.realizations, -1, *u.shape[1:]).to(model.device)
+    rollouts = Rollouts(model.operator, gamma.repeat(members, 1).to(model.device), model.scheme)
+    generator = torch.Generator(model.device).manual_seed(seed)
+    with tqdm(total=steps * states.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
+        try:
+            found = FluctuatingRollouts(rollouts, noise, model.grid).frames(
+                states, steps, generator=generator, every=every, progress=bar.update
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{model.path}: {error}") from error
+    return found.unflatten(1, (members, -1)).cpu().numpy()

@@ -1,0 +1,242 @@
+"""The noise of the steps as it was learned: its spectrum, the law of it, and its amplitude.
+
+A mode that decays at the rate λ has noise of the intensity Q per unit of time, where
+
+    Σ = Q (1 − e^{−2λΔt})/2λ,    S = Σ/(1 − e^{−2λΔt}) = Q/2λ,
+
+and S is the spectrum of the fluctuations at equilibrium. Where the modes do not mix, Q and S follow from Σ and the
+generator (fluctuation and dissipation).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from morlight.analysis.inputs import Gamma, parameter_values
+from morlight.analysis.linear_response import response
+from morlight.analysis.model import Model
+from morlight.operators import build, shells
+from morlight.operators.amplitudes import Amplitude
+from morlight.operators.fluctuations import ModeFluctuations
+
+Numbers = tuple[tuple[float, ...], ...]
+DECAYED = 1e-2  # share e^{−2λΔt} of a mode left after a step below which the intensity is not sought
+ABSENT = 1e-6  # of the largest Σ: rounding
+MISFIT = 0.05  # largest rms deviation from a power law that is still called one
+POINTS = 25  # of u at which a² is shown
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """Values c x^n, with standard errors and the rms deviation of the values from it.
+
+    Attributes:
+        coefficient: c.
+        coefficient_sd: its standard error; 0 if it is not known.
+        exponent: n.
+        exponent_sd: its standard error; 0 if it is not known.
+        deviation: rms relative deviation.
+    """
+
+    coefficient: float
+    coefficient_sd: float
+    exponent: float
+    exponent_sd: float
+    deviation: float
+
+    @classmethod
+    def fitted(cls, x: Float[Tensor, " n"], y: Float[Tensor, " n"], error: Float[Tensor, " n"]) -> "PowerLaw | None":
+        """The law of positive values with standard errors; None if there are fewer than three."""
+        used = (x > 0) & (y > 0) & (error > 0)
+        if int(used.sum()) < 3:
+            return None
+        x, y, relative = x[used].log(), y[used].log(), error[used] / y[used]
+        weight = 1 / relative
+        design = torch.stack([torch.ones_like(x), x], 1) * weight[:, None]
+        covariance = torch.linalg.inv(design.T @ design)
+        level, slope = covariance @ design.T @ (y * weight)
+        off = y - level - slope * x
+        deviation = float((off.square() * weight.square()).sum().div(weight.square().sum()).sqrt())
+        level_sd, slope_sd = covariance.diagonal().sqrt().tolist()
+        c = math.exp(float(level))
+        return cls(c, c * level_sd, float(slope), slope_sd, deviation)
+
+
+@dataclass(frozen=True)
+class FieldNoise:
+    """Noise of one field.
+
+    Attributes:
+        kappa: |κ|.
+        density: Σ of each realization.
+        errors: standard errors due to the data of the mean of the realizations.
+        measurement: Σ_η of each realization.
+        equilibrium: S of each realization; None where the modes do not decay by themselves.
+        intensity: power law of Q over |κ|, in the mean over the realizations; None where it follows none.
+        u: values of the field.
+        squares: a² there, of each realization.
+        amplitude: power law of a over u; None where a is constant or follows none.
+    """
+
+    kappa: tuple[float, ...]
+    density: Numbers
+    errors: tuple[float, ...]
+    measurement: Numbers
+    equilibrium: Numbers | None
+    intensity: PowerLaw | None
+    u: tuple[float, ...]
+    squares: Numbers
+    amplitude: PowerLaw | None
+
+    @property
+    def additive(self) -> bool:
+        """Whether a is 1 everywhere."""
+        return all(value == 1 for row in self.squares for value in row)
+
+
+@dataclass(frozen=True)
+class InspectedNoise:
+    """Noise of all fields at one γ.
+
+    Attributes:
+        fields: by name.
+        lags: correlations of the whitened residuals one step and two steps apart, with standard errors.
+        measured: whether fields are measured with noise.
+    """
+
+    fields: Mapping[str, FieldNoise]
+    lags: tuple[tuple[float, float], ...]
+    measured: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout of `morlight inspect --json`."""
+        fields = {name: dataclasses.asdict(field) for name, field in self.fields.items()}
+        return {"fields": fields, "residual_correlations": self.lags, "measurement_noise": self.measured}
+
+    def lines(self) -> list[str]:
+        """The lines that `morlight inspect` prints."""
+        lines = ["noise of the steps (spectral density Σ per step; medians of the realizations)"]
+        for name, field in self.fields.items():
+            lines += _lines(name, field, self.measured)
+        if self.lags:
+            each = ", ".join(f"{value:.2g} ± {error:.1g}" for value, error in self.lags)
+            kind = "noise of the measurement is separated" if self.measured else "no noise of the measurement"
+            lines.append(f"  correlation of the residuals one step apart, two steps apart: {each}; {kind}")
+        return lines
+
+
+def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
+    """The noise at one γ, typical of the training data by default; None if it was not learned."""
+    known = model.checkpoint.fluctuations
+    if known is None:
+        return None
+    typical = {parameter.name: parameter.middle for parameter in model.data.parameters}
+    row = parameter_values(model.data, {**typical, **gamma} if isinstance(gamma, Mapping) else gamma or typical, 1)
+    weights = known.weights(row)
+    fields = {}
+    for part in known.parts:
+        for c, place in enumerate(part.places):
+            fields[model.data.field_names[place]] = _field(model, part, c, row, weights)
+    return InspectedNoise({name: fields[name] for name in model.data.field_names}, known.lags, known.measured)
+
+
+def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights: Tensor) -> FieldNoise:
+    space = build.basis(model.data.grid, part.wall).double()
+    moduli, index = shells(space.wavenumbers)
+    index, freedom = index.flatten(), space.freedom.flatten()
+    count = torch.zeros(moduli.shape[1]).double().index_add(0, index, freedom)
+
+    def at_gamma(values: Float[Tensor, "R G K"]) -> Float[Tensor, "R K"]:
+        return torch.einsum("g,rgk->rk", weights[0], values)
+
+    def of_shells(values: Float[Tensor, "R K"]) -> Float[Tensor, "R S"]:
+        return values.new_zeros(len(values), len(count)).index_add(1, index, values * freedom) / count
+
+    density, measurement = (at_gamma(each[..., c, c].real) for each in (part.process, part.measurement))
+    variance = at_gamma(part.errors[..., c].square()).mean(0)
+    errors = (torch.zeros_like(count).index_add(0, index, variance * freedom.square()) / count.square()).sqrt()
+    equilibrium, intensity = None, None
+    rate = _rate(model, part.places[c], gamma)
+    if rate is not None:
+        left = torch.exp(-2 * rate * model.dt)
+        balanced = torch.where(left < 1, density / (1 - left), torch.nan)
+        equilibrium = of_shells(balanced)
+        kept = of_shells((left > DECAYED).double() * (left < 1)).amin(0) == 1
+        kept &= of_shells(density).mean(0) > ABSENT * density.max()
+        flow = of_shells(2 * rate * balanced).mean(0)
+        relative = errors / of_shells(density).mean(0)
+        law = PowerLaw.fitted(moduli[0][kept], flow[kept], (flow * relative)[kept])
+        intensity = law if law is not None and law.deviation < MISFIT else None
+    knots, squares = (each.mean(0)[None] for each in (part.knots, part.squares))
+    shared = Amplitude(*(each[:, :, c : c + 1] for each in (knots, squares))).mixed(weights)
+    u = torch.linspace(float(shared.knots[0, 0, 0, 0]), float(shared.knots[0, 0, 0, -1]), POINTS).double()
+    each = Amplitude(*(values[:, :, c : c + 1] for values in (part.knots, part.squares))).mixed(weights)
+    shown = each(u.expand(len(part.knots), 1, 1, -1))[:, 0, 0]
+    return FieldNoise(
+        tuple(moduli[0].tolist()),
+        _numbers(of_shells(density)),
+        tuple(errors.tolist()),
+        _numbers(of_shells(measurement)),
+        None if equilibrium is None else _numbers(equilibrium),
+        intensity,
+        tuple(u.tolist()),
+        _numbers(shown),
+        None if each.constant else _amplitude(u, shown),
+    )
+
+
+def _rate(model: Model, place: int, gamma: Tensor) -> Float[Tensor, "R K"] | None:
+    """λ of each mode where the operator is linearized at the medians; None where modes mix."""
+    try:
+        return -response(model, place, gamma, {}).generator.real
+    except ValueError:
+        return None
+
+
+def _amplitude(u: Float[Tensor, " n"], squares: Float[Tensor, "R n"]) -> PowerLaw | None:
+    """The law of a, with one weight for all deviations of a itself; its standard errors are not known."""
+    a = squares.mean(0).sqrt()
+    law = PowerLaw.fitted(u, a, torch.ones_like(a))
+    if law is None or law.deviation > 2 * MISFIT:
+        return None
+    return dataclasses.replace(law, coefficient_sd=0.0, exponent_sd=0.0)
+
+
+def _numbers(values: Float[Tensor, "R n"]) -> Numbers:
+    return tuple(tuple(row) for row in values.tolist())
+
+
+def _lines(name: str, field: FieldNoise, measured: bool) -> list[str]:
+    columns = {"Σ": field.density, "S at equilibrium": field.equilibrium}
+    columns |= {"Σ_η": field.measurement} if measured else {}
+    shown = {title: torch.tensor(values).double().nanmedian(0).values for title, values in columns.items() if values}
+    lines = [f"  {name}: {'|κ|':>8} {'Σ':>12} {'± data':>10}" + "".join(f" {t:>16}" for t in list(shown)[1:])]
+    kappa = torch.tensor(field.kappa)
+    smallest = float(kappa[kappa > 0].min())
+    for step in range(max(1, math.floor(math.log2(float(kappa.max()) / smallest)) + 1)):
+        at = int((kappa - smallest * 2**step).abs().argmin())
+        first, *rest = (float(values[at]) for values in shown.values())
+        row = f"{field.kappa[at]:>8.4g} {first:>12.5g} {field.errors[at]:>10.2g}"
+        lines.append(" " * (len(name) + 4) + row + "".join(f" {value:>16.5g}" for value in rest))
+    law = field.intensity
+    if law is not None:
+        lines.append(
+            f"    intensity Q = {law.coefficient:.5g}(±{law.coefficient_sd:.1g}) |κ|^{law.exponent:.4g}"
+            f"(±{law.exponent_sd:.1g}) per unit of time, within {100 * law.deviation:.1g} %"
+        )
+    if field.additive:
+        lines.append("    its amplitude does not depend on the field")
+    elif field.amplitude is not None:
+        power = field.amplitude
+        lines.append(f"    amplitude a ∝ u^{power.exponent:.3g}, within {100 * power.deviation:.1g} %")
+    else:
+        a = torch.tensor(field.squares).double().median(0).values.sqrt()
+        ends = ", ".join(f"a({field.u[at]:.3g}) = {float(a[at]):.3g}" for at in range(0, POINTS, 6))
+        lines.append(f"    amplitude {ends}")
+    return lines

@@ -1,0 +1,234 @@
+"""Noise of a fitted operator from its residuals over the training data, in closed form.
+
+By mode, E |r̂|² = s² Σ_x a²(u(x)), so that s² is the mean square of the residuals where the mean of a² is 1. Given s,
+a² is fitted to the residuals with all modes brought to one size (see `multiplicative`), and changes s no more.
+"""
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from morlight.analysis.model import Model
+from morlight.data.sample import TrainingSample
+from morlight.operators import shells
+from morlight.operators.config import OperatorConfig, Wall
+from morlight.operators.description import DataDescription
+from morlight.operators.fluctuations import Fluctuations, Flux, ModeFluctuations
+from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened_squares
+from morlight.training.fluctuations.residuals import Moments, Residuals, ResidualWindows
+from morlight.training.fluctuations.separation import linearized_modes, positive, separated
+
+ABSENT = 1e-6  # of the largest variance: rounding, and modes that never change
+DEPENDENT = 1e-8  # smallest eigenvalue of a correlation matrix; fields below it follow from the others
+SURE = 4.0  # standard errors of the correlation of successive residuals
+STATES = 8  # at each γ, at which the step is linearized
+QUANTILE_STATES = 64  # at each γ, whose values show the range of a field
+TAIL = 1e-3  # share of the values below and above this range
+MOST = 2**23  # values of which torch finds quantiles
+STILL = 1e-6  # variance of a total, relative to those of the modes, that is rounding
+
+
+def check(config: OperatorConfig, data: DataDescription) -> None:
+    """Refuse data and operators whose noise cannot be learned.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if data.steady:
+        raise ValueError("model.fluctuations is true for pairs without time, expected fields that change in time")
+    if len(data.parameters) > 1:
+        raise ValueError(
+            f"model.fluctuations is true with the parameters {', '.join(data.parameter_names)}, expected at most one"
+        )
+    if "WALL" in data.grid.boundaries and any(config.wall(name) == "legendre" for name in data.field_names):
+        raise ValueError("model.fluctuations is true with a basis of Legendre polynomials, expected cosine or sine")
+
+
+def learned(model: Model, sample: TrainingSample) -> Fluctuations:
+    """The noise of all fields.
+
+    Args:
+        model: the fitted operator.
+        sample: of its training data.
+    """
+    windows = ResidualWindows(model, sample)
+    moments = [Moments.empty(windows, places, wall) for wall, places in _groups(model).items()]
+    for some in windows:
+        for each in moments:
+            each.add(some)
+    lags = correlations(moments)
+    measured = len(lags) > 0 and lags[0][0] < -SURE * lags[0][1]
+    parts = [_Learned(each, windows, measured=measured) for each in moments]
+    for some in windows:
+        for part in parts:
+            part.add(some)
+    return Fluctuations(tuple(windows.values.tolist()), tuple(part.finished() for part in parts), lags)
+
+
+def _groups(model: Model) -> dict[Wall, list[int]]:
+    """Places of the fields in each basis."""
+    names, walls = model.data.field_names, "WALL" in model.data.grid.boundaries
+    groups: dict[Wall, list[int]] = {}
+    for place, name in enumerate(names):
+        groups.setdefault(model.config.wall(name) if walls else "cosine", []).append(place)
+    return groups
+
+
+def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
+    """Correlation of whitened residuals one step apart, two steps apart, …, with standard errors by a jackknife."""
+
+    def each(without: int | None) -> Float[Tensor, " L"]:
+        parts = [_correlation(one, without) for one in moments]
+        weights = torch.stack([weight for _, weight in parts])
+        values = torch.stack([value for value, _ in parts])
+        return (weights[:, None] * values).sum(0) / weights.sum()
+
+    J = len(moments[0].count)
+    values = each(None)
+    left_out = torch.stack([each(block) for block in range(J)])
+    error = ((J - 1) / J * (left_out - left_out.mean(0)).square().sum(0)).sqrt()
+    return tuple(zip(values.tolist(), error.tolist(), strict=True))
+
+
+def _correlation(moments: Moments, without: int | None) -> tuple[Float[Tensor, " L"], Float[Tensor, ""]]:
+    """Mean over modes, fields, γ and realizations, and the number of modes in it."""
+    means = moments.means(without)
+    inverse, used = whitening(means[0])
+    freedom = moments.space.freedom.flatten()[:, None] * used
+    white = inverse @ means[1:] @ inverse
+    diagonal = white.diagonal(dim1=-2, dim2=-1).real
+    return (diagonal * freedom).flatten(1).sum(1) / freedom.sum(), freedom.sum()
+
+
+def whitening(variance: Inexact[Tensor, "*k c c"]) -> tuple[Inexact[Tensor, "*k c c"], Float[Tensor, "*k c"]]:
+    """The inverse root of the covariance of each mode, and 1 for the fields that have any in this mode, else 0."""
+    size = variance.diagonal(dim1=-2, dim2=-1).real
+    used = (size > ABSENT * size.amax(-2, keepdim=True)).to(size.dtype)
+    unit = size.clamp_min(1e-300).rsqrt() * used
+    scaled = unit[..., :, None] * variance * unit[..., None, :]
+    values, vectors = torch.linalg.eigh(scaled)
+    root = torch.where(values > DEPENDENT, values.clamp_min(1e-300).rsqrt(), 0.0)
+    inverse = (vectors * root.unsqueeze(-2)) @ vectors.mH @ torch.diag_embed(unit).to(scaled.dtype)
+    return inverse, used
+
+
+class _Learned:
+    """Noise of the fields in one basis, while it is learned.
+
+    Args:
+        moments: of all windows.
+        windows: of the residuals.
+        measured: whether some of the noise is that of the measurement.
+    """
+
+    def __init__(self, moments: Moments, windows: ResidualWindows, *, measured: bool) -> None:
+        self.moments, self.model = moments, windows.model
+        self.steps = _steps(moments, windows) if measured else None
+        self.conserved = torch.tensor([_conserved(windows.model, moments, c) for c in range(len(moments.places))])
+        zero = (moments.space.wavenumbers == 0).all(0).flatten()
+        still = zero[:, None] & self.conserved
+        self.changing = ~(still[:, :, None] | still[:, None, :])
+        total, self.process, self.measurement = self._spectra()
+        self.inverse, self.used = whitening(total)
+        self.flux = Flux(moments.space) if bool(self.conserved.any()) else None
+        self.bins = Bins.between(*_range(windows, moments.places), windows.model.realizations)
+
+    def _spectra(self, without: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Covariance of the residuals, Σ and Σ_η of each mode, from all data or without a block."""
+        names = self.model.data.field_names
+        means = self.moments.means(without) * self.changing
+        if all(self.model.config.has("isotropy", names[place]) for place in self.moments.places):
+            means = _isotropic(self.moments, means)
+        total = positive(means[0])
+        if self.steps is None:
+            return total, total, torch.zeros_like(total)
+        return total, *separated(total, means[1], self.steps)
+
+    def _errors(self) -> Float[Tensor, "R G K c"]:
+        """Standard errors of the diagonal of Σ, by a jackknife."""
+        J = len(self.moments.count)
+        each = [self._spectra(block)[1].diagonal(dim1=-2, dim2=-1).real for block in range(J)]
+        left_out = torch.stack(each)
+        return ((J - 1) / J * (left_out - left_out.mean(0)).square().sum(0)).sqrt()
+
+    def add(self, some: Residuals) -> None:
+        """Add the points of some windows."""
+        squares = whitened_squares(self.moments, self.inverse, self.flux, self.conserved, some)
+        self.bins.add(some.u[:, list(self.moments.places)].flatten(2), squares, some.gamma)
+
+    def finished(self) -> ModeFluctuations:
+        """The noise, with a(u)."""
+        share = self._process_share()
+        amplitude = fitted(self.bins, share)
+        return ModeFluctuations(
+            self.moments.places,
+            self.moments.wall,
+            tuple(self.conserved.tolist()),
+            self._stored(self.process),
+            self._stored(self.measurement),
+            amplitude.knots,
+            amplitude.squares,
+            self._errors(),
+        )
+
+    def _process_share(self) -> Float[Tensor, "R G c"]:
+        """Share of the noise of the steps in the whitened residuals of each field."""
+        white = (self.inverse @ self.process @ self.inverse).diagonal(dim1=-2, dim2=-1).real
+        freedom = self.moments.space.freedom.flatten()[:, None] * self.used
+        return (white * freedom).sum(2) / freedom.sum(2)
+
+    def _stored(self, spectrum: Tensor) -> Tensor:
+        return spectrum.real if len(self.moments.places) == 1 else spectrum
+
+
+def _steps(moments: Moments, windows: ResidualWindows) -> Inexact[Tensor, "R G K c c"]:
+    """G of each mode at each γ, in the mean over some states."""
+    states, gamma, which = _states(windows, STATES)
+    found = linearized_modes(windows.model, moments.space, list(moments.places), states, gamma)
+    return torch.stack([found[:, which == g].mean(1) for g in range(len(windows.values))], 1)
+
+
+def _states(windows: ResidualWindows, each: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Some states at each γ, their parameters, and which γ it is."""
+    part = windows.sample.windows
+    own = part.gamma[part.rows].double()
+    which = torch.searchsorted(windows.values, own[:, 0].contiguous()) if own.shape[1] else torch.zeros(len(own)).long()
+    rows = [part.rows[which == g] for g in range(len(windows.values))]
+    picked = torch.cat([one[torch.linspace(0, len(one) - 1, each).long()] for one in rows])
+    frames = part.used.start + torch.linspace(0, part.length - 1, each).long().repeat(len(rows))
+    states = part.frames.at(picked, frames, (0,))[0].double()
+    return states, part.gamma[picked].double(), torch.arange(len(rows)).repeat_interleave(each)
+
+
+def _range(windows: ResidualWindows, places: tuple[int, ...]) -> tuple[Float[Tensor, "G c"], Float[Tensor, "G c"]]:
+    """Values of the fields at each γ below and above which there are few."""
+    states, _, which = _states(windows, QUANTILE_STATES)
+    values = states[:, list(places)].flatten(2)
+    tails = torch.tensor([TAIL, 1 - TAIL]).double()
+    ends = []
+    for g in range(len(windows.values)):
+        line = values[which == g].transpose(0, 1).flatten(1)
+        ends.append(torch.quantile(line[:, :: 1 + line.shape[1] // MOST], tails, 1))
+    low, high = torch.stack(ends, 1)
+    return low, high
+
+
+def _conserved(model: Model, moments: Moments, c: int) -> bool:
+    """Whether the total of a field never changes: by its bias, or to rounding in the data."""
+    zero = (moments.space.wavenumbers == 0).all(0).flatten()
+    if not zero.any():
+        return False
+    name = model.data.field_names[moments.places[c]]
+    variance = moments.means()[0][..., c, c].real
+    still = variance[..., zero].amax() < STILL * variance.mean()
+    return bool(still) or (model.config.has("conservation", name) and name not in model.config.walls)
+
+
+def _isotropic(moments: Moments, means: Inexact[Tensor, "L R G K c c"]) -> Inexact[Tensor, "L R G K c c"]:
+    """Means over modes of the same |κ|."""
+    moduli, index = shells(moments.space.wavenumbers)
+    index, freedom = index.flatten(), moments.space.freedom.flatten()
+    total = means.new_zeros(*means.shape[:3], moduli.shape[1], *means.shape[4:])
+    total.index_add_(3, index, means * freedom[:, None, None])
+    count = torch.zeros(moduli.shape[1]).double().index_add(0, index, freedom)
+    return (total / count[:, None, None]).index_select(3, index)

@@ -1,0 +1,33 @@
+"""Fits that learn the noise of their steps, through the command line."""
+
+import numpy as np
+import pytest
+import small_fits
+
+
+def test_a_fit_stores_the_noise_of_each_realization(tmp_path, monkeypatch):
+    """Of an operator that is not trained, the residuals are known from the data and the checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    u = np.random.default_rng(0).normal(size=(12, 30, 8)).cumsum(1).astype(np.float32)
+    path = small_fits.write("walk.h5", {"u": u})
+    found = small_fits.fit(path, {"model.fluctuations": True, "model.terms": 1})
+    noise = found.model.checkpoint.fluctuations
+    (part,) = noise.parts
+    before = found.model.predict(u[:, :-1].reshape(-1, 1, 8), 1)[:, :, 1, 0]
+    residual = np.fft.rfft(u[:, 1:].reshape(-1, 8) - before)
+    windows = np.arange(12 * 29).reshape(12, 29)[:, :27].ravel()  # which two further frames follow
+    expected = (np.abs(residual[:, windows]) ** 2).mean(1) / 8 * (1 / 8)
+    assert part.process[:, 0, :, 0, 0].numpy() == pytest.approx(expected, rel=1e-4)
+    ensemble = found.model.predict(u[0, 0], 1, fluctuations=500, seed=2)
+    assert ensemble[:, :, 1].std() > 0.5
+
+
+def test_noise_that_cannot_be_learned_stops_the_fit_before_it_begins(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fields = {"u": np.random.default_rng(0).normal(size=(4, 5, 8))}
+    path = small_fits.write("two.h5", fields, parameters={"one": range(1, 5), "two": range(2, 6)})
+    changes = {"model.fluctuations": True, "data.parameters": ["one", "two"]}
+    with pytest.raises(SystemExit):
+        small_fits.fit(path, changes)
+    assert "with the parameters one, two, expected at most one" in capsys.readouterr().err
+    assert not list(tmp_path.glob("mlruns/fits/*/*/last.ckpt"))

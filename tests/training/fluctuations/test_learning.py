@@ -1,0 +1,137 @@
+"""Noise learned from residuals: prescribed spectra, walkers and flights, noise of the measurement, coupled fields."""
+
+import math
+
+import exact
+import numpy as np
+import pytest
+import small
+import torch
+
+from morlight.operators import Rollouts, build
+from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
+from morlight.simulate.walkers import Walkers, _Set
+from morlight.training.fluctuations.learning import check, learned
+
+LINE = small.grid((16,))
+TRAJECTORIES, STEPS = 40, 150
+
+
+def symbol(kappa):
+    """Decay of a mode over one step, less 1."""
+    return torch.exp(-0.05 * (1 + kappa.square().sum(0))) - 1
+
+
+def ornstein_uhlenbeck(grid, wall, process, measurement=0.0, seed=0):
+    """Trajectories with these spectral densities (K, c, c), begun at rest."""
+    K, c = process.shape[:2]
+    kind = process.dtype
+    part = ModeFluctuations(
+        tuple(range(c)), wall, (False,) * c, process.view(1, 1, K, c, c),
+        measurement * torch.eye(c, dtype=kind).expand(1, 1, K, c, c), *torch.ones(2, 1, 1, c, 2).double(),
+        torch.zeros(1, 1, K, c).double(),
+    )  # fmt: skip
+    operator = exact.operator(grid, *[symbol] * c, wall=wall)
+    rollouts = FluctuatingRollouts(Rollouts(operator), Fluctuations((0.0,), (part,)), grid)
+    start = torch.zeros(1, TRAJECTORIES, c, *grid.points).double()
+    frames = rollouts.frames(start, STEPS, generator=torch.Generator().manual_seed(seed))
+    return frames[0, :, 20:]  # what was measured of the start is forgotten
+
+
+def prescribed(grid, wall):
+    """Σ = 2/(1 + κ²)² of each mode."""
+    return 2 / (1 + build.basis(grid, wall).double().wavenumbers.square().sum(0).flatten()).square()
+
+
+def found(grid, wall, u, **options):
+    return learned(exact.model(grid, *[symbol] * u.shape[2], wall=wall, **options), exact.sample(u))
+
+
+@pytest.mark.parametrize(("boundaries", "wall"), [("PERIODIC", "cosine"), ("WALL", "cosine"), ("WALL", "sine")])
+def test_a_prescribed_spectrum_is_recovered_within_its_error_bars(boundaries, wall):
+    grid = small.grid((16,), boundaries=boundaries)
+    expected = prescribed(grid, wall)
+    noise = found(grid, wall, ornstein_uhlenbeck(grid, wall, expected[:, None, None]))
+    (part,) = noise.parts
+    z = ((part.process[0, 0, :, 0, 0] - expected) / part.errors[0, 0, :, 0]).numpy()
+    assert abs(z).max() < 4.5
+    assert 0.5 < np.sqrt((z**2).mean()) < 1.6  # the bars are neither too short nor too long
+    assert part.amplitude.constant
+    assert not noise.measured
+
+
+def test_noise_of_the_measurement_is_told_from_that_of_the_steps():
+    expected = prescribed(LINE, "cosine")
+    noise = found(LINE, "cosine", ornstein_uhlenbeck(LINE, "cosine", expected[:, None, None], measurement=0.5))
+    (part,) = noise.parts
+    kept = slice(0, 3)  # the noise of shorter waves is nearly all that of the measurement
+    assert noise.lags[0][0] < -0.1
+    assert part.measurement[0, 0, kept, 0, 0].numpy() == pytest.approx(0.5, abs=0.1)
+    z = (part.process[0, 0, kept, 0, 0] - expected[kept]) / part.errors[0, 0, kept, 0]
+    assert z.abs().max() < 4
+
+
+def test_the_noise_of_coupled_fields_is_correlated_as_prescribed():
+    """A complex covariance in each mode: one field follows the other with a shift along the axis."""
+    expected = prescribed(LINE, "cosine")
+    phase = torch.exp(0.7j * build.basis(LINE).double().wavenumbers[0])
+    phase = torch.where(torch.arange(len(phase)) == len(phase) - 1, phase.real + 0j, phase)  # of the Nyquist mode
+    mixed = torch.stack([torch.ones_like(phase), 0.6 * phase, 0.6 * phase.conj(), torch.ones_like(phase)], -1)
+    process = expected[:, None, None] * mixed.unflatten(-1, (2, 2))
+    (part,) = found(LINE, "cosine", ornstein_uhlenbeck(LINE, "cosine", process)).parts
+    correlation = part.process[0, 0] / expected[:, None, None]
+    assert (correlation - mixed.unflatten(-1, (2, 2))).abs().max() < 5 / math.sqrt(TRAJECTORIES * STEPS)
+
+
+def walkers(alpha, sets=5, steps=60):
+    """Densities of walkers that spread from their initial mixtures, and their settings."""
+    setting = Walkers(sets=sets, walkers=20_000, steps=steps, bins=128, dt=1e-3, deposit="fourier", alpha=alpha)
+    streams = np.random.SeedSequence(1).spawn(sets)
+    u = np.stack([np.stack(list(_Set(stream, setting, "cpu").frames())) for stream in streams])
+    return torch.from_numpy(u).double()[:, :, None], setting
+
+
+@pytest.mark.parametrize("alpha", [2.0, 1.5])
+def test_walkers_have_counting_noise_in_every_mode_and_an_amplitude_of_the_root_of_the_density(alpha):
+    u, setting = walkers(alpha)
+    grid = small.grid((128,))
+
+    def decay(kappa):
+        return torch.exp(-(kappa[0].abs() ** alpha) * setting.dt) - 1
+
+    noise = learned(exact.model(grid, decay, dt=setting.dt), exact.sample(u))
+    (part,) = noise.parts
+    kappa = build.basis(grid).double().wavenumbers[0]
+    shot = 2 * math.pi / setting.walkers  # N/P in cells of the volume 2π/N
+    equilibrium = part.process[0, 0, 1:-1, 0, 0] / (1 - (1 + decay(kappa[None])[1:-1]).square())
+    assert equilibrium.numpy() / shot == pytest.approx(1, abs=5 * math.sqrt(1 / (5 * 58)))
+    assert part.conserved == (True,)
+    assert part.process[0, 0, 0, 0, 0] == 0
+    assert not noise.measured
+    u = np.linspace(0.3, 2.0, 50)
+    squares = part.amplitude(torch.from_numpy(u).view(1, 1, 1, -1))[0, 0, 0].numpy()
+    slope = np.polyfit(np.log(u), np.log(squares), 1)[0] / 2
+    assert slope == pytest.approx(0.5, abs=0.05)
+
+
+def test_isotropic_noise_is_that_of_the_modulus():
+    grid = small.grid((6, 6))
+    expected = prescribed(grid, "cosine")
+    u = ornstein_uhlenbeck(grid, "cosine", expected[:, None, None])
+    (part,) = found(grid, "cosine", u, biases=["isotropy"]).parts
+    modulus = build.basis(grid).double().wavenumbers.square().sum(0).flatten()
+    for value in modulus.unique():
+        assert part.process[0, 0, modulus == value, 0, 0].unique().numel() == 1
+    assert part.process[0, 0, :, 0, 0].numpy() == pytest.approx(expected.numpy(), rel=0.1)
+
+
+def test_noise_that_cannot_be_learned_is_refused():
+    parameters = small.description(parameters=("one", "two"))
+    with pytest.raises(ValueError, match="with the parameters one, two, expected at most one"):
+        check(small.config(), parameters)
+    polynomials = small.config(bases={"density": "legendre"})
+    with pytest.raises(ValueError, match="Legendre polynomials, expected cosine or sine"):
+        check(polynomials, small.description(where=small.grid((16,), boundaries="WALL")))
+    with pytest.raises(ValueError, match="pairs without time, expected fields that change in time"):
+        check(small.config(), small.description(targets=("f",)))
