@@ -15,6 +15,7 @@ from experiments.support.channels import rounded
 from experiments.support.fits import untracked
 from morlight.analysis.evaluation.compatibility import frames
 from morlight.analysis.model import Model
+from morlight.analysis.next_run.disagreement import relative
 from morlight.analysis.next_run.next_run import EQ35, next_run
 from morlight.analysis.next_run.runs import rollouts
 from morlight.data import shipped
@@ -81,19 +82,19 @@ class Outcome:
     Attributes:
         runs: their numbers, in increasing order.
         errors: Eq. 35 at each γ, median over the realizations.
-        expected: the root of the mean of Eq. 35 over all γ, expected by the disagreement.
+        expected: Eq. 35 at each γ, expected by the disagreement of the realizations.
         ranking: numbers of the other runs, as `morlight next` ranks them.
     """
 
     runs: tuple[int, ...]
     errors: tuple[float, ...]
-    expected: float
+    expected: tuple[float, ...]
     ranking: tuple[int, ...]
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Outcome":
         """What a line of the file contains."""
-        return cls(tuple(plain["runs"]), tuple(plain["errors"]), plain["expected"], tuple(plain["ranking"]))
+        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking")))
 
     @property
     def error(self) -> float:
@@ -142,6 +143,14 @@ class Replay:
 
     def fitted(self, runs: Sequence[int], path: Path) -> Outcome:
         """Fit to some runs, compare with the truth, rank the others."""
+        self.write(runs, path)
+        batch = math.ceil((len(self.system.file.times) - 4) * len(runs) / STEPS)
+        settings = {**SETTINGS, **self.system.settings, "data.batch": batch}
+        model = untracked(from_mapping(settings, self.system.config, str(path)), path.with_suffix(".ckpt"))
+        return self.measured(model, runs, path)
+
+    def write(self, runs: Sequence[int], path: Path) -> None:
+        """A file of some runs, each with the first of its seeds."""
         file = self.system.file
         rows = [self.system.groups(file)[run][0] for run in runs]
         u = file.read()[rows]
@@ -150,10 +159,6 @@ class Replay:
             grid=file.grid, times=file.times, provenance={},
             parameters={name: np.asarray(values)[rows] for name, values in file.parameters.items()},
         )  # fmt: skip
-        batch = math.ceil((len(file.times) - 4) * len(rows) / STEPS)
-        settings = {**SETTINGS, **self.system.settings, "data.batch": batch}
-        model = untracked(from_mapping(settings, self.system.config, str(path)), path.with_suffix(".ckpt"))
-        return self.measured(model, runs, path)
 
     def measured(self, model: Model, runs: Sequence[int], path: Path) -> Outcome:
         """Errors of a model, and its ranking of the runs that it was not fitted to."""
@@ -162,11 +167,13 @@ class Replay:
         gamma = np.array([[each[name] for name in names] for each in self.gammas])
         walks = rollouts(model, truth[:, 0], gamma, truth.shape[1], 1)
         errors = np.median(eq35(walks, truth), 0)
+        deviation, _ = relative(walks[:, :, [1, -1]], (4,))
+        expected = np.square(deviation).sum((0, 2, 3, 4)) / (len(walks) - 1) / len(model.data.fields)
         others = [run for run in range(len(self.gammas)) if run not in runs]
-        if not others:
-            return Outcome(tuple(runs), tuple(rounded(errors)), 0.0, ())
-        candidates = {name: sorted({each[name] for each in self.gammas}) for name in names}
-        found = next_run(model, path, candidates, target=EQ35)
-        ranked = [self.gammas.index(dict(each.candidate.gamma)) for each in found.ranking]
+        ranked: Sequence[int] = ()
+        if others:
+            candidates = {name: sorted({each[name] for each in self.gammas}) for name in names}
+            found = next_run(model, path, candidates, target=EQ35)
+            ranked = [self.gammas.index(dict(each.candidate.gamma)) for each in found.ranking]
         ranking = tuple(run for run in ranked if run in others)
-        return Outcome(tuple(runs), tuple(rounded(errors)), rounded([found.error])[0], ranking)
+        return Outcome(tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), ranking)
