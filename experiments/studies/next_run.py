@@ -1,12 +1,11 @@
 """How many runs the choice of `morlight next` saves: runs of the shipped sets, added one at a time.
 
-    python -m experiments.studies.next_run [--system lj|colloid] [--more FILE …] [--starts N] [--longest N]
+    python -m experiments.studies.next_run [--system lj|colloid] [--starts N] [--longest N]
 
 starts with the runs of two γ, adds one at a time, and measures after each fit the error of Eq. 35 over all γ, against
 runs of other seeds that no fit sees. The next run is that of `morlight next`, that farthest from the runs so far in
 ln γ (even), or any (random). For the Lennard-Jones fluid, all pairs of densities and all orders are replayed, 247 fits;
-for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped. `--more`
-adds files of further seeds (of `morlight simulate lj`) to the runs that the errors are measured against.
+for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped.
 """
 
 import argparse
@@ -168,13 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the fits that are missing, print the tables, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--system", choices=TITLES, action="append", help="lj or colloid; both by default")
-    parser.add_argument("--more", nargs="+", default=[], metavar="FILE", help="further seeds of lj")
     parser.add_argument("--starts", type=int, default=6, help="pairs of the colloid (default 6)")
     parser.add_argument("--longest", type=int, default=9, help="runs of the colloid (default 9)")
     options = parser.parse_args(arguments)
     found: dict[str, tuple[Mapping[str, Curve], float]] = {}
     for name in options.system or TITLES:
-        system = System("lj", "lj", more=options.more) if name == "lj" else System("colloid", "colloid", COLLOID)
+        system = System(name, name, COLLOID if name == "colloid" else {})
         replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
         if name == "lj":
             every_fit(replay)

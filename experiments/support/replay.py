@@ -42,37 +42,33 @@ class System:
         config: packaged configuration.
         data: shipped set or file with at least two seeds of each γ.
         settings: changes of the configuration.
-        more: further files with runs of other seeds.
     """
 
     config: str
     data: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    more: Sequence[str] = ()
 
     @property
     def file(self) -> TrajectoryFile:
         """The file."""
         return shipped.open(self.data)
 
-    def groups(self, file: TrajectoryFile) -> list[list[int]]:
+    def groups(self) -> list[list[int]]:
         """Runs of each γ."""
-        return [members for _, members in sorted(ensembles(file, range(file.trajectories)).items())]
+        return [members for _, members in sorted(ensembles(self.file, range(self.file.trajectories)).items())]
 
     def gammas(self) -> list[dict[str, float]]:
         """γ of each run."""
         file = self.file
         names = [name for name in file.parameters if name != SEED]
-        first = [rows[0] for rows in self.groups(file)]
+        first = [rows[0] for rows in self.groups()]
         return [{name: float(f"{file.parameters[name][row]:.12g}") for name in names} for row in first]
 
     def truth(self, model: Model) -> Float[np.ndarray, "G T C *X"]:
         """Mean of the runs that no fit sees."""
-        first = self.file
-        held_back = [(first, [rows[1:] for rows in self.groups(first)])]
-        held_back += [(file, self.groups(file)) for file in map(TrajectoryFile.open, self.more)]
-        runs = [frames(model, file).astype(np.float64)[groups] for file, groups in held_back]  # (G, S, T, C, X)
-        return np.concatenate(runs, 1).mean(1)
+        file = self.file
+        unseen = [rows[1:] for rows in self.groups()]
+        return frames(model, file).astype(np.float64)[unseen].mean(1)
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class Replay:
     def write(self, runs: Sequence[int], path: Path) -> None:
         """A file of some runs, each with the first of its seeds."""
         file = self.system.file
-        rows = [self.system.groups(file)[run][0] for run in runs]
+        rows = [self.system.groups()[run][0] for run in runs]
         u = file.read()[rows]
         write(
             path, name=self.system.config, fields={name: u[:, :, c] for c, name in enumerate(file.fields)},

@@ -13,9 +13,9 @@ the directions in which the realizations disagree. Their number is (tr K)²/tr K
 roll-outs in these units.
 
 The realizations of an equation are draws of its coefficients, so that C holds at all distances in γ. Networks that
-agree on how they continue beyond the runs so far may all be wrong: for them, C(·, γ_c) is multiplied by exp(−d²/2ℓ²),
-where d is the distance from γ_c, and ℓ a quarter of the distance from γ_c to the nearest run. This is the localization
-of ensemble Kalman filters.
+agree on how they continue beyond the runs so far may all be wrong: for them, C(·, γ_c) is multiplied by exp(−d/ℓ),
+where d is the distance from γ_c, and ℓ half the distance from γ_c to the nearest run. This is the localization of
+ensemble Kalman filters.
 """
 
 import warnings
@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 FAR = 1e6  # sizes
 ROUNDING = 1e-12
-SHARE = 0.25  # of the distance to the nearest run, over which a run speaks for others
+SHARE = 0.5  # of the distance to the nearest run, over which a run speaks for others
 
 
 def relative(
@@ -78,12 +78,12 @@ class Reach:
     runs: Float[np.ndarray, "S P"]
 
     def factors(self, place: int) -> Float[np.ndarray, " G"]:
-        """exp(−d²/2ℓ²) of each γ, for a run at one of them."""
+        """exp(−d/ℓ) of each γ, for a run at one of them."""
         distance = np.linalg.norm(self.places - self.places[place], axis=1)
         nearest = np.linalg.norm(self.runs - self.places[place], axis=1).min()
         with np.errstate(divide="ignore", over="ignore"):
             scaled = np.divide(distance, SHARE * nearest, out=np.zeros_like(distance), where=distance > 0)
-        factors: np.ndarray = np.exp(-np.square(scaled) / 2)
+        factors: np.ndarray = np.exp(-scaled)
         return factors
 
     def after(self, place: int) -> "Reach":

@@ -82,11 +82,11 @@ def test_small_deviations_are_kept():
 def test_runs_beyond_the_others_speak_for_the_neighborhood_alone():
     places, runs = np.array([[0.0], [1.0], [4.0], [4.5], [9.0]]), np.array([[0.0], [1.0]])
     equal = Disagreement.of(np.repeat(draws(np.eye(1))[:, :, None], 5, 1), np.full(5, 0.2), Reach(places, runs))
-    far = equal.after(2, 1e9)  # 3 away from the nearest run, so that ℓ = 0.75
-    expected = 1 - np.exp(-np.square(np.array([4, 3, 0, 0.5, 5]) / 0.75))
+    far = equal.after(2, 1e9)  # 3 away from the nearest run, so that ℓ = 1.5
+    expected = 1 - np.exp(-2 * np.array([4, 3, 0, 0.5, 5]) / 1.5)
     assert far.covariance.diagonal() == pytest.approx(expected, abs=1e-6)
     again = far.after(3, 1e9).covariance.diagonal()  # 0.5 away from the run before it
-    assert again[4] == pytest.approx(1)
+    assert again[4] == pytest.approx(expected[4], abs=1e-6)
     assert again[3] == pytest.approx(0, abs=1e-6)
     at_a_run = equal.after(1, 1e9).covariance.diagonal()
     assert at_a_run == pytest.approx([1, 0, 1, 1, 1], abs=1e-6)
