@@ -144,7 +144,7 @@ def next_run(
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
     values, unit = _quantity(runs.model, target, every, walks[:, :, : runs.frames])
-    now = Disagreement.of(values, weights, None if model.config.equation is not None else runs.reach(every))
+    now = Disagreement.of(values, weights)
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
     places = [every.index(dict(row.gamma)) for row in rows]

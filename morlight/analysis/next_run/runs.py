@@ -11,7 +11,6 @@ from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import places
-from morlight.analysis.next_run.disagreement import Reach
 from morlight.data.trajectory_file import TrajectoryFile
 
 
@@ -63,7 +62,8 @@ class Runs:
         The first frame is scaled with the size of the fields where this follows γ. The logarithm of the noise is the
         mean over the runs, weighted with the inverse squares of their distances in γ.
         """
-        gamma, data = self._gamma(gammas), self.model.data
+        data = self.model.data
+        gamma = np.array([[each[name] for name in data.parameter_names] for each in gammas], np.float64)
         distance = np.square(places(data, gamma)[:, None] - places(data, self.gamma)[None]).sum(2)
         nearest = distance.argmin(1)
         shape = (*self.starts.shape[:2], *(1,) * self.model.grid.dimensions)
@@ -72,14 +72,6 @@ class Runs:
         weights = 1 / np.maximum(distance, 1e-12)
         noise = np.exp(weights / weights.sum(1, keepdims=True) @ np.log(self.noise))
         return rollouts(self.model, starts, gamma, frames, self.every), noise
-
-    def reach(self, gammas: Sequence[Mapping[str, float]]) -> Reach:
-        """How far runs at some γ speak for others."""
-        return Reach(places(self.model.data, self._gamma(gammas)), places(self.model.data, self.gamma))
-
-    def _gamma(self, gammas: Sequence[Mapping[str, float]]) -> Float[np.ndarray, "n P"]:
-        names = self.model.data.parameter_names
-        return np.array([[each[name] for name in names] for each in gammas], np.float64)
 
 
 def rollouts(
