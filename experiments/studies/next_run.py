@@ -27,6 +27,8 @@ ORDERS = 100  # random orders of each start
 REACHED = (1.5, 1.25, 1.1)  # times the error of the fit to all runs
 COLLOID = MODELS["2 fields, conservation"].settings
 TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid"}
+SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)  # limits of expected drops
+MOST_COMPARED = 5  # runs; with more, the errors are hardly beyond that of all runs
 Choice = Callable[[Outcome], int]
 
 
@@ -128,6 +130,42 @@ def saving(found: Mapping[str, Curve], against: str, bar: float) -> tuple[float,
     return float(shares.mean()), float(shares.std(ddof=1))
 
 
+def calibration(replay: Replay) -> str:
+    """Actual errors beyond that of all runs, in units of those expected, and actual drops beside those expected."""
+    count = len(replay.gammas)
+    floor = np.array(replay.outcome(range(count)).errors)
+    ratios: dict[tuple[bool, int], list[float]] = {}
+    drops: dict[float, list[float]] = {}
+    for runs, outcome in replay.known.items():
+        beyond = np.maximum(np.array(outcome.errors) - floor, 0)
+        for run in set(range(count)) - set(runs):
+            key = min(runs) < run < max(runs), len(runs)
+            ratios.setdefault(key, []).append(np.sqrt(beyond[run] / outcome.expected[run]))
+        for run, drop in zip(outcome.ranking, outcome.drops, strict=True):
+            then = replay.known.get(tuple(sorted((*runs, run))))
+            if then is not None and len(runs) <= MOST_COMPARED:
+                left = np.maximum(np.array(then.errors) - floor, 0).sum()
+                drops.setdefault(max(share for share in SHARES if share <= drop), []).append(1 - left / beyond.sum())
+    rows = [
+        [("between the runs" if inside else "outside"), str(runs), str(len(each)), *_spread(each)]
+        for (inside, runs), each in sorted(ratios.items())
+        if runs <= MOST_COMPARED
+    ]
+    head = ["γ", "runs", "cases", "actual / expected error, median", "16 % to 84 %"]
+    ends = dict(zip(SHARES, (*SHARES[1:], 1.0), strict=True))
+    of_drops = [
+        [f"{100 * share:.0f} to {100 * ends[share]:.0f} %", str(len(each)), *_spread(each, "{:.0%}")]
+        for share, each in sorted(drops.items())
+    ]
+    drop_head = ["expected drop of the square error", "cases", "actual drop, median", "16 % to 84 %"]
+    return "\n\n".join([table(head, rows), table(drop_head, of_drops)])
+
+
+def _spread(values: Sequence[float], form: str = "{:.2g}") -> tuple[str, str]:
+    low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
+    return form.format(middle), f"{form.format(low)} to {form.format(high)}"
+
+
 def page(found: Mapping[str, Curve], last: float) -> str:
     """Tables of the errors and of the number of runs."""
     first = next(iter(found.values()))
@@ -176,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
         if name == "lj":
             every_fit(replay)
+            print(calibration(replay))
         last = replay.outcome(range(len(replay.gammas))).error
         size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.starts, options.longest, 1)
         found[name] = curves(replay, starts(replay, size[0]), *size[1:]), last

@@ -80,17 +80,19 @@ class Outcome:
         errors: Eq. 35 at each γ, median over the realizations.
         expected: Eq. 35 at each γ, expected by the disagreement of the realizations.
         ranking: numbers of the other runs, as `morlight next` ranks them.
+        drops: share of the square of the error that each of these is expected to remove.
     """
 
     runs: tuple[int, ...]
     errors: tuple[float, ...]
     expected: tuple[float, ...]
     ranking: tuple[int, ...]
+    drops: tuple[float, ...]
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Outcome":
         """What a line of the file contains."""
-        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking")))
+        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking", "drops")))
 
     @property
     def error(self) -> float:
@@ -166,10 +168,12 @@ class Replay:
         deviation, _ = relative(walks[:, :, [1, -1]], (4,))
         expected = np.square(deviation).sum((0, 2, 3, 4)) / (len(walks) - 1) / len(model.data.fields)
         others = [run for run in range(len(self.gammas)) if run not in runs]
-        ranked: Sequence[int] = ()
+        drops: dict[int, float] = {}
         if others:
             candidates = {name: sorted({each[name] for each in self.gammas}) for name in names}
             found = next_run(model, path, candidates, target=EQ35)
-            ranked = [self.gammas.index(dict(each.candidate.gamma)) for each in found.ranking]
-        ranking = tuple(run for run in ranked if run in others)
-        return Outcome(tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), ranking)
+            ranked = [(self.gammas.index(dict(each.candidate.gamma)), each.drop) for each in found.ranking]
+            drops = {run: 1 - (1 - drop) ** 2 for run, drop in ranked if run in others}
+        return Outcome(
+            tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), tuple(drops), tuple(rounded(drops.values()))
+        )

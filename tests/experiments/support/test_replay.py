@@ -39,7 +39,7 @@ def test_errors_are_those_of_the_evaluation_on_unseen_runs_and_are_kept(replay, 
 
 def outcomes(count, ranking):
     """Errors that are 1/n for n runs."""
-    return lambda runs: Outcome(tuple(sorted(runs)), (1 / len(runs) ** 2,), (0.0,), ranking(runs, count))
+    return lambda runs: Outcome(tuple(sorted(runs)), (1 / len(runs) ** 2,), (0.0,), ranking(runs, count), ())
 
 
 def test_strategies_add_the_runs_that_they_should(replay, monkeypatch):
