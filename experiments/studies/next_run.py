@@ -154,7 +154,11 @@ def calibration(replay: Replay) -> str:
     head = ["γ", "runs", "cases", "actual / expected error, median", "16 % to 84 %"]
     ends = dict(zip(SHARES, (*SHARES[1:], 1.0), strict=True))
     of_drops = [
-        [f"{100 * share:.0f} to {100 * ends[share]:.0f} %", str(len(each)), *_spread(each, "{:.0%}")]
+        [
+            f"{100 * share:.0f} to {100 * ends[share]:.0f} %",
+            str(len(each)),
+            *_spread([100 * drop for drop in each], "{:.0f} %"),
+        ]
         for share, each in sorted(drops.items())
     ]
     drop_head = ["expected drop of the square error", "cases", "actual drop, median", "16 % to 84 %"]
@@ -176,7 +180,10 @@ def page(found: Mapping[str, Curve], last: float) -> str:
         [
             title,
             *(f"{curve.runs_to(bar).mean():.1f}" for curve in found.values()),
-            *("{:.0f} ± {:.0f} %".format(*(100 * np.array(saving(found, name, bar)))) for name in ("even", "random")),
+            *(
+                "{:.0f} ± {:.0f} %".format(*(100 * part for part in saving(found, name, bar)))
+                for name in ("even", "random")
+            ),
         ]
         for title, bar in bars.items()
     ]
