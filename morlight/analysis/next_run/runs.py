@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.inputs import parameter_values
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import places
 from morlight.data.trajectory_file import TrajectoryFile
@@ -73,7 +74,7 @@ class Runs:
         mean over the runs, weighted with the inverse squares of their distances in γ.
 
         Raises:
-            ValueError: if the roll-outs do not fit into memory.
+            ValueError: if a γ is not one of the model, or the roll-outs do not fit into memory.
         """
         values = self.model.realizations * len(gammas) * frames * self.starts[0].size
         if values > MOST_VALUES:
@@ -82,7 +83,8 @@ class Runs:
                 " values that are computed at once, expected fewer candidates or frames"
             )
         data = self.model.data
-        gamma = np.array([[each[name] for name in data.parameter_names] for each in gammas], np.float64)
+        columns = {name: [each[name] for each in gammas] for name in data.parameter_names}
+        gamma = parameter_values(data, columns, len(gammas)).numpy()
         distance = np.square(places(data, gamma)[:, None] - places(data, self.gamma)[None]).sum(2)
         nearest = distance.argmin(1)
         shape = (*self.starts.shape[:2], *(1,) * self.model.grid.dimensions)
