@@ -1,12 +1,11 @@
 """How many runs the choice of `morlight next` saves: runs of the shipped sets, added one at a time.
 
-    python -m experiments.studies.next_run [--system lj|colloid] [--more FILE …] [--starts N] [--longest N]
+    python -m experiments.studies.next_run [--system lj|colloid] [--starts N] [--longest N]
 
 starts with the runs of two γ, adds one at a time, and measures after each fit the error of Eq. 35 over all γ, against
 runs of other seeds that no fit sees. The next run is that of `morlight next`, that farthest from the runs so far in
 ln γ (even), or any (random). For the Lennard-Jones fluid, all pairs of densities and all orders are replayed, 247 fits;
-for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped. `--more`
-adds files of further seeds (of `morlight simulate lj`) to the runs that the errors are measured against.
+for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped.
 """
 
 import argparse
@@ -28,6 +27,8 @@ ORDERS = 100  # random orders of each start
 REACHED = (1.5, 1.25, 1.1)  # times the error of the fit to all runs
 COLLOID = MODELS["2 fields, conservation"].settings
 TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid"}
+SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)  # limits of expected drops
+MOST_COMPARED = 5  # runs; with more, the errors are hardly beyond that of all runs
 Choice = Callable[[Outcome], int]
 
 
@@ -129,6 +130,46 @@ def saving(found: Mapping[str, Curve], against: str, bar: float) -> tuple[float,
     return float(shares.mean()), float(shares.std(ddof=1))
 
 
+def calibration(replay: Replay) -> str:
+    """Actual errors beyond that of all runs, in units of those expected, and actual drops beside those expected."""
+    count = len(replay.gammas)
+    floor = np.array(replay.outcome(range(count)).errors)
+    ratios: dict[tuple[bool, int], list[float]] = {}
+    drops: dict[float, list[float]] = {}
+    for runs, outcome in replay.known.items():
+        beyond = np.maximum(np.array(outcome.errors) - floor, 0)
+        for run in set(range(count)) - set(runs):
+            key = min(runs) < run < max(runs), len(runs)
+            ratios.setdefault(key, []).append(np.sqrt(beyond[run] / outcome.expected[run]))
+        for run, drop in zip(outcome.ranking, outcome.drops, strict=True):
+            then = replay.known.get(tuple(sorted((*runs, run))))
+            if then is not None and len(runs) <= MOST_COMPARED:
+                left = np.maximum(np.array(then.errors) - floor, 0).sum()
+                drops.setdefault(max(share for share in SHARES if share <= drop), []).append(1 - left / beyond.sum())
+    rows = [
+        [("between the runs" if inside else "outside"), str(runs), str(len(each)), *_spread(each)]
+        for (inside, runs), each in sorted(ratios.items())
+        if runs <= MOST_COMPARED
+    ]
+    head = ["γ", "runs", "cases", "actual / expected error, median", "16 % to 84 %"]
+    ends = dict(zip(SHARES, (*SHARES[1:], 1.0), strict=True))
+    of_drops = [
+        [
+            f"{100 * share:.0f} to {100 * ends[share]:.0f} %",
+            str(len(each)),
+            *_spread([100 * drop for drop in each], "{:.0f} %"),
+        ]
+        for share, each in sorted(drops.items())
+    ]
+    drop_head = ["expected drop of the square error", "cases", "actual drop, median", "16 % to 84 %"]
+    return "\n\n".join([table(head, rows), table(drop_head, of_drops)])
+
+
+def _spread(values: Sequence[float], form: str = "{:.2g}") -> tuple[str, str]:
+    low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
+    return form.format(middle), f"{form.format(low)} to {form.format(high)}"
+
+
 def page(found: Mapping[str, Curve], last: float) -> str:
     """Tables of the errors and of the number of runs."""
     first = next(iter(found.values()))
@@ -139,7 +180,10 @@ def page(found: Mapping[str, Curve], last: float) -> str:
         [
             title,
             *(f"{curve.runs_to(bar).mean():.1f}" for curve in found.values()),
-            *("{:.0f} ± {:.0f} %".format(*(100 * np.array(saving(found, name, bar)))) for name in ("even", "random")),
+            *(
+                "{:.0f} ± {:.0f} %".format(*(100 * part for part in saving(found, name, bar)))
+                for name in ("even", "random")
+            ),
         ]
         for title, bar in bars.items()
     ]
@@ -158,6 +202,7 @@ def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path)
             count = curve.first + np.arange(len(mean))
             axes.fill_between(count, low, high, color=f"C{number}", alpha=0.15, lw=0)
             axes.plot(count, mean, "o-", ms=3, color=f"C{number}", label=label)
+            axes.set_xticks(count)
         axes.axhline(last, color="0.5", ls=":", lw=1, label="all runs")
         axes.set(title=TITLES[name], xlabel="runs", ylabel="error (root of Eq. 35)", yscale="log")
         axes.legend(fontsize="small")
@@ -168,16 +213,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the fits that are missing, print the tables, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--system", choices=TITLES, action="append", help="lj or colloid; both by default")
-    parser.add_argument("--more", nargs="+", default=[], metavar="FILE", help="further seeds of lj")
     parser.add_argument("--starts", type=int, default=6, help="pairs of the colloid (default 6)")
     parser.add_argument("--longest", type=int, default=9, help="runs of the colloid (default 9)")
     options = parser.parse_args(arguments)
     found: dict[str, tuple[Mapping[str, Curve], float]] = {}
     for name in options.system or TITLES:
-        system = System("lj", "lj", more=options.more) if name == "lj" else System("colloid", "colloid", COLLOID)
+        system = System(name, name, COLLOID if name == "colloid" else {})
         replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
         if name == "lj":
             every_fit(replay)
+            print(calibration(replay))
         last = replay.outcome(range(len(replay.gammas))).error
         size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.starts, options.longest, 1)
         found[name] = curves(replay, starts(replay, size[0]), *size[1:]), last

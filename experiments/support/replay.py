@@ -15,6 +15,7 @@ from experiments.support.channels import rounded
 from experiments.support.fits import untracked
 from morlight.analysis.evaluation.compatibility import frames
 from morlight.analysis.model import Model
+from morlight.analysis.next_run.disagreement import relative
 from morlight.analysis.next_run.next_run import EQ35, next_run
 from morlight.analysis.next_run.runs import rollouts
 from morlight.data import shipped
@@ -41,37 +42,33 @@ class System:
         config: packaged configuration.
         data: shipped set or file with at least two seeds of each γ.
         settings: changes of the configuration.
-        more: further files with runs of other seeds.
     """
 
     config: str
     data: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    more: Sequence[str] = ()
 
     @property
     def file(self) -> TrajectoryFile:
         """The file."""
         return shipped.open(self.data)
 
-    def groups(self, file: TrajectoryFile) -> list[list[int]]:
+    def groups(self) -> list[list[int]]:
         """Runs of each γ."""
-        return [members for _, members in sorted(ensembles(file, range(file.trajectories)).items())]
+        return [members for _, members in sorted(ensembles(self.file, range(self.file.trajectories)).items())]
 
     def gammas(self) -> list[dict[str, float]]:
         """γ of each run."""
         file = self.file
         names = [name for name in file.parameters if name != SEED]
-        first = [rows[0] for rows in self.groups(file)]
+        first = [rows[0] for rows in self.groups()]
         return [{name: float(f"{file.parameters[name][row]:.12g}") for name in names} for row in first]
 
     def truth(self, model: Model) -> Float[np.ndarray, "G T C *X"]:
         """Mean of the runs that no fit sees."""
-        first = self.file
-        held_back = [(first, [rows[1:] for rows in self.groups(first)])]
-        held_back += [(file, self.groups(file)) for file in map(TrajectoryFile.open, self.more)]
-        runs = [frames(model, file).astype(np.float64)[groups] for file, groups in held_back]  # (G, S, T, C, X)
-        return np.concatenate(runs, 1).mean(1)
+        file = self.file
+        unseen = [rows[1:] for rows in self.groups()]
+        return frames(model, file).astype(np.float64)[unseen].mean(1)
 
 
 @dataclass(frozen=True)
@@ -81,19 +78,21 @@ class Outcome:
     Attributes:
         runs: their numbers, in increasing order.
         errors: Eq. 35 at each γ, median over the realizations.
-        expected: the root of the mean of Eq. 35 over all γ, expected by the disagreement.
+        expected: Eq. 35 at each γ, expected by the disagreement of the realizations.
         ranking: numbers of the other runs, as `morlight next` ranks them.
+        drops: share of the square of the error that each of these is expected to remove.
     """
 
     runs: tuple[int, ...]
     errors: tuple[float, ...]
-    expected: float
+    expected: tuple[float, ...]
     ranking: tuple[int, ...]
+    drops: tuple[float, ...]
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Outcome":
         """What a line of the file contains."""
-        return cls(tuple(plain["runs"]), tuple(plain["errors"]), plain["expected"], tuple(plain["ranking"]))
+        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking", "drops")))
 
     @property
     def error(self) -> float:
@@ -142,18 +141,22 @@ class Replay:
 
     def fitted(self, runs: Sequence[int], path: Path) -> Outcome:
         """Fit to some runs, compare with the truth, rank the others."""
+        self.write(runs, path)
+        batch = math.ceil((len(self.system.file.times) - 4) * len(runs) / STEPS)
+        settings = {**SETTINGS, **self.system.settings, "data.batch": batch}
+        model = untracked(from_mapping(settings, self.system.config, str(path)), path.with_suffix(".ckpt"))
+        return self.measured(model, runs, path)
+
+    def write(self, runs: Sequence[int], path: Path) -> None:
+        """A file of some runs, each with the first of its seeds."""
         file = self.system.file
-        rows = [self.system.groups(file)[run][0] for run in runs]
+        rows = [self.system.groups()[run][0] for run in runs]
         u = file.read()[rows]
         write(
             path, name=self.system.config, fields={name: u[:, :, c] for c, name in enumerate(file.fields)},
             grid=file.grid, times=file.times, provenance={},
             parameters={name: np.asarray(values)[rows] for name, values in file.parameters.items()},
         )  # fmt: skip
-        batch = math.ceil((len(file.times) - 4) * len(rows) / STEPS)
-        settings = {**SETTINGS, **self.system.settings, "data.batch": batch}
-        model = untracked(from_mapping(settings, self.system.config, str(path)), path.with_suffix(".ckpt"))
-        return self.measured(model, runs, path)
 
     def measured(self, model: Model, runs: Sequence[int], path: Path) -> Outcome:
         """Errors of a model, and its ranking of the runs that it was not fitted to."""
@@ -162,11 +165,15 @@ class Replay:
         gamma = np.array([[each[name] for name in names] for each in self.gammas])
         walks = rollouts(model, truth[:, 0], gamma, truth.shape[1], 1)
         errors = np.median(eq35(walks, truth), 0)
+        deviation, _ = relative(walks[:, :, [1, -1]], (4,))
+        expected = np.square(deviation).sum((0, 2, 3, 4)) / (len(walks) - 1) / len(model.data.fields)
         others = [run for run in range(len(self.gammas)) if run not in runs]
-        if not others:
-            return Outcome(tuple(runs), tuple(rounded(errors)), 0.0, ())
-        candidates = {name: sorted({each[name] for each in self.gammas}) for name in names}
-        found = next_run(model, path, candidates, target=EQ35)
-        ranked = [self.gammas.index(dict(each.candidate.gamma)) for each in found.ranking]
-        ranking = tuple(run for run in ranked if run in others)
-        return Outcome(tuple(runs), tuple(rounded(errors)), rounded([found.error])[0], ranking)
+        drops: dict[int, float] = {}
+        if others:
+            candidates = {name: sorted({each[name] for each in self.gammas}) for name in names}
+            found = next_run(model, path, candidates, target=EQ35)
+            ranked = [(self.gammas.index(dict(each.candidate.gamma)), each.drop) for each in found.ranking]
+            drops = {run: 1 - (1 - drop) ** 2 for run, drop in ranked if run in others}
+        return Outcome(
+            tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), tuple(drops), tuple(rounded(drops.values()))
+        )

@@ -34,7 +34,7 @@ from morlight.operators.grids import share_of_band
 if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
     from morlight.analysis.next_run.candidates import Choices
-    from morlight.analysis.next_run.next_run import NextRun
+    from morlight.analysis.next_run.result import NextRun
     from morlight.analysis.transport import Transport
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array

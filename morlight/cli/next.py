@@ -8,7 +8,7 @@ from morlight.cli.parsing import add_checkpoint, add_json, pairs
 
 if TYPE_CHECKING:
     from morlight.analysis.next_run.candidates import Candidate
-    from morlight.analysis.next_run.next_run import NextRun, Plan
+    from morlight.analysis.next_run.result import NextRun, Plan
 
 SHOWN = 20  # candidates
 

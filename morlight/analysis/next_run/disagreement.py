@@ -11,11 +11,6 @@ summed over the components of q. A run at γ_c measures q(γ_c) with an error of
 The signal S is the disagreement of the roll-outs at γ_c in units of the noise of a run, Σ_i ⟨δu_i²⟩/σ_i², for each of
 the directions in which the realizations disagree. Their number is (tr K)²/tr K², where K is the covariance of the
 roll-outs in these units.
-
-The realizations of an equation are draws of its coefficients, so that C holds at all distances in γ. Networks that
-agree on how they continue beyond the runs so far may all be wrong: for them, C(·, γ_c) is multiplied by exp(−d²/2ℓ²),
-where d is the distance from γ_c, and ℓ a quarter of the distance from γ_c to the nearest run. This is the localization
-of ensemble Kalman filters.
 """
 
 import warnings
@@ -26,7 +21,6 @@ from jaxtyping import Float
 
 FAR = 1e6  # sizes
 ROUNDING = 1e-12
-SHARE = 0.25  # of the distance to the nearest run, over which a run speaks for others
 
 
 def relative(
@@ -34,9 +28,8 @@ def relative(
 ) -> tuple[Float[np.ndarray, "R *n"], Float[np.ndarray, "*sizes"]]:
     """Deviations from the mean over the realizations in units of the size, and the size.
 
-    The size is the root of the sum of squares of the median over the realizations. A deviation from the median of ℓ > 1
-    sizes is reduced to 1 + ln ℓ: of predictions that are off by more than 100 %, the order of magnitude is enough, and
-    no linear law relates them to others. Values that are not finite are off by `FAR`.
+    The size is the root of the sum of squares of the median over the realizations. Values that are not finite are off
+    by `FAR` sizes, as is what is off by more.
 
     Args:
         values: of each realization.
@@ -51,8 +44,6 @@ def relative(
     with np.errstate(over="ignore"):
         deviation = np.where(usable, values - median, np.inf) / np.maximum(size, np.finfo(np.float64).tiny)
     deviation = deviation.clip(-far, far)
-    length = np.maximum(1, np.sqrt(np.square(deviation).sum(axes, keepdims=True)))
-    deviation *= (1 + np.log(length)) / length
     deviation -= deviation.mean(0)
     return np.where(np.abs(deviation) > ROUNDING, deviation, 0), size[0]
 
@@ -66,32 +57,6 @@ def signal(deviation: Float[np.ndarray, "R n"], noise: Float[np.ndarray, " n"]) 
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
-    """How far in γ a run is believed to speak for others.
-
-    Attributes:
-        places: of each γ, in units in which distances are comparable.
-        runs: places of the runs so far.
-    """
-
-    places: Float[np.ndarray, "G P"]
-    runs: Float[np.ndarray, "S P"]
-
-    def factors(self, place: int) -> Float[np.ndarray, " G"]:
-        """exp(−d²/2ℓ²) of each γ, for a run at one of them."""
-        distance = np.linalg.norm(self.places - self.places[place], axis=1)
-        nearest = np.linalg.norm(self.runs - self.places[place], axis=1).min()
-        with np.errstate(divide="ignore", over="ignore"):
-            scaled = np.divide(distance, SHARE * nearest, out=np.zeros_like(distance), where=distance > 0)
-        factors: np.ndarray = np.exp(-np.square(scaled) / 2)
-        return factors
-
-    def after(self, place: int) -> "Reach":
-        """With a further run."""
-        return replace(self, runs=np.vstack([self.runs, self.places[place]]))
-
-
-@dataclass(frozen=True, eq=False)
 class Disagreement:
     """Covariance of a quantity between values of γ, and the signal of one run at each.
 
@@ -99,22 +64,18 @@ class Disagreement:
         covariance: C, in the square of the unit of the quantity.
         weights: of each γ in the expected square error, Σ w C(γ, γ).
         prior: C(γ, γ) before any of the runs; with the signal, it is the error of a run.
-        reach: how far a run speaks for others; None if C holds at all distances.
     """
 
     covariance: Float[np.ndarray, "G G"]
     weights: Float[np.ndarray, " G"]
     prior: Float[np.ndarray, " G"]
-    reach: Reach | None
 
     @classmethod
-    def of(
-        cls, deviation: Float[np.ndarray, "R G n"], weights: Float[np.ndarray, " G"], reach: Reach | None = None
-    ) -> "Disagreement":
+    def of(cls, deviation: Float[np.ndarray, "R G n"], weights: Float[np.ndarray, " G"]) -> "Disagreement":
         """The covariance over the realizations."""
         flat = deviation.transpose(1, 0, 2).reshape(deviation.shape[1], -1)
         covariance = flat @ flat.T / (len(deviation) - 1)
-        return cls(covariance, weights, covariance.diagonal().copy(), reach)
+        return cls(covariance, weights, covariance.diagonal().copy())
 
     @property
     def error(self) -> float:
@@ -129,9 +90,8 @@ class Disagreement:
             signal: S of the run; of n equal runs, n S.
         """
         variance = self.covariance[place, place]
-        reach = None if self.reach is None else self.reach.after(place)
         if signal <= 0 or variance <= 0:
-            return replace(self, reach=reach)
-        column = self.covariance[:, place] * (1.0 if self.reach is None else self.reach.factors(place))
+            return self
+        column = self.covariance[:, place]
         reduced = self.covariance - np.outer(column, column) / (variance + self.prior[place] / signal)
-        return replace(self, covariance=reduced, reach=reach)
+        return replace(self, covariance=reduced)

@@ -1,9 +1,8 @@
 """Which run would teach a model most: candidates ranked by the expected decrease of the error that matters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
 from morlight.analysis.next_run.disagreement import Disagreement, relative, signal
+from morlight.analysis.next_run.result import NextRun, Plan, Ranked
 from morlight.analysis.next_run.runs import Runs
 from morlight.analysis.transport import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
@@ -18,92 +18,6 @@ from morlight.data.trajectory_file import TrajectoryFile
 FEWEST = 5  # realizations; fewer are correlated by chance at every γ
 MOST_RUNS = 100  # of a plan
 ROLLOUT, EQ35, RELATIVE = "rollout", "eq35", "relative"
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A candidate, and what is expected of it.
-
-    Attributes:
-        candidate: γ, number of seeds and frames.
-        error: expected after the runs.
-        drop: decrease of the error, as a share of the present one.
-        outside: whether γ lies outside the range of the training data.
-    """
-
-    candidate: Candidate
-    error: float
-    drop: float
-    outside: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """As `morlight next --json` prints it."""
-        return {**asdict(self.candidate), "error": self.error, "drop": self.drop, "outside": self.outside}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Runs to an error bar, each the best one after those before it.
-
-    Attributes:
-        bar: error that is wanted.
-        runs: candidates, one after the other.
-        errors: expected after each of them.
-    """
-
-    bar: float
-    runs: tuple[Candidate, ...]
-    errors: tuple[float, ...]
-
-    @property
-    def count(self) -> int | None:
-        """Number of runs; None if those of the plan do not suffice."""
-        if self.runs and self.errors[-1] > self.bar:
-            return None
-        return sum(run.seeds for run in self.runs)
-
-    def to_json(self) -> dict[str, Any]:
-        """As `morlight next --json` prints it."""
-        return {"bar": self.bar, "count": self.count, "runs": list(map(asdict, self.runs)), "errors": list(self.errors)}
-
-
-@dataclass(frozen=True)
-class NextRun:
-    """Candidates, the best one first.
-
-    Attributes:
-        checkpoint: path of the model.
-        data: path of the runs so far.
-        target: rollout, eq35, or the name of a transport coefficient.
-        at: γ of interest.
-        unit: of the errors.
-        error: expected at present, the root mean square over the γ of interest.
-        ranking: of the candidates, by the drop for each frame to simulate.
-        plan: runs to an error bar, if one was given.
-    """
-
-    checkpoint: str
-    data: str
-    target: str
-    at: Sequence[Mapping[str, float]]
-    unit: str
-    error: float
-    ranking: Sequence[Ranked]
-    plan: Plan | None = None
-
-    @property
-    def best(self) -> Candidate:
-        """The first of the ranking."""
-        return self.ranking[0].candidate
-
-    def to_json(self) -> dict[str, Any]:
-        """As `morlight next --json` prints it."""
-        return {
-            **{name: getattr(self, name) for name in ("checkpoint", "data", "target", "unit", "error")},
-            "at": [dict(gamma) for gamma in self.at],
-            "ranking": [each.to_json() for each in self.ranking],
-            "plan": None if self.plan is None else self.plan.to_json(),
-        }
 
 
 def next_run(
@@ -144,7 +58,7 @@ def next_run(
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
     values, unit = _quantity(runs.model, target, every, walks[:, :, : runs.frames])
-    now = Disagreement.of(values, weights, None if model.config.equation is not None else runs.reach(every))
+    now = Disagreement.of(values, weights)
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
     places = [every.index(dict(row.gamma)) for row in rows]
@@ -152,16 +66,16 @@ def next_run(
         row.seeds * _signal(walks[:, place, : row.frames], noise[place])
         for row, place in zip(rows, places, strict=True)
     ]
-    known = _Known(rows, places, signals)
+    ready = _Candidates(rows, places, signals)
     ranking = [
-        Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in known.ranked(now)
+        Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in ready.ranked(now)
     ]
-    plan = None if bar is None else known.plan(now, bar)
+    plan = None if bar is None else ready.plan(now, bar)
     return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Candidates:
     """Candidates with the places of their γ and their signals."""
 
     rows: Sequence[Candidate]

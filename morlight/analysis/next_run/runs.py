@@ -9,10 +9,13 @@ from jaxtyping import Float
 
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.inputs import parameter_values
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import places
-from morlight.analysis.next_run.disagreement import Reach
 from morlight.data.trajectory_file import TrajectoryFile
+
+EQUAL = 4  # runs of the same γ that are compared with roll-outs
+MOST_VALUES = 2**27  # of all roll-outs, 1 GiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,7 @@ class Runs:
         model: with the realizations that disagree.
         every: steps between two frames.
         frames: number of frames.
-        gamma: of each run.
+        gamma: of each run, at most `EQUAL` with the same.
         starts: first frame of each run.
         noise: variance of the noise of each field, as a share of its mean square and for independent frames.
     """
@@ -47,13 +50,20 @@ class Runs:
             raise ValueError(f"{file.path}: has {len(file.times)} frames, expected at least 3, of the runs so far")
         model = compatibility.in_time(model, file)
         every = round(file.dt / model.dt)
-        u = compatibility.frames(model, file).astype(np.float64)
         gamma = compatibility.parameters(model, file)
-        walks = rollouts(model, u[:, 0], gamma, len(file.times), every)
-        with np.errstate(all="ignore"):
-            residual = np.nan_to_num(u - np.median(walks, 0), nan=np.inf)[:, 1:]
-        noise = np.stack([_noise(each, field) for each, field in zip(residual, u[:, 1:], strict=True)])
-        return cls(model, every, len(file.times), gamma, u[:, 0], noise)
+        equal: dict[tuple[float, ...], list[int]] = {}
+        for row, values in enumerate(gamma):
+            equal.setdefault(tuple(values), []).append(row)
+        rows = [row for runs in equal.values() for row in runs[:EQUAL]]
+        starts, noise = [], []
+        for row in rows:
+            u = compatibility.frames(model, file, slice(row, row + 1)).astype(np.float64)
+            walks = rollouts(model, u[:, 0], gamma[[row]], len(file.times), every)
+            with np.errstate(all="ignore"):
+                residual = np.nan_to_num(u - np.median(walks, 0), nan=np.inf)
+            starts.append(u[0, 0])
+            noise.append(_noise(residual[0, 1:], u[0, 1:]))
+        return cls(model, every, len(file.times), gamma[rows], np.stack(starts), np.stack(noise))
 
     def typical(
         self, gammas: Sequence[Mapping[str, float]], frames: int
@@ -62,8 +72,19 @@ class Runs:
 
         The first frame is scaled with the size of the fields where this follows γ. The logarithm of the noise is the
         mean over the runs, weighted with the inverse squares of their distances in γ.
+
+        Raises:
+            ValueError: if a γ is not one of the model, or the roll-outs do not fit into memory.
         """
-        gamma, data = self._gamma(gammas), self.model.data
+        values = self.model.realizations * len(gammas) * frames * self.starts[0].size
+        if values > MOST_VALUES:
+            raise ValueError(
+                f"{self.model.path}: {len(gammas)} γ with {frames} frames are {values / MOST_VALUES:.1f} times the"
+                " values that are computed at once, expected fewer candidates or frames"
+            )
+        data = self.model.data
+        columns = {name: [each[name] for each in gammas] for name in data.parameter_names}
+        gamma = parameter_values(data, columns, len(gammas)).numpy()
         distance = np.square(places(data, gamma)[:, None] - places(data, self.gamma)[None]).sum(2)
         nearest = distance.argmin(1)
         shape = (*self.starts.shape[:2], *(1,) * self.model.grid.dimensions)
@@ -72,14 +93,6 @@ class Runs:
         weights = 1 / np.maximum(distance, 1e-12)
         noise = np.exp(weights / weights.sum(1, keepdims=True) @ np.log(self.noise))
         return rollouts(self.model, starts, gamma, frames, self.every), noise
-
-    def reach(self, gammas: Sequence[Mapping[str, float]]) -> Reach:
-        """How far runs at some γ speak for others."""
-        return Reach(places(self.model.data, self._gamma(gammas)), places(self.model.data, self.gamma))
-
-    def _gamma(self, gammas: Sequence[Mapping[str, float]]) -> Float[np.ndarray, "n P"]:
-        names = self.model.data.parameter_names
-        return np.array([[each[name] for name in names] for each in gammas], np.float64)
 
 
 def rollouts(

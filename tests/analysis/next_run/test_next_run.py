@@ -153,6 +153,7 @@ def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
         ("--candidates shear=1 --at speed=1", "γ of interest has speed, expected shear"),
         ("--candidates shear=1 --target weight", "target is 'weight', expected rollout, eq35, kinematic viscosity"),
         ("--candidates shear=1 --target bending", "bending: the model has 0 fields of momentum"),
+        ("--candidates shear=0:1:10000 frames=100", "10000 γ with 100 frames are 3.6 times the values that are"),
         ("--candidates shear=1 --bar 0", "the bar is 0, expected an error above 0"),
     ],
 )

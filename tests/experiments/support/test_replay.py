@@ -4,9 +4,8 @@ import channel
 import numpy as np
 import pytest
 
-from experiments.studies import next_run as study
 from experiments.support import replay as replays
-from experiments.support.replay import Outcome, Replay, System
+from experiments.support.replay import Replay, System
 from morlight.analysis.evaluation import evaluate as evaluation
 
 DENSITIES = (0.05, 0.1, 0.2, 0.5)
@@ -35,30 +34,3 @@ def test_errors_are_those_of_the_evaluation_on_unseen_runs_and_are_kept(replay, 
     again = Replay(replay.system, replay.path)
     monkeypatch.setattr(again, "fitted", None)
     assert again.outcome([0, 3]) == found
-
-
-def outcomes(count, ranking):
-    """Errors that are 1/n for n runs."""
-    return lambda runs: Outcome(tuple(sorted(runs)), (1 / len(runs) ** 2,), 0.0, ranking(runs, count))
-
-
-def test_strategies_add_the_runs_that_they_should(replay, monkeypatch):
-    def rest(runs, count):
-        return tuple(run for run in reversed(range(count)) if run not in runs)
-
-    monkeypatch.setattr(replay, "outcome", outcomes(4, rest))
-    start = replay.outcome((0, 3))
-    assert study.by_ranking(start) == 2
-    assert study.evenly(replay)(start) == 2  # ln 0.2 is farther from ln 0.5 than ln 0.1 from ln 0.05
-    assert study.evenly(replay)(replay.outcome((2, 3))) == 0
-    assert {study.randomly(seed)(start) for seed in range(20)} == {1, 2}
-    assert study.path(replay, (0, 1), study.by_ranking, 4) == pytest.approx([1 / 2, 1 / 3, 1 / 4])
-
-
-def test_savings_are_those_of_the_numbers_of_runs():
-    found = {
-        "next": study.Curve(np.array([[3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])),
-        "random": study.Curve(np.array([[3.0, 1.0, 1.0], [3.0, 3.0, 3.0], [3.0, 3.0, 1.0], [3.0, 3.0, 1.0]])),
-    }
-    assert found["random"].runs_to(2.0).tolist() == [3, 5, 4, 4]
-    assert study.saving(found, "random", 2.0) == pytest.approx((0.25, 0.0))
