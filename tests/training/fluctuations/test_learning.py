@@ -115,6 +115,18 @@ def test_walkers_have_counting_noise_in_every_mode_and_an_amplitude_of_the_root_
     assert slope == pytest.approx(0.5, abs=0.05)
 
 
+def test_noise_follows_a_parameter_and_is_linear_between_its_values():
+    expected = prescribed(LINE, "cosine")[:, None, None]
+    u = torch.cat([ornstein_uhlenbeck(LINE, "cosine", size * expected, seed=size) for size in (1, 3)])
+    gamma = torch.tensor([2.0] * TRAJECTORIES + [4.0] * TRAJECTORIES)[:, None]
+    model = exact.model(LINE, symbol, parameters=("strength",))
+    noise = learned(model, exact.sample(u, gamma))
+    assert noise.gamma == (2.0, 4.0)
+    weights = noise.weights(torch.tensor([[2.0], [3.0], [4.0]]))
+    found = torch.einsum("bg,gk->bk", weights, noise.parts[0].process[0, :, :, 0, 0]) / expected[:, 0, 0]
+    assert found.mean(1).numpy() == pytest.approx([1, 2, 3], rel=0.02)
+
+
 def test_isotropic_noise_is_that_of_the_modulus():
     grid = small.grid((6, 6))
     expected = prescribed(grid, "cosine")
