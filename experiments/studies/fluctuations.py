@@ -3,10 +3,8 @@
     python -m experiments.studies.fluctuations FOLDER
 
 learns the noise of each, and prints the tables and makes the figure of docs/fluctuations.md. The folder holds the runs
-of shear waves (those of `experiments.studies.transport`; LAMMPS carries out what is missing), and the channels that the
-ensembles are compared with, from
-
-    morlight simulate lj --grid paper --atoms 1000 --seed 3 --seeds 3 -o FOLDER/lj_held_out.h5
+of shear waves, those of `experiments.studies.transport`; LAMMPS carries out what is missing. The channels are those of
+the set `lj`, some seeds to learn from and the others to compare the ensembles with.
 """
 
 import argparse
@@ -28,13 +26,15 @@ from experiments.support.noise import ChannelNoise, ShearNoise, WalkerNoise
 from experiments.support.results import FIGURES, write
 from experiments.support.study import Study
 from experiments.support.tables import table
-from morlight.data import shipped
+from morlight.data import shipped, trajectory_writer
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate.walkers import Walkers, brownian, levy
 
 ALPHAS = (2.0, 1.5)
 DENSITIES = (0.05, 0.1, 0.2, 0.5)
 SETTING = Walkers(sets=40, walkers=51_200, steps=400, bins=128, deposit="fourier")
 LEARN = {"model.fluctuations": True, "model.realizations": 2}
+HELD_OUT = (4, 5)  # seeds of the channels that are not learned from
 SIGMAS = 2  # of the shaded band of the ranks
 
 
@@ -53,14 +53,27 @@ def walkers() -> dict[float, WalkerNoise]:
 
 
 def channels(folder: Path) -> ChannelNoise:
-    """Ensembles of the Lennard-Jones channel beside runs with other seeds."""
-    held_out = folder / "lj_held_out.h5"
-    if not held_out.exists():
-        raise ValueError(f"{held_out}: no such file; morlight simulate lj makes it as the module says")
+    """Ensembles of the Lennard-Jones channel, learned from some seeds, beside the runs with the other ones."""
+    runs = shipped.open("lj")
+    chosen = np.isin(runs.parameters["seed"], HELD_OUT)
+    learned_from, held_out = (_some(runs, rows, folder / f"lj_{name}.h5") for name, rows in
+                              (("learned_from", ~chosen), ("held_out", chosen)))  # fmt: skip
     settings = {"model.fluctuations": True, "model.realizations": 4, "data.held_out": {}}
+    fit = Fit("lj", str(learned_from.resolve()), settings)
     study = Study("fluctuations_channels", "paper", ChannelNoise)
-    fit = Fit("lj", "lj", settings)
-    return study.fit("lj", fit, partial(noise.of_channel, held_out=held_out, training=shipped.open("lj"))).measured
+    return study.fit("lj", fit, partial(noise.of_channel, held_out=held_out, runs=runs.path)).measured
+
+
+def _some(file: TrajectoryFile, chosen: np.ndarray, path: Path) -> Path:
+    """A file of some trajectories of another one."""
+    u = file.read(["density", "momentum"])[chosen]
+    parameters = {name: values[chosen] for name, values in file.parameters.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trajectory_writer.write(
+        path, name=path.stem, fields={"density": u[:, :, 0], "momentum": u[:, :, 1]}, grid=file.grid,
+        times=file.times, parameters=parameters, provenance={"generator": "lammps lj"}, overwrite=True,
+    )  # fmt: skip
+    return path
 
 
 def molecules(folder: Path) -> dict[float, ShearNoise]:
@@ -90,7 +103,7 @@ def page(
     heads = ["walkers", "n of Q ∝ |κ|ⁿ", "coefficient / exact", "S / (N/P)", "n of a ∝ uⁿ"]
     rows = [[name, *row] for name, found in _calibrations(of_walkers, of_channel).items() for row in _rows(found)]
     ends = of_channel.calibration["times"][-1]["ceiling"]
-    ceilings = [[name, f"{ends[name]:.3f}", f"{value:.3f}"] for name, value in of_channel.halves.items()]
+    ceilings = [[name, f"{ends[name]:.3f}", f"{value:.3f}"] for name, value in of_channel.between_runs.items()]
     waves = [
         [
             f"{density:g}",
@@ -105,7 +118,7 @@ def page(
         [
             table(heads, laws),
             table(["held-out data", "t", "spread / error", "p of uniform ranks"], rows),
-            table(["noise of one run at t = 1", "of the ensemble", "of two runs"], ceilings),
+            table(["noise of one run at t = 1", "of the ensemble", "scatter between runs"], ceilings),
             table(["ρ*", "k_B T (2 in the runs)", "ν of the noise", "ν of the operator", "ratio"], waves),
         ]
     )

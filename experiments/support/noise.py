@@ -57,11 +57,11 @@ class ChannelNoise:
 
     Attributes:
         calibration: as `morlight evaluate --json` has it.
-        halves: noise of one run at the end from two runs, ‖a − b‖/(√2 ‖ū‖), rms over γ, by field.
+        between_runs: noise of one run at the end from the scatter between runs, rms over γ, by field.
     """
 
     calibration: dict[str, Any]
-    halves: dict[str, float]
+    between_runs: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,20 @@ def _decay(model: Model) -> tuple[list[float], list[list[float]]]:
     return times, (scattering / scattering[:, :1]).tolist()
 
 
-def of_channel(model: Model, held_out: Path, training: TrajectoryFile) -> ChannelNoise:
-    """Calibration on runs that were not used, and the noise of the two runs of each γ that were."""
+def of_channel(model: Model, held_out: Path, runs: Path) -> ChannelNoise:
+    """Calibration on runs that were not used, and the scatter between all runs of each γ."""
     found = calibration(model, TrajectoryFile.open(held_out), MEMBERS)
-    names = model.data.field_names
-    u = training.read(names, times=slice(-1, None))[:, 0]
+    names, file = model.data.field_names, TrajectoryFile.open(runs)
+    u = file.read(names, times=slice(-1, None))[:, 0]
     u = u.reshape(*u.shape[:2], model.grid.points[0], -1).mean(-1)
-    gamma = training.parameters["density"]
+    gamma = file.parameters["density"]
     squares = []
     for value in np.unique(gamma):
-        a, b = u[gamma == value]
-        squares.append(((a - b) ** 2).sum(1) / 2 / (((a + b) / 2) ** 2).sum(1))
-    halves = np.sqrt(np.mean(squares, 0))
-    return ChannelNoise(found.to_json(), dict(zip(names, halves.tolist(), strict=True)))
+        each = u[gamma == value]
+        scatter = each.var(0, ddof=1).sum(1)
+        squares.append(scatter / (np.square(each.mean(0)).sum(1) - scatter / len(each)))
+    noise = np.sqrt(np.mean(squares, 0))
+    return ChannelNoise(found.to_json(), dict(zip(names, noise.tolist(), strict=True)))
 
 
 def of_shear(model: Model, density: float) -> ShearNoise:

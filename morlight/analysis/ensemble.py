@@ -25,7 +25,8 @@ def check(model: "Model", initial: object, drawn: tuple[int, int], realizations:
     """
     if model.checkpoint.fluctuations is None:
         raise ValueError(
-            f"{model.path}: the noise of its steps was not learned, expected a fit with model.fluctuations true"
+            f"{model.path}: the noise of its steps was not learned, expected the checkpoint that a fit with"
+            " model.fluctuations true names at its end"
         )
     if min(drawn) < 0:
         raise ValueError(f"fluctuations and seed are {drawn[0]} and {drawn[1]}, expected numbers from 0")

@@ -87,7 +87,7 @@ def test_the_command_writes_one_trajectory_for_each_member(model, tmp_path, monk
 def test_what_no_ensemble_can_be_made_of_is_refused(model):
     without = dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=None))
     for who, options, sentence in (
-        (without, {}, "expected a fit with model.fluctuations true"),
+        (without, {}, "was not learned, expected the checkpoint"),
         (model, {"realizations": "mean"}, "each realization has an ensemble of its own"),
         (model, {"seed": -1}, "expected numbers from 0"),
         (model.on(32), {}, r"was learned on \[16\] points, not on \[32\]"),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor
+from tqdm import tqdm
 
 from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
@@ -19,6 +20,8 @@ from morlight.operators.fluctuations import white_modes
 LAGS = 2  # steps over which correlations of the residuals are measured
 VALUES = 2**19  # of all realizations computed at once
 BLOCKS = 20  # of trajectories or of time, for the jackknife
+LEAST = 4  # blocks
+SUMS = 2**25  # numbers in the sums of all blocks
 WINDOWS = 20_000  # in which the moments are measured
 SAMPLED_VALUES = 2**24
 
@@ -65,11 +68,18 @@ class ResidualWindows:
     @property
     def blocks(self) -> int:
         """Number of blocks: groups of trajectories, or parts in time of a few."""
-        return min(BLOCKS, len(self.sample.windows.rows) * self._parts)
+        return min(self._wanted, len(self.sample.windows.rows) * self._parts)
+
+    @property
+    def _wanted(self) -> int:
+        """Number of blocks whose sums fit into memory."""
+        size = math.prod(self.sample.windows.frames.shape) * self.sample.windows.frames.shape[0]
+        each = (LAGS + 1) * self.model.realizations * len(self.values) * size
+        return max(LEAST, min(BLOCKS, SUMS // each))
 
     @property
     def _parts(self) -> int:
-        return math.ceil(BLOCKS / len(self.sample.windows.rows))
+        return math.ceil(self._wanted / len(self.sample.windows.rows))
 
     def __iter__(self) -> Iterator[Residuals]:
         """All residuals, some windows at a time."""
@@ -77,7 +87,8 @@ class ResidualWindows:
         size = math.prod(windows.frames.shape)
         index = windows.evenly(m, max(200, min(WINDOWS, SAMPLED_VALUES // size)))
         places = {int(row): place for place, row in enumerate(windows.rows)}
-        for part in index.split(max(1, VALUES // (size * self.model.realizations))):
+        parts = index.split(max(1, VALUES // (size * self.model.realizations)))
+        for part in tqdm(parts, "residuals", delay=2, leave=False, unit="batch"):
             frames = windows.at(part, range(m + 1)).double()
             gamma = windows.parameters(part, m).double()
             which = torch.searchsorted(self.values, gamma[:, 0].contiguous()) if gamma.shape[1] else part * 0

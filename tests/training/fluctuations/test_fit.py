@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import small_fits
 
+from morlight.training.fit import built
+from morlight.training.settings import from_mapping
+
 
 def test_a_fit_stores_the_noise_of_each_realization(tmp_path, monkeypatch):
     """Of an operator that is not trained, the residuals are known from the data and the checkpoint."""
@@ -31,3 +34,10 @@ def test_noise_that_cannot_be_learned_stops_the_fit_before_it_begins(tmp_path, m
         small_fits.fit(path, changes)
     assert "with the parameters one, two, expected at most one" in capsys.readouterr().err
     assert not list(tmp_path.glob("mlruns/fits/*/*/last.ckpt"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("data.ensemble", "mean"), ("data.mirror", True)])
+def test_means_over_runs_and_mirror_images_are_refused(key, value):
+    settings = from_mapping({"model.fluctuations": True, key: value}, None, "lj")
+    with pytest.raises(ValueError, match=f"with {key}.*, whose means fluctuate less than a run; expected {key}"):
+        built(settings)
