@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.support import noise, shear
-from experiments.support.equilibrium import Measured
+from experiments.support.equilibrium import TEMPERATURE, Measured
 from experiments.support.fits import Fit
 from experiments.support.noise import ChannelNoise, ShearNoise, WalkerNoise
 from experiments.support.results import FIGURES, write
@@ -34,6 +34,7 @@ ALPHAS = (2.0, 1.5)
 DENSITIES = (0.05, 0.1, 0.2, 0.5)
 SETTING = Walkers(sets=40, walkers=51_200, steps=400, bins=128, deposit="fourier")
 LEARN = {"model.fluctuations": True, "model.realizations": 2}
+FRAMES_APART = 4.0  # τ, of the shear waves
 HELD_OUT = (4, 5)  # seeds of the channels that are not learned from
 SIGMAS = 2  # of the shaded band of the ranks
 
@@ -111,6 +112,7 @@ def page(
             str(Measured(*each.noise)),
             str(Measured(*each.operator)),
             _ratio(each),
+            f"{_with_memory(each):.2f}",
         ]
         for density, each in of_shear.items()
     ]
@@ -119,7 +121,10 @@ def page(
             table(heads, laws),
             table(["held-out data", "t", "spread / error", "p of uniform ranks"], rows),
             table(["noise of one run at t = 1", "of the ensemble", "scatter between runs"], ceilings),
-            table(["ρ*", "k_B T (2 in the runs)", "ν of the noise", "ν of the operator", "ratio"], waves),
+            table(
+                ["ρ*", "k_B T (2 in the runs)", "ν of the noise", "ν of the operator", "ratio", "ratio with memory"],
+                waves,
+            ),
         ]
     )
 
@@ -145,6 +150,12 @@ def _ratio(each: ShearNoise) -> str:
     return str(Measured(a / b, a / b * math.hypot(da / a, db / b)))
 
 
+def _with_memory(each: ShearNoise) -> float:
+    """Ratio if the stress relaxes with one time ν/T: 1 − C(Δt) grows as Δt − τ (1 − e^{−Δt/τ}) instead of Δt."""
+    share = each.operator[0] / TEMPERATURE / FRAMES_APART
+    return 1 + share * math.expm1(-1 / share)
+
+
 def figure(of_walkers: Mapping[float, WalkerNoise], of_channel: ChannelNoise, path: Path) -> None:
     """Spectrum, decay of waves, amplitude, and ranks."""
     drawing = Figure((9, 6.4), layout="constrained")
@@ -156,7 +167,8 @@ def figure(of_walkers: Mapping[float, WalkerNoise], of_channel: ChannelNoise, pa
         spectrum.plot(kappa, shot * -np.expm1(-2e-3 * kappa**alpha), color=color, lw=1)
         for k, line in zip(noise.WAVES, each.decay, strict=True):
             decay.plot(each.times, line, ".", ms=3, color=color, label=label if k == 1 else None)
-            decay.plot(each.times, np.exp(-(float(k) ** alpha) * np.array(each.times)), color=color, lw=1)
+            t = np.linspace(0, each.times[-1], 200)
+            decay.plot(t, np.exp(-(float(k) ** alpha) * t), color=color, lw=1)
         amplitude.plot(each.u, each.squares, ".-", color=color, lw=1, label=label)
     spectrum.set(xlabel="κ", ylabel="Σ per step", xscale="log", yscale="log")
     decay.set(xlabel="t", ylabel="F(k, t)/S(k), k = 1, 2, 4, 8", ylim=(-0.1, 1.05))

@@ -171,6 +171,8 @@ def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights:
         equilibrium = of_shells(balanced)
         kept = of_shells((left > DECAYED).double() * (left < 1)).amin(0) == 1
         kept &= of_shells(density).mean(0) > ABSENT * density.max()
+        band = model.band(part.places[c])
+        kept &= moduli[0] <= (math.inf if band is None else band[1])
         flow = of_shells(2 * rate * balanced).mean(0)
         relative = errors / of_shells(density).mean(0)
         law = PowerLaw.fitted(moduli[0][kept], flow[kept], (flow * relative)[kept])
