@@ -60,6 +60,7 @@ class ModeFluctuations:
         return replace(self, **{name: change(getattr(self, name)) for name in TENSORS})
 
 
+WALLS = ("cosine", "sine")  # bases of fields whose noise is learned
 TENSORS = ("process", "measurement", "knots", "squares", "errors")
 
 
@@ -129,7 +130,11 @@ class Fluctuations:
         lags = tuple((float(value), float(error)) for value, error in plain["lags"])
         if sorted(place for part in parts for place in part.places) != list(range(count)):
             raise ValueError(f"fluctuations are not those of {count} field(s), expected one noise for each")
+        if not gamma or list(gamma) != sorted(set(gamma)):
+            raise ValueError(f"fluctuations.gamma is {list(gamma)}, expected ascending values")
         for part in parts:
+            if part.wall not in WALLS:
+                raise ValueError(f"fluctuations.wall is {part.wall!r}, expected one of {', '.join(WALLS)}")
             c, n, K = len(part.places), part.knots.shape[-1], part.process.shape[2]
             for name, inner in zip(TENSORS, [(K, c, c), (K, c, c), (c, n), (c, n), (K, c)], strict=True):
                 value = getattr(part, name)
@@ -137,6 +142,8 @@ class Fluctuations:
                     raise ValueError(f"fluctuations.{name} has the shape {tuple(value.shape)}, which fits no operator")
                 if not torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all():
                     raise ValueError(f"fluctuations.{name} is not finite")
+            if not (part.knots.diff(dim=-1) > 0).all():
+                raise ValueError("fluctuations.knots are not ascending")
         return cls(gamma, parts, lags)
 
 
