@@ -50,3 +50,9 @@ def sample(u, gamma=None) -> TrainingSample:
     """All trajectories (S, T, C, *X) as training data."""
     gamma = torch.zeros(len(u), 0) if gamma is None else gamma
     return TrainingSample(Path("exact.h5"), Windows(MemoryFrames(u), torch.arange(len(u)), gamma))
+
+
+def additive(realizations=1, fields=1):
+    """Knots and a² = 1 there, of noise that does not depend on the fields."""
+    knots = torch.tensor([0.0, 1.0]).double().expand(realizations, 1, fields, 2)
+    return knots, torch.ones_like(knots)

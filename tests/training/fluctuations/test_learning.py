@@ -29,7 +29,7 @@ def ornstein_uhlenbeck(grid, wall, process, measurement=0.0, seed=0):
     kind = process.dtype
     part = ModeFluctuations(
         tuple(range(c)), wall, (False,) * c, process.view(1, 1, K, c, c),
-        measurement * torch.eye(c, dtype=kind).expand(1, 1, K, c, c), *torch.ones(2, 1, 1, c, 2).double(),
+        measurement * torch.eye(c, dtype=kind).expand(1, 1, K, c, c), *exact.additive(fields=c),
         torch.zeros(1, 1, K, c).double(),
     )  # fmt: skip
     operator = exact.operator(grid, *[symbol] * c, wall=wall)
