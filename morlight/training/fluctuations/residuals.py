@@ -31,12 +31,14 @@ class Residuals(NamedTuple):
 
     Attributes:
         u: states at the first frames.
+        later: states one frame later.
         r: residuals of that step and of the following ones.
         gamma: place of γ among those of the training, of each window.
         block: of each window.
     """
 
     u: Float[Tensor, "B C *X"]
+    later: Float[Tensor, "B C *X"]
     r: Float[Tensor, "L R B C *X"]
     gamma: Int[Tensor, " B"]
     block: Int[Tensor, " B"]
@@ -97,7 +99,7 @@ class ResidualWindows:
             with torch.no_grad():
                 step = stepper(self.model.operator, self.model.scheme, gamma=gamma)
                 r = torch.stack([frames[i + 1] - step(frames[i][None]) for i in range(m)])
-            yield Residuals(frames[0], r, which, (rows * self._parts + time) % self.blocks)
+            yield Residuals(frames[0], frames[1], r, which, (rows * self._parts + time) % self.blocks)
 
 
 @dataclass
@@ -112,6 +114,7 @@ class Moments:
         wall: of the basis.
         lagged: E r̂_{j+l} r̂_jᴴ for l = 0, 1, …
         count: windows.
+        field: Σ û_j, Σ û_{j+1}, Σ |û_j|² and Σ û_{j+1} û_j* of the fields themselves.
     """
 
     space: Basis
@@ -119,6 +122,7 @@ class Moments:
     wall: Wall
     lagged: Inexact[Tensor, "L R J G K c c"]
     count: Float[Tensor, "J G"]
+    field: Inexact[Tensor, "4 G K c"]
 
     @classmethod
     def empty(cls, windows: ResidualWindows, places: Sequence[int], wall: Wall) -> "Moments":
@@ -128,7 +132,8 @@ class Moments:
         J, G = windows.blocks, len(windows.values)
         kind = torch.float64 if space.real else torch.complex128
         lagged = torch.zeros(windows.steps, windows.model.realizations, J * G, K, c, c, dtype=kind)
-        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), torch.zeros(J, G).double())
+        count, of_field = torch.zeros(J, G).double(), torch.zeros(4, G, K, c, dtype=kind)
+        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field)
 
     def coefficients(self, r: Float[Tensor, "*r"]) -> Inexact[Tensor, "*c"]:
         """Coefficients (…, c, K) of residuals (…, C, *X) in units of those of white noise."""
@@ -146,6 +151,15 @@ class Moments:
             products = c[lag].unsqueeze(-1) * c[0].conj().unsqueeze(-2)
             flat[lag].index_add_(1, where, products)
         self.count.view(-1).index_add_(0, where, torch.ones(len(where)).double())
+        now, later = (self.coefficients(u).movedim(-1, -2) for u in (some.u, some.later))
+        for sums, values in zip(self.field, (now, later, now * now.conj(), later * now.conj()), strict=True):
+            sums.index_add_(0, some.gamma, values)
+
+    def kept(self) -> Inexact[Tensor, "G K c"]:
+        """Part of each mode of the fields that is left after one step, in the mean over the data."""
+        first, second, square, product = self.field / self.count.sum(0).clamp_min(1).view(-1, 1, 1)
+        variance = (square - first * first.conj()).real.clamp_min(torch.finfo(torch.float64).tiny)
+        return (product - second * first.conj()) / variance
 
     def means(self, without: int | None = None) -> Inexact[Tensor, "L R G K c c"]:
         """Mean over all windows, or over those outside one block."""

@@ -72,6 +72,14 @@ def test_noise_of_the_measurement_is_told_from_that_of_the_steps():
     assert z.abs().max() < 4
 
 
+def test_a_decay_that_the_operator_lacks_is_not_called_noise_of_the_measurement():
+    u = ornstein_uhlenbeck(LINE, "cosine", prescribed(LINE, "cosine")[:, None, None])
+    noise = learned(exact.model(LINE, lambda kappa: 0.3 * symbol(kappa)), exact.sample(u))
+    (correlation, error), _ = noise.lags
+    assert correlation < -10 * error
+    assert not noise.measured
+
+
 def test_the_noise_of_coupled_fields_is_correlated_as_prescribed():
     """A complex covariance in each mode: one field follows the other with a shift along the axis."""
     expected = prescribed(LINE, "cosine")
