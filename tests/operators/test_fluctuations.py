@@ -11,7 +11,8 @@ import torch
 
 from morlight.operators import Rollouts, SpectralOperator, build, stepper
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
-from morlight.operators.fluctuations import Fluctuations, Flux, ModeFluctuations, white_modes
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations, white_modes
+from morlight.operators.flux import Flux
 
 DECAY = 0.5
 GRIDS = {

@@ -13,7 +13,8 @@ from morlight.data.sample import TrainingSample
 from morlight.operators import shells
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription
-from morlight.operators.fluctuations import Fluctuations, Flux, ModeFluctuations
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
+from morlight.operators.flux import Flux
 from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened_squares
 from morlight.training.fluctuations.residuals import LAGS, Moments, Residuals, ResidualWindows
 from morlight.training.fluctuations.separation import linearized_modes, positive, separated

@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from morlight.operators.amplitudes import Amplitude
-from morlight.operators.fluctuations import Flux
+from morlight.operators.flux import Flux
 from morlight.training.fluctuations.residuals import Moments, Residuals
 
 BINS = 64
