@@ -9,7 +9,7 @@ from morlight.analysis.checkpoint import Checkpoint, ModeStatistics
 from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import MemoryFrames, Windows
-from morlight.operators import SpectralOperator, build
+from morlight.operators import SpectralOperator, Units, build
 
 
 class Given(torch.nn.Module):
@@ -20,7 +20,8 @@ class Given(torch.nn.Module):
         self.functions = functions
 
     def forward(self, kappa, gamma=None):
-        return torch.stack([g(kappa) for g in self.functions])[None, None]
+        symbols = torch.stack([g(kappa) for g in self.functions])[None, None]
+        return symbols.expand(-1, 1 if gamma is None else len(gamma), *symbols.shape[2:])
 
 
 class Identity(torch.nn.Module):
@@ -32,14 +33,14 @@ class Identity(torch.nn.Module):
 
 def operator(grid, *symbols, wall="cosine") -> SpectralOperator:
     """û ↦ (1 + g(κ)) û, of one field for each symbol."""
-    sizes = [1.0] * len(symbols)
-    return SpectralOperator(build.basis(grid, wall).double(), Given(symbols), Identity(), sizes).double()
+    sizes, units = [1.0] * len(symbols), Units([1.0])
+    return SpectralOperator(build.basis(grid, wall).double(), Given(symbols), Identity(), sizes, units=units).double()
 
 
-def model(grid, *symbols, wall="cosine", dt=0.1, **options) -> Model:
-    """The same as a model, of fields named u0, u1, …"""
+def model(grid, *symbols, wall="cosine", dt=0.1, parameters=(), **options) -> Model:
+    """The same as a model, of fields named u0, u1, …, for any value of parameters."""
     names = [f"u{c}" for c in range(len(symbols))]
-    data = small.description(names, where=grid, dt=dt)
+    data = small.description(names, parameters, where=grid, dt=dt)
     config = small.config(realizations=1, bases=dict.fromkeys(names, wall), **options)
     checkpoint = Checkpoint(Path("exact.ckpt"), config, {}, data, ModeStatistics(), None, None, None, {})
     return Model(checkpoint, operator(grid, *symbols, wall=wall), grid)
@@ -49,3 +50,9 @@ def sample(u, gamma=None) -> TrainingSample:
     """All trajectories (S, T, C, *X) as training data."""
     gamma = torch.zeros(len(u), 0) if gamma is None else gamma
     return TrainingSample(Path("exact.h5"), Windows(MemoryFrames(u), torch.arange(len(u)), gamma))
+
+
+def additive(realizations=1, fields=1):
+    """Knots and a² = 1 there, of noise that does not depend on the fields."""
+    knots = torch.tensor([0.0, 1.0]).double().expand(realizations, 1, fields, 2)
+    return knots, torch.ones_like(knots)

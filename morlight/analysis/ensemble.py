@@ -9,7 +9,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.analysis.realizations import Choice
-from morlight.data import labelled
 from morlight.operators import Rollouts
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from morlight.analysis.model import Model
 
 
-def check(model: "Model", initial: object, drawn: tuple[int, int], realizations: Choice) -> None:
+def check(model: "Model", drawn: tuple[int, int], realizations: Choice) -> None:
     """Refuse what no ensemble can be made of.
 
     Raises:
@@ -25,12 +24,11 @@ def check(model: "Model", initial: object, drawn: tuple[int, int], realizations:
     """
     if model.checkpoint.fluctuations is None:
         raise ValueError(
-            f"{model.path}: the noise of its steps was not learned, expected a fit with model.fluctuations true"
+            f"{model.path}: the noise of its steps was not learned, expected the checkpoint that a fit with"
+            " model.fluctuations true names at its end"
         )
     if min(drawn) < 0:
         raise ValueError(f"fluctuations and seed are {drawn[0]} and {drawn[1]}, expected numbers from 0")
-    if labelled.is_labelled(initial):
-        raise ValueError("fluctuations are for arrays, expected initial.values in place of the object of xarray")
     if realizations in ("mean", "data"):
         raise ValueError(
             f"realizations are {realizations!r} with fluctuations, expected all, best or numbers: each realization has"

@@ -14,7 +14,15 @@ from morlight.operators import build
 
 
 def predict(  # noqa: PLR0913 - the options of Model.predict
-    model: Model, initial: Any, steps: int, every: int, finite: bool, gamma: Gamma, realizations: Choice
+    model: Model,
+    initial: Any,
+    steps: int,
+    every: int,
+    finite: bool,
+    gamma: Gamma,
+    realizations: Choice,
+    fluctuations: int = 0,
+    seed: int = 0,
 ) -> Any:
     """Roll-out of xarray's arrays (see `Model.predict`)."""
     names, length = model.data.field_names, model.data.grid.length
@@ -36,14 +44,18 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
         finite=finite,
         gamma=(given.gamma or None) if gamma is None else gamma,
         realizations=realizations,
+        fluctuations=fluctuations,
+        seed=seed,
     )
-    numbers: Sequence[int] | None = model.chosen(realizations)
+    lead: dict[str, Sequence[int]] = {"realization": model.chosen(realizations)}
     if isinstance(frames, Spread | SpreadAndError):
-        parts, numbers = {"": frames.mean, "_sd": frames.sd}, None
+        parts, lead = {"": frames.mean, "_sd": frames.sd}, {}
         parts |= {"_error": frames.error} if isinstance(frames, SpreadAndError) else {}
     else:
-        numbers = None if realizations == "best" or isinstance(realizations, int) else numbers
+        lead = {} if realizations == "best" or isinstance(realizations, int) else lead
         parts = {"": frames}
+    if fluctuations:
+        lead["member"] = range(fluctuations)
     fields = {
         f"{name}{end}": u.take(c, -1 - len(points))
         for end, u in parts.items()
@@ -58,8 +70,9 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
         "dt": model.dt,
         "realizations": str(realizations),
         **spread_attributes(model, frames),
+        **({"fluctuations": fluctuations, "seed": seed} if fluctuations else {}),
     }
-    return labelled.dataset(fields, times, given, realizations=numbers, grid=grid, attributes=attributes)
+    return labelled.dataset(fields, times, given, lead=lead, grid=grid, attributes=attributes)
 
 
 def spread_attributes(model: Model, frames: object) -> dict[str, str]:

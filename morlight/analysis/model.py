@@ -211,11 +211,11 @@ class Model:
             FloatingPointError: if a state is not finite; the sentence names the step.
         """
         if fluctuations:
-            ensemble.check(self, initial, (fluctuations, seed), realizations)
+            ensemble.check(self, (fluctuations, seed), realizations)
         if labelled.is_labelled(initial):
             from morlight.analysis.labelled_rollout import predict
 
-            return predict(self, initial, steps, every, finite, gamma, realizations)
+            return predict(self, initial, steps, every, finite, gamma, realizations, fluctuations, seed)
         given = self._numbers(initial)
         u = batched(self.data, self.grid, given)
         rows = self.chosen(realizations)

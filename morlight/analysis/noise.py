@@ -73,6 +73,7 @@ class FieldNoise:
     """Noise of one field.
 
     Attributes:
+        conserved: whether its total never changes.
         kappa: |κ|.
         density: Σ of each realization.
         errors: standard errors due to the data of the mean of the realizations.
@@ -84,6 +85,7 @@ class FieldNoise:
         amplitude: power law of a over u; None where a is constant or follows none.
     """
 
+    conserved: bool
     kappa: tuple[float, ...]
     density: Numbers
     errors: tuple[float, ...]
@@ -169,6 +171,8 @@ def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights:
         equilibrium = of_shells(balanced)
         kept = of_shells((left > DECAYED).double() * (left < 1)).amin(0) == 1
         kept &= of_shells(density).mean(0) > ABSENT * density.max()
+        band = model.band(part.places[c])
+        kept &= moduli[0] <= (math.inf if band is None else band[1])
         flow = of_shells(2 * rate * balanced).mean(0)
         relative = errors / of_shells(density).mean(0)
         law = PowerLaw.fitted(moduli[0][kept], flow[kept], (flow * relative)[kept])
@@ -179,6 +183,7 @@ def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights:
     each = Amplitude(*(values[:, :, c : c + 1] for values in (part.knots, part.squares))).mixed(weights)
     shown = each(u.expand(len(part.knots), 1, 1, -1))[:, 0, 0]
     return FieldNoise(
+        part.conserved[c],
         tuple(moduli[0].tolist()),
         _numbers(of_shells(density)),
         tuple(errors.tolist()),
@@ -224,6 +229,8 @@ def _lines(name: str, field: FieldNoise, measured: bool) -> list[str]:
         first, *rest = (float(values[at]) for values in shown.values())
         row = f"{field.kappa[at]:>8.4g} {first:>12.5g} {field.errors[at]:>10.2g}"
         lines.append(" " * (len(name) + 4) + row + "".join(f" {value:>16.5g}" for value in rest))
+    if field.conserved:
+        lines.append("    its total is conserved: Σ = 0 at κ = 0, and a is the amplitude of a random flux")
     law = field.intensity
     if law is not None:
         lines.append(

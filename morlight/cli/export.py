@@ -22,6 +22,10 @@ def add(commands: Any) -> None:
     )
     export.add_argument("--overwrite", action="store_true", help="replace an existing program")
     export.add_argument("--equation", action="store_true", help="the closed form alone, instead of the networks")
+    export.add_argument(
+        "--fluctuations", action="store_true",
+        help="with the noise of the step, of which normal numbers are an input of the program",
+    )  # fmt: skip
     export.set_defaults(run=_run)
 
 
@@ -37,10 +41,11 @@ def _run(options: argparse.Namespace) -> None:
 def _write_folder(options: argparse.Namespace) -> None:
     from morlight.tracking.checkpoints import resolve
 
-    if options.points or options.precision != 64 or options.realizations != ["all"] or options.equation:
+    if _of_program(options):
         raise BadInput(
             f"{options.output}: a folder for MLflow holds the whole checkpoint, expected neither --points nor"
-            " --precision nor --realizations nor --equation; realizations are chosen with each prediction"
+            " --precision nor --realizations nor --equation nor --fluctuations; realizations and members are chosen"
+            " with each prediction"
         )
     checkpoint = resolve(options.checkpoint)
     from morlight.analysis.export.pyfunc import save
@@ -48,6 +53,12 @@ def _write_folder(options: argparse.Namespace) -> None:
 
     save(load(checkpoint), options.output)
     print(f"morlight: wrote {options.output}: a folder for `mlflow models`", file=sys.stderr)
+
+
+def _of_program(options: argparse.Namespace) -> bool:
+    """Whether there are options of programs, which a folder does not have."""
+    chosen = options.points or options.precision != 64 or options.realizations != ["all"]
+    return bool(chosen or options.equation or options.fluctuations)
 
 
 def _write_program(options: argparse.Namespace) -> None:
@@ -64,12 +75,15 @@ def _write_program(options: argparse.Namespace) -> None:
     if options.equation:
         model, rows = _equation(model), [0]
     model = model if options.points is None else model.on(options.points)
-    export(model, options.output, precision=options.precision, realizations=rows, overwrite=options.overwrite)
+    export(
+        model, options.output, precision=options.precision, realizations=rows, fluctuations=options.fluctuations,
+        overwrite=options.overwrite,
+    )  # fmt: skip
     points = " × ".join(map(str, model.grid.points))
     what = f"one step of {len(rows)} realization{'s' * (len(rows) > 1)} on {points} cells, {options.precision} bits"
     print(f"morlight: wrote {options.output}: {what}", file=sys.stderr)
-    if model.checkpoint.fluctuations is not None:
-        print("morlight: the program is the mean operator, without the noise of its steps", file=sys.stderr)
+    if model.checkpoint.fluctuations is not None and not options.fluctuations:
+        print("morlight: without the noise of its steps; --fluctuations takes it as an input", file=sys.stderr)
 
 
 def _equation(model: Any) -> Any:

@@ -169,17 +169,17 @@ def dataset(
     times: np.ndarray,
     given: Labelled,
     *,
-    realizations: Sequence[int] | None,
+    lead: Mapping[str, Sequence[int]],
     grid: Sequence[np.ndarray],
     attributes: Mapping[str, Any],
 ) -> Any:
     """Roll-outs with names on their axes.
 
     Args:
-        fields: each ([R,] B, T, *X).
+        fields: each (…, B, T, *X).
         times: T.
         given: the initial states.
-        realizations: numbers of the R realizations; None where there is no such axis.
+        lead: names of the axes before B, and the numbers along them.
         grid: coordinates of the points, for axes that came with none.
         attributes: of the whole.
 
@@ -188,9 +188,9 @@ def dataset(
     """
     import xarray
 
-    lead = [] if realizations is None else [("realization", np.asarray(realizations))]
-    dims = [*(name for name, _ in lead), *given.batch, "time", *given.axes]
-    coordinates: dict[Hashable, Any] = dict(zip(given.axes, grid, strict=True)) | {"time": times, **dict(lead)}
+    dims = [*lead, *given.batch, "time", *given.axes]
+    coordinates: dict[Hashable, Any] = dict(zip(given.axes, grid, strict=True)) | {"time": times}
+    coordinates |= {name: np.asarray(numbers) for name, numbers in lead.items()}
     coordinates |= dict(given.coordinates)
     found = {}
     for name, u in fields.items():

@@ -26,14 +26,15 @@ class Amplitude:
 
     def __call__(self, u: Float[Tensor, "R B c *X"]) -> Float[Tensor, "R B c *X"]:
         """a²(u) at every point."""
-        inner = [1] * (u.ndim - 3)
         slopes = self.squares.diff(dim=-1) / self.knots.diff(dim=-1)
-        first, square = (each[..., 0].view(*each.shape[:3], *inner) for each in (self.knots, self.squares))
-        bends = torch.cat([slopes[..., :1], slopes.diff(dim=-1)], -1)
-        value = square + bends[..., 0].view(*bends.shape[:3], *inner) * (u - first)
-        for knot, bend in zip(self.knots[..., 1:-1].unbind(-1), bends[..., 1:].unbind(-1), strict=True):
-            value = value + bend.view(*bend.shape, *inner) * (u - knot.view(*knot.shape, *inner)).clamp_min(0)
-        return value.clamp_min(0)
+        starts = self.squares[..., :-1] - slopes * self.knots[..., :-1]
+        flat = u.flatten(3).contiguous()
+        inner, slopes, starts = (
+            each.expand(*flat.shape[:3], -1).contiguous() for each in (self.knots[..., 1:-1], slopes, starts)
+        )
+        place = torch.searchsorted(inner, flat)  # which of the lines
+        value = torch.addcmul(starts.gather(3, place), slopes.gather(3, place), flat)
+        return value.clamp_min_(0).view(u.shape)
 
     def mixed(self, weights: Float[Tensor, "b G"]) -> "Amplitude":
         """Means over the values of γ, with weights for each field of a batch."""

@@ -19,10 +19,11 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from morlight.operators.amplitudes import Amplitude
-from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
-from morlight.operators.build import basis, crossed
+from morlight.operators.bases import Basis
+from morlight.operators.build import basis
 from morlight.operators.config import Wall
 from morlight.operators.description import Grid
+from morlight.operators.flux import Flux
 from morlight.operators.units import NO_GAMMA
 
 
@@ -60,6 +61,7 @@ class ModeFluctuations:
         return replace(self, **{name: change(getattr(self, name)) for name in TENSORS})
 
 
+WALLS = ("cosine", "sine")  # bases of fields whose noise is learned
 TENSORS = ("process", "measurement", "knots", "squares", "errors")
 
 
@@ -129,7 +131,11 @@ class Fluctuations:
         lags = tuple((float(value), float(error)) for value, error in plain["lags"])
         if sorted(place for part in parts for place in part.places) != list(range(count)):
             raise ValueError(f"fluctuations are not those of {count} field(s), expected one noise for each")
+        if not gamma or list(gamma) != sorted(set(gamma)):
+            raise ValueError(f"fluctuations.gamma is {list(gamma)}, expected ascending values")
         for part in parts:
+            if part.wall not in WALLS:
+                raise ValueError(f"fluctuations.wall is {part.wall!r}, expected one of {', '.join(WALLS)}")
             c, n, K = len(part.places), part.knots.shape[-1], part.process.shape[2]
             for name, inner in zip(TENSORS, [(K, c, c), (K, c, c), (c, n), (c, n), (K, c)], strict=True):
                 value = getattr(part, name)
@@ -137,6 +143,8 @@ class Fluctuations:
                     raise ValueError(f"fluctuations.{name} has the shape {tuple(value.shape)}, which fits no operator")
                 if not torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all():
                     raise ValueError(f"fluctuations.{name} is not finite")
+            if not (part.knots.diff(dim=-1) > 0).all():
+                raise ValueError("fluctuations.knots are not ascending")
         return cls(gamma, parts, lags)
 
 
@@ -225,62 +233,6 @@ class _Part:
         return self.basis.inverse((root * c.unsqueeze(2)).sum(3))
 
 
-class Flux:
-    """White noise ξ_d through the faces along each axis d, to the coefficients Σ_d (iκ_d/|κ|) ξ̂_d of its divergence.
-
-    Between walls, the flux normal to them is a series of sines where the field is one of cosines. The Nyquist mode of
-    a periodic axis is real, and so is its factor.
-
-    Args:
-        space: Π of the fields.
-    """
-
-    def __init__(self, space: Basis) -> None:
-        self.space = space
-        kappa = space.wavenumbers
-        modulus = kappa.square().sum(0).sqrt()
-        self.inverse = torch.where(modulus > 0, 1 / modulus, 0)
-        self.periodic = _periodic(space)
-        walls = [d for d, periodic in enumerate(self.periodic) if not periodic]
-        self.across = {d: Derivative(crossed(space, d), d).double().to(kappa.device) for d in walls}
-        self.phases = {d: self._phase(d) for d, periodic in enumerate(self.periodic) if periodic}
-
-    def _phase(self, d: int) -> Inexact[Tensor, "*K"]:
-        line = self.space.wavenumbers[d]
-        nyquist = math.pi * self.space.points[d] / self.space.length[d]
-        at_nyquist = (line.abs() / nyquist - 1).abs() < 1e-9
-        return torch.where(at_nyquist, line.abs() + 0j, 1j * line) * self.inverse
-
-    def __call__(self, flux: Float[Tensor, "R B c D *X"]) -> Inexact[Tensor, "R B c *K"]:
-        total: Tensor | float = 0.0
-        for d, along in enumerate(flux.unbind(-1 - len(self.periodic))):
-            if self.periodic[d]:
-                total = total + self.phases[d] * self.space.forward(along)
-            else:
-                total = total + self.inverse * self.across[d].forward(along)
-        assert isinstance(total, Tensor)
-        return total
-
-    def adjoint(self, c: Inexact[Tensor, "R B c *K"]) -> Float[Tensor, "R B c D *X"]:
-        """The parts of the flux along each axis that have these coefficients; the inverse in one dimension."""
-        parts = []
-        for d, periodic in enumerate(self.periodic):
-            if periodic:
-                parts.append(self.space.inverse(self.phases[d].conj() * c))
-            else:
-                parts.append(self._across(d, self.inverse * c))
-        return torch.stack(parts, -1 - len(self.periodic))
-
-    def _across(self, d: int, c: Inexact[Tensor, "R B c *K"]) -> Float[Tensor, "R B c *X"]:
-        """Sines, whose slopes are the cosines of these coefficients: the transpose of `Derivative` in units of |κ|."""
-        back = self.across[d]
-        line = self.space.wavenumbers[d]
-        place = -len(self.periodic) + d
-        N = c.shape[place]
-        shifted = torch.cat([(line * c).narrow(place, 1, N - 1), torch.zeros_like(c.narrow(place, 0, 1))], place)
-        return back.source.inverse(shifted)
-
-
 def hermitian_root(spectrum: Inexact[Tensor, "*k c c"]) -> Inexact[Tensor, "*k c c"]:
     """The Hermitian root of positive matrices."""
     if spectrum.shape[-1] == 1:
@@ -297,8 +249,3 @@ def white_modes(space: Basis) -> Float[Tensor, "*K"]:
 def _white(like: Float[Tensor, "*u"], generator: torch.Generator) -> Float[Tensor, "*u"]:
     """Standard normal numbers; single precision, which costs half, is enough for them."""
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float32).to(like.dtype)
-
-
-def _periodic(space: Basis) -> list[bool]:
-    factors = list(space.factors) if isinstance(space, TensorProduct) else [space]
-    return [isinstance(factor, Fourier) for factor in factors for _ in factor.points]

@@ -11,6 +11,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
 
 from morlight.analysis.model import Model, load
+from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.schedule import Schedule
 from morlight.operators.build import Components
@@ -227,13 +228,11 @@ def built(
         ValueError: if data and options cannot be combined.
     """
     extensions = extensions or Extensions()
+    if settings.model.fluctuations:
+        _check_runs(settings.data)
     served: Any = TrajectoryDataModule(settings.data) if data is None else data
     served.prepare_data()
     served.setup("fit")
-    if settings.model.fluctuations and settings.data.ensemble == "mean":
-        raise ValueError(
-            "model.fluctuations is true with data.ensemble mean, whose noise is that of means over runs; expected all"
-        )
     missing = [name for name in ("description", "sample", "schedule", "part", "count") if not hasattr(served, name)]
     if missing:
         raise ValueError(
@@ -243,6 +242,21 @@ def built(
     kind = MODULES[settings.model.optimizer]
     module = kind(settings.model, served.description, served.sample, extensions.components, extensions.loss)
     return served, module
+
+
+def _check_runs(data: DataConfig) -> None:
+    """Refuse means, which fluctuate less than the runs that they are of.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    means = {"data.ensemble mean": (data.ensemble == "mean", "all"), "data.mirror": (bool(data.mirror), "false")}
+    for key, (used, expected) in means.items():
+        if used:
+            raise ValueError(
+                f"model.fluctuations is true with {key}, whose means fluctuate less than a run; expected"
+                f" {key.split()[0]} {expected}"
+            )
 
 
 def schedule(module: OperatorModule, served: Any, epochs: int) -> Schedule:

@@ -24,7 +24,7 @@ def noise(count, grid=GRID) -> Fluctuations:
     sizes = 4.0 ** torch.arange(count).double().view(-1, 1, 1, 1, 1)
     part = ModeFluctuations(
         (0,), "cosine", (False,), 1e-4 * sizes.expand(-1, 1, K, 1, 1), torch.zeros(count, 1, K, 1, 1).double(),
-        *torch.ones(2, count, 1, 1, 2).double(), torch.zeros(count, 1, K, 1).double(),
+        *exact.additive(count), torch.zeros(count, 1, K, 1).double(),
     )  # fmt: skip
     return Fluctuations((0.0,), (part,))
 
@@ -87,16 +87,25 @@ def test_the_command_writes_one_trajectory_for_each_member(model, tmp_path, monk
 def test_what_no_ensemble_can_be_made_of_is_refused(model):
     without = dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=None))
     for who, options, sentence in (
-        (without, {}, "expected a fit with model.fluctuations true"),
+        (without, {}, "was not learned, expected the checkpoint"),
         (model, {"realizations": "mean"}, "each realization has an ensemble of its own"),
         (model, {"seed": -1}, "expected numbers from 0"),
         (model.on(32), {}, r"was learned on \[16\] points, not on \[32\]"),
     ):
         with pytest.raises(ValueError, match=sentence):
             who.predict(start(), 1, fluctuations=2, **options)
-    from_xarray = pytest.importorskip("xarray").DataArray(start(), dims="x")
-    with pytest.raises(ValueError, match=r"expected initial\.values"):
-        model.predict(from_xarray, 1, fluctuations=2)
+
+
+def test_arrays_with_names_have_an_axis_of_members(model):
+    xarray = pytest.importorskip("xarray")
+    dims = ("member", "run", "time", "x")
+    found = model.predict(xarray.DataArray(start(2), dims=("run", "x")), 4, fluctuations=3, seed=1, realizations="best")
+    assert found.dims == dims
+    expected = model.predict(start(2, 1), 4, fluctuations=3, seed=1, realizations="best")
+    assert np.array_equal(found.values, expected[:, :, :, 0])
+    assert (found.attrs["fluctuations"], found.attrs["seed"]) == (3, 1)
+    whole = model.predict(xarray.Dataset({"density": ("x", start())}), 1, fluctuations=2)
+    assert whole["density"].dims == ("realization", "member", "time", "x")
 
 
 def test_a_state_that_grows_without_bound_is_named(tmp_path):
@@ -110,3 +119,15 @@ def test_a_served_ensemble_is_that_of_predict(model):
     asked = {"steps": 4, "every": 2, "fluctuations": 3, "seed": 1}
     served = Served(model).predict({"density": start(2)}, asked)["density"]
     assert np.array_equal(served, model.predict(start(2, 1), **asked)[:, :, :, :, 0].transpose(2, 0, 1, 3, 4))
+
+
+def test_ratios_are_taken_in_every_member(tmp_path):
+    data = small.description(("density", "momentum"), where=GRID, dt=0.01)
+    path = small.save(tmp_path / "model.ckpt", small.operator(data, size=0.1), data)
+    one = noise(2).parts[0]
+    parts = tuple(dataclasses.replace(one, places=(place,)) for place in (0, 1))
+    small.mark(path, fluctuations=Fluctuations((0.0,), parts).to_plain())
+    model = load(path).with_ratios({"velocity": "momentum/density"})
+    frames = model.predict(np.stack([start(), start()]), 2, fluctuations=3)
+    assert frames.shape == (2, 3, 3, 3, 16)
+    assert np.array_equal(frames[..., 2, :], frames[..., 1, :] / frames[..., 0, :])

@@ -11,7 +11,8 @@ import torch
 
 from morlight.operators import Rollouts, SpectralOperator, build, stepper
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
-from morlight.operators.fluctuations import Fluctuations, Flux, ModeFluctuations, white_modes
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations, white_modes
+from morlight.operators.flux import Flux
 
 DECAY = 0.5
 GRIDS = {
@@ -146,6 +147,15 @@ def test_stored_noise_is_the_same_and_damaged_noise_is_refused():
         Fluctuations.from_plain(known.to_plain(), 2, 1)
     with pytest.raises(ValueError, match="expected one noise for each"):
         Fluctuations.from_plain(known.to_plain(), 1, 2)
+    for change, sentence in (
+        ({"knots": known.parts[0].knots.flip(-1)}, "knots are not ascending"),
+        ({"wall": "legendre"}, "expected one of cosine, sine"),
+    ):
+        damaged = dataclasses.replace(known, parts=(dataclasses.replace(known.parts[0], **change),))
+        with pytest.raises(ValueError, match=sentence):
+            Fluctuations.from_plain(damaged.to_plain(), 1, 1)
+    with pytest.raises(ValueError, match="expected ascending values"):
+        Fluctuations.from_plain({**known.to_plain(), "gamma": [2.0, 1.0]}, 1, 1)
     known.parts[0].process[0] = torch.nan
     with pytest.raises(ValueError, match=r"fluctuations\.process is not finite"):
         Fluctuations.from_plain(known.to_plain(), 1, 1)

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from morlight import __version__
+from morlight.analysis.export import real_noise
 from morlight.analysis.export.real_arithmetic import RealStep
+from morlight.analysis.export.real_noise import RealNoise
 from morlight.analysis.model import Model
 from morlight.data.trajectory_file import digest
 from morlight.data.whole_file import check_output, whole_file
@@ -26,12 +28,15 @@ ENDINGS = (".onnx", ".pt2")
 class Step(nn.Module):
     """`RealStep` with the axes that the exported program shows: without R where there is one realization."""
 
-    def __init__(self, step: RealStep, single: bool) -> None:
+    def __init__(self, step: RealStep, single: bool, noise: RealNoise | None = None) -> None:
         super().__init__()
-        self.step, self.single = step, single
+        self.step, self.single, self.noise = step, single, noise
 
-    def forward(self, u: Tensor, gamma: Tensor | None = None) -> Tensor:
-        later: Tensor = self.step(u[None] if self.single else u, gamma)
+    def forward(self, u: Tensor, gamma: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        u = u[None] if self.single else u
+        later: Tensor = self.step(u, gamma)
+        if self.noise is not None and noise is not None:
+            later = later + self.noise(u, noise[None] if self.single else noise, gamma)
         return later[0] if self.single else later
 
 
@@ -41,18 +46,21 @@ def export(
     *,
     precision: int = 64,
     realizations: Sequence[int] | None = None,
+    fluctuations: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write the program of one step, in the format that the ending names.
 
     Its input `u` is (B, C, *X), or (R, B, C, *X) of several realizations, any B, and its output the same after one
-    step Δt, or L u of an operator without time; operators with parameters have a second input `gamma` (B, P).
+    step Δt, or L u of an operator without time; operators with parameters have a second input `gamma` (B, P). With
+    fluctuations, the last input `noise` are independent standard normal numbers of the shape of u.
 
     Args:
         model: the operator, on the grid that the program is to have.
         path: .onnx or .pt2 (torch.export).
         precision: 64 or 32.
         realizations: which; all where None.
+        fluctuations: whether a step has noise.
         overwrite: whether an existing file is replaced.
 
     Raises:
@@ -60,10 +68,15 @@ def export(
     """
     check_output(path, overwrite)
     path = _checked(model, Path(path), precision)
+    reason = real_noise.check(model.checkpoint.fluctuations, model.grid) if fluctuations else None
+    if reason is not None:
+        raise ValueError(f"{model.path}: {reason}")
     chosen = list(range(model.realizations)) if realizations is None else list(realizations)
-    program = _step(model, chosen, torch.float64 if precision == 64 else torch.float32)
+    program = _step(model, chosen, torch.float64 if precision == 64 else torch.float32, fluctuations=fluctuations)
+    example = _example(model, len(chosen), precision)
+    example |= {"noise": torch.zeros_like(example["u"])} if fluctuations else {}
     with whole_file(path, overwrite=overwrite) as draft:
-        _write(program, _example(model, len(chosen), precision), draft, about(model, chosen))
+        _write(program, example, draft, about(model, chosen))
 
 
 def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
@@ -112,11 +125,13 @@ def _checked(model: Model, path: Path, precision: int) -> Path:
     return path
 
 
-def _step(model: Model, chosen: Sequence[int], dtype: torch.dtype) -> Step:
-    operator = model.only(chosen).operator
+def _step(model: Model, chosen: Sequence[int], dtype: torch.dtype, *, fluctuations: bool) -> Step:
+    model = model.only(chosen)
+    operator, known = model.operator, model.checkpoint.fluctuations if fluctuations else None
     gamma = bool(model.data.parameters)
     step = RealStep(operator, steady=model.steady, activation=model.config.activation, gamma=gamma)
-    return Step(step, len(chosen) == 1).to(dtype).eval()
+    noise = None if known is None else RealNoise(known, model.grid)
+    return Step(step, len(chosen) == 1, noise).to(dtype).eval()
 
 
 def _example(model: Model, realizations: int, precision: int) -> dict[str, Tensor]:
@@ -135,8 +150,8 @@ def _example(model: Model, realizations: int, precision: int) -> dict[str, Tenso
 
 def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     batch = torch.export.Dim("batch", min=1)
-    shapes = {name: {0 if name == "gamma" or program.single else 1: batch} for name in example}
-    shapes = shapes if "gamma" in example else {**shapes, "gamma": None}  # type: ignore[dict-item]
+    shapes: dict[str, Any] = {"u": None, "gamma": None, "noise": None}
+    shapes |= {name: {0 if name == "gamma" or program.single else 1: batch} for name in example}
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
     silent = io.StringIO()
@@ -145,7 +160,7 @@ def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:
-            arguments = (example["u"], example.get("gamma"))
+            arguments = (example["u"], example.get("gamma"), example.get("noise"))
             exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
             if path.suffix == ".pt2":
                 whole = io.BytesIO()  # torch's own writer ends the process where the disk is full

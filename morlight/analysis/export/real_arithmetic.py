@@ -116,14 +116,15 @@ class RealTerm(nn.Module):
         else:
             g = self.symbol(self.operator.units.scaled(gamma))
             g = g if lift is None else (lift.symbols(g[0]), None if g[1] is None else lift.symbols(g[1]))
-        a, b = _product(g, self.transform.forward(h))
+        a, b = product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)
             b = None if b is None else b.unflatten(2, (self.fields, terms)).sum(3)
         return self.transform.inverse((a, b))
 
 
-def _product(g: Parts, c: Parts) -> Parts:
+def product(g: Parts, c: Parts) -> Parts:
+    """g c of complex numbers."""
     (p, q), (a, b) = g, c
     if q is None:
         return p * a, None if b is None else p * b

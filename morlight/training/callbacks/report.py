@@ -157,7 +157,8 @@ def cautions(noise: Fluctuations) -> list[str]:
     if noise.measured:
         said.append("part of the noise is that of the measurement: residuals of successive steps are anticorrelated")
     for steps, (value, error) in enumerate(noise.lags, 1):
-        if abs(value) > max(0.02, SURE * error) and (value > 0 or steps > 1):
+        explained = noise.measured and steps == 1 and value < 0
+        if abs(value) > max(0.02, SURE * error) and not explained:
             said.append(
                 f"residuals {steps} step(s) apart have the correlation {value:.2f} ± {error:.2f}: the operator leaves"
                 " part of the mean change to the noise, which is then not white"

@@ -13,14 +13,16 @@ from morlight.data.sample import TrainingSample
 from morlight.operators import shells
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription
-from morlight.operators.fluctuations import Fluctuations, Flux, ModeFluctuations
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
+from morlight.operators.flux import Flux
 from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened_squares
-from morlight.training.fluctuations.residuals import Moments, Residuals, ResidualWindows
+from morlight.training.fluctuations.residuals import LAGS, Moments, Residuals, ResidualWindows
 from morlight.training.fluctuations.separation import linearized_modes, positive, separated
 
 ABSENT = 1e-6  # of the largest variance: rounding, and modes that never change
 DEPENDENT = 1e-8  # smallest eigenvalue of a correlation matrix; fields below it follow from the others
 SURE = 4.0  # standard errors of the correlation of successive residuals
+HALF = 0.5  # persistence of correlations below which they are those of a noise of the measurement
 STATES = 8  # at each γ, at which the step is linearized
 QUANTILE_STATES = 64  # at each γ, whose values show the range of a field
 TAIL = 1e-3  # share of the values below and above this range
@@ -57,7 +59,7 @@ def learned(model: Model, sample: TrainingSample) -> Fluctuations:
         for each in moments:
             each.add(some)
     lags = correlations(moments)
-    measured = len(lags) > 0 and lags[0][0] < -SURE * lags[0][1]
+    measured = len(lags) > 0 and lags[0][0] < -SURE * lags[0][1] and persistence(moments) < HALF
     parts = [_Learned(each, windows, measured=measured) for each in moments]
     for some in windows:
         for part in parts:
@@ -72,6 +74,25 @@ def _groups(model: Model) -> dict[Wall, list[int]]:
     for place, name in enumerate(names):
         groups.setdefault(model.config.wall(name) if walls else "cosine", []).append(place)
     return groups
+
+
+def persistence(moments: list[Moments]) -> float:
+    """How far residuals two steps apart are correlated as if they were a part of the field itself.
+
+    It is 0 for noise of the measurement. It is 1 if the operator has too little or too much decay, since residuals are
+    then proportional to the field and are forgotten as it is. Data of three frames do not show it, and have 0.
+    """
+    product = square = torch.zeros(()).double()
+    for one in moments:
+        means = one.means()
+        if len(means) < LAGS + 1:
+            return 0.0
+        inverse, used = whitening(means[0])
+        first, second = ((inverse @ lag @ inverse).diagonal(dim1=-2, dim2=-1) for lag in means[1:])
+        expected, freedom = one.kept() * first, one.space.freedom.flatten()[:, None] * used
+        product = product + (freedom * (second * expected.conj()).real).sum()
+        square = square + (freedom * expected.abs().square()).sum()
+    return float(product / square)
 
 
 def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:

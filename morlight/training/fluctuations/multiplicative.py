@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from morlight.operators.amplitudes import Amplitude
-from morlight.operators.fluctuations import Flux
+from morlight.operators.flux import Flux
 from morlight.training.fluctuations.residuals import Moments, Residuals
 
 BINS = 64
@@ -44,7 +44,8 @@ class Bins:
     def between(cls, low: Float[Tensor, "G c"], high: Float[Tensor, "G c"], realizations: int) -> "Bins":
         """Empty bins of one width."""
         share = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]
-        edges = low[..., None] + (high - low)[..., None] * share
+        width = torch.where(high > low, high - low, 1.0)  # of a field that is constant at some γ
+        edges = low[..., None] + width[..., None] * share
         empty = torch.zeros(*low.shape, BINS, dtype=torch.float64)
         return cls(edges, empty.clone(), empty.clone(), empty.expand(realizations, *empty.shape).clone())
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor
+from tqdm import tqdm
 
 from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
@@ -19,6 +20,8 @@ from morlight.operators.fluctuations import white_modes
 LAGS = 2  # steps over which correlations of the residuals are measured
 VALUES = 2**19  # of all realizations computed at once
 BLOCKS = 20  # of trajectories or of time, for the jackknife
+LEAST = 4  # blocks
+SUMS = 2**25  # numbers in the sums of all blocks
 WINDOWS = 20_000  # in which the moments are measured
 SAMPLED_VALUES = 2**24
 
@@ -28,12 +31,14 @@ class Residuals(NamedTuple):
 
     Attributes:
         u: states at the first frames.
+        later: states one frame later.
         r: residuals of that step and of the following ones.
         gamma: place of γ among those of the training, of each window.
         block: of each window.
     """
 
     u: Float[Tensor, "B C *X"]
+    later: Float[Tensor, "B C *X"]
     r: Float[Tensor, "L R B C *X"]
     gamma: Int[Tensor, " B"]
     block: Int[Tensor, " B"]
@@ -65,11 +70,18 @@ class ResidualWindows:
     @property
     def blocks(self) -> int:
         """Number of blocks: groups of trajectories, or parts in time of a few."""
-        return min(BLOCKS, len(self.sample.windows.rows) * self._parts)
+        return min(self._wanted, len(self.sample.windows.rows) * self._parts)
+
+    @property
+    def _wanted(self) -> int:
+        """Number of blocks whose sums fit into memory."""
+        size = math.prod(self.sample.windows.frames.shape) * self.sample.windows.frames.shape[0]
+        each = (LAGS + 1) * self.model.realizations * len(self.values) * size
+        return max(LEAST, min(BLOCKS, SUMS // each))
 
     @property
     def _parts(self) -> int:
-        return math.ceil(BLOCKS / len(self.sample.windows.rows))
+        return math.ceil(self._wanted / len(self.sample.windows.rows))
 
     def __iter__(self) -> Iterator[Residuals]:
         """All residuals, some windows at a time."""
@@ -77,7 +89,8 @@ class ResidualWindows:
         size = math.prod(windows.frames.shape)
         index = windows.evenly(m, max(200, min(WINDOWS, SAMPLED_VALUES // size)))
         places = {int(row): place for place, row in enumerate(windows.rows)}
-        for part in index.split(max(1, VALUES // (size * self.model.realizations))):
+        parts = index.split(max(1, VALUES // (size * self.model.realizations)))
+        for part in tqdm(parts, "residuals", delay=2, leave=False, unit="batch"):
             frames = windows.at(part, range(m + 1)).double()
             gamma = windows.parameters(part, m).double()
             which = torch.searchsorted(self.values, gamma[:, 0].contiguous()) if gamma.shape[1] else part * 0
@@ -86,7 +99,7 @@ class ResidualWindows:
             with torch.no_grad():
                 step = stepper(self.model.operator, self.model.scheme, gamma=gamma)
                 r = torch.stack([frames[i + 1] - step(frames[i][None]) for i in range(m)])
-            yield Residuals(frames[0], r, which, (rows * self._parts + time) % self.blocks)
+            yield Residuals(frames[0], frames[1], r, which, (rows * self._parts + time) % self.blocks)
 
 
 @dataclass
@@ -101,6 +114,7 @@ class Moments:
         wall: of the basis.
         lagged: E r̂_{j+l} r̂_jᴴ for l = 0, 1, …
         count: windows.
+        field: Σ û_j, Σ û_{j+1}, Σ |û_j|² and Σ û_{j+1} û_j* of the fields themselves.
     """
 
     space: Basis
@@ -108,6 +122,7 @@ class Moments:
     wall: Wall
     lagged: Inexact[Tensor, "L R J G K c c"]
     count: Float[Tensor, "J G"]
+    field: Inexact[Tensor, "4 G K c"]
 
     @classmethod
     def empty(cls, windows: ResidualWindows, places: Sequence[int], wall: Wall) -> "Moments":
@@ -117,7 +132,8 @@ class Moments:
         J, G = windows.blocks, len(windows.values)
         kind = torch.float64 if space.real else torch.complex128
         lagged = torch.zeros(windows.steps, windows.model.realizations, J * G, K, c, c, dtype=kind)
-        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), torch.zeros(J, G).double())
+        count, of_field = torch.zeros(J, G).double(), torch.zeros(4, G, K, c, dtype=kind)
+        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field)
 
     def coefficients(self, r: Float[Tensor, "*r"]) -> Inexact[Tensor, "*c"]:
         """Coefficients (…, c, K) of residuals (…, C, *X) in units of those of white noise."""
@@ -135,6 +151,15 @@ class Moments:
             products = c[lag].unsqueeze(-1) * c[0].conj().unsqueeze(-2)
             flat[lag].index_add_(1, where, products)
         self.count.view(-1).index_add_(0, where, torch.ones(len(where)).double())
+        now, later = (self.coefficients(u).movedim(-1, -2) for u in (some.u, some.later))
+        for sums, values in zip(self.field, (now, later, now * now.conj(), later * now.conj()), strict=True):
+            sums.index_add_(0, some.gamma, values)
+
+    def kept(self) -> Inexact[Tensor, "G K c"]:
+        """Part of each mode of the fields that is left after one step, in the mean over the data."""
+        first, second, square, product = self.field / self.count.sum(0).clamp_min(1).view(-1, 1, 1)
+        variance = (square - first * first.conj()).real.clamp_min(torch.finfo(torch.float64).tiny)
+        return (product - second * first.conj()) / variance
 
     def means(self, without: int | None = None) -> Inexact[Tensor, "L R G K c c"]:
         """Mean over all windows, or over those outside one block."""

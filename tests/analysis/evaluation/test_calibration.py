@@ -29,9 +29,7 @@ def forgetting(path, factor=1.0):
     write(path, name="noise", fields={"u0": u}, grid=GRID, times=0.1 * np.arange(9), provenance={})
     model = exact.model(GRID, lambda kappa: torch.full_like(kappa[0], -0.5))
     white = torch.full((1, 1, 9, 1, 1), (factor * SIZE) ** 2 * GRID.length[0] / 16).double()
-    part = ModeFluctuations(
-        (0,), "cosine", (False,), white, 0 * white, *torch.ones(2, 1, 1, 1, 2).double(), 0 * white[..., 0]
-    )
+    part = ModeFluctuations((0,), "cosine", (False,), white, 0 * white, *exact.additive(), 0 * white[..., 0])
     noise = Fluctuations((0.0,), (part,))
     return dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=noise))
 

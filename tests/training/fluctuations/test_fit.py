@@ -1,8 +1,15 @@
 """Fits that learn the noise of their steps, through the command line."""
 
+import exact
 import numpy as np
 import pytest
 import small_fits
+import torch
+
+from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
+from morlight.training.callbacks.report import cautions
+from morlight.training.fit import built
+from morlight.training.settings import from_mapping
 
 
 def test_a_fit_stores_the_noise_of_each_realization(tmp_path, monkeypatch):
@@ -31,3 +38,30 @@ def test_noise_that_cannot_be_learned_stops_the_fit_before_it_begins(tmp_path, m
         small_fits.fit(path, changes)
     assert "with the parameters one, two, expected at most one" in capsys.readouterr().err
     assert not list(tmp_path.glob("mlruns/fits/*/*/last.ckpt"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("data.ensemble", "mean"), ("data.mirror", True)])
+def test_means_over_runs_and_mirror_images_are_refused(key, value):
+    settings = from_mapping({"model.fluctuations": True, key: value}, None, "lj")
+    with pytest.raises(ValueError, match=f"with {key}.*, whose means fluctuate less than a run; expected {key}"):
+        built(settings)
+
+
+@pytest.mark.parametrize(
+    ("lags", "measured", "words"),
+    [
+        ((), False, ["which needs three frames"]),
+        (((0.001, 0.002), (0.0, 0.002)), False, []),
+        (((-0.3, 0.002), (0.001, 0.002)), True, ["part of the noise is that of the measurement"]),
+        (((-0.3, 0.002), (-0.25, 0.002)), False, ["1 step(s) apart", "2 step(s) apart"]),
+        (((0.3, 0.002), (0.0, 0.002)), False, ["1 step(s) apart have the correlation 0.30 ± 0.00"]),
+    ],
+)
+def test_a_fit_says_what_the_correlation_of_its_residuals_shows(lags, measured, words):
+    spectrum = torch.ones(1, 1, 3, 1, 1).double()
+    part = ModeFluctuations(
+        (0,), "cosine", (False,), spectrum, measured * spectrum, *exact.additive(), spectrum[..., 0]
+    )
+    said = cautions(Fluctuations((0.0,), (part,), lags))
+    assert len(said) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, said, strict=True))

@@ -29,7 +29,7 @@ def ornstein_uhlenbeck(grid, wall, process, measurement=0.0, seed=0):
     kind = process.dtype
     part = ModeFluctuations(
         tuple(range(c)), wall, (False,) * c, process.view(1, 1, K, c, c),
-        measurement * torch.eye(c, dtype=kind).expand(1, 1, K, c, c), *torch.ones(2, 1, 1, c, 2).double(),
+        measurement * torch.eye(c, dtype=kind).expand(1, 1, K, c, c), *exact.additive(fields=c),
         torch.zeros(1, 1, K, c).double(),
     )  # fmt: skip
     operator = exact.operator(grid, *[symbol] * c, wall=wall)
@@ -70,6 +70,14 @@ def test_noise_of_the_measurement_is_told_from_that_of_the_steps():
     assert part.measurement[0, 0, kept, 0, 0].numpy() == pytest.approx(0.5, abs=0.1)
     z = (part.process[0, 0, kept, 0, 0] - expected[kept]) / part.errors[0, 0, kept, 0]
     assert z.abs().max() < 4
+
+
+def test_a_decay_that_the_operator_lacks_is_not_called_noise_of_the_measurement():
+    u = ornstein_uhlenbeck(LINE, "cosine", prescribed(LINE, "cosine")[:, None, None])
+    noise = learned(exact.model(LINE, lambda kappa: 0.3 * symbol(kappa)), exact.sample(u))
+    (correlation, error), _ = noise.lags
+    assert correlation < -10 * error
+    assert not noise.measured
 
 
 def test_the_noise_of_coupled_fields_is_correlated_as_prescribed():
@@ -113,6 +121,18 @@ def test_walkers_have_counting_noise_in_every_mode_and_an_amplitude_of_the_root_
     squares = part.amplitude(torch.from_numpy(u).view(1, 1, 1, -1))[0, 0, 0].numpy()
     slope = np.polyfit(np.log(u), np.log(squares), 1)[0] / 2
     assert slope == pytest.approx(0.5, abs=0.05)
+
+
+def test_noise_follows_a_parameter_and_is_linear_between_its_values():
+    expected = prescribed(LINE, "cosine")[:, None, None]
+    u = torch.cat([ornstein_uhlenbeck(LINE, "cosine", size * expected, seed=size) for size in (1, 3)])
+    gamma = torch.tensor([2.0] * TRAJECTORIES + [4.0] * TRAJECTORIES)[:, None]
+    model = exact.model(LINE, symbol, parameters=("strength",))
+    noise = learned(model, exact.sample(u, gamma))
+    assert noise.gamma == (2.0, 4.0)
+    weights = noise.weights(torch.tensor([[2.0], [3.0], [4.0]]))
+    found = torch.einsum("bg,gk->bk", weights, noise.parts[0].process[0, :, :, 0, 0]) / expected[:, 0, 0]
+    assert found.mean(1).numpy() == pytest.approx([1, 2, 3], rel=0.02)
 
 
 def test_isotropic_noise_is_that_of_the_modulus():
