@@ -14,9 +14,9 @@ INTRODUCTION = """# Section 6: continuum models from molecules
 scale of the paper. The models are learned from LAMMPS runs of our own (`morlight simulate lj`, `morlight simulate
 colloid`). An error is ‖a − b‖/‖b‖ over x; that of several fields is the root mean square of their errors. *Steady* is
 the error of the mean of the last five frames (t = 0.9 … 1); all other errors are those of one frame. Cells contain the
-*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: half the
-difference between the means of two halves of the runs with the same γ. The tables compare it with persistence,
-u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
+*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: the
+standard error of the mean of the runs with the same γ. Runs are averaged with their mirror images. The tables compare
+it with persistence, u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
 
 
 def page() -> str:

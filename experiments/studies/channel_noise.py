@@ -20,8 +20,8 @@ from morlight.simulate import lammps
 
 DENSITIES = (0.02, 0.1, 0.2)
 SEED, ATOMS, EVERY, BLOCKS = 21, 1000, 10_000, 10  # of the long averages; 1000 atoms as in the set
-FRAMES = 40
-SETTLED = 20  # frames after which the flow is steady
+FRAMES = 30
+SETTLED = 15  # last frames, in which the flow is steady
 COUNTS = (1, 2, 5, 10)  # blocks that are averaged
 
 
