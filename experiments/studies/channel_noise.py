@@ -27,7 +27,7 @@ COUNTS = (1, 2, 5, 10)  # blocks that are averaged
 
 def mirror_table(every: Sequence[System]) -> str:
     """Noise of one run, and of one run averaged with its mirror image."""
-    head = ["system", "runs", "density", "with its image", "momentum", "with its image", "seeds saved"]
+    head = ["system", "runs", "density", "with its image", "momentum", "with its image", "variance before / after"]
     return table(head, map(_mirror_row, every))
 
 
@@ -39,12 +39,12 @@ def _mirror_row(system: System) -> tuple[str, ...]:
         plain, mirrored = (np.sqrt(each.var(0, ddof=1).sum() / np.square(runs.mean(0)).sum()) for each in (runs, image))
         cells += [f"{100 * plain:.1f} %", f"{100 * mirrored:.1f} %"]
         gains.append((plain / mirrored) ** 2)
-    return (system.label, str(len(system.momentum)), *cells, " and ".join(f"{gain:.2f} ×" for gain in gains))
+    return (system.label, str(len(system.momentum)), *cells, " and ".join(f"{gain:.2f}" for gain in gains))
 
 
 def average_table(folder: Path) -> str:
     """Variance of a frame over the number of averaged steps, relative to that of 1000 steps."""
-    head = ["ρ*", "field", *(f"{count * EVERY // BLOCKS} steps" for count in COUNTS), "frames one step apart"]
+    head = ["ρ*", "field", *(f"{count * EVERY // BLOCKS} steps" for count in COUNTS), "correlation of frames"]
     return table(head, [row for density in DENSITIES for row in _average_rows(folder, density)])
 
 
