@@ -14,9 +14,14 @@ INTRODUCTION = """# Section 6: continuum models from molecules
 scale of the paper. The models are learned from LAMMPS runs of our own (`morlight simulate lj`, `morlight simulate
 colloid`). An error is ‖a − b‖/‖b‖ over x; that of several fields is the root mean square of their errors. *Steady* is
 the error of the mean of the last five frames (t = 0.9 … 1); all other errors are those of one frame. Cells contain the
-*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: half the
-difference between the means of two halves of the runs with the same γ. The tables compare it with persistence,
-u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
+*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: the
+standard error of the mean of the runs with the same γ. Runs are averaged with their mirror images. The tables compare
+it with persistence, u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
+
+OLDER = {  # studies whose fits are older than the sets
+    "colloid_models": "These fits are of the set with two runs of each system, without mirror images.",
+    "generalization": "The fits of the colloid are of the set with two runs of each system, without mirror images.",
+}
 
 
 def page() -> str:
@@ -32,6 +37,7 @@ def page() -> str:
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
         parts.append(f"{len(kept.fits)} fits, {minutes:.0f} minutes in one process, {minutes / 2:.0f} minutes in two.")
+        parts += [OLDER[name]] if name in OLDER else []
         parts.append(study.page(kept.fits))
         parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
     return "\n\n".join(parts) + "\n"

@@ -18,9 +18,7 @@ def viscosity(density):
     return 0.3 / np.sqrt(density)
 
 
-def write(  # noqa: PLR0913
-    path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("",), frames=40, provenance=None
-) -> Path:
+def write(path, *, seeds=2, noise=0.02, bins=20, densities=DENSITIES, species=("",), frames=40) -> Path:  # noqa: PLR0913
     """∂ₜp = ν ∂ₓₓp + ρ f, solved mode by mode; ρ has layers at the walls and keeps its mean; T = 2.
 
     Noise of every value is a share of its field's size.
@@ -43,7 +41,7 @@ def write(  # noqa: PLR0913
         "density": np.array([density for density, _ in pairs]),
         "seed": np.array([float(seed) for _, seed in pairs]),
     }
-    told = {"parameters": parameters, "provenance": provenance or {}}
+    told = {"parameters": parameters, "provenance": {"mirror": dict.fromkeys(fields, "even")}}
     write_file(path, name="channel", fields=fields, grid=grid, times=times, **told)
     return Path(path)
 
@@ -56,7 +54,8 @@ def write_pairs(path, concentrations=(0.15, 0.2), radii=(2.5, 3.0)) -> Path:
     u = held.read()
     fields = {name: u[:, :, c] for c, name in enumerate(held.fields)}
     parameters = {"concentration": c, "radius": d, "seed": np.ones(4)}
-    told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": {}}
+    provenance = {"mirror": held.attributes["mirror"]}
+    told = {"grid": held.grid, "times": held.times, "parameters": parameters, "provenance": provenance}
     write_file(path, name="pairs", fields=fields, **told, overwrite=True)
     return Path(path)
 

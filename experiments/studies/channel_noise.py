@@ -20,14 +20,14 @@ from morlight.simulate import lammps
 
 DENSITIES = (0.02, 0.1, 0.2)
 SEED, ATOMS, EVERY, BLOCKS = 21, 1000, 10_000, 10  # of the long averages; 1000 atoms as in the set
-FRAMES = 40
-SETTLED = 20  # frames after which the flow is steady
+FRAMES = 30
+SETTLED = 15  # last frames, in which the flow is steady
 COUNTS = (1, 2, 5, 10)  # blocks that are averaged
 
 
 def mirror_table(every: Sequence[System]) -> str:
     """Noise of one run, and of one run averaged with its mirror image."""
-    head = ["system", "runs", "density", "with its image", "momentum", "with its image", "seeds saved"]
+    head = ["system", "runs", "density", "with its image", "momentum", "with its image", "variance before / after"]
     return table(head, map(_mirror_row, every))
 
 
@@ -39,12 +39,12 @@ def _mirror_row(system: System) -> tuple[str, ...]:
         plain, mirrored = (np.sqrt(each.var(0, ddof=1).sum() / np.square(runs.mean(0)).sum()) for each in (runs, image))
         cells += [f"{100 * plain:.1f} %", f"{100 * mirrored:.1f} %"]
         gains.append((plain / mirrored) ** 2)
-    return (system.label, str(len(system.momentum)), *cells, " and ".join(f"{gain:.2f} ×" for gain in gains))
+    return (system.label, str(len(system.momentum)), *cells, " and ".join(f"{gain:.2f}" for gain in gains))
 
 
 def average_table(folder: Path) -> str:
     """Variance of a frame over the number of averaged steps, relative to that of 1000 steps."""
-    head = ["ρ*", "field", *(f"{count * EVERY // BLOCKS} steps" for count in COUNTS), "frames one step apart"]
+    head = ["ρ*", "field", *(f"{count * EVERY // BLOCKS} steps" for count in COUNTS), "correlation of frames"]
     return table(head, [row for density in DENSITIES for row in _average_rows(folder, density)])
 
 

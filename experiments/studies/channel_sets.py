@@ -165,12 +165,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         every = systems(file)
         (shipped.FOLDER / f"{options.name}.md").write_text(card(options.name, file, every), encoding="utf-8")
         shutil.copyfile(file.path, shipped.FOLDER / f"{options.name}.h5")
+    drawn = [system.with_images() for system in every]
     if every[0].species:
         for species in dict.fromkeys(system.species for system in every):
-            shown = [system for system in every if system.species == species]
+            shown = [system for system in drawn if system.species == species]
             maps(shown, FIGURES / f"channel_{options.name}_{species}.png")
     else:
-        profiles(every, FIGURES / f"channel_{options.name}.png")
+        profiles(drawn, FIGURES / f"channel_{options.name}.png")
     print(system_table(every))
 
 

@@ -1,7 +1,7 @@
 """Systems of driven channels: fields of all seeds, and the numbers that show whether they are what they should be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,13 @@ class System:
     def flow(self) -> Float[np.ndarray, "S T"]:
         """Velocity of all particles together."""
         return self.momentum.sum(2) / (self.mass * self.density.sum(2))
+
+    def with_images(self) -> "System":
+        """Each run averaged with its mirror image."""
+        density, momentum, heat = (
+            symmetric(u[:, :, None], [1])[:, :, 0] for u in (self.density, self.momentum, self.heat)
+        )
+        return replace(self, density=density, momentum=momentum, heat=heat)
 
     def lost(self) -> float:
         """Largest change of the number of particles, relative."""

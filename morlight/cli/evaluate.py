@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from morlight.analysis.evaluation.result import Evaluation
 
 REFERENCES = {
-    "noise": "noise of the data: difference between halves of the runs",
+    "noise": "noise of the data: standard error of the mean of the runs",
     "linear": "linear model: one factor per mode",
     "persistence": "persistence: the state does not change",
 }

@@ -13,14 +13,13 @@ from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
 from morlight.operators.description import DataDescription, Grid
 
-EVEN = {"density": "even", "momentum": "even"}
 GRID = Grid((20,), (1.0,), ("WALL",))
 
 
 @pytest.fixture(scope="module")
 def fluid(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "channel.h5"
-    return channel.write(path, seeds=3, noise=0.05, frames=10, provenance={mirror.ATTRIBUTE: EVEN})
+    return channel.write(path, seeds=3, noise=0.05, frames=10)
 
 
 def module(path, **words) -> TrajectoryDataModule:

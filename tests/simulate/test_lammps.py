@@ -41,6 +41,7 @@ def test_file_has_a_trajectory_for_each_density_and_seed(lj):
     assert (held.times[0], held.times[-1], len(held.times)) == (0, 1, 7)
     assert (held.attributes["unit_length"], held.attributes["unit_time"]) == (12, 6 * 400 * 0.005)
     assert held.attributes["deck"] == channels.deck_text(channels.LJ)
+    assert held.attributes["mirror"] == dict.fromkeys(("density", "momentum", "density_temperature"), "even")
     assert not np.allclose(u["density"][0], u["density"][1])  # another seed, other places
 
 
@@ -205,7 +206,8 @@ def test_folder_of_a_run_tells_what_was_run(lj):
 
 
 def test_the_fluid_follows_the_wall_that_moves_and_is_never_faster(tmp_path):
-    _, u = simulated(tmp_path, "couette --speed 3 --density 0.6 --width 6")
+    held, u = simulated(tmp_path, "couette --speed 3 --density 0.6 --width 6")
+    assert held.attributes["mirror"] == {}  # no symmetry
     momentum, density = (u[name][0, 4:].mean(0) for name in ("momentum", "density"))
     outer, middle = (momentum[part].sum() / density[part].sum() for part in (slice(14, None), slice(6, 14)))
     assert middle == pytest.approx(1.5, abs=0.3)  # half the speed of the wall, within thermal noise

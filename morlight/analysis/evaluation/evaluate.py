@@ -47,7 +47,7 @@ def evaluate(
     """
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     check_grid(model, file)
-    model = model if model.steady else in_time(model, file)
+    model = (model if model.steady else in_time(model, file)).with_ratios({})
     kind = _pairs if model.steady else channels.evaluate if _is_channel(file) else _trajectories
     if on_training_data is None:
         on_training_data = digest(file.path) == model.data.digest

@@ -19,9 +19,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 
 @pytest.fixture(scope="module")
 def fluid(tmp_path_factory):
-    even = {"density": "even", "momentum": "even"}
-    path = tmp_path_factory.mktemp("data") / "channel.h5"
-    return channel.write(path, seeds=4, noise=0.05, provenance={"mirror": even})
+    return channel.write(tmp_path_factory.mktemp("data") / "channel.h5", seeds=4, noise=0.05)
 
 
 @pytest.fixture(scope="module")
