@@ -114,13 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     setting = SETTINGS[study.scale]
     trial = Trial(study.data(levy, replace(setting, sets=1, deposit="fourier"), name="held_out", seed=1))
     fits = Fits(study, setting, trial)
-    limits = {beta: options.anisotropic_sets if beta and options.anisotropic_sets else options.sets
-              for beta in ANISOTROPIES}  # fmt: skip
-    by_size = fits.by_size({beta: [size for size in SIZES[study.scale] if most is None or size <= most]
-                            for beta, most in limits.items()})  # fmt: skip
-    sets = max(case.sets for case in by_size)
-    fourier = {f"{model}/fourier": by_size[Case(model, 0.0, sets)] for model in MODELS}
-    others = fits.by_deposit(sets) | fourier | fits.by_exponent()
+    most = options.sets or max(SIZES[study.scale])
+    by_size = fits.by_size({beta: sizes(study.scale, (beta and options.anisotropic_sets) or most)
+                            for beta in ANISOTROPIES})  # fmt: skip
+    fourier = {f"{model}/fourier": by_size[Case(model, 0.0, most)] for model in MODELS}
+    others = fits.by_deposit(most) | fourier | fits.by_exponent()
     paths = {name: study.folder / f"levy_{name}.png" for name in ("fig7", "fig8", "fig9", "fig10", "deposits")}
     models = {key: kept.model for key, kept in others.items()}
     errors = {case: kept.measured for case, kept in by_size.items()}
@@ -131,6 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     by_deposit = {deposit: models[f"isotropic/{deposit}"] for deposit in (UNCORRECTED, *DEPOSITS)}
     figures.deposits(by_deposit, trial.alpha, paths["deposits"])
     study.publish("\n\n".join([equations(others, models), ratios(errors), claims(errors)]), *paths.values())
+
+
+def sizes(scale: Scale, largest: int) -> list[int]:
+    """Numbers of sets that are trained on, up to the largest."""
+    return [*(size for size in SIZES[scale] if size < largest), largest]
 
 
 def equations(fits: Mapping[str, Kept[FlightErrors]], models: Mapping[str, Model]) -> str:
