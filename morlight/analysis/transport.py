@@ -5,11 +5,9 @@ along the flow decays at the rate −G(κ) = ν κ², the density of tagged part
 is fitted. All coefficients are in the units of the data: its length, its time, and those of its fields.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,86 +18,14 @@ from morlight.analysis.jackknife import scaled_deviation, without_blocks
 from morlight.analysis.linear_response import Response, response
 from morlight.analysis.long_waves import LongWaves, long_waves
 from morlight.analysis.model import Model
+from morlight.analysis.plane_waves import plane_waves
+from morlight.analysis.transport_coefficients import OF_FLOW, Answer, Coefficient, Transport
 from morlight.operators import Basis, Sine, build, shells
 
 MOMENTUM = "momentum"
 LABELS = "density_labels"
 GONE = 3.0  # modes that decay by more than exp(−3) in a step have no rate
 ODD_MODES = 3  # longest sines that a constant force drives; their sources are averaged
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """A number with its standard error.
-
-    Attributes:
-        value: from the mean generator of the realizations; for an equation, from the estimate of its coefficients.
-        over_realizations: standard deviation over the realizations.
-        over_data: standard error due to the noise of the data; None if it is not known.
-        unit: the unit, in words.
-    """
-
-    value: float
-    over_realizations: float
-    over_data: float | None
-    unit: str
-
-    @property
-    def error(self) -> float:
-        """Standard error √(over_realizations² + over_data²)."""
-        return math.hypot(self.over_realizations, self.over_data or 0.0)
-
-    def __str__(self) -> str:
-        return f"{self.value:.4g} ± {self.error:.2g} {self.unit}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes and the error, as `morlight inspect --json` prints them."""
-        return {**asdict(self), "error": self.error}
-
-
-Answer = Coefficient | str
-
-
-@dataclass(frozen=True)
-class Transport:
-    """Transport coefficients; for one that the model does not have, a sentence that says why.
-
-    Attributes:
-        gamma: parameters, by name.
-        kinematic_viscosity: ν.
-        dynamic_viscosity: η = ρν.
-        bending: ℓ² of ν(κ) = ν/(1 + ℓ²κ²), without walls.
-        slip_length: distance b beyond the walls at which the extrapolated flow vanishes.
-        body_force: change of the momentum field per time that a constant force causes.
-        diffusivity: D of each field.
-    """
-
-    gamma: Mapping[str, float]
-    kinematic_viscosity: Answer
-    dynamic_viscosity: Answer
-    bending: Answer
-    slip_length: Answer
-    body_force: Answer
-    diffusivity: Mapping[str, Answer]
-
-    def answers(self) -> dict[str, Answer]:
-        """All coefficients, by name."""
-        named = {
-            "kinematic viscosity": self.kinematic_viscosity,
-            "dynamic viscosity": self.dynamic_viscosity,
-            "bending": self.bending,
-            "slip length": self.slip_length,
-            "body force": self.body_force,
-        }
-        return named | {f"diffusivity of {name}": answer for name, answer in self.diffusivity.items()}
-
-    def to_json(self) -> dict[str, Any]:
-        """All coefficients in the layout of `morlight inspect --json`."""
-        plain = {
-            name.replace(" ", "_"): {"refused": answer} if isinstance(answer, str) else answer.to_json()
-            for name, answer in self.answers().items()
-        }
-        return {"gamma": dict(self.gamma), **plain}
 
 
 def transport(
@@ -132,11 +58,12 @@ def transport(
             raise ValueError(f"state has {name}, expected one of {', '.join(model.data.field_names)}")
     at = _At(model, row, parameters, dict(state or {}), None if data is None else Path(data))
     flows = [name for name in model.data.field_names if name.startswith(MOMENTUM)]
-    viscosity, dynamic, bending, slip, force = at.flow(flows)
     others = [name for name in model.data.field_names if name not in flows]
-    return Transport(
-        parameters, viscosity, dynamic, bending, slip, force, {name: at.diffusivity(name) for name in others}
-    )
+    vector = set(flows) in map(set, model.config.vectors)
+    if vector and state:
+        raise ValueError("state is given, but a vector is linearized over its training data; expected none")
+    of_momentum = at.waves(flows[0]) if vector else at.flow(flows)
+    return Transport(parameters, diffusivity={name: at.diffusivity(name) for name in others}, **of_momentum)
 
 
 @dataclass(frozen=True)
@@ -149,38 +76,75 @@ class _At:
     state: Mapping[str, float]
     data: Path | None
 
-    def flow(self, flows: list[str]) -> tuple[Answer, Answer, Answer, Answer, Answer]:
-        """ν, η, ℓ², b and the body force."""
+    def waves(self, momentum: str) -> dict[str, Answer]:
+        """Coefficients of a momentum that is a vector, one component of which is named."""
+        waves = plane_waves(self.model, momentum, self.gamma)
+        turns = waves.longitudinal.isfinite().all(0)
+        sound = waves.longitudinal[:, turns]
+        viscosity, bending = self._limit(momentum, waves.modulus, -waves.transverse.real)
+        square, _ = self._limit(momentum, waves.modulus[turns], sound.abs().square())
+        attenuation, _ = self._limit(momentum, waves.modulus[turns], -sound.real)
+        length2 = "length²/time"
+        return {
+            "kinematic_viscosity": self._answer(viscosity, length2),
+            "dynamic_viscosity": self._dynamic(self._answer(viscosity, length2), self._median("density")),
+            "bending": self._answer(bending, "length²"),
+            "slip_length": "a periodic box has no walls",
+            "body_force": "a force along a wave is not read off a momentum that is a vector",
+            "sound_speed": self._answer(square if isinstance(square, str) else square.sqrt(), "length/time"),
+            "sound_attenuation": self._answer(attenuation, length2),
+        }
+
+    def _limit(
+        self, name: str, modulus: Float[Tensor, " S"], rates: Float[Tensor, "R S"]
+    ) -> tuple[Float[Tensor, " n"] | str, Float[Tensor, " n"] | str]:
+        """Of every sample, the coefficient of κ² for long waves and the bending, or why there is none."""
+        if not len(modulus):
+            return (f"{name}: none of its modes is a sound wave",) * 2
+        fit = long_waves(modulus, self._samples(rates), None)
+        return (f"{name}: {fit}",) * 2 if isinstance(fit, str) else (fit.coefficient, fit.bending)
+
+    def _answer(self, values: Float[Tensor, " n"] | str, unit: str) -> Answer:
+        return values if isinstance(values, str) else self._coefficient(values, None, unit)
+
+    def _median(self, name: str) -> float | None:
+        """Median of a field over the training data."""
+        names = self.model.data.field_names
+        return self.model.data.fields[names.index(name)].median if name in names else None
+
+    def flow(self, flows: list[str]) -> dict[str, Answer]:
+        """Coefficients of the momentum along the flow."""
         if len(flows) != 1:
-            why = f"the model has {len(flows)} fields of momentum, expected one along the flow"
-            return why, why, why, why, why
+            expected = "one along the flow, or the components of a vector (model.vectors)"
+            return dict.fromkeys(OF_FLOW, f"the model has {len(flows)} fields of momentum, expected {expected}")
         try:
             linear = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
         except ValueError as error:
-            why = str(error)
-            return why, why, why, why, why
+            return dict.fromkeys(OF_FLOW, str(error))
         walls = isinstance(linear.basis, Sine)
         fit = self._long_waves(linear, flows[0], errors=not walls)
         if isinstance(fit, str):
-            why = f"{flows[0]}: {fit}"
-            return why, why, why, why, self._force(linear)
+            return dict.fromkeys(OF_FLOW, f"{flows[0]}: {fit}") | {"body_force": self._force(linear)}
         nu = self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
         between = "between walls, the bending of ν(κ) is due to slip; see the slip length"
         bent = self._coefficient(fit.bending, fit.bending_error, "length²")
         slip = self._coefficient(2 * fit.bending / linear.basis.length[0], None, "length")
         no_walls = f"{flows[0]} has no walls at which it vanishes (model.bases {{{flows[0]}: sine}})"
-        return (
-            nu,
-            self._dynamic(nu, linear),
-            between if walls else bent,
-            slip if walls else no_walls,
-            self._force(linear),
-        )
+        names = self.model.data.field_names
+        field = float(linear.state[names.index("density")]) if "density" in names else None
+        return {
+            "kinematic_viscosity": nu,
+            "dynamic_viscosity": self._dynamic(nu, field),
+            "bending": between if walls else bent,
+            "slip_length": slip if walls else no_walls,
+            "body_force": self._force(linear),
+        }
 
-    def _dynamic(self, nu: Coefficient, linear: Response) -> Answer:
-        density = {**self.parameters, **self.state}.get("density")
-        if density is None and "density" in self.model.data.field_names:
-            density = float(linear.state[self.model.data.place("density")])
+    def _dynamic(self, nu: Answer, field: float | None) -> Answer:
+        """η, with the density that is given or the value of the field of this name."""
+        if isinstance(nu, str):
+            return nu
+        density = {**self.parameters, **self.state}.get("density", field)
         if density is None:
             return "the density is not known, expected a field or a parameter of this name"
         data = None if nu.over_data is None else nu.over_data * density

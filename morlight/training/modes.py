@@ -5,7 +5,7 @@ import math
 import torch
 
 from morlight.analysis import linear_model
-from morlight.analysis.linear_model import Affine, Factors
+from morlight.analysis.linear_model import Part
 from morlight.data.sample import TrainingSample
 from morlight.operators import build
 from morlight.operators.description import DataDescription
@@ -14,7 +14,7 @@ from morlight.training.least_squares.band import signal_band
 from morlight.training.least_squares.noise import noise_variance
 
 
-def linear(operator: Operator, data: DataDescription, sample: TrainingSample, horizon: int) -> list[Factors | Affine]:
+def linear(operator: Operator, data: DataDescription, sample: TrainingSample, horizon: int) -> list[Part]:
     """The linear model of each mode by itself, over as many steps as the windows have at most.
 
     Args:

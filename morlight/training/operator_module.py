@@ -15,7 +15,7 @@ from torch import Tensor
 from morlight.analysis import linear_model
 from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
 from morlight.analysis.jackknife import Jackknife
-from morlight.analysis.linear_model import Affine, Factors
+from morlight.analysis.linear_model import Part
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
@@ -105,7 +105,7 @@ class OperatorModule(lightning.LightningModule, ABC):
             self.modes = ModeStatistics(linear_model.plain(known))
             self.begin(known)
 
-    def begin(self, known: list[Factors | Affine]) -> None:
+    def begin(self, known: list[Part]) -> None:
         """Prepare for the first step.
 
         Args:
