@@ -79,33 +79,47 @@ class _At:
     def waves(self, momentum: str) -> dict[str, Answer]:
         """Coefficients of a momentum that is a vector, one component of which is named."""
         waves = plane_waves(self.model, momentum, self.gamma)
-        turns = waves.longitudinal.isfinite().all(0)
-        sound = waves.longitudinal[:, turns]
-        viscosity, bending = self._limit(momentum, waves.modulus, -waves.transverse.real)
-        square, _ = self._limit(momentum, waves.modulus[turns], sound.abs().square())
-        attenuation, _ = self._limit(momentum, waves.modulus[turns], -sound.real)
+        sound = waves.longitudinal
+        viscosity = self._limit(momentum, waves.modulus, -waves.transverse.real)
+        scalar = next((name for name in self.model.data.field_names if not name.startswith(MOMENTUM)), momentum)
+        # real and imaginary part of ln λ have the same error: that of the square of |ln λ|, by that of the real part
+        share = 2 * (sound.real / sound.abs()).abs().mean(0)
+        square = self._limit(scalar, waves.modulus, sound.abs().square(), share)
+        attenuation = self._limit(scalar, waves.modulus, -sound.real)
         length2 = "length²/time"
+        nu = viscosity if isinstance(viscosity, str) else self._of(viscosity, length2)
+        speed: Answer = "the density and the momentum make no sound waves"
+        if not isinstance(square, str):
+            data = square.coefficient_error and square.coefficient_error / (2 * float(square.coefficient[0].sqrt()))
+            speed = self._coefficient(square.coefficient.sqrt(), data, "length/time")
+        bending: Answer = "the viscosity is not known"
+        if not isinstance(viscosity, str):
+            bending = self._coefficient(viscosity.bending, viscosity.bending_error, "length²")
         return {
-            "kinematic_viscosity": self._answer(viscosity, length2),
-            "dynamic_viscosity": self._dynamic(self._answer(viscosity, length2), self._median("density")),
-            "bending": self._answer(bending, "length²"),
+            "kinematic_viscosity": nu,
+            "dynamic_viscosity": self._dynamic(nu, self._median("density")),
+            "bending": bending,
             "slip_length": "a periodic box has no walls",
             "body_force": "a force along a wave is not read off a momentum that is a vector",
-            "sound_speed": self._answer(square if isinstance(square, str) else square.sqrt(), "length/time"),
-            "sound_attenuation": self._answer(attenuation, length2),
+            "sound_speed": speed,
+            "sound_attenuation": attenuation if isinstance(attenuation, str) else self._of(attenuation, length2),
         }
 
-    def _limit(
-        self, name: str, modulus: Float[Tensor, " S"], rates: Float[Tensor, "R S"]
-    ) -> tuple[Float[Tensor, " n"] | str, Float[Tensor, " n"] | str]:
-        """Of every sample, the coefficient of κ² for long waves and the bending, or why there is none."""
-        if not len(modulus):
-            return (f"{name}: none of its modes is a sound wave",) * 2
-        fit = long_waves(modulus, self._samples(rates), None)
-        return (f"{name}: {fit}",) * 2 if isinstance(fit, str) else (fit.coefficient, fit.bending)
+    def _of(self, limit: LongWaves, unit: str) -> Coefficient:
+        return self._coefficient(limit.coefficient, limit.coefficient_error, unit)
 
-    def _answer(self, values: Float[Tensor, " n"] | str, unit: str) -> Answer:
-        return values if isinstance(values, str) else self._coefficient(values, None, unit)
+    def _limit(
+        self, name: str, modulus: Float[Tensor, " S"], rates: Float[Tensor, "R S"], share: Tensor | float = 1.0
+    ) -> LongWaves | str:
+        """The limit of long waves, weighted by the relative errors of the decay rates of a field, times a share."""
+        every = shells(build.basis(self.model.grid).double().wavenumbers)[0][0]
+        noise = self._errors(name, every)
+        used = rates.isfinite().all(0)
+        if not bool(used.any()):
+            return f"{name}: none of its modes is a wave of this kind"
+        found = None if noise is None else (noise[torch.isin(every, modulus)] * share)[used]
+        fit = long_waves(modulus[used], self._samples(rates[:, used]), found)
+        return f"{name}: {fit}" if isinstance(fit, str) else fit
 
     def _median(self, name: str) -> float | None:
         """Median of a field over the training data."""
@@ -190,7 +204,7 @@ class _At:
         if replicates is not None:
             blocks = _of_moduli(response(replicates, self.model.data.place(name), self.gamma, self.state))
             samples = torch.cat([samples, blocks.unflatten(0, (-1, len(rates))).mean(1)])
-        noise = self._errors(linear.basis, name, moduli) if errors else None
+        noise = self._errors(name, moduli, linear.basis) if errors else None
         used = moduli > 0
         if not self.model.continuous:  # the rate of a mode that vanishes within a step is not determined
             used &= ~(rates * self.model.data.dt > GONE).any(0)
@@ -208,9 +222,9 @@ class _At:
         """Whether the first realization is an estimate, and the others are draws around it."""
         return self.model.config.equation is not None
 
-    def _errors(self, basis: Basis, name: str, moduli: Float[Tensor, " S"]) -> Float[Tensor, " S"] | None:
-        """Relative standard errors of the rates."""
-        if self.data is not None:
+    def _errors(self, name: str, moduli: Float[Tensor, " S"], basis: Basis | None = None) -> Float[Tensor, " S"] | None:
+        """Relative standard errors of the rates; those of a file only in the basis of one field."""
+        if self.data is not None and basis is not None:
             from morlight.analysis.rates_of_file import rate_errors_of_file
 
             return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)

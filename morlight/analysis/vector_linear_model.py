@@ -4,6 +4,7 @@ G has a few real functions of |κ| (see `morlight.operators.vector_isotropy`). F
 least-squares solution over all modes of this |κ| and all windows, with the noise of each field as it is at this |κ|.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from morlight.operators.units import NO_GAMMA
 from morlight.operators.vector_isotropy import VectorNonlinearity, VectorSymbol
 
 AT_ONCE = 10  # steps of L-BFGS
+DRAWS = 200  # of functions, for the errors of rates
 POINTS = 1000  # at which h is compared with u
 
 
@@ -60,15 +62,15 @@ def part_of(operator: SpectralOperator) -> VectorSymbol | None:
 
 def regress(operator: SpectralOperator, symbol: VectorSymbol, frames: Float[Tensor, "2 n C *X"]) -> Coupled:
     """The functions of |κ| by least squares over one step."""
-    basis, scale = operator.basis, operator.scale.double()
-    kappa = basis.wavenumbers.double()
+    basis, scale = copy.deepcopy(operator.basis).double(), operator.scale.double()
+    kappa = basis.wavenumbers
     moduli, index = shells(kappa)
     unit = scale.view(-1, *[1] * (kappa.ndim - 1))
     c, later = (basis.forward(u.double() / unit) for u in frames)
     known = torch.stack(
         [_applied(symbol.matrix(one, kappa), c) for one in _units(symbol.tensors.blocks, kappa)]
     )  # (blocks, windows, fields, modes)
-    S, weight = moduli.shape[1], basis.freedom.double()
+    S, weight = moduli.shape[1], basis.freedom
     noise = torch.ones(len(scale), S, dtype=torch.float64)
     functions = torch.zeros(len(known), S, dtype=torch.float64)
     for _ in range(2):  # the second time with the noise that the first one left
@@ -81,6 +83,37 @@ def regress(operator: SpectralOperator, symbol: VectorSymbol, frames: Float[Tens
         noise = _over_shells(rest.abs().square().sum(0) * weight, index, S) / count
         noise = _shared(noise, symbol).clamp_min(1e-24 * float(c.abs().square().mean()))
     return Coupled(basis, list(range(len(scale))), symbol, scale, functions, gram.movedim(-1, 0))
+
+
+def rate_errors(known: Coupled) -> Float[Tensor, "C S"]:
+    """Relative standard errors of the decay rates at each |κ|: of shear waves for vectors, of sound for scalars.
+
+    From draws of the functions with their covariance; infinite if the error exceeds the rate.
+    """
+    assert known.information is not None
+    symbol, tensors = known.symbol, known.symbol.tensors
+    moduli = shells(known.basis.wavenumbers)[0]
+    kappa = torch.zeros(len(known.basis.points), moduli.shape[1], dtype=torch.float64)
+    kappa[0] = moduli
+    values, vectors = torch.linalg.eigh(torch.linalg.pinv(known.information, hermitian=True))
+    normal = torch.randn(DRAWS, *values.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = torch.einsum("snm,dsm->nds", vectors * values.clamp_min(0).sqrt()[:, None], normal)
+    change = symbol.matrix(known.functions[:, None] + drawn, kappa).movedim((0, 1), (2, 3))
+    errors = torch.full((tensors.fields, moduli.shape[1]), torch.inf, dtype=torch.float64)
+    for places in tensors.vectors:
+        along = [*tensors.scalars, places[0]]
+        modes = 1 + torch.linalg.eigvals(change[..., along, :][..., along])
+        turning = modes.gather(-1, modes.imag.argmax(-1, keepdim=True))[..., 0]
+        errors[list(places)] = _relative((1 + change[..., places[1], places[1]]).abs())
+        errors[tensors.scalars] = _relative(turning.abs())
+    return errors
+
+
+def _relative(factor: Float[Tensor, "d S"]) -> Float[Tensor, " S"]:
+    """Relative standard deviation of −ln λ over draws."""
+    rate = -factor.log()
+    error = rate.std(0) / rate.mean(0)
+    return torch.where((error > 0) & (error < 1), error, torch.inf)
 
 
 def start(operator: SpectralOperator, known: Coupled, states: Float[Tensor, "n C *X"], steps: int) -> Iterator[int]:

@@ -19,7 +19,7 @@ PARAMETERS = {  # of each system, with their defaults
 SIZES = {
     "couette": (60, 38),
     "shear": (47, 128),
-    "plane": (60, 32),
+    "plane": (30, 32),
 }  # frames and bins, where they are not those of the paper
 OF_DECKS = {  # variables of single decks
     "lj": [("width", "of the channel"), FORCE, AVERAGE],

@@ -310,18 +310,18 @@ class _Builder:
     def _vectors(self, space: Basis, tensors: Tensors, number: int) -> nn.Module:
         """Symbols of scalars and vectors."""
         smallest, largest = self._band(space)
-        unit = largest if self.config.wavenumber_scaling else 1.0
+        unit, middle = largest if self.config.wavenumber_scaling else 1.0, math.sqrt(smallest * largest)
         network = self._network(1 + len(self.parameters), 1, tensors.blocks, seed=number * PARTS)
         sides = zip(space.points, space.length, strict=True)
         spread = mean_of_components([field.spread for field in self.data.fields], tensors)
         return VectorSymbol(
-            Symbol(network, unit),
+            Symbol(network, middle if self.config.wavenumber_scaling else 1.0),
             tensors,
             unit=unit,
             nyquist=[math.pi * N / L if N % 2 == 0 else math.inf for N, L in sides],
             spread=[deviation / scale for deviation, scale in zip(spread, self.scale, strict=True)],
             conserved=[self.config.has("conservation", name) for name in self.fields],
-            middle=math.sqrt(smallest * largest),
+            middle=middle,
         )
 
     def _descent(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:

@@ -204,6 +204,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         """
         if self.data.steady or self.modes is None:
             return None
+        if self.config.vectors:
+            return modes.rate_errors_of_waves(self.operator, self.sample)
         before = self._identified
         if before is None or self.steps_taken >= 2 * before[0] or (self.last_epoch and self.steps_taken > before[0]):
             losses = self._realization_losses()
