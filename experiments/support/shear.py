@@ -13,7 +13,7 @@ from experiments.support.fits import Fit
 from experiments.support.study import Study
 from morlight.analysis.linear_response import response
 from morlight.analysis.model import Model
-from morlight.analysis.transport import Coefficient
+from morlight.analysis.transport_coefficients import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
 from morlight.simulate import lammps

@@ -20,7 +20,7 @@ from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
 from morlight.analysis.jackknife import standard_error
 from morlight.analysis.model import Model
-from morlight.analysis.transport import Coefficient
+from morlight.analysis.transport_coefficients import Coefficient
 from morlight.simulate.walkers import Walkers, levy
 from morlight.training.quiet import quiet
 

@@ -17,7 +17,8 @@ from morlight.analysis.learned import Term, basis_name, generator_of, terms
 from morlight.analysis.model import Model
 from morlight.analysis.noise import InspectedNoise, inspect_noise
 from morlight.analysis.plots import Reading
-from morlight.analysis.transport import Transport, transport
+from morlight.analysis.transport import transport
+from morlight.analysis.transport_coefficients import Transport
 from morlight.operators import Derivative
 
 Numbers = tuple[tuple[float, ...], ...]

@@ -13,7 +13,7 @@ from morlight.analysis.equations.forms import Form
 from morlight.analysis.equations.known import KnownForm
 from morlight.analysis.equations.numbers import spread
 from morlight.analysis.inspection import InspectedField, InspectedTerm, Inspection
-from morlight.analysis.transport import Transport
+from morlight.analysis.transport_coefficients import Transport
 
 GAUGE = {None: "", 1: ", scaled to u", 2: ", scaled to u²", 3: ", scaled to u³"}
 

@@ -18,7 +18,9 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from morlight.analysis import vector_linear_model as vector
 from morlight.analysis.checkpoint import LinearPart
+from morlight.analysis.vector_linear_model import Coupled
 from morlight.operators.bases import Basis, Derivative
 from morlight.operators.losses import linear_fit
 from morlight.operators.networks import Perceptrons
@@ -85,6 +87,9 @@ class Affine:
         return self.basis.inverse(c) * unit
 
 
+Part = Factors | Affine | Coupled
+
+
 def _with_one(units: Units, gamma: Float[Tensor, "B P"]) -> Float[Tensor, "B Q"]:
     return torch.cat([gamma.new_ones(len(gamma), 1), units.scaled(gamma)], 1)
 
@@ -123,7 +128,7 @@ def regress(
     frames: Float[Tensor, "3 n C *X"],
     horizon: int,
     gamma: Float[Tensor, "b P"] = NO_GAMMA,
-) -> list[Factors | Affine]:
+) -> list[Part]:
     """λ of all fields, in the bases of an operator.
 
     Args:
@@ -132,8 +137,11 @@ def regress(
         horizon: m; with parameters one step is all that is looked at.
         gamma: parameters of these windows.
     """
-    parts: list[Factors | Affine] = []
+    parts: list[Part] = []
     for part, places in spaces(operator):
+        if (symbol := vector.part_of(part)) is not None:
+            parts.append(vector.regress(part, symbol, frames[:2]))
+            continue
         basis = copy.deepcopy(part.basis).double().to(frames.device)
         driven = gamma.shape[1] or isinstance(operator, System) or operator.walls is not None
         if len(gamma) == frames.shape[1] and driven:
@@ -156,22 +164,28 @@ def root(power: Inexact[Tensor, "*K"], near: Inexact[Tensor, "*K"], m: int) -> I
     return torch.where(power < 0, 0.0, torch.where(near < 0, -1.0, 1.0) * size)  # nothing but noise has λ² < 0
 
 
-def plain(factors: Sequence[Factors | Affine]) -> tuple[LinearPart, ...]:
+def plain(factors: Sequence[Part]) -> tuple[LinearPart, ...]:
     """λ as plain values for a checkpoint."""
     parts = []
     for part in factors:
-        values = part.coefficients if isinstance(part, Affine) else part.factor
+        values = part.functions if isinstance(part, Coupled) else part.factor
+        values = part.coefficients if isinstance(part, Affine) else values
         flat = values.flatten().to(torch.complex128)
         affine = isinstance(part, Affine)
         parts.append(LinearPart(tuple(part.places), affine, tuple(flat.real.tolist()), tuple(flat.imag.tolist())))
     return tuple(parts)
 
 
-def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Factors | Affine]:
+def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Part]:
     """λ from the values of `plain`, in the bases of an operator; an empty list gives an empty list."""
-    parts: list[Factors | Affine] = []
+    parts: list[Part] = []
     for (part, places), known in zip(spaces(operator) if values else [], values, strict=True):
         factor = torch.complex(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (known.real, known.imag)))
+        if (symbol := vector.part_of(part)) is not None:
+            functions = factor.real.view(symbol.tensors.blocks, -1)
+            basis = copy.deepcopy(part.basis).double()
+            parts.append(Coupled(basis, places, symbol, part.scale.double(), functions))
+            continue
         factor = factor.real if part.basis.real else factor
         modes = part.basis.wavenumbers.shape[1:]
         if known.affine:
@@ -182,7 +196,7 @@ def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Factors
 
 
 def advance(
-    factors: Sequence[Factors | Affine],
+    factors: Sequence[Part],
     u: Float[Tensor, "B C *X"],
     steps: int,
     gamma: Float[Tensor, "b P"] = NO_GAMMA,
@@ -195,7 +209,7 @@ def advance(
 
 
 def start(
-    operator: Operator, factors: Sequence[Factors | Affine], states: Float[Tensor, "n C *X"], *, seed: int = 0
+    operator: Operator, factors: Sequence[Part], states: Float[Tensor, "n C *X"], *, seed: int = 0
 ) -> Iterator[int]:
     """Take the networks, in place, to the linear model: h(u) = u for the field itself, g = λ − 1, shared by K terms.
 
@@ -210,6 +224,9 @@ def start(
     """
     generator = torch.Generator().manual_seed(seed)
     for (part, places), known in zip(spaces(operator), factors, strict=True):
+        if isinstance(known, Coupled):
+            yield from vector.start(part, known, states, STEPS)
+            continue
         networks = [module for module in part.modules() if isinstance(module, Perceptrons)]
         dtype = networks[0].weights[0].dtype
         terms = networks[0].copies // len(places)

@@ -19,7 +19,7 @@ from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import Gamma, batched, parameter_values
-from morlight.analysis.linear_model import Affine, Factors, from_plain
+from morlight.analysis.linear_model import Part, from_plain
 from morlight.analysis.ratios import Ratios, append, places
 from morlight.analysis.realizations import Choice, best, chosen
 from morlight.data import labelled
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from morlight.analysis.equations.reading import LearnedEquation
     from morlight.analysis.next_run.candidates import Choices
     from morlight.analysis.next_run.result import NextRun
-    from morlight.analysis.transport import Transport
+    from morlight.analysis.transport_coefficients import Transport
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
 MOST_POINTS = 2**31
@@ -106,7 +106,7 @@ class Model:
         return self.checkpoint.losses
 
     @property
-    def linear_model(self) -> list[Factors | Affine]:
+    def linear_model(self) -> list[Part]:
         """The linear model of each mode, fitted to the training data.
 
         Empty if the checkpoint has none, or if the time step is not that of the training data.

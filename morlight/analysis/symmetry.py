@@ -128,7 +128,9 @@ def _properties(model: Model) -> Iterator[Property]:
     walled = bool(config.walls)  # walls that are given are not mirrored with the fields
     yield Property.of("reflection", any_flip and not walled, violations.reflection(learned, u, turned, gamma))
     real = not any(part.symbol(gamma).is_complex() or isinstance(part.basis, Derivative) for part, _ in parts)
-    yield Property.of("parity", real and not walled, violations.parity(operator, u, gamma))
+    vectors = _vectors(model)
+    mirrored = violations.parity(operator, u, gamma, vectors)
+    yield Property.of("parity", (real or bool(vectors)) and not walled, mirrored)
     yield from _isotropy(model, u, gamma, parts)
     yield from _conservation(model, u, gamma, parts)
     yield from _boundary(model, u, gamma, parts)
@@ -149,12 +151,17 @@ def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> I
     promised = not model.config.complex_isotropy and not fluxes
     promised = promised and all(model.config.has("isotropy", name) for name in _changed(model))
     if planes:
-        turns = violations.quarter_turns(model.operator, u, planes, gamma)
+        turns = violations.quarter_turns(model.operator, u, planes, gamma, _vectors(model))
         yield Property.of("isotropy, quarter turns", promised, turns)
-    if fluxes:  # ∂ₓ of a radial field is not radial
+    if fluxes or model.config.vectors:  # ∂ₓ of a radial field is not radial, nor is a component of a vector
         return
     radial = torch.stack([violations.radial(part, gamma) for part, _ in parts]).amax(0)
     yield Property.of("isotropy, radial fields", promised, radial)
+
+
+def _vectors(model: Model) -> list[list[int]]:
+    """Places of the components of the vectors."""
+    return [[model.data.place(name) for name in vector] for vector in model.config.vectors]
 
 
 def _conservation(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:

@@ -5,11 +5,9 @@ along the flow decays at the rate −G(κ) = ν κ², the density of tagged part
 is fitted. All coefficients are in the units of the data: its length, its time, and those of its fields.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,86 +18,14 @@ from morlight.analysis.jackknife import scaled_deviation, without_blocks
 from morlight.analysis.linear_response import Response, response
 from morlight.analysis.long_waves import LongWaves, long_waves
 from morlight.analysis.model import Model
+from morlight.analysis.plane_waves import plane_waves
+from morlight.analysis.transport_coefficients import OF_FLOW, Answer, Coefficient, Transport
 from morlight.operators import Basis, Sine, build, shells
 
 MOMENTUM = "momentum"
 LABELS = "density_labels"
 GONE = 3.0  # modes that decay by more than exp(−3) in a step have no rate
 ODD_MODES = 3  # longest sines that a constant force drives; their sources are averaged
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """A number with its standard error.
-
-    Attributes:
-        value: from the mean generator of the realizations; for an equation, from the estimate of its coefficients.
-        over_realizations: standard deviation over the realizations.
-        over_data: standard error due to the noise of the data; None if it is not known.
-        unit: the unit, in words.
-    """
-
-    value: float
-    over_realizations: float
-    over_data: float | None
-    unit: str
-
-    @property
-    def error(self) -> float:
-        """Standard error √(over_realizations² + over_data²)."""
-        return math.hypot(self.over_realizations, self.over_data or 0.0)
-
-    def __str__(self) -> str:
-        return f"{self.value:.4g} ± {self.error:.2g} {self.unit}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes and the error, as `morlight inspect --json` prints them."""
-        return {**asdict(self), "error": self.error}
-
-
-Answer = Coefficient | str
-
-
-@dataclass(frozen=True)
-class Transport:
-    """Transport coefficients; for one that the model does not have, a sentence that says why.
-
-    Attributes:
-        gamma: parameters, by name.
-        kinematic_viscosity: ν.
-        dynamic_viscosity: η = ρν.
-        bending: ℓ² of ν(κ) = ν/(1 + ℓ²κ²), without walls.
-        slip_length: distance b beyond the walls at which the extrapolated flow vanishes.
-        body_force: change of the momentum field per time that a constant force causes.
-        diffusivity: D of each field.
-    """
-
-    gamma: Mapping[str, float]
-    kinematic_viscosity: Answer
-    dynamic_viscosity: Answer
-    bending: Answer
-    slip_length: Answer
-    body_force: Answer
-    diffusivity: Mapping[str, Answer]
-
-    def answers(self) -> dict[str, Answer]:
-        """All coefficients, by name."""
-        named = {
-            "kinematic viscosity": self.kinematic_viscosity,
-            "dynamic viscosity": self.dynamic_viscosity,
-            "bending": self.bending,
-            "slip length": self.slip_length,
-            "body force": self.body_force,
-        }
-        return named | {f"diffusivity of {name}": answer for name, answer in self.diffusivity.items()}
-
-    def to_json(self) -> dict[str, Any]:
-        """All coefficients in the layout of `morlight inspect --json`."""
-        plain = {
-            name.replace(" ", "_"): {"refused": answer} if isinstance(answer, str) else answer.to_json()
-            for name, answer in self.answers().items()
-        }
-        return {"gamma": dict(self.gamma), **plain}
 
 
 def transport(
@@ -132,11 +58,12 @@ def transport(
             raise ValueError(f"state has {name}, expected one of {', '.join(model.data.field_names)}")
     at = _At(model, row, parameters, dict(state or {}), None if data is None else Path(data))
     flows = [name for name in model.data.field_names if name.startswith(MOMENTUM)]
-    viscosity, dynamic, bending, slip, force = at.flow(flows)
     others = [name for name in model.data.field_names if name not in flows]
-    return Transport(
-        parameters, viscosity, dynamic, bending, slip, force, {name: at.diffusivity(name) for name in others}
-    )
+    vector = set(flows) in map(set, model.config.vectors)
+    if vector and state:
+        raise ValueError("state is given, but a vector is linearized over its training data; expected none")
+    of_momentum = at.waves(flows[0]) if vector else at.flow(flows)
+    return Transport(parameters, diffusivity={name: at.diffusivity(name) for name in others}, **of_momentum)
 
 
 @dataclass(frozen=True)
@@ -149,38 +76,89 @@ class _At:
     state: Mapping[str, float]
     data: Path | None
 
-    def flow(self, flows: list[str]) -> tuple[Answer, Answer, Answer, Answer, Answer]:
-        """ν, η, ℓ², b and the body force."""
+    def waves(self, momentum: str) -> dict[str, Answer]:
+        """Coefficients of a momentum that is a vector, one component of which is named."""
+        waves = plane_waves(self.model, momentum, self.gamma)
+        sound = waves.longitudinal
+        viscosity = self._limit(momentum, waves.modulus, -waves.transverse.real)
+        scalar = next((name for name in self.model.data.field_names if not name.startswith(MOMENTUM)), momentum)
+        # real and imaginary part of ln λ have the same error: that of the square of |ln λ|, by that of the real part
+        share = 2 * (sound.real / sound.abs()).abs().mean(0)
+        square = self._limit(scalar, waves.modulus, sound.abs().square(), share)
+        attenuation = self._limit(scalar, waves.modulus, -sound.real)
+        length2 = "length²/time"
+        nu = viscosity if isinstance(viscosity, str) else self._of(viscosity, length2)
+        speed: Answer = "the density and the momentum make no sound waves"
+        if not isinstance(square, str):
+            data = square.coefficient_error and square.coefficient_error / (2 * float(square.coefficient[0].sqrt()))
+            speed = self._coefficient(square.coefficient.sqrt(), data, "length/time")
+        bending: Answer = "the viscosity is not known"
+        if not isinstance(viscosity, str):
+            bending = self._coefficient(viscosity.bending, viscosity.bending_error, "length²")
+        return {
+            "kinematic_viscosity": nu,
+            "dynamic_viscosity": self._dynamic(nu, self._median("density")),
+            "bending": bending,
+            "slip_length": "a periodic box has no walls",
+            "body_force": "a force along a wave is not read off a momentum that is a vector",
+            "sound_speed": speed,
+            "sound_attenuation": attenuation if isinstance(attenuation, str) else self._of(attenuation, length2),
+        }
+
+    def _of(self, limit: LongWaves, unit: str) -> Coefficient:
+        return self._coefficient(limit.coefficient, limit.coefficient_error, unit)
+
+    def _limit(
+        self, name: str, modulus: Float[Tensor, " S"], rates: Float[Tensor, "R S"], share: Tensor | float = 1.0
+    ) -> LongWaves | str:
+        """The limit of long waves, weighted by the relative errors of the decay rates of a field, times a share."""
+        every = shells(build.basis(self.model.grid).double().wavenumbers)[0][0]
+        noise = self._errors(name, every)
+        used = rates.isfinite().all(0)
+        if not bool(used.any()):
+            return f"{name}: none of its modes is a wave of this kind"
+        found = None if noise is None else (noise[torch.isin(every, modulus)] * share)[used]
+        fit = long_waves(modulus[used], self._samples(rates[:, used]), found)
+        return f"{name}: {fit}" if isinstance(fit, str) else fit
+
+    def _median(self, name: str) -> float | None:
+        """Median of a field over the training data."""
+        names = self.model.data.field_names
+        return self.model.data.fields[names.index(name)].median if name in names else None
+
+    def flow(self, flows: list[str]) -> dict[str, Answer]:
+        """Coefficients of the momentum along the flow."""
         if len(flows) != 1:
-            why = f"the model has {len(flows)} fields of momentum, expected one along the flow"
-            return why, why, why, why, why
+            expected = "one along the flow, or the components of a vector (model.vectors)"
+            return dict.fromkeys(OF_FLOW, f"the model has {len(flows)} fields of momentum, expected {expected}")
         try:
             linear = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
         except ValueError as error:
-            why = str(error)
-            return why, why, why, why, why
+            return dict.fromkeys(OF_FLOW, str(error))
         walls = isinstance(linear.basis, Sine)
         fit = self._long_waves(linear, flows[0], errors=not walls)
         if isinstance(fit, str):
-            why = f"{flows[0]}: {fit}"
-            return why, why, why, why, self._force(linear)
+            return dict.fromkeys(OF_FLOW, f"{flows[0]}: {fit}") | {"body_force": self._force(linear)}
         nu = self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
         between = "between walls, the bending of ν(κ) is due to slip; see the slip length"
         bent = self._coefficient(fit.bending, fit.bending_error, "length²")
         slip = self._coefficient(2 * fit.bending / linear.basis.length[0], None, "length")
         no_walls = f"{flows[0]} has no walls at which it vanishes (model.bases {{{flows[0]}: sine}})"
-        return (
-            nu,
-            self._dynamic(nu, linear),
-            between if walls else bent,
-            slip if walls else no_walls,
-            self._force(linear),
-        )
+        names = self.model.data.field_names
+        field = float(linear.state[names.index("density")]) if "density" in names else None
+        return {
+            "kinematic_viscosity": nu,
+            "dynamic_viscosity": self._dynamic(nu, field),
+            "bending": between if walls else bent,
+            "slip_length": slip if walls else no_walls,
+            "body_force": self._force(linear),
+        }
 
-    def _dynamic(self, nu: Coefficient, linear: Response) -> Answer:
-        density = {**self.parameters, **self.state}.get("density")
-        if density is None and "density" in self.model.data.field_names:
-            density = float(linear.state[self.model.data.place("density")])
+    def _dynamic(self, nu: Answer, field: float | None) -> Answer:
+        """η, with the density that is given or the value of the field of this name."""
+        if isinstance(nu, str):
+            return nu
+        density = {**self.parameters, **self.state}.get("density", field)
         if density is None:
             return "the density is not known, expected a field or a parameter of this name"
         data = None if nu.over_data is None else nu.over_data * density
@@ -226,7 +204,7 @@ class _At:
         if replicates is not None:
             blocks = _of_moduli(response(replicates, self.model.data.place(name), self.gamma, self.state))
             samples = torch.cat([samples, blocks.unflatten(0, (-1, len(rates))).mean(1)])
-        noise = self._errors(linear.basis, name, moduli) if errors else None
+        noise = self._errors(name, moduli, linear.basis) if errors else None
         used = moduli > 0
         if not self.model.continuous:  # the rate of a mode that vanishes within a step is not determined
             used &= ~(rates * self.model.data.dt > GONE).any(0)
@@ -244,9 +222,9 @@ class _At:
         """Whether the first realization is an estimate, and the others are draws around it."""
         return self.model.config.equation is not None
 
-    def _errors(self, basis: Basis, name: str, moduli: Float[Tensor, " S"]) -> Float[Tensor, " S"] | None:
-        """Relative standard errors of the rates."""
-        if self.data is not None:
+    def _errors(self, name: str, moduli: Float[Tensor, " S"], basis: Basis | None = None) -> Float[Tensor, " S"] | None:
+        """Relative standard errors of the rates; those of a file only in the basis of one field."""
+        if self.data is not None and basis is not None:
             from morlight.analysis.rates_of_file import rate_errors_of_file
 
             return rate_errors_of_file(self.model, self.data, name, self.parameters, basis)

@@ -20,6 +20,7 @@ from morlight.operators.units import NO_GAMMA
 
 Gamma = Float[Tensor, "b P"]
 State = Float[Tensor, "1 B C *X"]
+Vectors = Sequence[Sequence[int]]  # places of the components, axis by axis
 
 
 class Wall(NamedTuple):
@@ -74,26 +75,66 @@ def reflection(operator: Operator, u: State, flips: Sequence[bool], gamma: Gamma
     return _share(operator(sign * u, gamma) - sign[-change.shape[2] :] * change, change)
 
 
-def parity(operator: Operator, u: State, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
-    """Violation of L P = P L for P u(x) = u(−x), with all axes reversed and all signs kept: 0 for real symbols.
+def parity(operator: Operator, u: State, gamma: Gamma = NO_GAMMA, vectors: Vectors = ()) -> Float[Tensor, " R"]:
+    """Violation of L P = P L for P u(x) = u(−x), with all axes reversed: 0 for real symbols of scalars.
 
-    A momentum across a wall would change its sign in a mirror; here it is mirrored as a scalar is.
+    The components of vectors change their signs. A momentum that is not named as a vector is mirrored as a scalar is.
     """
     axes = list(range(3, u.ndim))
+    components = [place for vector in vectors for place in vector]
+
+    def mirrored(field: Tensor) -> Tensor:
+        found = field.flip(axes)
+        found[:, :, components] *= -1
+        return found
+
     change = operator(u, gamma)
-    return _share(operator(u.flip(axes), gamma) - change.flip(axes), change)
+    return _share(operator(mirrored(u), gamma) - mirrored(change), change)
 
 
 def quarter_turns(
-    operator: Operator, u: State, planes: Sequence[tuple[int, int]], gamma: Gamma = NO_GAMMA
+    operator: Operator,
+    u: State,
+    planes: Sequence[tuple[int, int]],
+    gamma: Gamma = NO_GAMMA,
+    vectors: Vectors = (),
 ) -> Float[Tensor, " R"]:
-    """Violation of L Q = Q L for rotations by 90° and mirrors in square planes of the grid, 0 for ĝ(|κ|) (Eq. 14)."""
+    """Violation of L Q = Q L for rotations by 90° and mirrors in square planes of the grid (Eq. 14).
+
+    The components of vectors turn with the axes.
+    """
     change = operator(u, gamma)
     deviations = []
     for a, b in planes:
-        for turn in (partial(torch.rot90, dims=(a, b)), partial(torch.flip, dims=(b,)), partial(_swap, axes=(a, b))):
-            deviations.append(_share(operator(turn(u), gamma) - turn(change), change))
+        for turn in (_rotated, _mirrored, _swapped):
+            turned = partial(turn, a=a, b=b, vectors=vectors)
+            deviations.append(_share(operator(turned(u), gamma) - turned(change), change))
     return torch.stack(deviations).amax(0)
+
+
+def _rotated(u: Tensor, a: int, b: int, vectors: Vectors) -> Tensor:
+    """Turned by 90° from axis a toward axis b: v_a′ = −v_b and v_b′ = v_a."""
+    moved = torch.rot90(u, dims=(a, b))
+    found = moved.clone()
+    for vector in vectors:
+        found[:, :, vector[a]], found[:, :, vector[b]] = -moved[:, :, vector[b]], moved[:, :, vector[a]]
+    return found
+
+
+def _mirrored(u: Tensor, a: int, b: int, vectors: Vectors) -> Tensor:
+    """Mirrored along axis b."""
+    found = u.flip(b)
+    found[:, :, [vector[b] for vector in vectors]] *= -1
+    return found
+
+
+def _swapped(u: Tensor, a: int, b: int, vectors: Vectors) -> Tensor:
+    """With both axes exchanged."""
+    moved = u.transpose(a, b)
+    found = moved.clone()
+    for vector in vectors:
+        found[:, :, vector[a]], found[:, :, vector[b]] = moved[:, :, vector[b]], moved[:, :, vector[a]]
+    return found
 
 
 def radial(operator: SpectralOperator, gamma: Gamma = NO_GAMMA) -> Float[Tensor, " R"]:
@@ -154,10 +195,6 @@ def _at_walls(change: Float[Tensor, "R B *X"], wall: Wall) -> Float[Tensor, "R B
     else:
         waves, slopes = phase.cos(), -kappa[:, None] * phase.sin()
     return c @ (slopes / kappa.max() if wall.slope else waves)
-
-
-def _swap(u: Float[Tensor, "*u"], axes: tuple[int, int]) -> Float[Tensor, "*v"]:
-    return u.transpose(*axes)
 
 
 def _share(deviation: Float[Tensor, "R *d"], change: Float[Tensor, "R *c"]) -> Float[Tensor, " R"]:

@@ -14,8 +14,13 @@ PARAMETERS = {  # of each system, with their defaults
     "couette": [("density", 0.42, "ρ*, one system each"), ("speed", 1.0, "of the upper wall, one system each")],
     "colloid": [("concentration", 0.15, "c, share of large ones"), ("radius", 2.5, "d of the large ones")],
     "shear": [DENSITY],
+    "plane": [DENSITY],
 }
-SIZES = {"couette": (60, 38), "shear": (47, 128)}  # frames and bins, where they are not those of the paper
+SIZES = {
+    "couette": (60, 38),
+    "shear": (47, 128),
+    "plane": (30, 32),
+}  # frames and bins, where they are not those of the paper
 OF_DECKS = {  # variables of single decks
     "lj": [("width", "of the channel"), FORCE, AVERAGE],
     "couette": [("width", "of the channel"), AVERAGE],
@@ -23,6 +28,11 @@ OF_DECKS = {  # variables of single decks
     "shear": [
         ("length", "of the box along x"),
         ("waves", "number of wavenumbers, from the smallest on, in the flow at the start"),
+        ("amplitude", "of the velocity of each wave"),
+    ],
+    "plane": [
+        ("length", "of the box along x and along y"),
+        ("waves", "largest number of wavelengths in the length, in the flow at the start"),
         ("amplitude", "of the velocity of each wave"),
     ],
 }
@@ -43,6 +53,7 @@ def add(commands: Any) -> None:
     _channels(simulate, "couette", "the same fluid between a wall at rest and one that moves, by LAMMPS")
     _channels(simulate, "colloid", "large and small particles driven along a channel, by LAMMPS (Sec. 6)")
     _channels(simulate, "shear", "shear waves and tagged atoms in a periodic Lennard-Jones fluid, by LAMMPS")
+    _channels(simulate, "plane", "shear and sound waves in the plane of a periodic Lennard-Jones fluid, by LAMMPS")
     for system, points, text in (
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),

@@ -14,6 +14,7 @@ from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.gauge import slopes
+from morlight.operators.given_vectors import given_vectors, mean_of_components
 from morlight.operators.given_walls import given_walls, lift
 from morlight.operators.gradient_flow import Descent, WithState
 from morlight.operators.legendre import Legendre
@@ -24,6 +25,7 @@ from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator,
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
 from morlight.operators.units import Units
+from morlight.operators.vector_isotropy import Tensors, VectorNonlinearity, VectorSymbol
 from morlight.operators.walls import Lift
 
 KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
@@ -151,8 +153,11 @@ class _Builder:
             raise ValueError("model.scheme is exponential for a pair (u, f) without time, expected explicit")
         self.fields, self.parameters = data.field_names, data.parameter_names
         sizes = [field.scale for field in data.fields]
+        self.tensors = given_vectors(config, data)
+        sizes = sizes if self.tensors is None else mean_of_components(sizes, self.tensors)
         self.scale = sizes if config.field_scaling else [1.0] * len(sizes)
         targets = [field.target if field.target is not None else field.scale for field in data.fields]
+        targets = targets if self.tensors is None else mean_of_components(targets, self.tensors)
         unit = targets if config.field_scaling else [1.0] * len(sizes)
         if config.order == 2 and len(self.fields) % 2:
             raise ValueError(
@@ -168,6 +173,11 @@ class _Builder:
         self.anchored = config.has("stability") and not self.monotone
         if self.anchored:
             self._check_anchored(scalar)
+
+    @property
+    def terms(self) -> int:
+        """Channels of h for each field that changes."""
+        return self.config.terms if self.tensors is None else self.config.terms * self.tensors.fields
 
     def _check_names(self) -> None:
         biases = self.config.biases if isinstance(self.config.biases, dict) else {}
@@ -267,6 +277,8 @@ class _Builder:
         config, extra = self.config, len(self.parameters)
         if config.has("gradient_flow"):
             return self._descent(space, names, number)
+        if self.tensors is not None:
+            return self._conserved(self._banded(self._vectors(space, self.tensors, number), names), names, self.terms)
         isotropic = {config.has("isotropy", name) for name in names}
         if len(isotropic) > 1:
             raise ValueError(f"model.biases: isotropy for some of {', '.join(names)}, expected for all or none of them")
@@ -289,8 +301,28 @@ class _Builder:
             seed = number * PARTS + DECAYS
             decay = self._network(len(space.points) + extra, 1, len(names), seed=seed, terms=1)
             g, terms = Anchored(Symbol(decay, unit), g, self.generator), terms + 1
-        conserved = [config.has("conservation", name) for name in names for _ in range(terms)]
+        return self._conserved(g, names, terms)
+
+    def _conserved(self, g: nn.Module, names: Sequence[str], terms: int) -> nn.Module:
+        conserved = [self.config.has("conservation", name) for name in names for _ in range(terms)]
         return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
+
+    def _vectors(self, space: Basis, tensors: Tensors, number: int) -> nn.Module:
+        """Symbols of scalars and vectors."""
+        smallest, largest = self._band(space)
+        unit, middle = largest if self.config.wavenumber_scaling else 1.0, math.sqrt(smallest * largest)
+        network = self._network(1 + len(self.parameters), 1, tensors.blocks, seed=number * PARTS)
+        sides = zip(space.points, space.length, strict=True)
+        spread = mean_of_components([field.spread for field in self.data.fields], tensors)
+        return VectorSymbol(
+            Symbol(network, middle if self.config.wavenumber_scaling else 1.0),
+            tensors,
+            unit=unit,
+            nyquist=[math.pi * N / L if N % 2 == 0 else math.inf for N, L in sides],
+            spread=[deviation / scale for deviation, scale in zip(spread, self.scale, strict=True)],
+            conserved=[self.config.has("conservation", name) for name in self.fields],
+            middle=middle,
+        )
 
     def _descent(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:
         """Symbols of a gradient flow."""
@@ -307,7 +339,7 @@ class _Builder:
         return self._banded(Isotropic(g) if isotropic else g, names)
 
     def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
-        limited = [self.config.has("band", name) for name in names for _ in range(self.config.terms)]
+        limited = [self.config.has("band", name) for name in names for _ in range(self.terms)]
         if not any(limited):
             return g
         if self.data.signal is None:
@@ -318,6 +350,10 @@ class _Builder:
 
     def _nonlinearity(self, names: Sequence[str], number: int) -> nn.Module:
         config, inputs = self.config, len(self.fields) + len(self.parameters)
+        if self.tensors is not None:
+            inputs = self.tensors.invariants + len(self.parameters)
+            network = self._network(inputs, 1, len(self.tensors.places), seed=number * PARTS + 1)
+            return VectorNonlinearity(Nonlinearity(network), self.tensors)
         flows = config.has("gradient_flow")
         terms = 1 if flows else config.terms
         h: nn.Module = Nonlinearity(self._network(inputs, 1, len(names), seed=number * PARTS + 1, terms=terms))

@@ -32,6 +32,8 @@ class OperatorConfig:
         bases: basis of each field between walls: cosine (default), sine or legendre.
         walls: values of fields in sines, and slopes of fields in cosines, at the lower and at the upper wall, such as
             `{momentum: [0, 0.4*speed]}`; each is a product of numbers and parameters γ, and 0 by default.
+        vectors: fields that are the components of vectors along the axes, such as `[[momentum_x, momentum_y]]`; with
+            the bias isotropy, they turn with the axes.
         flux: add the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines.
         order: 1 for ∂ₜu, or 2 for ∂ₜₜu; with 2, the data contain each field u and then each ∂ₜu.
         scheme: explicit or implicit Euler (Eq. 4), or exponential: the equation ∂ₜu = L u/Δt with the generator L/Δt is
@@ -57,6 +59,7 @@ class OperatorConfig:
     terms: int = 1
     bases: dict[str, Wall] = field(default_factory=dict)
     walls: dict[str, list[int | float | str]] = field(default_factory=dict)
+    vectors: list[list[str]] = field(default_factory=list)
     flux: bool = False
     order: Literal[1, 2] = 1
     scheme: Scheme = "explicit"

@@ -131,9 +131,10 @@ class SpectralOperator(Operator):
 
     def symbol(self, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Inexact[Tensor, "R g H *K"]:
         """g at the wavenumbers of the basis, evaluated once for each distinct γ; a single one without parameters."""
-        return self._symbol(self.basis.wavenumbers, gamma)
+        return self.symbol_at(self.basis.wavenumbers, gamma)
 
-    def _symbol(self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"]) -> Inexact[Tensor, "R g H *K"]:
+    def symbol_at(self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"]) -> Inexact[Tensor, "R g H *K"]:
+        """g at any wavenumbers."""
         if not gamma.shape[1]:
             return self.g(kappa, NO_GAMMA)
         distinct, which = distinct_rows(gamma)
@@ -173,7 +174,7 @@ class SpectralOperator(Operator):
     ) -> tuple[Inexact[Tensor, "R g H *K"], Increment]:
         """g and h of all terms, those that walls add included, with the symbols evaluated once (see `prepared`)."""
         symbol = (
-            self.symbol(gamma) if self.lift is None else self.lift.symbols(self._symbol(self.lift.wavenumbers, gamma))
+            self.symbol(gamma) if self.lift is None else self.lift.symbols(self.symbol_at(self.lift.wavenumbers, gamma))
         )
         return symbol, self.nonlinearities(gamma, bounds)
 

@@ -46,6 +46,9 @@ class System:
 
     A channel has its width and its duration scaled to 1, which a periodic box has not. Between equal walls at rest, all
     fields are even in the mirror x → W − x.
+
+    Attributes:
+        axes: along which the cells of a profile are counted; 2 for a box that is as long along y as along x.
     """
 
     deck: str
@@ -54,6 +57,7 @@ class System:
     columns: Mapping[str, str] = field(default_factory=lambda: COLUMNS)
     boundary: Boundary = "WALL"
     equal_walls: bool = False
+    axes: int = 1
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -69,7 +73,15 @@ LJ = System("lj", ("density",), ("",), equal_walls=True)
 COUETTE = System("couette", ("density", "speed"), ("",))
 COLLOID = System("colloid", ("concentration", "radius"), ("large", "small"), equal_walls=True)
 SHEAR = System("shear", ("density",), ("",), COLUMNS | {"density_labels": "v_label"}, "PERIODIC")
-SYSTEMS = (LJ, COUETTE, COLLOID, SHEAR)
+PLANE = System(
+    "plane",
+    ("density",),
+    ("",),
+    {"density": "Ncount", "momentum_x": "v_momentum_x", "momentum_y": "v_momentum_y", "energy": "v_energy"},
+    "PERIODIC",
+    axes=2,
+)
+SYSTEMS = (LJ, COUETTE, COLLOID, SHEAR, PLANE)
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
         path,
         system.deck,
         tuple(name + ending for name in system.fields for ending in (("", "_error") if runs[0].blocks > 1 else ("",))),
-        Grid((ensemble.bins,), (length,), (system.boundary,)),
+        Grid((ensemble.bins,) * system.axes, (length,) * system.axes, (system.boundary,) * system.axes),
         np.arange(ensemble.frames + 1) * (duration / ensemble.frames),
         len(runs),
         parameters,
@@ -275,7 +287,7 @@ class Run:
         with whole_file(self.done) as draft:
             draft.write_text(json.dumps({"variables": self.variables, "command": full}, indent=1))
 
-    def fields(self) -> dict[str, Float[np.ndarray, "T N"]]:
+    def fields(self) -> dict[str, Float[np.ndarray, "T *N"]]:
         """Fields of the file, and beside each the standard error of its frames from their blocks."""
         found = {}
         for label, u in self.in_blocks().items():
@@ -284,20 +296,21 @@ class Run:
                 found[f"{label}_error"] = u.std(1, ddof=1) / math.sqrt(self.blocks)
         return found
 
-    def in_blocks(self) -> dict[str, Float[np.ndarray, "T blocks N"]]:
+    def in_blocks(self) -> dict[str, Float[np.ndarray, "T blocks *N"]]:
         """Fields in the blocks that each frame is the mean of."""
         words = (self.folder / "geometry.txt").read_text().split()
         told = dict(zip(words[::2], map(float, words[1::2]), strict=True))
         width = float(self.width or told["width"])
-        volume = width / self.bins * told["side"] ** 2
+        axes = self.system.axes
+        volume = (width / self.bins) ** axes * told["side"] ** (3 - axes)
         found = {}
         for species in self.system.species:
             path = self.folder / self.system.profile(species)
             read = chunks.read(path if path.exists() else path.with_name(f"{path.name}.gz"))
             blocks = self._blocks(read)
             for name, column in self.system.columns.items():
-                label = f"{name}_{species}" if species else name
-                found[label] = blocks[..., read.columns.index(column)] / volume
+                u = blocks[..., read.columns.index(column)].reshape(*blocks.shape[:2], *[self.bins] * axes)
+                found[f"{name}_{species}" if species else name] = u / volume
         return found
 
     def _blocks(self, read: chunks.Chunks) -> Float[np.ndarray, "T blocks N columns"]:

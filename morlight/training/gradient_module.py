@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.analysis import linear_model
-from morlight.analysis.linear_model import Affine, Factors
+from morlight.analysis.linear_model import Part
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
 from morlight.operators import SpectralOperator, losses
@@ -59,7 +59,7 @@ class GradientModule(OperatorModule):
         """A fit whose loss is no longer finite ends."""
         return [DivergenceGuard()]
 
-    def begin(self, known: list[Factors | Affine]) -> None:
+    def begin(self, known: list[Part]) -> None:
         """Start from the linear model where asked to."""
         if self.algorithm.start == "linear" and self.trainer.ckpt_path is None:
             start = copy.deepcopy(self.operator).cpu()  # where the linear model is

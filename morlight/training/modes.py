@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from morlight.analysis import linear_model
-from morlight.analysis.linear_model import Affine, Factors
+from morlight.analysis import linear_model, vector_linear_model
+from morlight.analysis.linear_model import Part
+from morlight.analysis.vector_linear_model import Coupled
 from morlight.data.sample import TrainingSample
 from morlight.operators import build
 from morlight.operators.description import DataDescription
@@ -14,7 +15,7 @@ from morlight.training.least_squares.band import signal_band
 from morlight.training.least_squares.noise import noise_variance
 
 
-def linear(operator: Operator, data: DataDescription, sample: TrainingSample, horizon: int) -> list[Factors | Affine]:
+def linear(operator: Operator, data: DataDescription, sample: TrainingSample, horizon: int) -> list[Part]:
     """The linear model of each mode by itself, over as many steps as the windows have at most.
 
     Args:
@@ -28,6 +29,15 @@ def linear(operator: Operator, data: DataDescription, sample: TrainingSample, ho
         return linear_model.regress(operator, torch.stack([u, u + f, u + f]), 1)
     m = 1 if data.parameters else horizon
     return linear_model.regress(operator, sample.frames(m), m, sample.parameters(m))
+
+
+def rate_errors_of_waves(operator: Operator, sample: TrainingSample) -> tuple[tuple[float, ...], ...]:
+    """Relative standard errors of the decay rates of shear and sound waves, by field, of a system with vectors."""
+    frames = sample.frames(1)
+    (known,) = linear_model.regress(operator, frames, 1)
+    assert isinstance(known, Coupled)
+    share = frames.shape[1] / sample.windows.count(1)  # of all windows
+    return tuple(tuple(row) for row in (vector_linear_model.rate_errors(known) * math.sqrt(share)).tolist())
 
 
 def signal(data: DataDescription, sample: TrainingSample) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from morlight.analysis import linear_model
 from morlight.analysis.checkpoint import Certificate, Checkpoint, ModeStatistics, RealizationLosses
 from morlight.analysis.jackknife import Jackknife
-from morlight.analysis.linear_model import Affine, Factors
+from morlight.analysis.linear_model import Part
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
@@ -105,7 +105,7 @@ class OperatorModule(lightning.LightningModule, ABC):
             self.modes = ModeStatistics(linear_model.plain(known))
             self.begin(known)
 
-    def begin(self, known: list[Factors | Affine]) -> None:
+    def begin(self, known: list[Part]) -> None:
         """Prepare for the first step.
 
         Args:
@@ -204,6 +204,8 @@ class OperatorModule(lightning.LightningModule, ABC):
         """
         if self.data.steady or self.modes is None:
             return None
+        if self.config.vectors:
+            return modes.rate_errors_of_waves(self.operator, self.sample)
         before = self._identified
         if before is None or self.steps_taken >= 2 * before[0] or (self.last_epoch and self.steps_taken > before[0]):
             losses = self._realization_losses()

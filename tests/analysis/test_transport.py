@@ -103,7 +103,10 @@ def test_waves_that_decay_by_another_power_are_no_diffusion(tmp_path):
 
 def test_each_number_that_a_model_does_not_have_is_refused_by_a_sentence(tmp_path):
     walkers = equation(tmp_path, {"density": ["dxx density"]}, [0.7], fields=["density"]).transport()
-    assert walkers.kinematic_viscosity == "the model has 0 fields of momentum, expected one along the flow"
+    assert walkers.kinematic_viscosity == (
+        "the model has 0 fields of momentum, expected one along the flow, or the components of a vector (model.vectors)"
+    )
+    assert walkers.sound_speed == "sound needs the density and the momentum as a vector (model.vectors)"
     flow = equation(tmp_path, {"momentum": ["dxx momentum"]}, [0.7]).transport()
     assert flow.dynamic_viscosity == "the density is not known, expected a field or a parameter of this name"
     assert flow.slip_length == "momentum has no walls at which it vanishes (model.bases {momentum: sine})"

@@ -12,7 +12,7 @@ from morlight.analysis.next_run.candidates import Candidate, Choices, candidates
 from morlight.analysis.next_run.disagreement import Disagreement, relative, signal
 from morlight.analysis.next_run.result import NextRun, Plan, Ranked
 from morlight.analysis.next_run.runs import Runs
-from morlight.analysis.transport import Coefficient
+from morlight.analysis.transport_coefficients import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
 
 FEWEST = 5  # realizations; fewer are correlated by chance at every γ

@@ -158,7 +158,8 @@ class _Learned:
         """Covariance of the residuals, Σ and Σ_η of each mode, from all data or without a block."""
         names = self.model.data.field_names
         means = self.moments.means(without) * self.changing
-        if all(self.model.config.has("isotropy", names[place]) for place in self.moments.places):
+        isotropic = all(self.model.config.has("isotropy", names[place]) for place in self.moments.places)
+        if isotropic and not self.model.config.vectors:  # which have other noise along κ than across
             means = _isotropic(self.moments, means)
         total = positive(means[0])
         if self.steps is None:

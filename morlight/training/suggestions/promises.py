@@ -50,7 +50,7 @@ def _reflection(config: OperatorConfig, data: DataDescription, frames: Float[Ten
 
 
 def _isotropy(config: OperatorConfig, data: DataDescription, frames: Float[Tensor, "2 n C *X"]) -> Iterator[str]:
-    if "PERIODIC" not in data.grid.boundaries or config.complex_isotropy:
+    if "PERIODIC" not in data.grid.boundaries or config.complex_isotropy or config.vectors:  # sound waves may travel
         return
     basis = build.basis(data.grid).double()
     for c, name in enumerate(data.field_names):
