@@ -5,25 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from morlight.analysis import rollouts
 from morlight.analysis.inputs import Gamma
 from morlight.analysis.jackknife import source
-from morlight.analysis.model import Model, Spread, SpreadAndError
-from morlight.analysis.realizations import Choice
+from morlight.analysis.model import Model
+from morlight.analysis.rollouts import Forecast, Spread, SpreadAndError
 from morlight.data import labelled
 from morlight.operators import build
 
 
-def predict(  # noqa: PLR0913 - the options of Model.predict
-    model: Model,
-    initial: Any,
-    steps: int,
-    every: int,
-    finite: bool,
-    gamma: Gamma,
-    realizations: Choice,
-    fluctuations: int = 0,
-    seed: int = 0,
-) -> Any:
+def predict(model: Model, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     """Roll-out of xarray's arrays (see `Model.predict`)."""
     names, length = model.data.field_names, model.data.grid.length
     given = labelled.arrays(initial, names, model.data.parameter_names, model.grid.dimensions)
@@ -37,16 +28,8 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
     there = model if given.length is None or points == model.grid.points else model.on(points)
     if isinstance(gamma, Mapping):
         gamma = {**given.gamma, **gamma}
-    frames = there.predict(
-        given.states,
-        steps,
-        every=every,
-        finite=finite,
-        gamma=(given.gamma or None) if gamma is None else gamma,
-        realizations=realizations,
-        fluctuations=fluctuations,
-        seed=seed,
-    )
+    frames = rollouts.predict(there, given.states, asked, (given.gamma or None) if gamma is None else gamma)
+    realizations = asked.realizations
     lead: dict[str, Sequence[int]] = {"realization": model.chosen(realizations)}
     if isinstance(frames, Spread | SpreadAndError):
         parts, lead = {"": frames.mean, "_sd": frames.sd}, {}
@@ -54,8 +37,8 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
     else:
         lead = {} if realizations == "best" or isinstance(realizations, int) else lead
         parts = {"": frames}
-    if fluctuations:
-        lead["member"] = range(fluctuations)
+    if asked.fluctuations:
+        lead["member"] = range(asked.fluctuations)
     fields = {
         f"{name}{end}": u.take(c, -1 - len(points))
         for end, u in parts.items()
@@ -63,14 +46,14 @@ def predict(  # noqa: PLR0913 - the options of Model.predict
     }
     space = build.basis(model.data.grid.with_points(points))
     grid = [axis.x.numpy() for axis in space.axes]
-    times = np.arange(steps // every + 1) * every * model.dt
+    times = np.arange(asked.steps // asked.every + 1) * asked.every * model.dt
     attributes = {
         "checkpoint": str(model.path),
         "run": model.run or "",
         "dt": model.dt,
         "realizations": str(realizations),
         **spread_attributes(model, frames),
-        **({"fluctuations": fluctuations, "seed": seed} if fluctuations else {}),
+        **({"fluctuations": asked.fluctuations, "seed": asked.seed} if asked.fluctuations else {}),
     }
     return labelled.dataset(fields, times, given, lead=lead, grid=grid, attributes=attributes)
 

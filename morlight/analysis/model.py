@@ -3,27 +3,24 @@
 import copy
 import dataclasses
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.analysis import ensemble, extrapolation, jackknife
+from morlight.analysis import rollouts
 from morlight.analysis.checkpoint import Checkpoint, RealizationLosses, read
 from morlight.analysis.equations.power_law import identified
-from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.linear_model import Part, from_plain
-from morlight.analysis.ratios import Ratios, append, places
+from morlight.analysis.ratios import Ratios, places
 from morlight.analysis.realizations import Choice, best, chosen
-from morlight.data import labelled
-from morlight.operators import Operator, Rollouts, SpectralOperator, build, on_grid, selected, shells
+from morlight.operators import Operator, SpectralOperator, build, on_grid, selected, shells
 from morlight.operators.build import Components
 from morlight.operators.config import OperatorConfig
 from morlight.operators.description import DataDescription, Grid
@@ -39,21 +36,6 @@ if TYPE_CHECKING:
 
 BLOCK = 2**24  # values of all realizations computed together, 128 MB each array
 MOST_POINTS = 2**31
-
-
-class Spread(NamedTuple):
-    """Mean and standard deviation over the realizations."""
-
-    mean: np.ndarray
-    sd: np.ndarray
-
-
-class SpreadAndError(NamedTuple):
-    """Mean and standard deviation over the realizations, and the standard error of the mean due to the data."""
-
-    mean: np.ndarray
-    sd: np.ndarray
-    error: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -210,37 +192,8 @@ class Model:
                 not known.
             FloatingPointError: if a state is not finite; the sentence names the step.
         """
-        if fluctuations:
-            ensemble.check(self, (fluctuations, seed), realizations)
-        if labelled.is_labelled(initial):
-            from morlight.analysis.labelled_rollout import predict
-
-            return predict(self, initial, steps, every, finite, gamma, realizations, fluctuations, seed)
-        given = self._numbers(initial)
-        u = batched(self.data, self.grid, given)
-        rows = self.chosen(realizations)
-        parameters = parameter_values(self.data, gamma, len(u))
-        for caution in extrapolation.cautions(self, u.numpy(), parameters.numpy()):
-            warnings.warn(caution, Extrapolation, stacklevel=2)
-        model = self if rows == list(range(self.realizations)) else self.only(rows)
-        missing = self.grid.dimensions + 2 - given.ndim  # axes B and C
-
-        def frames(of: "Model") -> np.ndarray:
-            found = of._frames(u[None], parameters, (steps, every), finite)
-            return _without_axes(found, missing)
-
-        if fluctuations:
-            members = ensemble.frames(model, u, parameters, (steps, every), (fluctuations, seed))
-            ratios, D = model.ratios, self.grid.dimensions
-            predicted = np.stack([_without_axes(append(ratios, each, D), missing) for each in members])
-        else:
-            predicted = frames(model)
-        if realizations == "data":
-            error = jackknife.error_of_rollouts(model, frames, predicted)
-            return SpreadAndError(predicted.mean(0), _sd(predicted), error)
-        if realizations == "mean":
-            return Spread(predicted.mean(0), _sd(predicted))
-        return predicted[0] if realizations == "best" or isinstance(realizations, int) else predicted
+        asked = rollouts.Forecast(steps, every, realizations, finite, fluctuations, seed)
+        return rollouts.predict(self, initial, asked, gamma)
 
     def equation(self) -> "LearnedEquation":
         """The closed form with standard errors (`.text`, `.latex`, `.sympy`, `.terms`), or why there is none."""
@@ -362,38 +315,6 @@ class Model:
         below[index[share_of_band(basis) < 1 - 1e-9]] = True
         return identified(moduli[0], torch.tensor(errors[place], dtype=torch.float64), below)
 
-    def _numbers(self, initial: Any) -> Tensor:
-        """An initial state in double precision.
-
-        Raises:
-            ValueError: if it is complex, or the operator has no steps.
-        """
-        if self.steady:
-            raise ValueError(
-                f"{self.path}: learned {', '.join(self.data.targets)} of {', '.join(self.data.field_names)} without"
-                " time, expected an operator with steps"
-            )
-        if np.iscomplexobj(initial):
-            raise ValueError("initial state is complex, expected real numbers")
-        return torch.from_numpy(np.array(initial, dtype=np.float64))
-
-    def _frames(self, u: Tensor, gamma: Tensor, count: tuple[int, int], finite: bool) -> np.ndarray:
-        """Frames (R, B, T, C, *X) of a number of steps and the steps between two of them."""
-        steps, every = count
-        with tqdm(total=steps * u.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
-            rollouts = Rollouts(self.operator, gamma.to(self.device), self.scheme)
-            u = u.to(self.device)
-            try:
-                frames = rollouts.frames(u, steps, every=every, finite=finite, progress=bar.update).cpu().numpy()
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{self.path}: {error}") from error
-            except torch.OutOfMemoryError as error:
-                raise ValueError(
-                    f"{self.path}: the roll-out does not fit into the memory of {self.device}, expected fewer frames"
-                    " (every), realizations or initial states at a time"
-                ) from error
-        return append(self.ratios, frames, self.grid.dimensions)
-
 
 def load(path: str | Path, components: Components | None = None) -> Model:
     """The model in a checkpoint file, opened without executing any code in it.
@@ -432,16 +353,3 @@ def _check_kinds(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) 
         wanted = expected.get(key, value)
         if value.is_floating_point() != wanted.is_floating_point() or value.is_complex() != wanted.is_complex():
             raise ValueError(f"weight {key} is of the type {value.dtype}, expected {wanted.dtype}")
-
-
-def _without_axes(frames: np.ndarray, missing: int) -> np.ndarray:
-    """Frames (R, B, T, C, *X) without the axes B and C that the initial state does not have."""
-    if missing == 2:
-        return frames[:, 0, :, 0]
-    return frames[:, 0] if missing == 1 else frames
-
-
-def _sd(frames: np.ndarray) -> np.ndarray:
-    """Standard deviation over the realizations, 0 of a single one."""
-    spread: np.ndarray = frames.std(0, ddof=1) if len(frames) > 1 else np.zeros_like(frames[0])
-    return spread

@@ -12,10 +12,11 @@ from morlight import __version__
 from morlight.analysis import films, plots, prediction_plots
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
-from morlight.analysis.model import Model, Spread, SpreadAndError
+from morlight.analysis.model import Model
 from morlight.analysis.plots import counted
 from morlight.analysis.ratios import append
 from morlight.analysis.realizations import Choice
+from morlight.analysis.rollouts import Spread, SpreadAndError
 from morlight.data import initial
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import TrajectoryFile, digest

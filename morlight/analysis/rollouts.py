@@ -1,0 +1,131 @@
+"""Roll-outs of models from arrays or labelled fields: of the mean operator, or ensembles of fluctuating ones."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from morlight.analysis import ensemble, extrapolation, jackknife
+from morlight.analysis.extrapolation import Extrapolation
+from morlight.analysis.inputs import Gamma, batched, parameter_values
+from morlight.analysis.ratios import append
+from morlight.analysis.realizations import Choice
+from morlight.data import labelled
+from morlight.operators import Rollouts
+
+if TYPE_CHECKING:
+    from morlight.analysis.model import Model
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation over the realizations."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+class SpreadAndError(NamedTuple):
+    """Mean and standard deviation over the realizations, and the standard error of the mean due to the data."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    error: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is asked of a roll-out (see `Model.predict`)."""
+
+    steps: int
+    every: int = 1
+    realizations: Choice = "all"
+    finite: bool = True
+    fluctuations: int = 0
+    seed: int = 0
+
+
+def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
+    """Roll-outs from an initial state; arguments and result are those of `Model.predict`."""
+    if asked.fluctuations:
+        ensemble.check(model, (asked.fluctuations, asked.seed), asked.realizations)
+    if labelled.is_labelled(initial):
+        from morlight.analysis.labelled_rollout import predict as predict_labelled
+
+        return predict_labelled(model, initial, asked, gamma)
+    given = _numbers(model, initial)
+    u = batched(model.data, model.grid, given)
+    rows = model.chosen(asked.realizations)
+    parameters = parameter_values(model.data, gamma, len(u))
+    for caution in extrapolation.cautions(model, u.numpy(), parameters.numpy()):
+        warnings.warn(caution, Extrapolation, stacklevel=3)
+    chosen = model if rows == list(range(model.realizations)) else model.only(rows)
+    missing = model.grid.dimensions + 2 - given.ndim  # axes B and C
+
+    def frames(of: "Model") -> np.ndarray:
+        return _without_axes(_of_mean(of, u, parameters, asked), missing)
+
+    predicted = frames(chosen) if not asked.fluctuations else _of_ensemble(chosen, u, parameters, asked, missing)
+    if asked.realizations == "data":
+        error = jackknife.error_of_rollouts(chosen, frames, predicted)
+        return SpreadAndError(predicted.mean(0), _sd(predicted), error)
+    if asked.realizations == "mean":
+        return Spread(predicted.mean(0), _sd(predicted))
+    single = asked.realizations == "best" or isinstance(asked.realizations, int)
+    return predicted[0] if single else predicted
+
+
+def _numbers(model: "Model", initial: Any) -> Tensor:
+    """An initial state in double precision.
+
+    Raises:
+        ValueError: if it is complex, or the operator has no steps.
+    """
+    if model.steady:
+        raise ValueError(
+            f"{model.path}: learned {', '.join(model.data.targets)} of {', '.join(model.data.field_names)} without"
+            " time, expected an operator with steps"
+        )
+    if np.iscomplexobj(initial):
+        raise ValueError("initial state is complex, expected real numbers")
+    return torch.from_numpy(np.array(initial, dtype=np.float64))
+
+
+def _of_mean(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast) -> np.ndarray:
+    """Frames (R, B, T, C, *X) without noise."""
+    with tqdm(total=asked.steps * len(u), desc="predicting", delay=2, leave=False, unit="step") as bar:
+        rollouts = Rollouts(model.operator, gamma.to(model.device), model.scheme)
+        states, every, finite = u[None].to(model.device), asked.every, asked.finite
+        try:
+            frames = rollouts.frames(states, asked.steps, every=every, finite=finite, progress=bar.update).cpu().numpy()
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{model.path}: {error}") from error
+        except torch.OutOfMemoryError as error:
+            raise ValueError(
+                f"{model.path}: the roll-out does not fit into the memory of {model.device}, expected fewer frames"
+                " (every), realizations or initial states at a time"
+            ) from error
+    return append(model.ratios, frames, model.grid.dimensions)
+
+
+def _of_ensemble(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast, missing: int) -> np.ndarray:
+    """Frames (R, members, …) with noise."""
+    members = ensemble.frames(model, u, gamma, (asked.steps, asked.every), (asked.fluctuations, asked.seed))
+    ratios, D = model.ratios, model.grid.dimensions
+    return np.stack([_without_axes(append(ratios, each, D), missing) for each in members])
+
+
+def _without_axes(frames: np.ndarray, missing: int) -> np.ndarray:
+    """Frames (R, B, T, C, *X) without the axes B and C that the initial state does not have."""
+    if missing == 2:
+        return frames[:, 0, :, 0]
+    return frames[:, 0] if missing == 1 else frames
+
+
+def _sd(frames: np.ndarray) -> np.ndarray:
+    """Standard deviation over the realizations, 0 of a single one."""
+    spread: np.ndarray = frames.std(0, ddof=1) if len(frames) > 1 else np.zeros_like(frames[0])
+    return spread
