@@ -47,6 +47,7 @@ COMMANDS = [
     "evaluate {} --data heat.h5",
     "inspect {}",
     "check {}",
+    "next {} --data heat.h5 --candidates density=1",
     "export {} -o out.onnx",
     "export {} -o served",
     "fit --data.path heat.h5 --model.biases [] --ckpt_path {}",

@@ -1,14 +1,14 @@
 """What the studies of fluctuations measure of a model: spectrum, amplitude, decay of waves, temperature, viscosity."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments.support.equilibrium import TEMPERATURE, Measured
+from experiments.support.equilibrium import TEMPERATURE
 from experiments.support.shear import ATOMS, LENGTH
 from morlight.analysis.evaluation.calibration import calibration
 from morlight.analysis.long_waves import long_waves
@@ -139,24 +139,29 @@ def of_channel(model: Model, held_out: Path, runs: Path) -> ChannelNoise:
 def of_shear(model: Model, density: float) -> ShearNoise:
     """Equipartition S = ρ m k_B T/A in a box of cross section A, and Σ = S (1 − e^{−2νκ²Δt}) of long waves."""
     field = _noise(model)
-    area = ATOMS / (density * LENGTH)
-    spectrum, errors, kappa = (np.array(v) for v in (np.array(field.density).mean(0), field.errors, field.kappa))
-    level = np.array(field.equilibrium).mean(0)
-    short = (kappa > 0) & (spectrum > LOST * level)  # whose decay does not matter
-    mean = level[short].mean()
-    error = level[short].std(ddof=1) / math.sqrt(short.sum())
-    temperature = Measured(mean * area / density, error * area / density)
-    share = spectrum / (density * TEMPERATURE / area)
-    longest = (kappa > 0) & (share < LOST)
-    rate = -np.log1p(-share[longest]) / (2 * model.dt)
-    relative = errors[longest] / spectrum[longest] * share[longest] / (1 - share[longest]) / (2 * model.dt) / rate
-    line = long_waves(*(torch.from_numpy(v) for v in (kappa[longest], rate[None], relative)))
+    unit = density / (ATOMS / (density * LENGTH))  # S at k_B T = 1
+    nu = model.transport().kinematic_viscosity
+    if isinstance(nu, str):
+        raise ValueError(f"{model.path}: {nu}")
+    return ShearNoise(_temperature(field, unit), _viscosity(model, field, unit * TEMPERATURE), [nu.value, nu.error])
+
+
+def _temperature(field: FieldNoise, unit: float) -> list[float]:
+    """k_B T and its standard error from waves so short that their decay does not matter."""
+    spectrum, level = (np.array(each).mean(0) for each in (field.density, field.equilibrium))
+    short = (np.array(field.kappa) > 0) & (spectrum > LOST * level)
+    values = level[short] / unit
+    return [float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))]
+
+
+def _viscosity(model: Model, field: FieldNoise, level: float) -> list[float]:
+    """ν and its standard error from the size of the noise of long waves, at a known S."""
+    kappa, errors = np.array(field.kappa), np.array(field.errors) / level
+    share = np.array(field.density).mean(0) / level
+    used = (kappa > 0) & (share < LOST)
+    rate = -np.log1p(-share[used]) / (2 * model.dt)
+    relative = errors[used] / (1 - share[used]) / (2 * model.dt) / rate
+    line = long_waves(*(torch.from_numpy(each) for each in (kappa[used], rate[None], relative)))
     if isinstance(line, str) or line.coefficient_error is None:
         raise ValueError(f"{model.path}: {line}")
-    nu = model.transport().kinematic_viscosity
-    assert not isinstance(nu, str)
-    return ShearNoise(
-        list(asdict(temperature).values()),
-        [float(line.coefficient[0]), line.coefficient_error],
-        [nu.value, nu.error],
-    )
+    return [float(line.coefficient[0]), line.coefficient_error]

@@ -23,6 +23,7 @@ from morlight.analysis.linear_response import response
 from morlight.analysis.model import Model
 from morlight.operators import build, shells
 from morlight.operators.amplitudes import Amplitude
+from morlight.operators.bases import Basis
 from morlight.operators.fluctuations import ModeFluctuations
 
 Numbers = tuple[tuple[float, ...], ...]
@@ -148,52 +149,82 @@ def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
     return InspectedNoise({name: fields[name] for name in model.data.field_names}, known.lags, known.measured)
 
 
+class _Shells:
+    """Means over the modes of each |κ|."""
+
+    def __init__(self, space: Basis) -> None:
+        moduli, index = shells(space.wavenumbers)
+        self.moduli, self.index, self.freedom = moduli[0], index.flatten(), space.freedom.flatten()
+        self.count = torch.zeros_like(self.moduli).index_add(0, self.index, self.freedom)
+
+    def mean(self, values: Float[Tensor, "R K"]) -> Float[Tensor, "R S"]:
+        """Of values of each mode."""
+        total = values.new_zeros(len(values), len(self.count))
+        return total.index_add(1, self.index, values * self.freedom) / self.count
+
+    def error(self, variance: Float[Tensor, " K"]) -> Float[Tensor, " S"]:
+        """Standard error of the mean over modes with these variances."""
+        total = torch.zeros_like(self.count).index_add(0, self.index, variance * self.freedom.square())
+        return (total / self.count.square()).sqrt()
+
+
 def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights: Tensor) -> FieldNoise:
-    space = build.basis(model.data.grid, part.wall).double()
-    moduli, index = shells(space.wavenumbers)
-    index, freedom = index.flatten(), space.freedom.flatten()
-    count = torch.zeros(moduli.shape[1]).double().index_add(0, index, freedom)
+    over = _Shells(build.basis(model.data.grid, part.wall).double())
 
     def at_gamma(values: Float[Tensor, "R G K"]) -> Float[Tensor, "R K"]:
         return torch.einsum("g,rgk->rk", weights[0], values)
 
-    def of_shells(values: Float[Tensor, "R K"]) -> Float[Tensor, "R S"]:
-        return values.new_zeros(len(values), len(count)).index_add(1, index, values * freedom) / count
-
     density, measurement = (at_gamma(each[..., c, c].real) for each in (part.process, part.measurement))
-    variance = at_gamma(part.errors[..., c].square()).mean(0)
-    errors = (torch.zeros_like(count).index_add(0, index, variance * freedom.square()) / count.square()).sqrt()
-    equilibrium, intensity = None, None
-    rate = _rate(model, part.places[c], gamma)
+    errors = over.error(at_gamma(part.errors[..., c].square()).mean(0))
+    rate, balanced, intensity = _rate(model, part.places[c], gamma), None, None
     if rate is not None:
         left = torch.exp(-2 * rate * model.dt)
         balanced = torch.where(left < 1, density / (1 - left), torch.nan)
-        equilibrium = of_shells(balanced)
-        kept = of_shells((left > DECAYED).double() * (left < 1)).amin(0) == 1
-        kept &= of_shells(density).mean(0) > ABSENT * density.max()
-        band = model.band(part.places[c])
-        kept &= moduli[0] <= (math.inf if band is None else band[1])
-        flow = of_shells(2 * rate * balanced).mean(0)
-        relative = errors / of_shells(density).mean(0)
-        law = PowerLaw.fitted(moduli[0][kept], flow[kept], (flow * relative)[kept])
-        intensity = law if law is not None and law.deviation < MISFIT else None
-    knots, squares = (each.mean(0)[None] for each in (part.knots, part.squares))
-    shared = Amplitude(*(each[:, :, c : c + 1] for each in (knots, squares))).mixed(weights)
-    u = torch.linspace(float(shared.knots[0, 0, 0, 0]), float(shared.knots[0, 0, 0, -1]), POINTS).double()
-    each = Amplitude(*(values[:, :, c : c + 1] for values in (part.knots, part.squares))).mixed(weights)
-    shown = each(u.expand(len(part.knots), 1, 1, -1))[:, 0, 0]
+        intensity = _intensity(over, (density, rate * balanced, left), errors, model.band(part.places[c]))
+    u, squares = _squares(part, c, weights)
     return FieldNoise(
         part.conserved[c],
-        tuple(moduli[0].tolist()),
-        _numbers(of_shells(density)),
+        tuple(over.moduli.tolist()),
+        _numbers(over.mean(density)),
         tuple(errors.tolist()),
-        _numbers(of_shells(measurement)),
-        None if equilibrium is None else _numbers(equilibrium),
+        _numbers(over.mean(measurement)),
+        None if balanced is None else _numbers(over.mean(balanced)),
         intensity,
         tuple(u.tolist()),
-        _numbers(shown),
-        None if each.constant else _amplitude(u, shown),
+        _numbers(squares),
+        None if bool((squares == 1).all()) else _amplitude(u, squares),
     )
+
+
+def _intensity(
+    over: _Shells,
+    modes: tuple[Float[Tensor, "R K"], Float[Tensor, "R K"], Float[Tensor, "R K"]],
+    errors: Float[Tensor, " S"],
+    band: tuple[float, float] | None,
+) -> PowerLaw | None:
+    """The law of Q over |κ|; None where there is none.
+
+    Args:
+        over: means over modes.
+        modes: Σ, Q/2 and e^{−2λΔt} of each mode.
+        errors: of Σ.
+        band: |κ| whose decay the data identify.
+    """
+    density, half, left = modes
+    kept = over.mean((left > DECAYED).double() * (left < 1)).amin(0) == 1
+    kept &= over.mean(density).mean(0) > ABSENT * density.max()
+    kept &= over.moduli <= (math.inf if band is None else band[1])
+    flow = over.mean(2 * half).mean(0)
+    law = PowerLaw.fitted(over.moduli[kept], flow[kept], (flow * errors / over.mean(density).mean(0))[kept])
+    return law if law is not None and law.deviation < MISFIT else None
+
+
+def _squares(part: ModeFluctuations, c: int, weights: Tensor) -> tuple[Float[Tensor, " n"], Float[Tensor, "R n"]]:
+    """Values of a field, and a² there for each realization."""
+    each = Amplitude(part.knots[:, :, c : c + 1], part.squares[:, :, c : c + 1]).mixed(weights)
+    ends = each.knots[:, 0, 0, [0, -1]].mean(0).tolist()
+    u = torch.linspace(ends[0], ends[1], POINTS, dtype=torch.float64)
+    return u, each(u.expand(len(each.knots), 1, 1, -1))[:, 0, 0]
 
 
 def _rate(model: Model, place: int, gamma: Tensor) -> Float[Tensor, "R K"] | None:

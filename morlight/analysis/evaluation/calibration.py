@@ -37,7 +37,7 @@ class CalibrationAt:
         expected: their expected numbers.
         p_value: probability of a larger χ² for uniform ranks.
         spread_over_error: 1 if the members deviate from their mean as the data do.
-        standard_error: its standard error, from the scatter between trajectories.
+        standard_error: its standard error, from the scatter between trajectories; None of a single one.
         ceiling: error of the mean of the ensemble on one run that the noise alone causes, ‖s‖/‖ȳ‖, by field.
     """
 
@@ -46,7 +46,7 @@ class CalibrationAt:
     expected: tuple[float, ...]
     p_value: float
     spread_over_error: float
-    standard_error: float
+    standard_error: float | None
     ceiling: dict[str, float]
 
 
@@ -75,8 +75,9 @@ class Calibration:
         lines = [f"ensembles of {self.members} members, all realizations together"]
         for each in self.times:
             ceiling = ", ".join(f"{name} {value:.2g}" for name, value in each.ceiling.items())
+            error = "" if each.standard_error is None else f" ± {each.standard_error:.3f}"
             lines.append(
-                f"  t = {each.time:<8.4g} spread/error {each.spread_over_error:.3f} ± {each.standard_error:.3f},"
+                f"  t = {each.time:<8.4g} spread/error {each.spread_over_error:.3f}{error},"
                 f" ranks uniform with p = {each.p_value:.2g}, noise of one run: {ceiling}"
             )
         return lines
@@ -130,7 +131,9 @@ def _at(
     z = np.where(moving, (y - mean) / np.where(moving, spread * math.sqrt(1 + 1 / M), 1), 0)
     squares = (z**2).sum(1) / moving.sum(1) * (M - 3) / (M - 1)  # of each trajectory
     ratio = float(squares.mean() ** -0.5)
-    deviation = squares.std(ddof=1) / math.sqrt(len(squares)) if len(squares) > 1 else math.nan
+    error = None
+    if len(squares) > 1:
+        error = float(ratio / 2 * squares.std(ddof=1) / math.sqrt(len(squares)) / squares.mean())
     ranks = _counts(((each < y).sum(0))[moving], M)
     expected = np.bincount(np.arange(M + 1) * BINS // (M + 1), minlength=BINS) / (M + 1) * moving.sum()
     p = float(chi2.sf(((ranks - expected) ** 2 / expected).sum(), BINS - 1))
@@ -138,7 +141,7 @@ def _at(
     noise = np.sqrt(members.var(0, ddof=1).sum(inner) / np.square(members.mean(0)).sum(inner))
     ceiling = np.sqrt(np.square(noise).mean(0))
     return CalibrationAt(
-        time, tuple(ranks.tolist()), tuple(expected.tolist()), p, ratio, float(ratio / 2 * deviation / squares.mean()),
+        time, tuple(ranks.tolist()), tuple(expected.tolist()), p, ratio, error,
         dict(zip(model.data.field_names, ceiling.tolist(), strict=True)),
     )  # fmt: skip
 

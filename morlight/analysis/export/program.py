@@ -150,7 +150,8 @@ def _example(model: Model, realizations: int, precision: int) -> dict[str, Tenso
 
 def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     batch = torch.export.Dim("batch", min=1)
-    shapes: dict[str, Any] = {"u": None, "gamma": None, "noise": None}
+    names = ("u", "gamma", "noise")[: 3 if "noise" in example else 2]  # those of `Step.forward`
+    shapes: dict[str, Any] = dict.fromkeys(names)
     shapes |= {name: {0 if name == "gamma" or program.single else 1: batch} for name in example}
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
@@ -160,7 +161,7 @@ def _write(program: Step, example: dict[str, Tensor], path: Path, metadata: dict
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:
-            arguments = (example["u"], example.get("gamma"), example.get("noise"))
+            arguments = tuple(example.get(name) for name in names)
             exported = torch.export.export(program, arguments, dynamic_shapes=shapes, strict=False)
             if path.suffix == ".pt2":
                 whole = io.BytesIO()  # torch's own writer ends the process where the disk is full

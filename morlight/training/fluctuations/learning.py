@@ -92,7 +92,7 @@ def persistence(moments: list[Moments]) -> float:
         expected, freedom = one.kept() * first, one.space.freedom.flatten()[:, None] * used
         product = product + (freedom * (second * expected.conj()).real).sum()
         square = square + (freedom * expected.abs().square()).sum()
-    return float(product / square)
+    return float(product / square) if square > 0 else 0.0
 
 
 def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
@@ -102,7 +102,7 @@ def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
         parts = [_correlation(one, without) for one in moments]
         weights = torch.stack([weight for _, weight in parts])
         values = torch.stack([value for value, _ in parts])
-        return (weights[:, None] * values).sum(0) / weights.sum()
+        return (weights[:, None] * values).sum(0) / weights.sum().clamp_min(1)
 
     J = len(moments[0].count)
     values = each(None)
@@ -118,7 +118,7 @@ def _correlation(moments: Moments, without: int | None) -> tuple[Float[Tensor, "
     freedom = moments.space.freedom.flatten()[:, None] * used
     white = inverse @ means[1:] @ inverse
     diagonal = white.diagonal(dim1=-2, dim2=-1).real
-    return (diagonal * freedom).flatten(1).sum(1) / freedom.sum(), freedom.sum()
+    return (diagonal * freedom).flatten(1).sum(1) / freedom.sum().clamp_min(1), freedom.sum()
 
 
 def whitening(variance: Inexact[Tensor, "*k c c"]) -> tuple[Inexact[Tensor, "*k c c"], Float[Tensor, "*k c"]]:
@@ -197,7 +197,7 @@ class _Learned:
         """Share of the noise of the steps in the whitened residuals of each field."""
         white = (self.inverse @ self.process @ self.inverse).diagonal(dim1=-2, dim2=-1).real
         freedom = self.moments.space.freedom.flatten()[:, None] * self.used
-        return (white * freedom).sum(2) / freedom.sum(2)
+        return (white * freedom).sum(2) / freedom.sum(2).clamp_min(1)
 
     def _stored(self, spectrum: Tensor) -> Tensor:
         return spectrum.real if len(self.moments.places) == 1 else spectrum

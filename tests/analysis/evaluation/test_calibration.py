@@ -80,3 +80,10 @@ def test_too_few_members_or_frames_are_refused(tmp_path):
     write(tmp_path / "short.h5", name="u", fields={"u0": u}, grid=GRID, times=0.1 * np.arange(3), provenance={})
     with pytest.raises(ValueError, match="has 3 frames, expected 5 or more"):
         calibration(model, TrajectoryFile.open(tmp_path / "short.h5"), 50)
+
+
+def test_a_single_trajectory_has_no_standard_error(tmp_path):
+    model = forgetting(tmp_path / "u.h5")
+    for each in calibration(model, TrajectoryFile.open(tmp_path / "u.h5"), 60, rows=[3]).times:
+        assert each.standard_error is None
+        assert sum(each.ranks) == 16

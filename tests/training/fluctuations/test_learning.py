@@ -135,6 +135,19 @@ def test_noise_follows_a_parameter_and_is_linear_between_its_values():
     assert found.mean(1).numpy() == pytest.approx([1, 2, 3], rel=0.02)
 
 
+def test_fields_that_do_not_fluctuate_have_no_noise():
+    """One field is forgotten exactly, in halves; the other one is random."""
+    u = torch.randn(12, 30, 2, 16, generator=torch.Generator().manual_seed(0)).double()
+    u[:, :, 0] = u[:, :1, 0].round() * 0.5 ** torch.arange(30).view(1, 30, 1)
+    model = exact.model(
+        LINE, lambda kappa: torch.full_like(kappa[0], -0.5), lambda kappa: torch.full_like(kappa[0], -1.0)
+    )
+    (part,) = learned(model, exact.sample(u)).parts
+    assert part.process[0, 0, :, 0].abs().max() < 1e-16  # rounding
+    assert part.process[0, 0, :, 1, 1].real.mean() == pytest.approx(2 * math.pi / 16, rel=0.05)
+    assert part.squares.isfinite().all()
+
+
 def test_isotropic_noise_is_that_of_the_modulus():
     grid = small.grid((6, 6))
     expected = prescribed(grid, "cosine")
