@@ -105,7 +105,7 @@ def starts(replay: Replay, draws: int | None) -> Sequence[tuple[int, ...]]:
     if draws is None:
         return pairs
     drawn = [sorted(np.random.default_rng(seed).choice(len(pairs), DRAWN, replace=False)) for seed in range(draws)]
-    return [pairs[number] for numbers in drawn for number in numbers]
+    return list(dict.fromkeys(pairs[number] for numbers in drawn for number in numbers))
 
 
 def curves(replay: Replay, begin: Sequence[tuple[int, ...]], longest: int, orders: int) -> dict[str, Curve]:
