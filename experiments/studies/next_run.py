@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.studies.colloid_models import MODELS
 from experiments.support.replay import Outcome, Replay, System
@@ -206,6 +207,9 @@ def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path)
             axes.set_xticks(count)
         axes.axhline(last, color="0.5", ls=":", lw=1, label="all runs")
         axes.set(title=TITLES[name], xlabel="runs", ylabel="error (root of Eq. 35)", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize="small")
     drawing.savefig(file, dpi=110)
 
