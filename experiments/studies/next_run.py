@@ -1,6 +1,6 @@
 """How many runs the choice of `morlight next` saves: runs of the shipped sets, added one at a time.
 
-    python -m experiments.studies.next_run [--system lj|colloid] [--starts N] [--longest N]
+    python -m experiments.studies.next_run [--system lj|colloid] [--draws N] [--longest N]
 
 starts with the runs of two γ, adds one at a time, and measures after each fit the error of Eq. 35 over all γ, against
 runs of other seeds that no fit sees. The next run is that of `morlight next`, that farthest from the runs so far in
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.studies.colloid_models import MODELS
 from experiments.support.replay import Outcome, Replay, System
@@ -24,6 +25,7 @@ from experiments.support.study import FOLDER
 from experiments.support.tables import table
 
 ORDERS = 100  # random orders of each start
+DRAWN = 4  # pairs of a draw
 REACHED = (1.5, 1.25, 1.1)  # times the error of the fit to all runs
 COLLOID = MODELS["2 fields, conservation"].settings
 TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid"}
@@ -98,13 +100,13 @@ def every_fit(replay: Replay) -> None:
             replay.outcome(chosen)
 
 
-def starts(replay: Replay, count: int | None) -> Sequence[tuple[int, ...]]:
-    """All pairs of runs, or some of them at random."""
+def starts(replay: Replay, draws: int | None) -> Sequence[tuple[int, ...]]:
+    """All pairs of runs, or a number of random draws of some of them."""
     pairs = list(itertools.combinations(range(len(replay.gammas)), 2))
-    if count is None:
+    if draws is None:
         return pairs
-    chosen = np.random.default_rng(0).choice(len(pairs), count, replace=False)
-    return [pairs[number] for number in sorted(chosen)]
+    drawn = [sorted(np.random.default_rng(seed).choice(len(pairs), DRAWN, replace=False)) for seed in range(draws)]
+    return list(dict.fromkeys(pairs[number] for numbers in drawn for number in numbers))
 
 
 def curves(replay: Replay, begin: Sequence[tuple[int, ...]], longest: int, orders: int) -> dict[str, Curve]:
@@ -205,6 +207,9 @@ def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path)
             axes.set_xticks(count)
         axes.axhline(last, color="0.5", ls=":", lw=1, label="all runs")
         axes.set(title=TITLES[name], xlabel="runs", ylabel="error (root of Eq. 35)", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize="small")
     drawing.savefig(file, dpi=110)
 
@@ -213,8 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the fits that are missing, print the tables, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--system", choices=TITLES, action="append", help="lj or colloid; both by default")
-    parser.add_argument("--starts", type=int, default=6, help="pairs of the colloid (default 6)")
-    parser.add_argument("--longest", type=int, default=9, help="runs of the colloid (default 9)")
+    parser.add_argument("--draws", type=int, default=2, help=f"draws of {DRAWN} pairs of the colloid (default 2)")
+    parser.add_argument("--longest", type=int, default=7, help="runs of the colloid (default 7)")
     options = parser.parse_args(arguments)
     found: dict[str, tuple[Mapping[str, Curve], float]] = {}
     for name in options.system or TITLES:
@@ -224,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             every_fit(replay)
             print(calibration(replay))
         last = replay.outcome(range(len(replay.gammas))).error
-        size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.starts, options.longest, 1)
+        size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.draws, options.longest, 1)
         found[name] = curves(replay, starts(replay, size[0]), *size[1:]), last
         print(f"\n{TITLES[name]}: error of all runs {last:.2g}\n\n{page(*found[name])}\n")
     plain = {

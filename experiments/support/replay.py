@@ -27,6 +27,7 @@ from morlight.training.settings import from_mapping
 STEPS = 6  # of gradient descent in an epoch, whatever the number of runs
 SETTINGS: dict[str, Any] = {
     "data.held_out": None,
+    "data.mirror": False,  # of runs whose number is counted, each is used once
     "model.realizations": 10,
     "trainer.max_epochs": 60,
     "trainer.accelerator": "cpu",
