@@ -48,8 +48,8 @@ LJ = System(
     {"density": 0.1},
     Fields(("density",), ("momentum",)),
     (
-        Column("ρ (1/σ³), 2 fields", "density", "searched"),
-        Column("p (m/σ²τ), 2 fields", "momentum", "searched"),
+        Column("ρ (1/σ³), 2 fields", "density", "default"),
+        Column("p (m/σ²τ), 2 fields", "momentum", "default"),
         # the paper has it of two fields, which do not hold it
         Column("ρT (ε/σ³), 3 fields", "density_temperature", "3 fields"),
     ),

@@ -13,6 +13,7 @@ from experiments.support.channels import ByCutoff, ChannelErrors, Fields, rows
 from morlight.analysis import plots
 from morlight.analysis.evaluation import channels as ensemble
 from morlight.analysis.model import Model
+from morlight.data import mirror
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import TrajectoryFile
 
@@ -96,7 +97,9 @@ class Data:
         """A field (T, N), mean over the runs, on the grid of a model."""
         runs = [self.file.read([name], slice(row, row + 1))[0, :, 0] for row in self.rows]
         u = np.stack(runs).mean(0)
-        return coarse(u, u.shape[-1] // model.grid.points[0], 1)
+        u = coarse(u, u.shape[-1] // model.grid.points[0], 1)
+        signs = mirror.parities(self.file, [name], bool(model.data.parities))
+        return mirror.symmetric(u[:, None], signs)[:, 0] if signs else u
 
     def rollout(self, model: Model) -> np.ndarray:
         """Roll-outs (R, T, C, *X) from rest, ten times as long as the data."""

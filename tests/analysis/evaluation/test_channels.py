@@ -93,6 +93,12 @@ def test_mirror_images_halve_the_variance_of_the_mean(fluid, fitted):
     assert (plain / symmetric) ** 2 == pytest.approx(2, rel=4 * (2 / 720 + 2 / 360) ** 0.5)
 
 
+def test_ratios_of_a_model_do_not_change_its_errors(fluid, fitted):
+    model, rows = load(fitted), held_out(fluid)
+    with_velocity = model.with_ratios({"velocity": "momentum/density"})
+    assert evaluate(with_velocity, fluid, rows).errors == evaluate(model, fluid, rows).errors
+
+
 def test_errors_are_those_written_out(fluid, fitted):
     model = load(fitted)
     rows = held_out(fluid)
