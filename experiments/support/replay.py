@@ -67,9 +67,8 @@ class System:
 
     def truth(self, model: Model) -> Float[np.ndarray, "G T C *X"]:
         """Mean of the runs that no fit sees."""
-        file = self.file
-        unseen = [rows[1:] for rows in self.groups()]
-        return frames(model, file).astype(np.float64)[unseen].mean(1)
+        u = frames(model, self.file).astype(np.float64)
+        return np.stack([u[rows[1:]].mean(0) for rows in self.groups()])
 
 
 @dataclass(frozen=True)
