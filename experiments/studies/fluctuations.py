@@ -26,7 +26,7 @@ from experiments.support.noise import ChannelNoise, ShearNoise, WalkerNoise
 from experiments.support.results import FIGURES, write
 from experiments.support.study import Study
 from experiments.support.tables import table
-from morlight.data import shipped, trajectory_writer
+from morlight.data import mirror, shipped, trajectory_writer
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate.walkers import Walkers, brownian, levy
 
@@ -35,7 +35,7 @@ DENSITIES = (0.05, 0.1, 0.2, 0.5)
 SETTING = Walkers(sets=40, walkers=51_200, steps=400, bins=128, deposit="fourier")
 LEARN = {"model.fluctuations": True, "model.realizations": 2}
 FRAMES_APART = 4.0  # τ, of the shear waves
-HELD_OUT = (4, 5)  # seeds of the channels that are not learned from
+LEARNED_FROM = (1, 2, 3)  # seeds of the channels; ensembles are compared with the others
 SIGMAS = 2  # of the shaded band of the ranks
 
 
@@ -56,10 +56,11 @@ def walkers() -> dict[float, WalkerNoise]:
 def channels(folder: Path) -> ChannelNoise:
     """Ensembles of the Lennard-Jones channel, learned from some seeds, beside the runs with the other ones."""
     runs = shipped.open("lj")
-    chosen = np.isin(runs.parameters["seed"], HELD_OUT)
+    chosen = np.isin(runs.parameters["seed"], LEARNED_FROM)
     learned_from, held_out = (_some(runs, rows, folder / f"lj_{name}.h5") for name, rows in
-                              (("learned_from", ~chosen), ("held_out", chosen)))  # fmt: skip
-    settings = {"model.fluctuations": True, "model.realizations": 4, "data.held_out": {}}
+                              (("learned_from", chosen), ("held_out", ~chosen)))  # fmt: skip
+    single_runs = {"data.ensemble": "all", "data.mirror": False, "data.held_out": {}}
+    settings = {"model.fluctuations": True, "model.realizations": 4, **single_runs}
     fit = Fit("lj", str(learned_from.resolve()), settings)
     study = Study("fluctuations_channels", "paper", ChannelNoise)
     return study.fit("lj", fit, partial(noise.of_channel, held_out=held_out, runs=runs.path)).measured
@@ -72,7 +73,8 @@ def _some(file: TrajectoryFile, chosen: np.ndarray, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     trajectory_writer.write(
         path, name=path.stem, fields={"density": u[:, :, 0], "momentum": u[:, :, 1]}, grid=file.grid,
-        times=file.times, parameters=parameters, provenance={"generator": "lammps lj"}, overwrite=True,
+        times=file.times, parameters=parameters, provenance={mirror.ATTRIBUTE: file.attributes[mirror.ATTRIBUTE]},
+        overwrite=True,
     )  # fmt: skip
     return path
 

@@ -245,7 +245,9 @@ def built(
 
 
 def _check_runs(data: DataConfig) -> None:
-    """Refuse means, which fluctuate less than the runs that they are of.
+    """Refuse means, which fluctuate less than the runs that they are of, and show less of how fluctuations decay.
+
+    Means with mirror images show nothing of the decay of waves of the other parity.
 
     Raises:
         ValueError: naming the key.

@@ -106,7 +106,7 @@ def calibration(
     if not quarter:
         raise ValueError(f"{file.path}: has {len(file.times)} frames, expected {QUARTERS + 1} or more")
     chosen = list(range(file.trajectories) if rows is None else rows)
-    truth = frames(model, file)[chosen].astype(np.float64)
+    truth = frames(model, file, single=True)[chosen].astype(np.float64)
     gamma = parameters(model, file, chosen)
     found = []
     for stride, counts in ((1, (1,)), (quarter, (1, QUARTERS))):

@@ -68,12 +68,12 @@ def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = No
 
 
 def frames(
-    model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None)
+    model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None), *, single: bool = False
 ) -> Float[np.ndarray, "S T C *X"]:
     """The fields of a model, read from a file, on the grid of the model, averaged with their mirror images if those of
-    the training data were and the file states the symmetry.
+    the training data were and the file states the symmetry, unless single runs are asked for.
     """
     u = file.read(model.data.field_names, rows, times)
     u = ensembles.coarse(u, file.grid.points[0] // model.grid.points[0], model.grid.dimensions)
-    averaged = model.data.parities and file.attributes.get(mirror.ATTRIBUTE)
+    averaged = not single and model.data.parities and file.attributes.get(mirror.ATTRIBUTE)
     return mirror.symmetric(u, model.data.parities) if averaged else u
