@@ -133,6 +133,7 @@ def _properties(model: Model) -> Iterator[Property]:
     yield Property.of("parity", (real or bool(vectors)) and not walled, mirrored)
     yield from _isotropy(model, u, gamma, parts)
     yield from _conservation(model, u, gamma, parts)
+    yield from _conservation_by_noise(model, u, gamma)
     yield from _boundary(model, u, gamma, parts)
     yield from _stability(model, u, gamma)
     if config.has("gradient_flow"):
@@ -172,6 +173,21 @@ def _conservation(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) 
         violation = violations.conservation(model.operator, u, offset + place, basis, gamma)
         title = "conservation" if len(names) == 1 else f"conservation of {name}"
         yield Property.of(title, model.config.has("conservation", name), violation)
+
+
+def _conservation_by_noise(model: Model, u: Tensor, gamma: Tensor) -> Iterator[Property]:
+    """Share of the mean in the noise of a step, of fields whose total the noise keeps or changes."""
+    known = model.checkpoint.fluctuations
+    if known is None:
+        return
+    states = u.expand(model.realizations, -1, -1, *[-1] * model.grid.dimensions)
+    kick = known.prepared(model.data.grid, gamma).kick(states, torch.Generator().manual_seed(0)).flatten(3)
+    size = kick.square().mean(3).sqrt()
+    share = torch.where(size == 0, 0.0, kick.mean(3).abs() / size).amax(1)
+    for part in known.parts:
+        for place, conserved in zip(part.places, part.conserved, strict=True):
+            name = model.data.field_names[place]
+            yield Property.of(f"noise conserves {name}", conserved, share[:, place])
 
 
 def _boundary(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:

@@ -9,6 +9,7 @@ import pytest
 import small
 import torch
 
+from morlight.analysis import symmetry
 from morlight.analysis.noise import PowerLaw, inspect_noise
 from morlight.cli import main as cli
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
@@ -72,3 +73,17 @@ def test_the_command_prints_the_noise_of_a_checkpoint(tmp_path, capsys):
     shown = json.loads(capsys.readouterr().out)["fluctuations"]
     assert np.array(shown["fields"]["density"]["density"]).shape == (2, 9)
     assert shown["residual_correlations"][0] == [-0.001, 0.002]
+
+
+def test_check_measures_whether_the_noise_keeps_the_total():
+    found = symmetry.check(diffusing(0.01)).properties["noise conserves u0"]
+    assert found.promised
+    assert found.holds
+    model = diffusing(0.01)
+    (part,) = model.checkpoint.fluctuations.parts
+    leaking = dataclasses.replace(part, conserved=(False,), process=part.process + 1e-3)
+    noise = dataclasses.replace(model.checkpoint.fluctuations, parts=(leaking,))
+    leaky = dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=noise))
+    found = symmetry.check(leaky).properties["noise conserves u0"]
+    assert not found.promised
+    assert not found.holds
