@@ -129,18 +129,22 @@ def errors(results: Errors, path: Path) -> None:
     }
     lines = list(dict.fromkeys((case.model, case.anisotropy) for case in results))
     anisotropies = list(dict.fromkeys(beta for _, beta in lines))
-    styles = dict(zip(anisotropies, (("o", "-"), ("s", "--"), ("v", ":")), strict=True))
+    styles = dict(zip(anisotropies, (("o", "-"), ("s", "--"), ("v", ":")), strict=False))
     for axes, (title, pick) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for name, beta in lines:
             sizes = [case.sets for case in results if (case.model, case.anisotropy) == (name, beta)]
             values = [pick(results[Case(name, beta, size)]) for size in sizes]
             style = {"color": COLORS[name], "marker": styles[beta][0], "ls": styles[beta][1], "ms": 4}
             error_bars(axes, sizes, values, label=f"{name}, β = {beta:g}", **style)
+        counts = sorted({case.sets for case in results})
+        axes.set_xticks(counts, [str(count) for count in counts])
         axes.set(title=title, xlabel="sets of walkers")
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
         if title.startswith("rms"):
-            axes.set_yscale("linear")  # almost all of it is noise, a few per cent apart
+            axes.set_yscale("linear")  # almost all of it is noise
+            axes.yaxis.set_major_formatter(FormatStrFormatter("%.7f"))
     axes.legend(frameon=False, fontsize=8)
     plots.save(figure, path)
 
