@@ -44,8 +44,8 @@ COLUMNS = {"density": "Ncount", "momentum": "v_momentum", "density_temperature":
 class System:
     """Properties of a deck: its name, its parameters γ, the species and columns that it counts, and its boundaries.
 
-    A channel has its width and its duration scaled to 1, which a periodic box has not. Between equal walls at rest, all
-    fields are even in the mirror x → W − x.
+    A channel has the width 1, and the duration of the runs of its deck is the unit of time; a periodic box has no such
+    units. Between equal walls at rest, all fields are even in the mirror x → W − x.
 
     Attributes:
         axes: along which the cells of a profile are counted; 2 for a box that is as long along y as along x.
@@ -162,18 +162,19 @@ def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = Non
 
 
 def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
-    """The file to be: width and total time scaled to 1, their units among the attributes."""
+    """The file to be. A channel has the width 1, and the time of a run with the frames and steps of its deck is 1."""
     system = ensemble.system
     parameters = {
         name: np.array([run.gamma[place] for run in runs]) for place, name in enumerate(system.parameters)
     } | {"seed": np.array([float(run.seed) for run in runs])}
     deck = deck_text(system)
-    values = defaults(deck) | dict(ensemble.settings)
-    time = float(values["every"]) * ensemble.frames * TIMESTEP
+    standard = defaults(deck)
+    values = standard | dict(ensemble.settings)
     periodic = system.boundary == "PERIODIC"
-    length, duration = (float(values["length"]), time) if periodic else (1.0, 1.0)
+    length = float(values["length"]) if periodic else 1.0
+    unit = 1.0 if periodic else float(standard["every"]) * float(standard["frames"]) * TIMESTEP
     even = dict.fromkeys(system.fields, "even") if system.equal_walls else {}
-    scales = {mirror.ATTRIBUTE: even, "unit_time": time} | (
+    scales = {mirror.ATTRIBUTE: even, "unit_time": unit} | (
         {"unit_length": float(values["width"])} if "width" in values else {}
     )
     return Contents(
@@ -181,7 +182,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence["Run"]) -> Contents:
         system.deck,
         tuple(name + ending for name in system.fields for ending in (("", "_error") if runs[0].blocks > 1 else ("",))),
         Grid((ensemble.bins,) * system.axes, (length,) * system.axes, (system.boundary,) * system.axes),
-        np.arange(ensemble.frames + 1) * (duration / ensemble.frames),
+        np.arange(ensemble.frames + 1) * (float(values["every"]) * TIMESTEP / unit),
         len(runs),
         parameters,
         {
