@@ -70,10 +70,10 @@ def terms(model: Model, place: int) -> list[Term]:
 def generator_of(model: Model, of: list[Term]) -> Complex[Tensor, "R K"] | None:
     """log(1 + Σₖ gₖ h′ₖ)/Δt of the terms in one basis, Σₖ gₖ h′ₖ/Δt of exponential steps.
 
-    None without time or without such terms.
+    None without time, without such terms, and for systems with vectors, in which other fields change a wave as well.
     """
     plain = [term for term in of if not term.mixed]
-    if model.steady or not plain:
+    if model.steady or not plain or model.config.vectors:
         return None
     return continuum(model, torch.stack([term.symbol * term.slope[:, None] for term in plain]).sum(0))
 
