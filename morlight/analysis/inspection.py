@@ -13,7 +13,7 @@ from morlight.analysis.checkpoint import Certificate
 from morlight.analysis.equations.choice import Chosen, choose
 from morlight.analysis.inputs import Gamma
 from morlight.analysis.jackknife import source, standard_error
-from morlight.analysis.learned import Term, basis_name, generator_of, terms
+from morlight.analysis.learned import Term, basis_name, generator_of, own, terms
 from morlight.analysis.model import Model
 from morlight.analysis.noise import InspectedNoise, inspect_noise
 from morlight.analysis.plots import Reading
@@ -193,7 +193,7 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
         learned = terms(model, place)
         if not learned:
             continue
-        first, equation = learned[0], choose(model, place)
+        first, equation = learned[own(model, place)], choose(model, place)
         kappa = first.kappa.square().sum(0).sqrt()
         continuum = generator_of(model, learned)
         shown.append(

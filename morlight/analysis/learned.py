@@ -21,6 +21,7 @@ from morlight.operators import (
     nearest_power,
     shells,
 )
+from morlight.operators.vector_isotropy import Tensors, VectorSymbol, along_first_axis
 
 POINTS = 201  # of u at which h is evaluated
 
@@ -67,6 +68,14 @@ def terms(model: Model, place: int) -> list[Term]:
     return list(_terms(model, place))
 
 
+def own(model: Model, place: int) -> int:
+    """The term to show of a field: the first, or with vectors the first that is of the field itself."""
+    if not model.config.vectors:
+        return 0
+    tensors = Tensors.of(model.data.field_names, model.config.vectors)
+    return [component for each in tensors.places for component in each].index(place)
+
+
 def generator_of(model: Model, of: list[Term]) -> Complex[Tensor, "R K"] | None:
     """log(1 + Σₖ gₖ h′ₖ)/Δt of the terms in one basis, Σₖ gₖ h′ₖ/Δt of exponential steps.
 
@@ -96,7 +105,7 @@ def _terms(model: Model, place: int) -> Iterator[Term]:
     centered = quantiles - quantiles.mean()
     for operator, row in _changing(model.operator, place):
         gamma = operator.units.scale[None]
-        kappa, symbol = _shown(operator, operator.symbol(gamma)[:, 0].flatten(2))
+        kappa, symbol = _shown(operator, gamma)
         count = symbol.shape[1] // len(operator.unit)
         u = _range(model, place)
         inner = _at(operator, model, place, u, gamma)
@@ -115,9 +124,13 @@ def _terms(model: Model, place: int) -> Iterator[Term]:
 
 
 def _shown(
-    operator: SpectralOperator, symbol: Inexact[Tensor, "R H K"]
+    operator: SpectralOperator, gamma: Float[Tensor, "1 P"]
 ) -> tuple[Float[Tensor, "D k"], Inexact[Tensor, "R H k"]]:
-    """κ and the symbol there; of an isotropic symbol in several dimensions each |κ| once."""
+    """κ and the symbol there; of an isotropic symbol in several dimensions each |κ| once, for vectors along x."""
+    if any(isinstance(module, VectorSymbol) for module in operator.g.modules()):
+        along = along_first_axis(operator.basis)
+        return along[:1], operator.symbol_at(along, gamma)[:, 0]
+    symbol = operator.symbol(gamma)[:, 0].flatten(2)
     kappa = operator.basis.wavenumbers.flatten(1)
     if len(kappa) == 1 or not any(isinstance(module, Isotropic) for module in operator.g.modules()):
         return kappa, symbol

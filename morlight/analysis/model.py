@@ -307,7 +307,7 @@ class Model:
         errors = self.checkpoint.modes.rate_errors
         if self.steady:
             return self.data.band
-        if errors is None:
+        if errors is None or self.config.vectors:  # whose errors are those of waves, and not of single fields
             return None
         basis = build.basis(self.data.grid).double()
         moduli, index = shells(basis.wavenumbers)

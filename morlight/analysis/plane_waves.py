@@ -5,7 +5,6 @@ decays at the rate ν κ². The component along κ and the scalars form a matrix
 exp((−Γκ² ± iω) Δt), those that turn are the sound waves, with ω² + Γ²κ⁴ = c²κ² for long waves.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from morlight.analysis.learned import continuum
 from morlight.analysis.model import Model
-from morlight.operators import SpectralOperator, shells
-from morlight.operators.vector_isotropy import Tensors
+from morlight.operators import SpectralOperator
+from morlight.operators.vector_isotropy import Tensors, along_first_axis
 
 STATES = 512  # drawn from the quantiles of the fields, over which the slopes of h are averaged
 TURNS = 1e-6  # share of the rate of a mode beyond which it turns
@@ -49,10 +48,8 @@ def plane_waves(model: Model, vector: str, gamma: Float[Tensor, "1 P"]) -> Plane
     tensors = Tensors.of(names, model.config.vectors)
     place = names.index(vector)
     components = next(places for places in tensors.vectors if place in places)
-    modulus = shells(operator.basis.wavenumbers)[0][0]
-    ends = min(math.pi * N / L for N, L in zip(model.grid.points, model.grid.length, strict=True))
-    modulus = modulus[(modulus > 0) & (modulus < 0.999 * ends)]
-    change = _matrix(model, operator, modulus, gamma)
+    kappa = along_first_axis(operator.basis)[:, 1:]
+    change = _matrix(model, operator, kappa, gamma)
     along = [*tensors.scalars, components[0]]
     modes = torch.linalg.eigvals(change[..., along, :][..., along])
     generators = continuum(model, modes)
@@ -60,16 +57,14 @@ def plane_waves(model: Model, vector: str, gamma: Float[Tensor, "1 P"]) -> Plane
     of_sound = torch.where(turning, generators.imag, -1.0).argmax(-1, keepdim=True)
     sound = generators.gather(-1, of_sound)[..., 0]
     sound = torch.where(turning.any(-1), sound, torch.nan)
-    return PlaneWaves(modulus, continuum(model, change[..., components[1], components[1]]), sound)
+    return PlaneWaves(kappa[0], continuum(model, change[..., components[1], components[1]]), sound)
 
 
 def _matrix(
-    model: Model, operator: SpectralOperator, modulus: Float[Tensor, " S"], gamma: Float[Tensor, "1 P"]
+    model: Model, operator: SpectralOperator, kappa: Float[Tensor, "D S"], gamma: Float[Tensor, "1 P"]
 ) -> Complex[Tensor, "R S C C"]:
     """A(κ): the change of each field in a step by each field, for κ along x."""
     C = len(model.data.fields)
-    kappa = torch.zeros(model.grid.dimensions, len(modulus), dtype=torch.float64)
-    kappa[0] = modulus
     g = operator.symbol_at(kappa, gamma)[:, 0].unflatten(1, (C, -1))
     u = _states(model)
     columns = []

@@ -182,7 +182,8 @@ def _symbol(axes: Axes, reading: Reading) -> None:
     for r, values in enumerate(reading.symbol):
         for part, color, label in ((values.real, TRUTH, "Re g"), (values.imag, LEARNED, "Im g")):
             axes.plot(reading.modulus[order], part[order], color=color, lw=1, label=None if r else label)
-    axes.set(xlabel="wavenumber |κ| (1/length), where the data identify it", ylabel="symbol g")
+    known = ", where the data identify it" if reading.band else ""
+    axes.set(xlabel=f"wavenumber |κ| (1/length){known}", ylabel="symbol g")
 
 
 def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:

@@ -14,6 +14,7 @@ part l, with b and c, makes sound waves. The nonlinearities are s = h(scalars, v
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from morlight.operators.bases import Basis
 from morlight.operators.biases import shells
 from morlight.operators.networks import Nonlinearity
 from morlight.operators.units import NO_GAMMA
@@ -182,3 +184,13 @@ class VectorNonlinearity(nn.Module):
             vector = k % len(self.tensors.places) - len(self.tensors.scalars)
             features.append(value if vector < 0 else value * vectors[vector])
         return torch.cat(features, 2)
+
+
+def along_first_axis(basis: Basis) -> Float[Tensor, "D S"]:
+    """Wave vectors along the first axis, of every |κ| of the grid below that of the shortest wave along an axis."""
+    modulus = shells(basis.wavenumbers)[0][0]
+    ends = min(math.pi * N / L for N, L in zip(basis.points, basis.length, strict=True))
+    modulus = modulus[modulus < 0.999 * ends]
+    kappa = modulus.new_zeros(len(basis.points), len(modulus))
+    kappa[0] = modulus
+    return kappa

@@ -6,7 +6,7 @@ import pytest
 import small
 import torch
 
-from morlight.analysis import linear_model, vector_linear_model
+from morlight.analysis import inspection, linear_model, vector_linear_model
 from morlight.operators import build, rollout, shells
 
 
@@ -82,3 +82,12 @@ def test_networks_start_at_the_linear_model_each_realization_by_itself():
     size, own = np.std(change), linear.advance(torch.from_numpy(exact[:, 0]), 1).numpy() - exact[:, 0]
     assert np.std(own - change) < 0.1 * size  # what the noise leaves
     assert (np.std(made - change, axis=(1, 2, 3, 4)) < 0.3 * size).all()
+
+
+def test_symbols_are_shown_for_waves_along_x_and_of_the_field_itself(known):
+    shown = {reading.field: reading for reading in inspection.readings(known[2])}
+    kappa = shown["momentum_y"].modulus
+    assert kappa.tolist() == sorted(kappa)
+    across = np.expm1(-hydrodynamics.NU * kappa**2 * hydrodynamics.DT)
+    assert shown["momentum_y"].symbol[0].real == pytest.approx(across, abs=1e-6)
+    assert inspection.inspect(known[2]).fields["density"].conserved
