@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import channel
+import hydrodynamics
 import numpy as np
 import pytest
 import yaml
 from short_fits import fit
 
 import morlight
+from morlight.analysis import linear_model
 from morlight.cli import main as cli
 from morlight.tracking.runs import read_runs
 
@@ -33,7 +35,16 @@ def shearing(path, densities=(0.5,)):
     morlight.write(path, {"momentum": u}, dt=0.1, length=2 * np.pi, boundaries="periodic", parameters=parameters)
 
 
+def waves_in_the_plane(path):
+    """Shear and sound waves, with an energy that follows the density."""
+    u = hydrodynamics.frames(points=6, noise=1e-4)
+    fields = {name: u[:, :, place] for place, name in enumerate(hydrodynamics.FIELDS)}
+    fields["energy"] = 2.5 * fields["density"]
+    morlight.write(path, fields, dt=hydrodynamics.DT, length=(hydrodynamics.LENGTH,) * 2, boundaries="periodic")
+
+
 MADE = {
+    "plane": waves_in_the_plane,
     "shear": shearing,
     "shear_densities": lambda path: shearing(path, (0.1, 0.5)),
     "own": diffusing,
@@ -43,7 +54,8 @@ MADE = {
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_configuration_runs_for_one_step_an_epoch(fits, config):
+def test_every_configuration_runs_for_one_step_an_epoch(fits, config, monkeypatch):
+    monkeypatch.setattr(linear_model, "STEPS", 50)
     data, system = fits / "small.h5", config.stem.removesuffix("_paper")
     steady = system in ("burgers", "laplacian")
     size = "--samples 20 --points 48" if steady else "--sets 10 --walkers 500 --steps 20 --bins 24"

@@ -11,6 +11,13 @@ def mass_drift(start: np.ndarray, final: np.ndarray) -> tuple[float, ...]:
     axes = tuple(range(1, start.ndim))
     later = tuple(a + 1 for a in axes)
     change = np.abs(final.mean(axis=later) - start.mean(axis=axes))
-    size, end = np.sqrt((start**2).mean(axis=axes)), np.sqrt((final**2).mean(axis=later))
+    size, end = _rms(start, axes), _rms(final, later)
     unit = np.where(size > 0, size, np.where(end > 0, end, 1.0))
     return tuple((change / unit).max(axis=1).tolist())
+
+
+def _rms(u: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Root mean square, of values whose squares overflow as well."""
+    largest = np.maximum(np.abs(u).max(axis=axes, keepdims=True), np.finfo(u.dtype).tiny)
+    size: np.ndarray = largest.squeeze(axes) * np.sqrt(((u / largest) ** 2).mean(axis=axes))
+    return size

@@ -133,9 +133,9 @@ def test_a_temperature_that_drifts_is_found(tmp_path):
 
 def test_a_temperature_other_than_its_parameter_is_found(tmp_path):
     fields, parameters = lj()
-    parameters["temperature"] = np.full(16, 1.0)
+    parameters["temperature"] = np.full_like(parameters["seed"], 1.0)
     assert found(save_lj(tmp_path / "a.h5", fields, parameters)) == {"temperature"}
-    parameters["temperature"] = np.full(16, 2.0)
+    parameters["temperature"] = np.full_like(parameters["seed"], 2.0)
     assert found(save_lj(tmp_path / "b.h5", fields, parameters)) == set()
 
 
