@@ -128,7 +128,7 @@ class InspectedNoise:
         for name, field in self.fields.items():
             lines += _lines(name, field, self.measured)
         if self.lags:
-            each = ", ".join(f"{value:.2g} ± {error:.1g}" for value, error in self.lags)
+            each = ", ".join(with_error(value, error) for value, error in self.lags)
             kind = "noise of the measurement is separated" if self.measured else "no noise of the measurement"
             lines.append(f"  correlation of the residuals one step apart, two steps apart: {each}; {kind}")
         return lines
@@ -242,6 +242,12 @@ def _amplitude(u: Float[Tensor, " n"], squares: Float[Tensor, "R n"]) -> PowerLa
     if law is None or law.deviation > 2 * MISFIT:
         return None
     return dataclasses.replace(law, coefficient_sd=0.0, exponent_sd=0.0)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number below 1 with two digits of its standard error."""
+    digits = 1 - math.floor(math.log10(error)) if error > 0 else 3
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _numbers(values: Float[Tensor, "R n"]) -> Numbers:

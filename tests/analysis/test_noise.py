@@ -48,7 +48,7 @@ def test_fluctuation_and_dissipation_give_the_spectrum_at_equilibrium_and_the_in
 def test_an_amplitude_that_is_constant_is_said_to_be():
     lines = inspect_noise(diffusing(0.01, squares=(1.0, 1.0))).lines()
     assert "    its amplitude does not depend on the field" in lines
-    assert any("one step apart, two steps apart: -0.001 ± 0.002, 0.003 ± 0.002" in line for line in lines)
+    assert any("one step apart, two steps apart: -0.0010 ± 0.0020, 0.0030 ± 0.0020" in line for line in lines)
 
 
 def test_a_power_law_is_recovered_within_its_standard_errors():

@@ -53,8 +53,8 @@ def test_means_over_runs_and_mirror_images_are_refused(key, value):
         ((), False, ["which needs three frames"]),
         (((0.001, 0.002), (0.0, 0.002)), False, []),
         (((-0.3, 0.002), (0.001, 0.002)), True, ["part of the noise is that of the measurement"]),
-        (((-0.3, 0.002), (-0.25, 0.002)), False, ["1 step(s) apart", "2 step(s) apart"]),
-        (((0.3, 0.002), (0.0, 0.002)), False, ["1 step(s) apart have the correlation 0.30 ± 0.00"]),
+        (((-0.3, 0.002), (-0.25, 0.002)), False, ["residuals one step apart", "residuals two steps apart"]),
+        (((0.0532, 0.0012), (0.0, 0.002)), False, ["have the correlation 0.0532 ± 0.0012: the operator leaves"]),
     ],
 )
 def test_a_fit_says_what_the_correlation_of_its_residuals_shows(lags, measured, words):
@@ -62,6 +62,7 @@ def test_a_fit_says_what_the_correlation_of_its_residuals_shows(lags, measured, 
     part = ModeFluctuations(
         (0,), "cosine", (False,), spectrum, measured * spectrum, *exact.additive(), spectrum[..., 0]
     )
-    said = cautions(Fluctuations((0.0,), (part,), lags))
+    said = cautions(Fluctuations((0.0,), (part,), lags), "model.terms 2")
+    assert all("try model.terms 2" in sentence for sentence in said if "leaves part" in sentence)
     assert len(said) == len(words)
     assert all(word in sentence for word, sentence in zip(words, said, strict=True))
