@@ -111,20 +111,32 @@ class InspectedNoise:
         fields: by name.
         lags: correlations of the whitened residuals one step and two steps apart, with standard errors.
         measured: whether fields are measured with noise.
+        gamma: parameters, by name.
+        dimensions: of space.
     """
 
     fields: Mapping[str, FieldNoise]
     lags: tuple[tuple[float, float], ...]
     measured: bool
+    gamma: Mapping[str, float]
+    dimensions: int
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
         fields = {name: dataclasses.asdict(field) for name, field in self.fields.items()}
-        return {"fields": fields, "residual_correlations": self.lags, "measurement_noise": self.measured}
+        return {
+            "fields": fields, "residual_correlations": self.lags, "measurement_noise": self.measured,
+            "gamma": dict(self.gamma),
+        }  # fmt: skip
 
     def lines(self) -> list[str]:
         """The lines that `morlight inspect` prints."""
-        lines = ["noise of the steps (spectral density Σ per step; medians of the realizations)"]
+        at = ", ".join(f"{name} = {value:.4g}" for name, value in self.gamma.items())
+        volume = ("length", "area", "volume")[self.dimensions - 1]
+        lines = [
+            f"noise of the steps{' at ' + at + ' (others with --gamma)' if at else ''}: spectral density Σ per step, in"
+            f" units of field² × {volume}; medians of the realizations"
+        ]
         for name, field in self.fields.items():
             lines += _lines(name, field, self.measured)
         if self.lags:
@@ -146,7 +158,9 @@ def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
     for part in known.parts:
         for c, place in enumerate(part.places):
             fields[model.data.field_names[place]] = _field(model, part, c, row, weights)
-    return InspectedNoise({name: fields[name] for name in model.data.field_names}, known.lags, known.measured)
+    values = dict(zip(model.data.parameter_names, row[0].tolist(), strict=True))
+    ordered = {name: fields[name] for name in model.data.field_names}
+    return InspectedNoise(ordered, known.lags, known.measured, values, model.grid.dimensions)
 
 
 class _Shells:

@@ -51,6 +51,16 @@ def test_an_amplitude_that_is_constant_is_said_to_be():
     assert any("one step apart, two steps apart: -0.0010 ± 0.0020, 0.0030 ± 0.0020" in line for line in lines)
 
 
+def test_the_parameter_and_the_units_of_the_noise_are_printed():
+    model = diffusing(0.01, parameters=("shear",))
+    heading = inspect_noise(model, {"shear": 0.25}).lines()[0]
+    assert heading.startswith(
+        "noise of the steps at shear = 0.25 (others with --gamma): spectral density Σ per step, in"
+    )
+    assert "field² × length" in heading
+    assert "at shear = 1 (others" in inspect_noise(model).lines()[0]
+
+
 def test_a_power_law_is_recovered_within_its_standard_errors():
     rng = np.random.default_rng(0)
     x, z = torch.linspace(1, 20, 30).double(), []

@@ -164,8 +164,8 @@ def cautions(noise: Fluctuations, remedy: str) -> list[str]:
     if noise.measured:
         said.append(
             "part of the noise is that of the measurement, since residuals of successive steps are anticorrelated"
-            f" ({with_error(*noise.lags[0])}); ensembles take it into account. Fields that are averaged over less time,"
-            " or deposited with deposit fourier instead of histogram, have less of it"
+            f" ({with_error(*noise.lags[0])}); ensembles take it into account. Averages over less time have less of it,"
+            " and so have densities of particles that were made with --deposit fourier instead of histogram"
         )
     for steps, (value, error) in zip(("one step", "two steps"), noise.lags, strict=False):
         explained = noise.measured and steps == "one step" and value < 0
