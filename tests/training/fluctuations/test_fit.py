@@ -40,10 +40,17 @@ def test_noise_that_cannot_be_learned_stops_the_fit_before_it_begins(tmp_path, m
     assert not list(tmp_path.glob("mlruns/fits/*/*/last.ckpt"))
 
 
-@pytest.mark.parametrize(("key", "value"), [("data.ensemble", "mean"), ("data.mirror", True)])
-def test_means_over_runs_and_mirror_images_are_refused(key, value):
-    settings = from_mapping({"model.fluctuations": True, key: value}, None, "lj")
-    with pytest.raises(ValueError, match=f"with {key}.*, whose means fluctuate less than a run; expected {key}"):
+@pytest.mark.parametrize(
+    ("changes", "given", "expected"),
+    [
+        ({}, "data.ensemble mean and data.mirror true", "--data.ensemble all --data.mirror false"),
+        ({"data.ensemble": "all"}, "data.mirror true", "--data.mirror false"),
+        ({"data.mirror": False}, "data.ensemble mean", "--data.ensemble all"),
+    ],
+)
+def test_means_over_runs_and_mirror_images_are_refused_in_one_sentence(changes, given, expected):
+    settings = from_mapping({"model.fluctuations": True, **changes}, "lj", "lj")
+    with pytest.raises(ValueError, match=f"with {given}, whose means fluctuate less than a run; expected {expected}$"):
         built(settings)
 
 
