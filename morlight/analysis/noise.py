@@ -292,7 +292,10 @@ def _lines(name: str, field: FieldNoise, measured: bool) -> list[str]:
         lines.append("    its amplitude does not depend on the field")
     elif field.amplitude is not None:
         power = field.amplitude
-        lines.append(f"    amplitude a ∝ u^{power.exponent:.3g}, within {100 * power.deviation:.1g} %")
+        lines.append(
+            f"    amplitude a ∝ u^{power.exponent:.3g}, its rms deviation from this law is"
+            f" {100 * power.deviation:.1g} %; the standard error of the exponent is not known"
+        )
     else:
         a = torch.tensor(field.squares).double().median(0).values.sqrt()
         ends = ", ".join(f"a({field.u[at]:.3g}) = {float(a[at]):.3g}" for at in range(0, POINTS, 6))

@@ -43,6 +43,7 @@ def test_fluctuation_and_dissipation_give_the_spectrum_at_equilibrium_and_the_in
     assert field.intensity.coefficient == pytest.approx(2 * STRENGTH)
     assert field.intensity.exponent == pytest.approx(2)
     assert field.amplitude.exponent == pytest.approx(0.5)
+    assert any("a ∝ u^0.5, its rms deviation from this law is" in line for line in inspected.lines())
 
 
 def test_an_amplitude_that_is_constant_is_said_to_be():
