@@ -167,7 +167,8 @@ class _Learned:
         total = positive(means[0])
         if self.steps is None:
             return total, total, torch.zeros_like(total)
-        return total, *separated(total, means[1], self.steps)
+        lagged = means[1] * self.moments.separable[:, None, None]
+        return total, *separated(total, lagged, self.steps)
 
     def _errors(self) -> Float[Tensor, "R G K c"]:
         """Standard errors of the diagonal of Σ, by a jackknife."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Inexact, Int
+from jaxtyping import Bool, Float, Inexact, Int
 from torch import Tensor
 from tqdm import tqdm
 
@@ -117,6 +117,7 @@ class Moments:
         count: windows.
         field: Σ û_j, Σ û_{j+1}, Σ |û_j|² and Σ û_{j+1} û_j* of the fields themselves.
         weights: of the modes in means over them: their freedom, and 0 where the data do not identify their decay.
+        separable: whether a mode is not shorter than those whose decay the data identify, in all of the fields.
     """
 
     space: Basis
@@ -126,6 +127,7 @@ class Moments:
     count: Float[Tensor, "J G"]
     field: Inexact[Tensor, "4 G K c"]
     weights: Float[Tensor, "K c"]
+    separable: Bool[Tensor, " K"]
 
     @classmethod
     def empty(cls, windows: ResidualWindows, places: Sequence[int], wall: Wall) -> "Moments":
@@ -136,8 +138,10 @@ class Moments:
         kind = torch.float64 if space.real else torch.complex128
         lagged = torch.zeros(windows.steps, windows.model.realizations, J * G, K, c, c, dtype=kind)
         count, of_field = torch.zeros(J, G).double(), torch.zeros(4, G, K, c, dtype=kind)
-        weights = torch.stack([_identified(windows.model, space, place) for place in places], 1)
-        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field, weights)
+        bands = [windows.model.band(place) or (0.0, math.inf) for place in places]
+        identified, separable = _identified(space, bands)
+        weights = space.freedom.flatten()[:, None] * identified
+        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field, weights, separable)
 
     def coefficients(self, r: Float[Tensor, "*r"]) -> Inexact[Tensor, "*c"]:
         """Coefficients (…, c, K) of residuals (…, C, *X) in units of those of white noise."""
@@ -173,9 +177,9 @@ class Moments:
         return total / count.clamp_min(1).view(-1, 1, 1, 1)
 
 
-def _identified(model: Model, space: Basis, place: int) -> Float[Tensor, " K"]:
-    """Freedom of the modes of a field whose decay the data identify; of all modes if this is not known."""
-    low, high = model.band(place) or (0.0, math.inf)
-    modulus = space.wavenumbers.double().square().sum(0).sqrt().flatten()
-    within = (modulus > low * (1 - ROUNDING)) & (modulus < high * (1 + ROUNDING))
-    return space.freedom.flatten() * within
+def _identified(space: Basis, bands: Sequence[tuple[float, float]]) -> tuple[Bool[Tensor, "K c"], Bool[Tensor, " K"]]:
+    """Modes of each field whose decay the data identify, and modes that are not shorter than those of any field."""
+    modulus = space.wavenumbers.double().square().sum(0).sqrt().flatten()[:, None]
+    low, high = torch.tensor(bands, dtype=torch.float64).T
+    longer = modulus < high * (1 + ROUNDING)
+    return longer & (modulus > low * (1 - ROUNDING)), longer.all(1)

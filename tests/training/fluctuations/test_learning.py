@@ -105,6 +105,18 @@ def test_waves_that_the_data_do_not_identify_and_the_number_of_realizations_do_n
     assert not noise.measured
 
 
+def test_noise_of_waves_that_the_data_do_not_identify_counts_as_that_of_the_steps():
+    u = ornstein_uhlenbeck(LINE, "cosine", prescribed(LINE, "cosine")[:, None, None], measurement=0.5)
+    whole = exact.model(LINE, symbol)
+    kappa = build.basis(LINE).wavenumbers[0]
+    modes = ModeStatistics(rate_errors=(tuple(torch.where(kappa > 3, 1.0, 0.01).tolist()),))
+    model = dataclasses.replace(whole, checkpoint=dataclasses.replace(whole.checkpoint, modes=modes))
+    known, found = (learned(each, exact.sample(u)).parts[0] for each in (whole, model))
+    assert torch.equal(found.measurement[:, :, :4], known.measurement[:, :, :4])
+    assert not found.measurement[:, :, 4:].any()
+    assert (found.process[:, :, 4:] >= known.process[:, :, 4:] + known.measurement[:, :, 4:]).all()
+
+
 def test_the_noise_of_coupled_fields_is_correlated_as_prescribed():
     """A complex covariance in each mode: one field follows the other with a shift along the axis."""
     expected = prescribed(LINE, "cosine")
