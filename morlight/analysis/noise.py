@@ -129,22 +129,6 @@ class InspectedNoise:
             "gamma": dict(self.gamma),
         }  # fmt: skip
 
-    def lines(self) -> list[str]:
-        """The lines that `morlight inspect` prints."""
-        at = ", ".join(f"{name} = {value:.4g}" for name, value in self.gamma.items())
-        volume = ("length", "area", "volume")[self.dimensions - 1]
-        lines = [
-            f"noise of the steps{' at ' + at + ' (others with --gamma)' if at else ''}: spectral density Σ per step, in"
-            f" units of field² × {volume}; medians of the realizations"
-        ]
-        for name, field in self.fields.items():
-            lines += _lines(name, field, self.measured)
-        if self.lags:
-            each = ", ".join(with_error(value, error) for value, error in self.lags)
-            kind = "noise of the measurement is separated" if self.measured else "no noise of the measurement"
-            lines.append(f"  correlation of the residuals one step apart, two steps apart: {each}; {kind}")
-        return lines
-
 
 def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
     """The noise at one γ, typical of the training data by default; None if it was not learned."""
@@ -258,46 +242,5 @@ def _amplitude(u: Float[Tensor, " n"], squares: Float[Tensor, "R n"]) -> PowerLa
     return dataclasses.replace(law, coefficient_sd=0.0, exponent_sd=0.0)
 
 
-def with_error(value: float, error: float) -> str:
-    """A number below 1 with two digits of its standard error."""
-    digits = 1 - math.floor(math.log10(error)) if error > 0 else 3
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
-
-
 def _numbers(values: Float[Tensor, "R n"]) -> Numbers:
     return tuple(tuple(row) for row in values.tolist())
-
-
-def _lines(name: str, field: FieldNoise, measured: bool) -> list[str]:
-    columns = {"Σ": field.density, "S at equilibrium": field.equilibrium}
-    columns |= {"Σ_η": field.measurement} if measured else {}
-    shown = {title: torch.tensor(values).double().nanmedian(0).values for title, values in columns.items() if values}
-    lines = [f"  {name}: {'|κ|':>8} {'Σ':>12} {'± data':>10}" + "".join(f" {t:>16}" for t in list(shown)[1:])]
-    kappa = torch.tensor(field.kappa)
-    smallest = float(kappa[kappa > 0].min())
-    for step in range(max(1, math.floor(math.log2(float(kappa.max()) / smallest)) + 1)):
-        at = int((kappa - smallest * 2**step).abs().argmin())
-        first, *rest = (float(values[at]) for values in shown.values())
-        row = f"{field.kappa[at]:>8.4g} {first:>12.5g} {field.errors[at]:>10.2g}"
-        lines.append(" " * (len(name) + 4) + row + "".join(f" {value:>16.5g}" for value in rest))
-    if field.conserved:
-        lines.append("    its total is conserved: Σ = 0 at κ = 0, and a is the amplitude of a random flux")
-    law = field.intensity
-    if law is not None:
-        lines.append(
-            f"    intensity Q = {law.coefficient:.5g}(±{law.coefficient_sd:.1g}) |κ|^{law.exponent:.4g}"
-            f"(±{law.exponent_sd:.1g}) per unit of time, within {100 * law.deviation:.1g} %"
-        )
-    if field.additive:
-        lines.append("    its amplitude does not depend on the field")
-    elif field.amplitude is not None:
-        power = field.amplitude
-        lines.append(
-            f"    amplitude a ∝ u^{power.exponent:.3g}, its rms deviation from this law is"
-            f" {100 * power.deviation:.1g} %; the standard error of the exponent is not known"
-        )
-    else:
-        a = torch.tensor(field.squares).double().median(0).values.sqrt()
-        ends = ", ".join(f"a({field.u[at]:.3g}) = {float(a[at]):.3g}" for at in range(0, POINTS, 6))
-        lines.append(f"    amplitude {ends}")
-    return lines

@@ -17,7 +17,7 @@ from morlight.analysis.evaluation.result import OverLinear
 from morlight.analysis.evaluation.walkers import Walkers
 from morlight.analysis.export import pyfunc
 from morlight.analysis.model import Model, load
-from morlight.analysis.noise import with_error
+from morlight.analysis.noise_text import with_error
 from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.trajectory_file import TrajectoryFile
