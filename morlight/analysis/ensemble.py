@@ -1,6 +1,6 @@
 """Ensembles of roll-outs with the noise of the steps."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +15,35 @@ from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
 
+LARGEST_SEED = 2**63 - 1
 
-def check(model: "Model", drawn: tuple[int, int], realizations: Choice) -> None:
+
+def check_numbers(fluctuations: Any, seed: Any) -> None:
+    """Refuse a number of members or a seed that is not a whole number from 0, or is too large.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    for name, value in (("fluctuations", fluctuations), ("seed", seed)):
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or not 0 <= value <= LARGEST_SEED:
+            raise ValueError(f"{name} is {value!r}, expected a whole number from 0 to 2^63 - 1")
+
+
+def check_grid(model: "Model") -> None:
+    """Refuse a grid on which the noise was not learned.
+
+    Raises:
+        ValueError: naming both grids.
+    """
+    if model.grid != model.data.grid:
+        raise ValueError(
+            f"{model.path}: the noise was learned on {list(model.data.grid.points)} points, not on"
+            f" {list(model.grid.points)}; expected the grid of the training data"
+        )
+
+
+def check(model: "Model", realizations: Choice) -> None:
     """Refuse what no ensemble can be made of.
 
     Raises:
@@ -27,8 +54,6 @@ def check(model: "Model", drawn: tuple[int, int], realizations: Choice) -> None:
             f"{model.path}: the noise of its steps was not learned, expected the checkpoint that a fit with"
             " model.fluctuations true names at its end"
         )
-    if min(drawn) < 0:
-        raise ValueError(f"fluctuations and seed are {drawn[0]} and {drawn[1]}, expected numbers from 0")
     if realizations in ("mean", "data"):
         raise ValueError(
             f"realizations are {realizations!r} with fluctuations, expected all, best or numbers: each realization has"
@@ -39,11 +64,7 @@ def check(model: "Model", drawn: tuple[int, int], realizations: Choice) -> None:
             f"{model.path}: the noise of steps of Δt = {model.data.dt:g} was learned, not of {model.step:g}; expected"
             " fluctuations without dt"
         )
-    if model.grid != model.data.grid:
-        raise ValueError(
-            f"{model.path}: the noise was learned on {list(model.data.grid.points)} points, not on"
-            f" {list(model.grid.points)}; expected an initial state there"
-        )
+    check_grid(model)
 
 
 def frames(

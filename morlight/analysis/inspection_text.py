@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.analysis import noise_text
 from morlight.analysis.equations import forms
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.equations.known import KnownForm
@@ -34,7 +35,7 @@ def summary(inspection: Inspection) -> str:
     if inspection.transport is not None:
         lines += _transport(inspection.transport)
     if inspection.noise is not None:
-        lines += inspection.noise.lines()
+        lines += noise_text.lines(inspection.noise)
     growth = inspection.growth
     if growth is not None:
         if growth.method == "symbol":

@@ -111,27 +111,23 @@ class InspectedNoise:
         fields: by name.
         lags: correlations of the whitened residuals one step and two steps apart, with standard errors.
         measured: whether fields are measured with noise.
+        gamma: parameters, by name.
+        dimensions: of space.
     """
 
     fields: Mapping[str, FieldNoise]
     lags: tuple[tuple[float, float], ...]
     measured: bool
+    gamma: Mapping[str, float]
+    dimensions: int
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
         fields = {name: dataclasses.asdict(field) for name, field in self.fields.items()}
-        return {"fields": fields, "residual_correlations": self.lags, "measurement_noise": self.measured}
-
-    def lines(self) -> list[str]:
-        """The lines that `morlight inspect` prints."""
-        lines = ["noise of the steps (spectral density Σ per step; medians of the realizations)"]
-        for name, field in self.fields.items():
-            lines += _lines(name, field, self.measured)
-        if self.lags:
-            each = ", ".join(f"{value:.2g} ± {error:.1g}" for value, error in self.lags)
-            kind = "noise of the measurement is separated" if self.measured else "no noise of the measurement"
-            lines.append(f"  correlation of the residuals one step apart, two steps apart: {each}; {kind}")
-        return lines
+        return {
+            "fields": fields, "residual_correlations": self.lags, "measurement_noise": self.measured,
+            "gamma": dict(self.gamma),
+        }  # fmt: skip
 
 
 def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
@@ -146,7 +142,9 @@ def inspect_noise(model: Model, gamma: Gamma = None) -> InspectedNoise | None:
     for part in known.parts:
         for c, place in enumerate(part.places):
             fields[model.data.field_names[place]] = _field(model, part, c, row, weights)
-    return InspectedNoise({name: fields[name] for name in model.data.field_names}, known.lags, known.measured)
+    values = dict(zip(model.data.parameter_names, row[0].tolist(), strict=True))
+    ordered = {name: fields[name] for name in model.data.field_names}
+    return InspectedNoise(ordered, known.lags, known.measured, values, model.grid.dimensions)
 
 
 class _Shells:
@@ -246,35 +244,3 @@ def _amplitude(u: Float[Tensor, " n"], squares: Float[Tensor, "R n"]) -> PowerLa
 
 def _numbers(values: Float[Tensor, "R n"]) -> Numbers:
     return tuple(tuple(row) for row in values.tolist())
-
-
-def _lines(name: str, field: FieldNoise, measured: bool) -> list[str]:
-    columns = {"Σ": field.density, "S at equilibrium": field.equilibrium}
-    columns |= {"Σ_η": field.measurement} if measured else {}
-    shown = {title: torch.tensor(values).double().nanmedian(0).values for title, values in columns.items() if values}
-    lines = [f"  {name}: {'|κ|':>8} {'Σ':>12} {'± data':>10}" + "".join(f" {t:>16}" for t in list(shown)[1:])]
-    kappa = torch.tensor(field.kappa)
-    smallest = float(kappa[kappa > 0].min())
-    for step in range(max(1, math.floor(math.log2(float(kappa.max()) / smallest)) + 1)):
-        at = int((kappa - smallest * 2**step).abs().argmin())
-        first, *rest = (float(values[at]) for values in shown.values())
-        row = f"{field.kappa[at]:>8.4g} {first:>12.5g} {field.errors[at]:>10.2g}"
-        lines.append(" " * (len(name) + 4) + row + "".join(f" {value:>16.5g}" for value in rest))
-    if field.conserved:
-        lines.append("    its total is conserved: Σ = 0 at κ = 0, and a is the amplitude of a random flux")
-    law = field.intensity
-    if law is not None:
-        lines.append(
-            f"    intensity Q = {law.coefficient:.5g}(±{law.coefficient_sd:.1g}) |κ|^{law.exponent:.4g}"
-            f"(±{law.exponent_sd:.1g}) per unit of time, within {100 * law.deviation:.1g} %"
-        )
-    if field.additive:
-        lines.append("    its amplitude does not depend on the field")
-    elif field.amplitude is not None:
-        power = field.amplitude
-        lines.append(f"    amplitude a ∝ u^{power.exponent:.3g}, within {100 * power.deviation:.1g} %")
-    else:
-        a = torch.tensor(field.squares).double().median(0).values.sqrt()
-        ends = ", ".join(f"a({field.u[at]:.3g}) = {float(a[at]):.3g}" for at in range(0, POINTS, 6))
-        lines.append(f"    amplitude {ends}")
-    return lines

@@ -50,8 +50,9 @@ class Forecast:
 
 def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     """Roll-outs from an initial state; arguments and result are those of `Model.predict`."""
+    ensemble.check_numbers(asked.fluctuations, asked.seed)
     if asked.fluctuations:
-        ensemble.check(model, (asked.fluctuations, asked.seed), asked.realizations)
+        ensemble.check(model, asked.realizations)
     if labelled.is_labelled(initial):
         from morlight.analysis.labelled_rollout import predict as predict_labelled
 

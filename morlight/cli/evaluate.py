@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from morlight.cli.output import print_json
-from morlight.cli.parsing import add_checkpoint, add_json, number, pairs
+from morlight.cli.parsing import add_checkpoint, add_json, number, pairs, seed_of_noise
 
 if TYPE_CHECKING:
     from morlight.analysis.evaluation.result import Evaluation
@@ -28,9 +28,9 @@ def add(commands: Any) -> None:
     )
     evaluate.add_argument(
         "--fluctuations", type=number, default=0, metavar="MEMBERS",
-        help="also compare ensembles of so many members with the data: ranks, and spread over error",
+        help="also compare ensembles of so many members, for each realization, with the data: ranks, spread over error",
     )  # fmt: skip
-    evaluate.add_argument("--seed", type=number, default=0, help="seed of the noise of these ensembles (default 0)")
+    evaluate.add_argument("--seed", type=number, help="seed of the noise of these ensembles (default 0)")
     add_json(evaluate)
     evaluate.set_defaults(run=_run)
 
@@ -40,6 +40,7 @@ def _run(options: argparse.Namespace) -> None:
     from morlight.data.trajectory_file import TrajectoryFile
     from morlight.tracking.checkpoints import resolve
 
+    seed = seed_of_noise(options)
     file, rows, checkpoint = TrajectoryFile.open(options.data), None, resolve(options.checkpoint)
     if options.only:
         rows = where(file, pairs("--only", options.only, float), "--only").nonzero()[0].tolist()
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.fluctuations:
         from morlight.analysis.evaluation.calibration import calibration
 
-        ensembles = calibration(model, file, options.fluctuations, seed=options.seed, rows=rows)
+        ensembles = calibration(model, file, options.fluctuations, seed=seed, rows=rows)
     if options.json:
         print_json(result.to_json() | ({} if ensembles is None else {"calibration": ensembles.to_json()}))
         return

@@ -22,8 +22,9 @@ def add(commands: Any) -> None:
         "--data", metavar="FILE", help="trajectory file on which the closed form is compared with the networks"
     )
     inspect.add_argument(
-        "--gamma", nargs="+", metavar="NAME=VALUE", help="parameters of the transport coefficients (default: typical)"
-    )
+        "--gamma", nargs="+", metavar="NAME=VALUE",
+        help="parameters of the transport coefficients and of the noise (default: typical)",
+    )  # fmt: skip
     inspect.set_defaults(run=_run)
 
 

@@ -73,6 +73,17 @@ def number(text: str) -> int:
     return int(text.replace("_", ""))
 
 
+def seed_of_noise(options: argparse.Namespace) -> int:
+    """The seed of an ensemble, 0 by default.
+
+    Raises:
+        BadInput: if there is a seed and no ensemble.
+    """
+    if options.seed is not None and not options.fluctuations:
+        raise BadInput(f"--seed is {options.seed} without noise, expected --fluctuations MEMBERS above 0 as well")
+    return options.seed or 0
+
+
 def numbers(flag: str, words: Sequence[str], alternatives: str) -> list[int]:
     """Whole numbers given to an option that also takes some words (`alternatives`), none of which was given.
 

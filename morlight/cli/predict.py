@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from morlight.cli.output import say_written, warnings_as_sentences
-from morlight.cli.parsing import add_checkpoint, number, numbers, pairs
+from morlight.cli.parsing import add_checkpoint, number, numbers, pairs, seed_of_noise
 
 
 def add(commands: Any) -> None:
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         help="members of an ensemble of roll-outs with noise, of a model that was fitted with model.fluctuations true"
         " (default 0: without noise)",
     )  # fmt: skip
-    predict.add_argument("--seed", type=number, default=0, help="seed of the noise (default 0)")
+    predict.add_argument("--seed", type=number, help="seed of the noise (default 0)")
     predict.add_argument("--gamma", nargs="+", metavar="NAME=VALUE", help="parameters γ instead of those of the file")
     predict.add_argument(
         "--ratios", nargs="+", metavar="NAME=FIELD/FIELD",
@@ -62,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.trajectory != ["all"]:
         trajectories = numbers("--trajectory", options.trajectory, "all")
     gamma = pairs("--gamma", options.gamma, float)
+    seed = seed_of_noise(options)
     realizations, checkpoint = _realizations(options.realizations), resolve(options.checkpoint)
     from morlight.analysis import prediction
     from morlight.analysis.extrapolation import Extrapolation
@@ -73,7 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         model = load(checkpoint).to(options.device)
         model = model if options.dt is None else model.stepping(options.dt)
         model = model.with_ratios(pairs("--ratios", options.ratios, str))
-        members = prediction.Members(options.fluctuations, options.seed)
+        members = prediction.Members(options.fluctuations, seed)
         prediction.write(
             model, start, options.steps, outputs, every=options.every, realizations=realizations, members=members
         )

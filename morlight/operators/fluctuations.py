@@ -72,8 +72,9 @@ class Fluctuations:
     Attributes:
         gamma: these values, ascending; one value of no meaning without parameters.
         parts: noise of the fields in each basis.
-        lags: correlation of the whitened residuals with those one and two steps before, and its standard error, in the
-            mean over the realizations; empty where there are too few frames.
+        lags: correlation of the whitened residuals with those one and two steps before, and its standard error: the
+            mean over the modes whose decay the data identify, and the median of the realizations; empty where there
+            are too few frames.
     """
 
     gamma: tuple[float, ...]

@@ -250,15 +250,19 @@ def _check_runs(data: DataConfig) -> None:
     Means with mirror images show nothing of the decay of waves of the other parity.
 
     Raises:
-        ValueError: naming the key.
+        ValueError: naming all such keys.
     """
-    means = {"data.ensemble mean": (data.ensemble == "mean", "all"), "data.mirror": (bool(data.mirror), "false")}
-    for key, (used, expected) in means.items():
-        if used:
-            raise ValueError(
-                f"model.fluctuations is true with {key}, whose means fluctuate less than a run; expected"
-                f" {key.split()[0]} {expected}"
-            )
+    means = []
+    if data.ensemble == "mean":
+        means.append(("data.ensemble mean", "--data.ensemble all"))
+    if data.mirror:
+        means.append(("data.mirror true", "--data.mirror false"))
+    if means:
+        given, expected = zip(*means, strict=True)
+        raise ValueError(
+            f"model.fluctuations is true with {' and '.join(given)}, whose means fluctuate less than a run; expected"
+            f" {' '.join(expected)}"
+        )
 
 
 def schedule(module: OperatorModule, served: Any, epochs: int) -> Schedule:

@@ -8,6 +8,7 @@ import pytest
 import small
 import torch
 
+from morlight.analysis import ensemble
 from morlight.analysis.export.pyfunc import Served
 from morlight.analysis.model import load
 from morlight.cli import main as cli
@@ -89,11 +90,32 @@ def test_what_no_ensemble_can_be_made_of_is_refused(model):
     for who, options, sentence in (
         (without, {}, "was not learned, expected the checkpoint"),
         (model, {"realizations": "mean"}, "each realization has an ensemble of its own"),
-        (model, {"seed": -1}, "expected numbers from 0"),
         (model.on(32), {}, r"was learned on \[16\] points, not on \[32\]"),
     ):
         with pytest.raises(ValueError, match=sentence):
             who.predict(start(), 1, fluctuations=2, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*[("fluctuations", value) for value in (2.5, True, "5", -1)], *[("seed", value) for value in (None, -1, 2**70)]],
+)
+def test_numbers_of_members_and_seeds_that_are_not_whole_numbers_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}, expected a whole number from 0"):
+        ensemble.check_numbers(**{"fluctuations": 2, "seed": 0, name: value})
+
+
+def test_a_forecast_checks_its_seed(model):
+    with pytest.raises(ValueError, match=r"^seed is -1, expected a whole number from 0 to 2\^63 - 1"):
+        model.predict(start(), 1, fluctuations=2, seed=-1)
+
+
+@pytest.mark.parametrize("words", [["predict", "--initial", "u.npy", "--steps", "1", "-o", "out.h5"],
+                                   ["evaluate", "--data", "u.h5"]])  # fmt: skip
+def test_a_seed_without_noise_is_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([words[0], "model.ckpt", *words[1:], "--fluctuations", "0", "--seed", "3"])
+    assert "--seed is 3 without noise, expected --fluctuations MEMBERS" in capsys.readouterr().err
 
 
 def test_arrays_with_names_have_an_axis_of_members(model):

@@ -11,6 +11,7 @@ import torch
 
 from morlight.analysis import symmetry
 from morlight.analysis.noise import PowerLaw, inspect_noise
+from morlight.analysis.noise_text import lines
 from morlight.cli import main as cli
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
 
@@ -43,12 +44,23 @@ def test_fluctuation_and_dissipation_give_the_spectrum_at_equilibrium_and_the_in
     assert field.intensity.coefficient == pytest.approx(2 * STRENGTH)
     assert field.intensity.exponent == pytest.approx(2)
     assert field.amplitude.exponent == pytest.approx(0.5)
+    assert any("a ∝ u^0.5, its rms deviation from this law is" in line for line in lines(inspected))
 
 
 def test_an_amplitude_that_is_constant_is_said_to_be():
-    lines = inspect_noise(diffusing(0.01, squares=(1.0, 1.0))).lines()
-    assert "    its amplitude does not depend on the field" in lines
-    assert any("one step apart, two steps apart: -0.001 ± 0.002, 0.003 ± 0.002" in line for line in lines)
+    shown = lines(inspect_noise(diffusing(0.01, squares=(1.0, 1.0))))
+    assert "    its amplitude does not depend on the field" in shown
+    assert any("one step apart, two steps apart: -0.0010 ± 0.0020, 0.0030 ± 0.0020" in line for line in shown)
+
+
+def test_the_parameter_and_the_units_of_the_noise_are_printed():
+    model = diffusing(0.01, parameters=("shear",))
+    heading = lines(inspect_noise(model, {"shear": 0.25}))[0]
+    assert heading.startswith(
+        "noise of the steps at shear = 0.25 (others with --gamma): spectral density Σ per step, in"
+    )
+    assert "field² × length" in heading
+    assert "at shear = 1 (others" in lines(inspect_noise(model))[0]
 
 
 def test_a_power_law_is_recovered_within_its_standard_errors():

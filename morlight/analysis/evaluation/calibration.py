@@ -23,7 +23,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import build
 
 BINS = 10  # of the ranks
-QUARTERS = 4  # the later times are a quarter of the data and their end
+QUARTERS = 4  # the times after the first are a quarter of the data and their end
 STILL = 1e-3  # spread of a number, relative to the largest, that is rounding: conserved totals, Nyquist modes
 
 
@@ -58,7 +58,7 @@ class Calibration:
         checkpoint: path of the model.
         data: path of the file.
         members: of each ensemble, all realizations together.
-        times: after one frame, after a quarter of the frames, and at the end.
+        times: after one frame, after a quarter of the frames, and at the last frame.
     """
 
     checkpoint: str
@@ -100,24 +100,33 @@ def calibration(
     """
     check_grid(model, file)
     model = in_time(model, file)
-    quarter, every = (len(file.times) - 1) // QUARTERS, round(file.dt / model.dt)
-    if members * model.realizations < BINS - 1:
-        raise ValueError(f"fluctuations are {members}, expected {BINS - 1} or more for ranks in {BINS} intervals")
-    if not quarter:
+    last, every = len(file.times) - 1, round(file.dt / model.dt)
+    _check_members(members, model.realizations)
+    if last < QUARTERS:
         raise ValueError(f"{file.path}: has {len(file.times)} frames, expected {QUARTERS + 1} or more")
     chosen = list(range(file.trajectories) if rows is None else rows)
     truth = frames(model, file, single=True)[chosen].astype(np.float64)
     gamma = parameters(model, file, chosen)
     found = []
-    for stride, counts in ((1, (1,)), (quarter, (1, QUARTERS))):
-        steps = every * stride
-        ensemble = model.predict(
-            truth[:, 0], steps * counts[-1], every=steps, gamma=gamma, fluctuations=members, seed=seed + stride
-        )
-        for count in counts:
-            time = float(file.times[stride * count] - file.times[0])
-            found.append(_at(model, time, ensemble[:, :, :, count], truth[:, stride * count]))
+    quarter = math.ceil(last / QUARTERS)
+    for frame in sorted({1, quarter, last}):
+        steps, own_seed = every * frame, seed + min(frame, quarter)
+        ensemble = model.predict(truth[:, 0], steps, every=steps, gamma=gamma, fluctuations=members, seed=own_seed)
+        time = float(file.times[frame] - file.times[0])
+        found.append(_at(model, time, ensemble[:, :, :, 1], truth[:, frame]))
     return Calibration(str(model.path), str(file.path), members * model.realizations, tuple(found))
+
+
+def _check_members(members: int, realizations: int) -> None:
+    """Refuse fewer members of all realizations than there are intervals between ranks.
+
+    Raises:
+        ValueError: naming the number of members of each realization that is enough.
+    """
+    least = math.ceil((BINS - 1) / realizations)
+    if members < least:
+        counted = "" if realizations == 1 else f", since {realizations} realizations have {realizations} times as many"
+        raise ValueError(f"fluctuations are {members}, expected {least} or more for ranks in {BINS} intervals{counted}")
 
 
 def _at(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from morlight import __version__
+from morlight.analysis import ensemble
 from morlight.analysis.export import real_noise
 from morlight.analysis.export.real_arithmetic import RealStep
 from morlight.analysis.export.real_noise import RealNoise
@@ -71,6 +72,8 @@ def export(
     reason = real_noise.check(model.checkpoint.fluctuations, model.grid) if fluctuations else None
     if reason is not None:
         raise ValueError(f"{model.path}: {reason}")
+    if fluctuations:
+        ensemble.check_grid(model)
     chosen = list(range(model.realizations)) if realizations is None else list(realizations)
     program = _step(model, chosen, torch.float64 if precision == 64 else torch.float32, fluctuations=fluctuations)
     example = _example(model, len(chosen), precision)

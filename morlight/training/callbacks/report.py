@@ -17,6 +17,7 @@ from morlight.analysis.evaluation.result import OverLinear
 from morlight.analysis.evaluation.walkers import Walkers
 from morlight.analysis.export import pyfunc
 from morlight.analysis.model import Model, load
+from morlight.analysis.noise_text import with_error
 from morlight.data.config import DataConfig
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.data.trajectory_file import TrajectoryFile
@@ -62,7 +63,7 @@ class FinalReport(lightning.Callback):
         data, step = trainer.datamodule, module.steps_taken
         model = self._ranked(data, module.held_back_horizon)
         if module.config.fluctuations:
-            model = self._fluctuating(model, data)
+            model = self._fluctuating(model, data, module.held_back_horizon)
         compared = self._compared(model, data, module.held_back_horizon)
         metrics: dict[str, float] = {}
         result: dict[str, Any] = {}
@@ -101,11 +102,12 @@ class FinalReport(lightning.Callback):
         self.checkpoints.rank(losses)
         return replace(model, checkpoint=replace(model.checkpoint, losses=losses))
 
-    def _fluctuating(self, model: Model, data: Any) -> Model:
+    def _fluctuating(self, model: Model, data: Any, horizon: int) -> Model:
         """The model with the noise of its steps, which its checkpoint then has as well."""
         noise = fluctuations.learned(model, data.sample)
         self.checkpoints.add_fluctuations(noise)
-        for caution in cautions(noise):
+        equation = model.config.equation is not None
+        for caution in cautions(noise, "other terms" if equation else advice(model, data.sample, horizon)):
             self._print(f"{model.path}: {caution}")
         return replace(model, checkpoint=replace(model.checkpoint, fluctuations=noise))
 
@@ -149,19 +151,28 @@ def _tested(data: TrajectoryDataModule) -> tuple[TrajectoryFile, list[int]]:
     return data.file.during(data.split.frames("test")), rows
 
 
-def cautions(noise: Fluctuations) -> list[str]:
-    """What to say of the noise of the steps after a fit."""
+def cautions(noise: Fluctuations, remedy: str) -> list[str]:
+    """What to say of the noise of the steps after a fit.
+
+    Args:
+        noise: of the steps.
+        remedy: settings with which the operator may explain more of the mean change.
+    """
     if not noise.lags:
         return ["the noise of the measurement is not told from that of the steps, which needs three frames"]
     said = []
     if noise.measured:
-        said.append("part of the noise is that of the measurement: residuals of successive steps are anticorrelated")
-    for steps, (value, error) in enumerate(noise.lags, 1):
-        explained = noise.measured and steps == 1 and value < 0
+        said.append(
+            "part of the noise is that of the measurement, since residuals of successive steps are anticorrelated"
+            f" ({with_error(*noise.lags[0])}); ensembles take it into account. Averages over less time have less of it,"
+            " and so have densities of particles that were made with --deposit fourier instead of histogram"
+        )
+    for steps, (value, error) in zip(("one step", "two steps"), noise.lags, strict=False):
+        explained = noise.measured and steps == "one step" and value < 0
         if abs(value) > max(0.02, SURE * error) and not explained:
             said.append(
-                f"residuals {steps} step(s) apart have the correlation {value:.2f} ± {error:.2f}: the operator leaves"
-                " part of the mean change to the noise, which is then not white"
+                f"residuals {steps} apart have the correlation {with_error(value, error)}: the operator leaves part of"
+                f" the mean change to the noise, which is then not white; try {remedy}"
             )
     return said
 

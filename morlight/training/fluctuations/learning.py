@@ -80,29 +80,32 @@ def persistence(moments: list[Moments]) -> float:
     """How far residuals two steps apart are correlated as if they were a part of the field itself.
 
     It is 0 for noise of the measurement. It is 1 if the operator has too little or too much decay, since residuals are
-    then proportional to the field and are forgotten as it is. Data of three frames do not show it, and have 0.
+    then proportional to the field and are forgotten as it is. Data of three frames do not show it, and have 0. As in
+    `correlations`, it is the median of the realizations.
     """
-    product = square = torch.zeros(()).double()
+    product = square = torch.zeros(1).double()
     for one in moments:
         means = one.means()
         if len(means) < LAGS + 1:
             return 0.0
         inverse, used = whitening(means[0])
         first, second = ((inverse @ lag @ inverse).diagonal(dim1=-2, dim2=-1) for lag in means[1:])
-        expected, freedom = one.kept() * first, one.space.freedom.flatten()[:, None] * used
-        product = product + (freedom * (second * expected.conj()).real).sum()
-        square = square + (freedom * expected.abs().square()).sum()
-    return float(product / square) if square > 0 else 0.0
+        expected, weights = one.kept() * first, one.weights * used
+        product = product + (weights * (second * expected.conj()).real).flatten(1).sum(1)
+        square = square + (weights * expected.abs().square()).flatten(1).sum(1)
+    return float((product / square).nan_to_num().quantile(0.5))
 
 
 def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
-    """Correlation of whitened residuals one step apart, two steps apart, …, with standard errors by a jackknife."""
+    """Correlation of whitened residuals one step apart, two steps apart, …, with standard errors by a jackknife.
+
+    It is the mean over the modes whose decay the data identify, and the median of the realizations: in other modes, and
+    in a realization that failed, the operator is arbitrary, and so is what it leaves to the residuals.
+    """
 
     def each(without: int | None) -> Float[Tensor, " L"]:
-        parts = [_correlation(one, without) for one in moments]
-        weights = torch.stack([weight for _, weight in parts])
-        values = torch.stack([value for value, _ in parts])
-        return (weights[:, None] * values).sum(0) / weights.sum().clamp_min(1)
+        sums, weights = zip(*(_correlation(one, without) for one in moments), strict=True)
+        return (torch.stack(sums).sum(0) / torch.stack(weights).sum(0).clamp_min(1)).quantile(0.5, 1)
 
     J = len(moments[0].count)
     values = each(None)
@@ -111,14 +114,14 @@ def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(values.tolist(), error.tolist(), strict=True))
 
 
-def _correlation(moments: Moments, without: int | None) -> tuple[Float[Tensor, " L"], Float[Tensor, ""]]:
-    """Mean over modes, fields, γ and realizations, and the number of modes in it."""
+def _correlation(moments: Moments, without: int | None) -> tuple[Float[Tensor, "L R"], Float[Tensor, " R"]]:
+    """Sum over modes, fields and γ, and the sum of their weights."""
     means = moments.means(without)
     inverse, used = whitening(means[0])
-    freedom = moments.space.freedom.flatten()[:, None] * used
+    weights = moments.weights * used
     white = inverse @ means[1:] @ inverse
     diagonal = white.diagonal(dim1=-2, dim2=-1).real
-    return (diagonal * freedom).flatten(1).sum(1) / freedom.sum().clamp_min(1), freedom.sum()
+    return (diagonal * weights).flatten(2).sum(2), weights.flatten(1).sum(1)
 
 
 def whitening(variance: Inexact[Tensor, "*k c c"]) -> tuple[Inexact[Tensor, "*k c c"], Float[Tensor, "*k c"]]:
@@ -164,7 +167,8 @@ class _Learned:
         total = positive(means[0])
         if self.steps is None:
             return total, total, torch.zeros_like(total)
-        return total, *separated(total, means[1], self.steps)
+        lagged = means[1] * self.moments.separable[:, None, None]
+        return total, *separated(total, lagged, self.steps)
 
     def _errors(self) -> Float[Tensor, "R G K c"]:
         """Standard errors of the diagonal of Σ, by a jackknife."""

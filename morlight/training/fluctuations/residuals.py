@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Inexact, Int
+from jaxtyping import Bool, Float, Inexact, Int
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ LEAST = 4  # blocks
 SUMS = 2**25  # numbers in the sums of all blocks
 WINDOWS = 20_000  # in which the moments are measured
 SAMPLED_VALUES = 2**24
+ROUNDING = 1e-6  # of |κ| at the ends of the band
 
 
 class Residuals(NamedTuple):
@@ -115,6 +116,8 @@ class Moments:
         lagged: E r̂_{j+l} r̂_jᴴ for l = 0, 1, …
         count: windows.
         field: Σ û_j, Σ û_{j+1}, Σ |û_j|² and Σ û_{j+1} û_j* of the fields themselves.
+        weights: of the modes in means over them: their freedom, and 0 where the data do not identify their decay.
+        separable: whether a mode is not shorter than those whose decay the data identify, in all of the fields.
     """
 
     space: Basis
@@ -123,6 +126,8 @@ class Moments:
     lagged: Inexact[Tensor, "L R J G K c c"]
     count: Float[Tensor, "J G"]
     field: Inexact[Tensor, "4 G K c"]
+    weights: Float[Tensor, "K c"]
+    separable: Bool[Tensor, " K"]
 
     @classmethod
     def empty(cls, windows: ResidualWindows, places: Sequence[int], wall: Wall) -> "Moments":
@@ -133,7 +138,10 @@ class Moments:
         kind = torch.float64 if space.real else torch.complex128
         lagged = torch.zeros(windows.steps, windows.model.realizations, J * G, K, c, c, dtype=kind)
         count, of_field = torch.zeros(J, G).double(), torch.zeros(4, G, K, c, dtype=kind)
-        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field)
+        bands = [windows.model.band(place) or (0.0, math.inf) for place in places]
+        identified, separable = _identified(space, bands)
+        weights = space.freedom.flatten()[:, None] * identified
+        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field, weights, separable)
 
     def coefficients(self, r: Float[Tensor, "*r"]) -> Inexact[Tensor, "*c"]:
         """Coefficients (…, c, K) of residuals (…, C, *X) in units of those of white noise."""
@@ -167,3 +175,11 @@ class Moments:
         if without is not None:
             total, count = total - self.lagged[:, :, without], count - self.count[without]
         return total / count.clamp_min(1).view(-1, 1, 1, 1)
+
+
+def _identified(space: Basis, bands: Sequence[tuple[float, float]]) -> tuple[Bool[Tensor, "K c"], Bool[Tensor, " K"]]:
+    """Modes of each field whose decay the data identify, and modes that are not shorter than those of any field."""
+    modulus = space.wavenumbers.double().square().sum(0).sqrt().flatten()[:, None]
+    low, high = torch.tensor(bands, dtype=torch.float64).T
+    longer = modulus < high * (1 + ROUNDING)
+    return longer & (modulus > low * (1 - ROUNDING)), longer.all(1)

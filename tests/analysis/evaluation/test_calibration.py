@@ -82,6 +82,24 @@ def test_too_few_members_or_frames_are_refused(tmp_path):
         calibration(model, TrajectoryFile.open(tmp_path / "short.h5"), 50)
 
 
+@pytest.mark.parametrize(("frames", "times"), [(5, [0.1, 0.4]), (7, [0.1, 0.2, 0.6]), (8, [0.1, 0.2, 0.7])])
+def test_times_are_distinct_and_end_with_the_last_frame(tmp_path, frames, times):
+    model = forgetting(tmp_path / "u.h5")
+    file = TrajectoryFile.open(tmp_path / "u.h5").during(range(frames))
+    found = calibration(model, file, 60)
+    assert [each.time for each in found.times] == pytest.approx(times)
+    assert all(each.p_value > 1e-3 for each in found.times)
+
+
+def test_too_few_members_are_counted_over_all_realizations(tmp_path):
+    known = forgetting(tmp_path / "u.h5").checkpoint.fluctuations
+    data = small.description(("u0",), where=GRID)
+    path = small.save(tmp_path / "model.ckpt", small.operator(data, size=0.1), data)
+    small.mark(path, fluctuations=known.only([0, 0]).to_plain())
+    with pytest.raises(ValueError, match=r"are 4, expected 5 or more .* since 2 realizations have 2 times as many"):
+        calibration(load(path), TrajectoryFile.open(tmp_path / "u.h5"), 4)
+
+
 def test_a_single_trajectory_has_no_standard_error(tmp_path):
     model = forgetting(tmp_path / "u.h5")
     for each in calibration(model, TrajectoryFile.open(tmp_path / "u.h5"), 60, rows=[3]).times:

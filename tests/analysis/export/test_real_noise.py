@@ -100,6 +100,10 @@ def test_noise_that_no_program_has_is_refused(tmp_path):
     flowing = dataclasses.replace(model.checkpoint, fluctuations=noise(model, conserved=True))
     with pytest.raises(ValueError, match="a random flux along several axes, expected the program without fluctuations"):
         export(dataclasses.replace(model, checkpoint=flowing), tmp_path / "model.pt2", fluctuations=True)
+    whole = made(tmp_path, "fourier")
+    known = dataclasses.replace(whole, checkpoint=dataclasses.replace(whole.checkpoint, fluctuations=noise(whole)))
+    with pytest.raises(ValueError, match=r"was learned on \[\d+\] points, not on \[64\]; expected the grid of"):
+        export(known.on(64), tmp_path / "model.pt2", fluctuations=True)
     with pytest.raises(ValueError, match="the noise of its steps was not learned"):
         export(model, tmp_path / "model.pt2", fluctuations=True)
     coupled = made(tmp_path, "waves")

@@ -40,10 +40,17 @@ def test_noise_that_cannot_be_learned_stops_the_fit_before_it_begins(tmp_path, m
     assert not list(tmp_path.glob("mlruns/fits/*/*/last.ckpt"))
 
 
-@pytest.mark.parametrize(("key", "value"), [("data.ensemble", "mean"), ("data.mirror", True)])
-def test_means_over_runs_and_mirror_images_are_refused(key, value):
-    settings = from_mapping({"model.fluctuations": True, key: value}, None, "lj")
-    with pytest.raises(ValueError, match=f"with {key}.*, whose means fluctuate less than a run; expected {key}"):
+@pytest.mark.parametrize(
+    ("changes", "given", "expected"),
+    [
+        ({}, "data.ensemble mean and data.mirror true", "--data.ensemble all --data.mirror false"),
+        ({"data.ensemble": "all"}, "data.mirror true", "--data.mirror false"),
+        ({"data.mirror": False}, "data.ensemble mean", "--data.ensemble all"),
+    ],
+)
+def test_means_over_runs_and_mirror_images_are_refused_in_one_sentence(changes, given, expected):
+    settings = from_mapping({"model.fluctuations": True, **changes}, "lj", "lj")
+    with pytest.raises(ValueError, match=f"with {given}, whose means fluctuate less than a run; expected {expected}$"):
         built(settings)
 
 
@@ -53,8 +60,8 @@ def test_means_over_runs_and_mirror_images_are_refused(key, value):
         ((), False, ["which needs three frames"]),
         (((0.001, 0.002), (0.0, 0.002)), False, []),
         (((-0.3, 0.002), (0.001, 0.002)), True, ["part of the noise is that of the measurement"]),
-        (((-0.3, 0.002), (-0.25, 0.002)), False, ["1 step(s) apart", "2 step(s) apart"]),
-        (((0.3, 0.002), (0.0, 0.002)), False, ["1 step(s) apart have the correlation 0.30 ± 0.00"]),
+        (((-0.3, 0.002), (-0.25, 0.002)), False, ["residuals one step apart", "residuals two steps apart"]),
+        (((0.0532, 0.0012), (0.0, 0.002)), False, ["have the correlation 0.0532 ± 0.0012: the operator leaves"]),
     ],
 )
 def test_a_fit_says_what_the_correlation_of_its_residuals_shows(lags, measured, words):
@@ -62,6 +69,7 @@ def test_a_fit_says_what_the_correlation_of_its_residuals_shows(lags, measured, 
     part = ModeFluctuations(
         (0,), "cosine", (False,), spectrum, measured * spectrum, *exact.additive(), spectrum[..., 0]
     )
-    said = cautions(Fluctuations((0.0,), (part,), lags))
+    said = cautions(Fluctuations((0.0,), (part,), lags), "model.terms 2")
+    assert all("try model.terms 2" in sentence for sentence in said if "leaves part" in sentence)
     assert len(said) == len(words)
     assert all(word in sentence for word, sentence in zip(words, said, strict=True))

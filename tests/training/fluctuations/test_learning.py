@@ -1,5 +1,6 @@
 """Noise learned from residuals: prescribed spectra, walkers and flights, noise of the measurement, coupled fields."""
 
+import dataclasses
 import math
 
 import exact
@@ -8,6 +9,7 @@ import pytest
 import small
 import torch
 
+from morlight.analysis.checkpoint import ModeStatistics
 from morlight.operators import Rollouts, build
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
@@ -78,6 +80,41 @@ def test_a_decay_that_the_operator_lacks_is_not_called_noise_of_the_measurement(
     (correlation, error), _ = noise.lags
     assert correlation < -10 * error
     assert not noise.measured
+
+
+@pytest.mark.parametrize("realizations", [1, 2, 3])
+def test_waves_that_the_data_do_not_identify_and_the_number_of_realizations_do_not_change_the_verdict(realizations):
+    """Beyond |κ| = 3, the decay of each realization is arbitrary: the residuals there contain the field."""
+    u = ornstein_uhlenbeck(LINE, "cosine", prescribed(LINE, "cosine")[:, None, None])
+    exactly = exact.model(LINE, symbol)
+    errors = torch.where(build.basis(LINE).wavenumbers[0] > 3, 1.0, 0.01)
+    modes = ModeStatistics(rate_errors=(tuple(errors.tolist()),))
+
+    class Arbitrary(torch.nn.Module):
+        def forward(self, kappa, gamma=None):
+            beyond = torch.tensor([0.3, 1.5, -1.0])[:realizations, None] * symbol(kappa)
+            return torch.where(kappa[0] > 3, beyond, symbol(kappa))[:, None, None]
+
+    config = small.config(realizations=realizations, bases={"u0": "cosine"})
+    checkpoint = dataclasses.replace(exactly.checkpoint, config=config, modes=modes)
+    operator = exact.operator(LINE, symbol)
+    operator.g = Arbitrary()
+    noise = learned(dataclasses.replace(exactly, operator=operator, checkpoint=checkpoint), exact.sample(u))
+    known = dataclasses.replace(exactly, checkpoint=dataclasses.replace(exactly.checkpoint, modes=modes))
+    assert np.array(noise.lags) == pytest.approx(np.array(learned(known, exact.sample(u)).lags), rel=1e-6)
+    assert not noise.measured
+
+
+def test_noise_of_waves_that_the_data_do_not_identify_counts_as_that_of_the_steps():
+    u = ornstein_uhlenbeck(LINE, "cosine", prescribed(LINE, "cosine")[:, None, None], measurement=0.5)
+    whole = exact.model(LINE, symbol)
+    kappa = build.basis(LINE).wavenumbers[0]
+    modes = ModeStatistics(rate_errors=(tuple(torch.where(kappa > 3, 1.0, 0.01).tolist()),))
+    model = dataclasses.replace(whole, checkpoint=dataclasses.replace(whole.checkpoint, modes=modes))
+    known, found = (learned(each, exact.sample(u)).parts[0] for each in (whole, model))
+    assert torch.equal(found.measurement[:, :, :4], known.measurement[:, :, :4])
+    assert not found.measurement[:, :, 4:].any()
+    assert (found.process[:, :, 4:] >= known.process[:, :, 4:] + known.measurement[:, :, 4:]).all()
 
 
 def test_the_noise_of_coupled_fields_is_correlated_as_prescribed():
