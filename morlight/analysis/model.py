@@ -215,7 +215,7 @@ class Model:
     def next_run(self, data: str | Path, candidates: "Choices | str | Path", **asked: Any) -> "NextRun":
         """Candidates for the next run, ranked by the expected decrease of an error.
 
-        Keywords are target, at and bar (see `morlight.analysis.next_run.next_run.next_run`).
+        Keywords are target, at, bar and realizations (see `morlight.analysis.next_run.next_run.next_run`).
         """
         from morlight.analysis.next_run.next_run import next_run
 

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from morlight.cli.output import print_json
-from morlight.cli.parsing import add_checkpoint, add_json, pairs
+from morlight.cli.parsing import add_checkpoint, add_json, numbers, pairs
 
 if TYPE_CHECKING:
     from morlight.analysis.next_run.candidates import Candidate
@@ -32,6 +32,9 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     ask.add_argument("--at", nargs="+", metavar="NAME=VALUES", help="γ of interest (default: those of the candidates)")
     ask.add_argument("--bar", type=float, metavar="ERROR", help="say how many runs are expected to reach this error")
+    ask.add_argument(
+        "--realizations", nargs="+", default=["all"], metavar="WHICH", help="all (default), or numbers from 0"
+    )
     add_json(ask)
     ask.set_defaults(run=_run)
 
@@ -42,11 +45,14 @@ def _run(options: argparse.Namespace) -> None:
     words = options.candidates
     asked = words[0] if len(words) == 1 and "=" not in words[0] else pairs("--candidates", words, str)
     at = pairs("--at", options.at, str) or None
+    chosen = "all" if options.realizations == ["all"] else numbers("--realizations", options.realizations, "all")
     checkpoint = resolve(options.checkpoint)
     from morlight.analysis.model import load
     from morlight.analysis.next_run.next_run import next_run
 
-    found = next_run(load(checkpoint), options.data, asked, target=options.target, at=at, bar=options.bar)
+    found = next_run(
+        load(checkpoint), options.data, asked, target=options.target, at=at, bar=options.bar, realizations=chosen
+    )
     if options.json:
         print_json(found.to_json())
     else:

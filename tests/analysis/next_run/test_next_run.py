@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -140,6 +141,22 @@ def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
     of_ranges = json.loads(capsys.readouterr().out)["ranking"]
     assert len(of_table) == 2
     assert all(each in of_ranges for each in of_table)
+
+
+def test_realizations_without_the_coefficient_are_named_and_can_be_left_out(here, tmp_path, capsys):
+    path = checkpoint(tmp_path, realizations=8)
+    saved = torch.load(path, weights_only=True)
+    theta = saved["state_dict"]["operator.g.theta"]
+    theta[3] = torch.tensor([0.5, -1.0])  # D = −0.3 at γ = 0.8: waves grow
+    torch.save(saved, path)
+    words = f"next {path} --data runs.h5 --candidates shear=0.1,0.8 --target '{TARGET}'"
+    sentence = refused(words, capsys)
+    assert f"realizations without {TARGET}: 3 at shear=0.8 (" in sentence
+    assert (
+        "; expected --realizations 1 2 4 5 6 7, in Python realizations=[1, 2, 4, 5, 6, 7], or a longer fit" in sentence
+    )
+    cli.main(shlex.split(f"{words} --json --realizations 1 2 4 5 6 7"))
+    assert json.loads(capsys.readouterr().out)["error"] < 0.1
 
 
 @pytest.mark.parametrize(
