@@ -14,7 +14,7 @@ from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
 from morlight.analysis.model import Model
 from morlight.analysis.plots import counted
-from morlight.analysis.ratios import append
+from morlight.analysis.ratios import SUFFIXES, append
 from morlight.analysis.realizations import Choice
 from morlight.analysis.rollouts import Spread, SpreadAndError
 from morlight.data import initial
@@ -25,7 +25,6 @@ from morlight.data.whole_file import check_output
 from morlight.operators import check_steps
 
 ENDINGS = (".h5", ".hdf5")
-SUFFIXES = ("_sd", "_error")  # of the scatter over the realizations, and of the standard error due to the data
 
 
 @dataclass(frozen=True)

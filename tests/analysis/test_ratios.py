@@ -63,6 +63,12 @@ def test_datasets_have_the_ratio_by_its_name(fitted):
     [
         ({"velocity": "momentum"}, "expected FIELD/FIELD of density, momentum"),
         ({"density": "momentum/density"}, "name"),
+        ({"density_sd": "momentum/density"}, "'density_sd' = momentum/density: names with the endings _sd and _error"),
+        ({"v_error": "momentum/density"}, "endings"),
+        ({"a/b": "momentum/density"}, "'a/b' = momentum/density: expected a name of letters, digits and _"),
+        ({"": "momentum/density"}, "expected a name"),
+        ({"v": ("momentum", "density")}, "expected FIELD/FIELD"),
+        ("v=momentum/density", "expected names and ratios such as"),
     ],
 )
 def test_other_ratios_are_refused(fitted, ratios, named):
