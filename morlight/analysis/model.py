@@ -281,7 +281,12 @@ class Model:
         return dataclasses.replace(self, operator=copy.deepcopy(self.operator).to(device))
 
     def only(self, rows: Sequence[int]) -> "Model":
-        """The model with some of its realizations."""
+        """The model with some of its realizations.
+
+        Raises:
+            ValueError: if one of them does not exist.
+        """
+        rows = self.chosen(list(rows))
         operator = selected(self.operator, self.realizations, rows).requires_grad_(False)
         return dataclasses.replace(self, checkpoint=self.checkpoint.only(rows), operator=operator)
 

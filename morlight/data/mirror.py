@@ -59,8 +59,8 @@ def parities(contents: Contents, fields: Sequence[str], wanted: bool | Mapping[s
         axes = contents.grid.dimensions
         here = f"{axes} axes" if axes > 1 else "one axis without walls"
         raise ValueError(
-            f"{contents.path}: data.mirror is set, which needs fields along one axis between two walls, but the file has"
-            f" {here}; expected data.mirror to be left out"
+            f"{contents.path}: data.mirror is set, which needs fields along one axis between two walls, but the file"
+            f" has {here}; expected data.mirror to be left out"
         )
     if stated == {}:
         raise ValueError(

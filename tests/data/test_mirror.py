@@ -95,7 +95,7 @@ REFUSED = {
     "periodic": (
         {"mirror": {"u": "even"}},
         {"boundary": "PERIODIC"},
-        "between two walls, but the file has one axis without walls; .* to be left out",
+        "one axis without walls; .* to be left out",
     ),
     "other field": ({"mirror": {"u": "even", "v": "even"}}, {}, "data.mirror names v, expected fields of the file: u"),
     "streamed": ({"mirror": {"u": "even"}, "memory": 1e-9}, {}, "data.mirror is set, which needs the fields in memory"),

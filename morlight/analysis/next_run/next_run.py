@@ -1,6 +1,7 @@
-"""Which run would teach a model most: candidates ranked by the expected decrease of the error that matters."""
+"""Which further run is best for a model: candidates ranked by the expected decrease of the error that matters."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from morlight.analysis.extrapolation import Extrapolation, of_parameters
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
 from morlight.analysis.next_run.coefficients import coefficients
@@ -43,16 +45,15 @@ def next_run(  # noqa: PLR0913 - the options of the command
         target: rollout, the relative error of whole roll-outs; eq35, the root of Eq. 35; or the name of a transport
             coefficient, such as kinematic viscosity.
         at: γ of interest; those of the candidates by default.
-        bar: error that is wanted; the plan says how many runs it takes.
+        bar: target error; the plan says how many runs it takes.
         realizations: all, or the numbers of some.
 
     Raises:
         ValueError: if the model cannot answer, or something given does not fit.
     """
+    _check(asked, at, bar)
     model, numbers = _answering(model, realizations)
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
-    if bar is not None and not bar > 0:
-        raise ValueError(f"the bar is {bar:g}, expected an error above 0")
     runs = Runs.read(model, file)
     rows = candidates(model.data, runs.frames, asked)
     of_candidates = list({tuple(row.gamma.values()): dict(row.gamma) for row in rows}.values())
@@ -77,6 +78,8 @@ def next_run(  # noqa: PLR0913 - the options of the command
         Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in ready.ranked(now)
     ]
     plan = None if bar is None else ready.plan(now, bar)
+    for caution in of_parameters(model, np.array([list(gamma.values()) for gamma in every])):
+        warnings.warn(caution, Extrapolation, stacklevel=2)
     return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
 
 
@@ -104,6 +107,21 @@ class _Candidates:
             chosen.append(self.rows[i])
             errors.append(error)
         return Plan(bar, tuple(chosen), tuple(errors))
+
+
+def _check(asked: object, at: object, bar: object) -> None:
+    """Refuse what is of the wrong kind.
+
+    Raises:
+        ValueError: naming it.
+    """
+    such = 'values by name, such as {"density": [0.1, 0.3]}'
+    if not isinstance(asked, Mapping | str | Path):
+        raise ValueError(f"the candidates are {asked!r}, expected {such}, or the path of a table")
+    if at is not None and not isinstance(at, Mapping):
+        raise ValueError(f"γ of interest (at) is {at!r}, expected {such}")
+    if bar is not None and not (isinstance(bar, int | float) and bar > 0):
+        raise ValueError(f"the target error (bar) is {bar!r}, expected a number above 0")
 
 
 def _answering(model: Model, realizations: Choice) -> tuple[Model, list[int]]:
