@@ -25,10 +25,11 @@ def cautions(model: "Model", u: Float[np.ndarray, "B C *X"], gamma: Float[np.nda
         u: initial states.
         gamma: parameters.
     """
-    return [*_parameters(model, gamma), *_waves(model, u)]
+    return [*of_parameters(model, gamma), *_waves(model, u)]
 
 
-def _parameters(model: "Model", gamma: Float[np.ndarray, "B P"]) -> Iterator[str]:
+def of_parameters(model: "Model", gamma: Float[np.ndarray, "B P"]) -> Iterator[str]:
+    """Sentences about γ outside the range of the training data."""
     for parameter, values in zip(model.data.parameters, gamma.T, strict=True):
         low, high = parameter.low, parameter.high
         if low is None or high is None:

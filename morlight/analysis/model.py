@@ -215,7 +215,7 @@ class Model:
     def next_run(self, data: str | Path, candidates: "Choices | str | Path", **asked: Any) -> "NextRun":
         """Candidates for the next run, ranked by the expected decrease of an error.
 
-        Keywords are target, at and bar (see `morlight.analysis.next_run.next_run.next_run`).
+        Keywords are target, at, bar and realizations (see `morlight.analysis.next_run.next_run.next_run`).
         """
         from morlight.analysis.next_run.next_run import next_run
 
@@ -281,7 +281,12 @@ class Model:
         return dataclasses.replace(self, operator=copy.deepcopy(self.operator).to(device))
 
     def only(self, rows: Sequence[int]) -> "Model":
-        """The model with some of its realizations."""
+        """The model with some of its realizations.
+
+        Raises:
+            ValueError: if one of them does not exist.
+        """
+        rows = self.chosen(list(rows))
         operator = selected(self.operator, self.realizations, rows).requires_grad_(False)
         return dataclasses.replace(self, checkpoint=self.checkpoint.only(rows), operator=operator)
 

@@ -14,7 +14,7 @@ from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
 from morlight.analysis.model import Model
 from morlight.analysis.plots import counted
-from morlight.analysis.ratios import append
+from morlight.analysis.ratios import SUFFIXES, append
 from morlight.analysis.realizations import Choice
 from morlight.analysis.rollouts import Spread, SpreadAndError
 from morlight.data import initial
@@ -25,7 +25,6 @@ from morlight.data.whole_file import check_output
 from morlight.operators import check_steps
 
 ENDINGS = (".h5", ".hdf5")
-SUFFIXES = ("_sd", "_error")  # of the scatter over the realizations, and of the standard error due to the data
 
 
 @dataclass(frozen=True)
@@ -209,6 +208,7 @@ def _file(  # noqa: PLR0913 - the parts of write
     R, B = frames.shape[:2]
     with np.errstate(over="ignore"):
         flat = frames.reshape(R * B, *frames.shape[2:]).astype(np.float32)
+    _check_ratios(model, flat, names)
     if not np.isfinite(flat).all():
         frame = int(np.argmin(np.isfinite(flat).all((0, *range(2, flat.ndim)))))
         raise FloatingPointError(
@@ -228,6 +228,24 @@ def _file(  # noqa: PLR0913 - the parts of write
         parameters=parameters,
         provenance=_provenance(model, start, begin, frames.shape[2], every) | dict(origin),
     )
+
+
+def _check_ratios(model: Model, frames: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse ratios that are not finite though all fields are.
+
+    Raises:
+        ValueError: naming the ratio.
+    """
+    finite = np.isfinite(frames).all((0, 1, *range(3, frames.ndim)))
+    fields, shown = model.data.field_names, model.predicted_names
+    lacking = [shown[c % len(shown)] for c in range(len(names)) if not finite[c]]
+    ratios = [name for name in lacking if name in model.ratios]
+    if ratios and len(ratios) == len(lacking):
+        over, under = (fields[place] for place in model.ratios[ratios[0]])
+        raise ValueError(
+            f"{model.path}: ratio {ratios[0]} = {over}/{under} is not finite where {under} is 0; expected a prediction"
+            f" without it (--ratios), or {under} above 0 everywhere"
+        )
 
 
 def _labels(numbers: Sequence[int], members: int) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+SUFFIXES = ("_sd", "_error")  # of the scatter over the realizations, and of the standard error due to the data
 Ratios = Mapping[str, tuple[int, int]]  # places of the two fields
 
 
@@ -16,13 +17,22 @@ def places(ratios: Mapping[str, str], fields: Sequence[str]) -> Ratios:
     """Places of the fields in ratios such as {"velocity": "momentum/density"}.
 
     Raises:
-        ValueError: naming the ratio, where it is not one of two fields, or its name is that of a field.
+        ValueError: naming the ratio, where it is not one of two fields, or its name is that of a field or no name.
     """
+    if not isinstance(ratios, Mapping):
+        raise ValueError(f'ratios are {ratios!r}, expected names and ratios such as {{"velocity": "momentum/density"}}')
     found = {}
     for name, ratio in ratios.items():
-        over, _, under = ratio.partition("/")
+        over, _, under = ratio.partition("/") if isinstance(ratio, str) else ("", "", "")
         if not {over, under} <= set(fields):
             raise ValueError(f"ratio {name} is '{ratio}', expected FIELD/FIELD of {', '.join(fields)}")
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"ratio '{name}' = {ratio}: expected a name of letters, digits and _, such as velocity")
+        if name.endswith(SUFFIXES):
+            raise ValueError(
+                f"ratio '{name}' = {ratio}: names with the endings {' and '.join(SUFFIXES)} are those of standard"
+                " deviations and errors, expected another name"
+            )
         if name in fields:
             raise ValueError(f"ratio '{name}' has the name of a field, expected another name")
         found[name] = (fields.index(over), fields.index(under))

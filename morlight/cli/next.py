@@ -1,10 +1,11 @@
-"""`morlight next`: which run would teach a model most."""
+"""`morlight next`: which further run lowers the expected error of a model most."""
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from morlight.cli.output import print_json
-from morlight.cli.parsing import add_checkpoint, add_json, pairs
+from morlight.cli.output import print_json, warnings_as_sentences
+from morlight.cli.parsing import add_checkpoint, add_json, numbers, pairs
 
 if TYPE_CHECKING:
     from morlight.analysis.next_run.candidates import Candidate
@@ -15,7 +16,9 @@ SHOWN = 20  # candidates
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    ask = commands.add_parser("next", help="which run would teach a model most, and how many reach an error bar")
+    ask = commands.add_parser(
+        "next", help="which further run lowers the error of a model most, and how many runs reach a target error"
+    )
     add_checkpoint(ask)
     ask.add_argument(
         "--data", required=True, metavar="FILE", help="trajectory file of the runs so far, or the name of a shipped set"
@@ -31,7 +34,12 @@ def add(commands: Any) -> None:
         " such as 'kinematic viscosity'",
     )  # fmt: skip
     ask.add_argument("--at", nargs="+", metavar="NAME=VALUES", help="γ of interest (default: those of the candidates)")
-    ask.add_argument("--bar", type=float, metavar="ERROR", help="say how many runs are expected to reach this error")
+    ask.add_argument(
+        "--bar", type=float, metavar="ERROR", help="target error; say how many runs are expected to reach it"
+    )
+    ask.add_argument(
+        "--realizations", nargs="+", default=["all"], metavar="WHICH", help="all (default), or numbers from 0"
+    )
     add_json(ask)
     ask.set_defaults(run=_run)
 
@@ -42,14 +50,20 @@ def _run(options: argparse.Namespace) -> None:
     words = options.candidates
     asked = words[0] if len(words) == 1 and "=" not in words[0] else pairs("--candidates", words, str)
     at = pairs("--at", options.at, str) or None
+    chosen = "all" if options.realizations == ["all"] else numbers("--realizations", options.realizations, "all")
     checkpoint = resolve(options.checkpoint)
+    from morlight.analysis.extrapolation import Extrapolation
     from morlight.analysis.model import load
     from morlight.analysis.next_run.next_run import next_run
 
-    found = next_run(load(checkpoint), options.data, asked, target=options.target, at=at, bar=options.bar)
+    with warnings_as_sentences(Extrapolation):
+        found = next_run(
+            load(checkpoint), options.data, asked, target=options.target, at=at, bar=options.bar, realizations=chosen
+        )
     if options.json:
         print_json(found.to_json())
     else:
+        print(f"{options.checkpoint} and the runs in {options.data}")
         _print(found)
 
 
@@ -57,15 +71,17 @@ def _print(found: "NextRun") -> None:
     of = {"rollout": "roll-outs", "eq35": "Eq. 35 (its root)"}.get(found.target, found.target)
     where = "1 γ" if len(found.at) == 1 else f"{len(found.at)} γ"
     unit = "" if found.unit == "relative" else f" {found.unit}"
-    print(f"{found.checkpoint} and the runs in {found.data}")
     print(f"expected error of {of} at {where}: {found.error:.3g}{unit}")
     names = list(found.best.gamma)
-    print("".join(f"{name:>14}" for name in [*names, "seeds", "frames", "error then", "drop"]))
+    unequal = len({each.candidate.cost for each in found.ranking}) > 1  # the ranking is then not that of the drop
+    per_frame = ["drop/frame"] if unequal else []
+    print("".join(f"{name:>14}" for name in [*names, "seeds", "frames", "error then", "drop", *per_frame]))
     for each in found.ranking[:SHOWN]:
         run = each.candidate
         gamma = "".join(f"{run.gamma[name]:>14.4g}" for name in names)
         outside = "  outside the training data" if each.outside else ""
-        print(f"{gamma}{run.seeds:>14}{run.frames:>14}{each.error:>14.3g}{100 * each.drop:>12.0f} %{outside}")
+        last = f"{100 * each.drop_per_frame:>12.2g} %" if unequal else ""
+        print(f"{gamma}{run.seeds:>14}{run.frames:>14}{each.error:>14.3g}{100 * each.drop:>12.0f} %{last}{outside}")
     if len(found.ranking) > SHOWN:
         print(f"and {len(found.ranking) - SHOWN} others, which --json lists")
     if found.plan is not None:
@@ -78,9 +94,13 @@ def _plan(plan: "Plan") -> str:
     if plan.count is None:
         return f"{plan.bar:g} is not expected to be reached: {plan.errors[-1]:.3g} after {len(plan.runs)} of the best"
     count = "1 run" if plan.count == 1 else f"{plan.count} runs"
-    return f"{count} to {plan.bar:g}: {'; '.join(map(_name, plan.runs))}"
+    frames = len({run.frames for run in plan.runs}) > 1
+    runs: Counter[str] = Counter()
+    for run in plan.runs:
+        runs[_name(run, frames=frames)] += run.seeds
+    return f"{count} to {plan.bar:g}: {'; '.join(f'{name} × {n}' if n > 1 else name for name, n in runs.items())}"
 
 
-def _name(run: "Candidate") -> str:
-    seeds = "" if run.seeds == 1 else f" with {run.seeds} seeds"
-    return ", ".join(f"{name}={value:.4g}" for name, value in run.gamma.items()) + seeds
+def _name(run: "Candidate", *, frames: bool) -> str:
+    named = ", ".join(f"{name}={value:.4g}" for name, value in run.gamma.items())
+    return f"{named} with {run.frames} frames" if frames else named

@@ -1,4 +1,4 @@
-"""`morlight simulate`: walkers, random fields, channels by LAMMPS."""
+"""`morlight simulate`: walkers, random fields, channels and periodic boxes by LAMMPS."""
 
 import argparse
 import itertools
@@ -21,6 +21,12 @@ SIZES = {
     "shear": (47, 128),
     "plane": (30, 32),
 }  # frames and bins, where they are not those of the paper
+AXES = {"shear": "along x", "plane": "along x and along y"}  # of the bins; of a channel across it
+TEMPERATURES = {
+    "shear": "of the thermostat, which acts across the flow",
+    "plane": "of the fluid before the waves start",
+}
+OF_PAPER = ("lj", "colloid")
 OF_DECKS = {  # variables of single decks
     "lj": [("width", "of the channel"), FORCE, AVERAGE],
     "couette": [("width", "of the channel"), AVERAGE],
@@ -127,20 +133,22 @@ def _channels(simulate: Any, system: str, text: str) -> None:
     _output(these)
     for name, value, meaning in PARAMETERS[system]:
         these.add_argument(f"--{name}", type=float, nargs="+", default=[value], help=meaning)
-    if system != "couette":
+    if system in OF_PAPER:
         these.add_argument("--grid", choices=("paper",), help="all systems of the paper")
     these.add_argument("--seeds", type=number, default=1, help="runs of each system, an ensemble")
     these.add_argument("--seed", type=number, default=1, help="of the first of them")
     for name, meaning in (
         ("atoms", "of the fluid, roughly"),
         *OF_DECKS[system],
-        ("temperature", "of the thermostat"),
+        ("temperature", TEMPERATURES.get(system, "of the thermostat")),
         ("every", "steps from frame to frame"),
     ):
         these.add_argument(f"--{name}", type=float, help=f"{meaning} (default: that of the deck)")
     frames, bins = SIZES.get(system, (40, 80))
     these.add_argument("--frames", type=number, default=frames, help="frames after the first")
-    these.add_argument("--bins", type=number, default=bins, help="along x, which is across the channel")
+    these.add_argument(
+        "--bins", type=number, default=bins, help=f"cells {AXES.get(system, 'across the channel, along x')}"
+    )
     these.add_argument("--jobs", type=number, default=1, help="runs at once")
     these.add_argument("--threads", type=number, default=1, help="OpenMP threads a run")
     these.add_argument("--ranks", type=number, default=1, help="MPI processes a run")

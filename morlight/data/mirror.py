@@ -56,11 +56,21 @@ def parities(contents: Contents, fields: Sequence[str], wanted: bool | Mapping[s
         return ()
     stated = contents.attributes.get(ATTRIBUTE)
     if contents.grid.boundaries != ("WALL",):
-        bounds = ", ".join(contents.grid.boundaries)
-        raise ValueError(f"{contents.path}: data.mirror is for fields along one axis between walls, here: {bounds}")
+        axes = contents.grid.dimensions
+        here = f"{axes} axes" if axes > 1 else "one axis without walls"
+        raise ValueError(
+            f"{contents.path}: data.mirror is set, which needs fields along one axis between two walls, but the file"
+            f" has {here}; expected data.mirror to be left out"
+        )
     if stated == {}:
         raise ValueError(
             f"{contents.path}: data.mirror is set, but the file states that its walls or its forces are not symmetric"
+        )
+    unknown = () if wanted is True else [name for name in wanted if name not in contents.fields]
+    if unknown:
+        raise ValueError(
+            f"{contents.path}: data.mirror names {', '.join(unknown)}, expected fields of the file:"
+            f" {', '.join(contents.fields)}"
         )
     told = stated if wanted is True else wanted
     if not isinstance(told, Mapping):

@@ -94,7 +94,7 @@ class Ensemble:
         seeds: of the initial velocities and places.
         settings: variables of the deck that differ from what stands there.
         frames: recorded after frame 0.
-        bins: across the channel.
+        bins: along each axis of the cells; in a channel, across it.
         jobs: runs at once.
         threads: OpenMP threads of each.
         ranks: MPI processes of each.

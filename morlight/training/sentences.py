@@ -135,6 +135,8 @@ def _value(text: str, types_of_keys: Mapping[str, Any]) -> Complaint | None:
 def _wanted(key: str, types_of_keys: Mapping[str, Any]) -> str:
     if key == "data.path":
         return "a trajectory file, or the name of a set that comes with the package"
+    if key == "model.vectors":
+        return "the components of each vector, such as [[momentum_x, momentum_y]]"
     return expectation(types_of_keys[key]) if key in types_of_keys else "a value"
 
 

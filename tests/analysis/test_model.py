@@ -180,6 +180,9 @@ def test_the_mean_has_the_standard_deviation_beside_it(model):
 def test_realizations_that_are_not_there_are_refused(model, wrong):
     with pytest.raises(ValueError, match="expected all, best, mean, data, or numbers from 0 to 1"):
         model.predict(wave(), 1, realizations=wrong)
+    if isinstance(wrong, list):
+        with pytest.raises(ValueError, match="numbers from 0 to 1"):
+            model.only(wrong)
 
 
 def test_a_checkpoint_that_does_not_know_its_best_realization_says_so(model):

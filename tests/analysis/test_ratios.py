@@ -1,10 +1,14 @@
 """Velocity and temperature: ratios of predicted fields, with the scatter of the realizations."""
 
+import inspect
+
 import numpy as np
 import pytest
 import small_fits
 import xarray
+from command import refused
 
+from morlight.analysis.ratios import places
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 
@@ -51,6 +55,17 @@ def test_files_and_figures_have_the_ratio_and_its_deviation(fitted, tmp_path):
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("realizations", ["all", "mean"])
+def test_ratio_over_an_empty_cell_is_refused(fitted, tmp_path, realizations, capsys):
+    start = TrajectoryFile.open("fluid.h5").read(["density", "momentum"])[0, 0]
+    start[:, 3] = 0
+    np.save(tmp_path / "empty.npy", start)
+    words = f"predict {fitted.checkpoint} --initial {tmp_path / 'empty.npy'} --steps 4 --realizations {realizations}"
+    sentence = refused(f"{words} --ratios velocity=momentum/density -o {tmp_path / 'p.h5'}", capsys)
+    assert "ratio velocity = momentum/density is not finite where density is 0" in sentence
+    assert not (tmp_path / "p.h5").exists()
+
+
 def test_datasets_have_the_ratio_by_its_name(fitted):
     u = TrajectoryFile.open("fluid.h5").read(["density", "momentum"])[0, 0]
     start = xarray.Dataset({name: ("x", u[c]) for c, name in enumerate(("density", "momentum"))})
@@ -63,8 +78,18 @@ def test_datasets_have_the_ratio_by_its_name(fitted):
     [
         ({"velocity": "momentum"}, "expected FIELD/FIELD of density, momentum"),
         ({"density": "momentum/density"}, "name"),
+        ({"density_sd": "momentum/density"}, "'density_sd' = momentum/density: names with the endings _sd and _error"),
+        ({"v_error": "momentum/density"}, "endings"),
+        ({"a/b": "momentum/density"}, "'a/b' = momentum/density: expected a name of letters, digits and _"),
+        ({"": "momentum/density"}, "expected a name"),
     ],
 )
 def test_other_ratios_are_refused(fitted, ratios, named):
     with pytest.raises(ValueError, match=named):
         fitted.model.with_ratios(ratios)
+
+
+@pytest.mark.parametrize("ratios", [{"v": ("momentum", "density")}, "v=momentum/density"])
+def test_what_is_no_mapping_of_texts_is_refused(ratios):
+    with pytest.raises(ValueError, match=r"expected FIELD/FIELD|expected names and ratios such as"):
+        inspect.unwrap(places)(ratios, ["density", "momentum"])  # without the type checks of the tests

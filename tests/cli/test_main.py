@@ -79,6 +79,16 @@ def test_one_trajectory_is_not_called_trajectories(tmp_path, monkeypatch, capsys
     assert "\n  Δt = 0.001, length 6.28319, periodic\n" in printed
 
 
+@pytest.mark.parametrize("system", ["plane", "shear"])
+def test_help_of_a_periodic_box_names_no_channel_and_no_grid_of_the_paper(system, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["simulate", system, "--help"])
+    printed = capsys.readouterr().out
+    assert "cells along x" in printed
+    assert "channel" not in printed
+    assert "--grid" not in printed
+
+
 @pytest.mark.parametrize("words", ["fit --help", "simulate brownian --help", "predict --help", "evaluate --help"])
 def test_every_command_has_help(words, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -92,8 +92,12 @@ REFUSED = {
     "not symmetric by the data": ({"mirror": {"u": "even"}}, {}, "field 'u' differs from its mirror image"),
     "not symmetric by the file": ({"mirror": {"u": "even"}}, {"provenance": {"mirror": {}}}, "are not symmetric"),
     "not stated": ({"mirror": True}, {}, "does not state the parity of its fields"),
-    "periodic": ({"mirror": {"u": "even"}}, {"boundary": "PERIODIC"}, "between walls, here: PERIODIC"),
-    "other field": ({"mirror": {"v": "even"}}, {}, "parity of field 'u' in data.mirror is not stated"),
+    "periodic": (
+        {"mirror": {"u": "even"}},
+        {"boundary": "PERIODIC"},
+        "one axis without walls; .* to be left out",
+    ),
+    "other field": ({"mirror": {"u": "even", "v": "even"}}, {}, "data.mirror names v, expected fields of the file: u"),
     "streamed": ({"mirror": {"u": "even"}, "memory": 1e-9}, {}, "data.mirror is set, which needs the fields in memory"),
 }
 

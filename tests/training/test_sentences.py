@@ -32,6 +32,10 @@ ARGUMENTS = [
     (["--model.lr", "fast"], "model.lr is 'fast', expected a number"),
     (["--model.flux", "maybe"], "model.flux is 'maybe', expected true or false"),
     (["--model.horizons", "4"], "model.horizons is 4, expected a list of whole numbers"),
+    (
+        ["--model.vectors", "[momentum_x, momentum_y]"],
+        "model.vectors is 'momentum_x', expected the components of each vector, such as [[momentum_x, momentum_y]]",
+    ),
     (["--model.terms", "null"], "model.terms is null, expected a whole number"),
     (["--model.width"], "model.width has no value, expected a whole number"),
     (["--data.fields", "density"], "data.fields is 'density', expected a list of names or null"),

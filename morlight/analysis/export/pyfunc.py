@@ -18,7 +18,7 @@ import numpy as np
 from morlight import __version__
 from morlight.analysis import model as prediction
 from morlight.analysis.model import Model
-from morlight.analysis.prediction import SUFFIXES
+from morlight.analysis.ratios import SUFFIXES
 from morlight.analysis.rollouts import Spread, SpreadAndError
 from morlight.data.labelled import parameter_labels
 from morlight.data.whole_file import whole_file

@@ -68,7 +68,7 @@ def candidates(data: DataDescription, frames: int, asked: Choices | str | Path) 
         found.append(Candidate(gamma, seeds, _count(FRAMES, counts.get(FRAMES, float(frames)), 2, LONGEST * frames)))
     if not found:
         raise ValueError("there are no candidates, expected at least one")
-    return found
+    return list({(*each.gamma.values(), each.seeds, each.frames): each for each in found}.values())
 
 
 def values(word: Values, parameter: ParameterStatistics | None, name: str) -> list[float]:
@@ -82,16 +82,21 @@ def values(word: Values, parameter: ParameterStatistics | None, name: str) -> li
     try:
         if not isinstance(word, str):
             found = np.atleast_1d(np.asarray(word, np.float64)).tolist()
+            if np.ndim(found) > 1:
+                raise ValueError("numbers in rows")
         elif ":" in word:
             low, high, count = word.split(":")
             logarithmic = parameter is not None and parameter.spread > 0
             space = np.geomspace if logarithmic else np.linspace
-            found = space(float(low), float(high), int(count)).tolist()
+            found = space(float(low), float(high), max(0, int(count))).tolist()
         else:
             found = [float(part) for part in word.split(",")]
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is '{word}', expected numbers such as 0.1,0.5 or a range such as 0.1:1:5") from error
-    if not found or not np.isfinite(found).all():
+    if not found:
+        least = "a count of 1 or more" if isinstance(word, str) else "at least one number"
+        raise ValueError(f"{name} is '{word}', expected {least}")
+    if not np.isfinite(found).all():
         raise ValueError(f"{name} is '{word}', expected finite numbers")
     return [float(f"{value:.12g}") for value in found]
 
@@ -132,12 +137,38 @@ def _table(path: str | Path) -> list[dict[str, float]]:
         raise ValueError(
             f"{path}: no such file, expected a table (CSV) with a column for each parameter, or NAME=VALUES"
         )
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file, skipinitialspace=True))
     try:
-        return [{str(name).strip(): float(value) for name, value in line.items()} for line in lines]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: has a line that is not a number for each column of the first line") from error
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}: line {line} is not UTF-8, expected a table (CSV) in UTF-8") from error
+    reader = csv.reader(lines, skipinitialspace=True)
+    names = [name.strip() for name in next(reader, [])]
+    separators = [word for mark, word in ((";", "semicolons"), ("\t", "tabs")) if mark in "".join(names)]
+    if separators:
+        raise ValueError(f"{path}: line 1 is separated by {separators[0]}, expected commas")
+    if len(set(names)) != len(names):
+        raise ValueError(f"{path}: line 1 has a name twice, expected each once: {', '.join(names)}")
+    return [_row(f"{path}: line {reader.line_num}", names, cells) for cells in reader if cells]
+
+
+def _row(where: str, names: Sequence[str], cells: Sequence[str]) -> dict[str, float]:
+    """Numbers of a line by name.
+
+    Raises:
+        ValueError: naming the line.
+    """
+    if len(cells) != len(names):
+        raise ValueError(f"{where} has {len(cells)} cells, expected {len(names)}: {', '.join(names)}")
+    found = {}
+    for name, cell in zip(names, cells, strict=True):
+        try:
+            found[name] = float(cell)
+        except ValueError as error:
+            raise ValueError(f"{where}: {name} is '{cell.strip()}', expected a number") from error
+        if not np.isfinite(found[name]):
+            raise ValueError(f"{where}: {name} is '{cell.strip()}', expected a finite number")
+    return found
 
 
 def _count(name: str, value: float, least: int, most: int) -> int:

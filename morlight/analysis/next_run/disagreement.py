@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+FEWEST = 5  # realizations; fewer are correlated by chance at every γ
 FAR = 1e6  # sizes
 ROUNDING = 1e-12
 

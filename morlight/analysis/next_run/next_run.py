@@ -1,5 +1,7 @@
-"""Which run would teach a model most: candidates ranked by the expected decrease of the error that matters."""
+"""Which further run is best for a model: candidates ranked by the expected decrease of the error that matters."""
 
+import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,20 +9,21 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from morlight.analysis.extrapolation import Extrapolation, of_parameters
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
-from morlight.analysis.next_run.disagreement import Disagreement, relative, signal
+from morlight.analysis.next_run.coefficients import coefficients
+from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, relative, signal
 from morlight.analysis.next_run.result import NextRun, Plan, Ranked
 from morlight.analysis.next_run.runs import Runs
-from morlight.analysis.transport_coefficients import Coefficient
+from morlight.analysis.realizations import Choice
 from morlight.data.trajectory_file import TrajectoryFile
 
-FEWEST = 5  # realizations; fewer are correlated by chance at every γ
 MOST_RUNS = 100  # of a plan
 ROLLOUT, EQ35, RELATIVE = "rollout", "eq35", "relative"
 
 
-def next_run(
+def next_run(  # noqa: PLR0913 - the options of the command
     model: Model,
     data: str | Path | TrajectoryFile,
     asked: Choices | str | Path,
@@ -28,6 +31,7 @@ def next_run(
     target: str = ROLLOUT,
     at: Choices | None = None,
     bar: float | None = None,
+    realizations: Choice = "all",
 ) -> NextRun:
     """Rank candidates for the next run by the expected decrease of an error.
 
@@ -41,15 +45,15 @@ def next_run(
         target: rollout, the relative error of whole roll-outs; eq35, the root of Eq. 35; or the name of a transport
             coefficient, such as kinematic viscosity.
         at: γ of interest; those of the candidates by default.
-        bar: error that is wanted; the plan says how many runs it takes.
+        bar: target error; the plan says how many runs it takes.
+        realizations: all, or the numbers of some.
 
     Raises:
         ValueError: if the model cannot answer, or something given does not fit.
     """
-    model = _answering(model)
+    _check(asked, at, bar)
+    model, numbers = _answering(model, realizations)
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
-    if bar is not None and not bar > 0:
-        raise ValueError(f"the bar is {bar:g}, expected an error above 0")
     runs = Runs.read(model, file)
     rows = candidates(model.data, runs.frames, asked)
     of_candidates = list({tuple(row.gamma.values()): dict(row.gamma) for row in rows}.values())
@@ -57,7 +61,10 @@ def next_run(
     every = [*of_candidates, *(gamma for gamma in wanted if gamma not in of_candidates)]
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
-    values, unit = _quantity(runs.model, target, every, walks[:, :, : runs.frames])
+    if target in (ROLLOUT, EQ35):
+        values, unit = _of_rollouts(target, walks[:, :, : runs.frames]), RELATIVE
+    else:
+        values, unit = coefficients(runs.model, target, every, numbers)
     now = Disagreement.of(values, weights)
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
@@ -71,6 +78,8 @@ def next_run(
         Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in ready.ranked(now)
     ]
     plan = None if bar is None else ready.plan(now, bar)
+    for caution in of_parameters(model, np.array([list(gamma.values()) for gamma in every])):
+        warnings.warn(caution, Extrapolation, stacklevel=2)
     return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
 
 
@@ -100,8 +109,25 @@ class _Candidates:
         return Plan(bar, tuple(chosen), tuple(errors))
 
 
-def _answering(model: Model) -> Model:
-    """The model with the realizations that disagree; those of an equation are draws around the first one.
+def _check(asked: object, at: object, bar: object) -> None:
+    """Refuse what is of the wrong kind.
+
+    Raises:
+        ValueError: naming it.
+    """
+    such = 'values by name, such as {"density": [0.1, 0.3]}'
+    if not isinstance(asked, Mapping | str | Path):
+        raise ValueError(f"the candidates are {asked!r}, expected {such}, or the path of a table")
+    if at is not None and not isinstance(at, Mapping):
+        raise ValueError(f"γ of interest (at) is {at!r}, expected {such}")
+    if bar is not None and not (isinstance(bar, int | float) and bar > 0):
+        raise ValueError(f"the target error (bar) is {bar!r}, expected a number above 0")
+
+
+def _answering(model: Model, realizations: Choice) -> tuple[Model, list[int]]:
+    """The model with the realizations that disagree, and their numbers.
+
+    The first realization of an equation is the estimate, and the others are draws around it.
 
     Raises:
         ValueError: if the model cannot answer.
@@ -110,48 +136,27 @@ def _answering(model: Model) -> Model:
         raise ValueError(f"{model.path}: learned L u = f without time, expected an operator with steps")
     if not model.data.parameters:
         raise ValueError(f"{model.path}: has no parameters γ (data.parameters) in which runs could differ")
-    if model.realizations < FEWEST:
+    numbers = sorted(set(model.chosen(realizations)))
+    if len(numbers) < FEWEST:
+        of = "" if len(numbers) == model.realizations else f" of {model.realizations}"
         raise ValueError(
-            f"{model.path}: has {model.realizations} realizations, expected at least {FEWEST} (model.realizations),"
+            f"{model.path}: has {len(numbers)}{of} realizations, expected at least {FEWEST} (model.realizations),"
             " whose disagreement shows what is not known"
         )
-    return model if model.config.equation is None else model.only(range(1, model.realizations))
+    if model.config.equation is not None:
+        numbers = [r for r in numbers if r > 0]
+    return dataclasses.replace(model.only(numbers), ratios={}), numbers
 
 
-def _quantity(
-    model: Model, target: str, gammas: Sequence[Mapping[str, float]], walks: Float[np.ndarray, "R G T C *X"]
-) -> tuple[Float[np.ndarray, "R G n"], str]:
-    """Deviations of the realizations, whose sum of squares is the square of the error, and its unit."""
-    if target not in (ROLLOUT, EQ35):
-        return _coefficient(model, target, gammas)
-    share = 1 / np.sqrt(len(model.data.fields))
+def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[np.ndarray, "R G n"]:
+    """Deviations of the realizations, whose sum of squares is the square of the relative error."""
     if target == EQ35:
         deviation, _ = relative(walks[:, :, [1, -1]], _axes(walks, but=(0, 1, 2, 3)))
     else:
         deviation, _ = relative(walks, _axes(walks, but=(0, 1, 3)))
-    return share * deviation.reshape(*deviation.shape[:2], -1), RELATIVE
-
-
-def _coefficient(
-    model: Model, target: str, gammas: Sequence[Mapping[str, float]]
-) -> tuple[Float[np.ndarray, "R G 1"], str]:
-    """Deviations of a transport coefficient; a realization that does not have it is far off."""
-    found, unit, why = np.full((model.realizations, len(gammas), 1), np.nan), "", ""
-    for r in range(model.realizations):
-        single = model.only([r])
-        for g, gamma in enumerate(gammas):
-            answers = single.transport(gamma).answers()
-            answer = answers.get(target.replace("_", " "))
-            if answer is None:
-                raise ValueError(f"target is '{target}', expected {ROLLOUT}, {EQ35}, {', '.join(answers)}")
-            if isinstance(answer, Coefficient):
-                found[r, g], unit = answer.value, answer.unit
-            else:
-                why = answer
-    if np.isnan(found).all(0).any():
-        raise ValueError(f"{model.path}: {target}: {why}")
-    deviation, size = relative(found, (2,))
-    return deviation * size, unit
+    fields = walks.shape[3]
+    share: Float[np.ndarray, "R G n"] = deviation.reshape(*deviation.shape[:2], -1) / np.sqrt(fields)
+    return share
 
 
 def _signal(walks: Float[np.ndarray, "R T C *X"], noise: Float[np.ndarray, " C"]) -> float:

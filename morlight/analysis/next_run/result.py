@@ -1,4 +1,4 @@
-"""What `morlight next` finds: candidates in order, and a plan of runs to an error bar."""
+"""What `morlight next` finds: candidates in order, and a plan of runs to a target error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,14 +23,20 @@ class Ranked:
     drop: float
     outside: bool
 
+    @property
+    def drop_per_frame(self) -> float:
+        """Drop for each frame to simulate, by which candidates are ranked."""
+        return self.drop / self.candidate.cost
+
     def to_json(self) -> dict[str, Any]:
         """As `morlight next --json` prints it."""
-        return {**asdict(self.candidate), "error": self.error, "drop": self.drop, "outside": self.outside}
+        numbers = {name: getattr(self, name) for name in ("error", "drop", "drop_per_frame", "outside")}
+        return {**asdict(self.candidate), **numbers}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Runs to an error bar, each the best one after those before it.
+    """Runs to a target error, each the best one after those before it.
 
     Attributes:
         bar: error that is wanted.
@@ -66,7 +72,7 @@ class NextRun:
         unit: of the errors.
         error: expected at present, the root mean square over the γ of interest.
         ranking: of the candidates, by the drop for each frame to simulate.
-        plan: runs to an error bar, if one was given.
+        plan: runs to a target error, if one was given.
     """
 
     checkpoint: str

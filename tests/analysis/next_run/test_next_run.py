@@ -1,7 +1,10 @@
 """Which run is best for an equation whose coefficients are uncertain: the answer of linear regression."""
 
 import dataclasses
+import inspect
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import torch
 from command import refused
 
 from morlight.analysis.model import load
+from morlight.analysis.next_run.next_run import next_run
 from morlight.cli import main as cli
 from morlight.operators import build
 
@@ -117,11 +121,16 @@ def test_error_of_rollouts_is_that_of_the_realizations(here):
     assert found.error == pytest.approx(relative, rel=1e-3)
 
 
+KEYS = ("gamma", "seeds", "frames", "error", "drop", "drop_per_frame", "outside")
+
+
 def test_command_ranks_and_plans(here, capsys):
     words = ["next", "equation.ckpt", "--data", "runs.h5", "--candidates", "shear=0.1:0.9:3", "--bar", "1e-9"]
     cli.main([*words, "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert [set(each) for each in told["ranking"]] == 3 * [{"gamma", "seeds", "frames", "error", "drop", "outside"}]
+    printed = capsys.readouterr()
+    assert printed.err.count("shear = 0.9 lies outside the training data, 0.1 to 0.8") == 1
+    told = json.loads(printed.out)
+    assert [set(each) for each in told["ranking"]] == 3 * [{*KEYS}]
     assert {each["gamma"]["shear"]: each["outside"] for each in told["ranking"]} == {0.1: False, 0.5: False, 0.9: True}
     assert [each["error"] for each in told["ranking"]] == sorted(each["error"] for each in told["ranking"])
     assert told["plan"]["count"] is None
@@ -129,6 +138,40 @@ def test_command_ranks_and_plans(here, capsys):
     printed = capsys.readouterr().out
     assert "outside the training data" in printed
     assert "1e-09 is not expected to be reached" in printed
+
+
+def test_equal_candidates_are_one_and_equal_runs_of_a_plan_are_counted(here, capsys):
+    words = [
+        "next",
+        "equation.ckpt",
+        "--data",
+        "runs.h5",
+        "--candidates",
+        "shear=0.8,0.8",
+        "--at",
+        "shear=0.8",
+        "--bar",
+        "1e-3",
+        "--target",
+    ]
+    cli.main([*words, TARGET, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["ranking"]) == 1
+    count = told["plan"]["count"]
+    assert count > 1
+    cli.main([*words, TARGET])
+    assert f"{count} runs to 0.001: shear=0.8 × {count}\n" in capsys.readouterr().out
+
+
+def test_ranking_is_by_the_drop_for_each_frame_which_is_shown_where_costs_differ(here, capsys):
+    words = ["next", "equation.ckpt", "--data", "runs.h5", "--candidates", "shear=0.1,0.8", "frames=6,21"]
+    cli.main([*words, "--json"])
+    ranking = json.loads(capsys.readouterr().out)["ranking"]
+    each = [row["drop"] / (row["frames"] - 1) for row in ranking]
+    assert each == sorted(each, reverse=True)
+    assert [row["drop_per_frame"] for row in ranking] == pytest.approx(each)
+    cli.main(words)
+    assert f"{100 * each[0]:.2g} %" in capsys.readouterr().out.splitlines()[3]
 
 
 def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
@@ -142,11 +185,44 @@ def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
     assert all(each in of_ranges for each in of_table)
 
 
+def test_realizations_without_the_coefficient_are_named_and_can_be_left_out(here, tmp_path, capsys):
+    path = checkpoint(tmp_path, realizations=8)
+    saved = torch.load(path, weights_only=True)
+    theta = saved["state_dict"]["operator.g.theta"]
+    theta[3] = torch.tensor([0.5, -1.0])  # D = −0.3 at γ = 0.8: waves grow
+    torch.save(saved, path)
+    words = f"next {path} --data runs.h5 --candidates shear=0.1,0.8 --target '{TARGET}'"
+    sentence = refused(words, capsys)
+    assert f"realizations without {TARGET}: 3 at shear=0.8 (" in sentence
+    assert (
+        "; expected --realizations 1 2 4 5 6 7, in Python realizations=[1, 2, 4, 5, 6, 7], or a longer fit" in sentence
+    )
+    cli.main(shlex.split(f"{words} --json --realizations 1 2 4 5 6 7"))
+    assert json.loads(capsys.readouterr().out)["error"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (b"shear,seeds\n0.2,1\n0.4,\n", "t.csv: line 3: seeds is '', expected a number"),
+        (b"shear,seeds\n0.2,1,7\n", "t.csv: line 2 has 3 cells, expected 2: shear, seeds"),
+        (b"shear;seeds\n0.2;1\n", "t.csv: line 1 is separated by semicolons, expected commas"),
+        (b"shear\n0.2\n\xff\n", "t.csv: line 3 is not UTF-8"),
+        (b"shear\nnan\n", "t.csv: line 2: shear is 'nan', expected a finite number"),
+        (b"shear,shear\n1,2\n", "t.csv: line 1 has a name twice"),
+    ],
+)
+def test_line_of_a_table_that_is_no_candidate_is_named(here, table, sentence, capsys):
+    (here / "t.csv").write_bytes(table)
+    assert sentence in refused("next equation.ckpt --data runs.h5 --candidates t.csv", capsys)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ("--candidates speed=1", "the candidates have speed, expected shear and optionally seeds and frames"),
         ("--candidates shear=a", "shear is 'a', expected numbers such as 0.1,0.5 or a range"),
+        ("--candidates shear=0.1:1:0", "shear is '0.1:1:0', expected a count of 1 or more"),
         ("--candidates shear=1 seeds=0", "seeds is 0, expected a whole number from 1"),
         ("--candidates shear=1 frames=1", "frames is 1, expected a whole number from 2 to 210"),
         ("--candidates none.csv", "none.csv: no such file, expected a table"),
@@ -154,11 +230,34 @@ def test_table_of_candidates_is_as_good_as_ranges(here, capsys):
         ("--candidates shear=1 --target weight", "target is 'weight', expected rollout, eq35, kinematic viscosity"),
         ("--candidates shear=1 --target bending", "bending: the model has 0 fields of momentum"),
         ("--candidates shear=0:1:10000 frames=100", "10000 γ with 100 frames are 3.6 times the values that are"),
-        ("--candidates shear=1 --bar 0", "the bar is 0, expected an error above 0"),
+        ("--candidates shear=1 --bar 0", "the target error (bar) is 0.0, expected a number above 0"),
     ],
 )
 def test_what_is_not_a_candidate_is_named(here, words, sentence, capsys):
     assert sentence in refused(f"next equation.ckpt --data runs.h5 {words}", capsys)
+
+
+@pytest.mark.parametrize(
+    ("asked", "keywords", "sentence"),
+    [
+        ([0.1, 0.2], {}, "the candidates are [0.1, 0.2], expected values by name"),
+        ({"shear": [[0.1, 0.2]]}, {}, "shear is '[[0.1, 0.2]]', expected numbers"),
+        ({"shear": 0.1}, {"at": 0.1}, "γ of interest (at) is 0.1, expected values by name"),
+        ({"shear": 0.1}, {"bar": "x"}, "the target error (bar) is 'x', expected a number"),
+        ({"shear": 0.1}, {"realizations": [0, 99]}, "realizations are [0, 99], expected all"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused_in_python(here, asked, keywords, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        inspect.unwrap(next_run)(load("equation.ckpt"), "runs.h5", asked, **keywords)  # without the tests' type checks
+
+
+def test_ratios_do_not_enter(here):
+    model = load("equation.ckpt")
+    plain, more = (
+        each.next_run("runs.h5", {"shear": 0.5}) for each in (model, model.with_ratios({"one": "density/density"}))
+    )
+    assert more.error == plain.error
 
 
 def test_models_that_cannot_answer_say_why(here, tmp_path, capsys):
