@@ -107,14 +107,15 @@ def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Trait
     parameters = _parameters(file, config)
     values = {name: file.parameters[name][chosen].astype(np.float64) for name in parameters}
     given, walls = constant_walls(file.grid, names, u, values, bases or {})
-    chosen_bases = wall_bases(file, names, u, given, noisy=averaged)
+    conserved = _conserved(names, u)  # nothing flows through the walls, and sines hold no constant
+    chosen_bases = wall_bases(file, names, u, {**dict.fromkeys(conserved, "cosine"), **given}, noisy=averaged)
     basis = build.basis(file.grid, chosen_bases.get(names[0], "cosine")).double()
     variance = noise_variance(basis, u)
     known = Traits(
         file, tuple(names), parameters, _repeated(file), len(rows), len(frames),
         None if chosen_bases else _particles(basis, u, units[names[0]]), averaged, chosen_bases, walls,
         _noise(names, u, variance),
-        _damped(basis, u, variance), _conserved(names, u),
+        _damped(basis, u, variance), conserved,
     )  # fmt: skip
     gamma = [torch.from_numpy(values[name]) for name in parameters]
     times_read = torch.from_numpy(file.times[: u.shape[1]])

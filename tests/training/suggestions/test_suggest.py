@@ -287,3 +287,11 @@ def test_a_basis_that_is_named_is_taken(folder):
     u = np.exp(-0.1 * np.arange(20))[:, None] * (1 + np.linspace(0, 1, 64))[None, None]
     morlight.write("mine.h5", {"u": u}, dt=DT, length=1.0, boundaries="wall")
     assert morlight.suggest("mine.h5", bases={"u": "cosine"}).settings["model.bases"] == {"u": "cosine"}
+
+
+def test_suggestions_for_the_channels_of_the_package_make_an_operator():
+    settings = morlight.suggest("lj").settings
+    assert settings["model.bases"]["density"] == "cosine"
+    assert "conservation" in settings["model.biases"]["density"]
+    _, module = built(from_mapping(settings, None, "lj"))
+    assert module.operator.changed == 3
