@@ -41,7 +41,7 @@ def page() -> str:
             parts.append("Not run yet at this scale.")
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
-        parts.append(f"{len(kept.fits)} fits, {minutes:.0f} minutes in one process, {minutes / 2:.0f} minutes in two.")
+        parts.append(f"{len(kept.fits)} fits, {minutes:.0f} min in one process, {minutes / 2:.0f} min in two.")
         parts += [OLDER[name]] if name in OLDER else []
         parts.append(study.page(kept.fits))
         parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
