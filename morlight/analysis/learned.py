@@ -8,6 +8,7 @@ from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
 from morlight.analysis.model import Model
+from morlight.analysis.vector_linear_model import part_of
 from morlight.operators import (
     Basis,
     Derivative,
@@ -21,7 +22,7 @@ from morlight.operators import (
     nearest_power,
     shells,
 )
-from morlight.operators.vector_isotropy import Tensors, VectorSymbol, along_first_axis
+from morlight.operators.vector_isotropy import Tensors, along_first_axis
 
 POINTS = 201  # of u at which h is evaluated
 
@@ -127,7 +128,7 @@ def _shown(
     operator: SpectralOperator, gamma: Float[Tensor, "1 P"]
 ) -> tuple[Float[Tensor, "D k"], Inexact[Tensor, "R H k"]]:
     """κ and the symbol there; of an isotropic symbol in several dimensions each |κ| once, for vectors along x."""
-    if any(isinstance(module, VectorSymbol) for module in operator.g.modules()):
+    if part_of(operator) is not None:
         along = along_first_axis(operator.basis)
         return along[:1], operator.symbol_at(along, gamma)[:, 0]
     symbol = operator.symbol(gamma)[:, 0].flatten(2)

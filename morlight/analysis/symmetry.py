@@ -25,6 +25,7 @@ from morlight.operators import (
     symbol_growth,
 )
 from morlight.operators.stability import SLOWEST, Anchored
+from morlight.operators.vector_isotropy import Tensors
 
 ROUNDING = 1e-10  # of L u, which may be a thousandth of u, in transforms of thousands of points
 GROWTH = 1e-12  # over 1, from rounding
@@ -160,9 +161,9 @@ def _isotropy(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> I
     yield Property.of("isotropy, radial fields", promised, radial)
 
 
-def _vectors(model: Model) -> list[list[int]]:
+def _vectors(model: Model) -> list[tuple[int, ...]]:
     """Places of the components of the vectors."""
-    return [[model.data.place(name) for name in vector] for vector in model.config.vectors]
+    return Tensors.of(model.data.field_names, model.config.vectors).vectors
 
 
 def _conservation(model: Model, u: Tensor, gamma: Tensor, parts: list[Summand]) -> Iterator[Property]:

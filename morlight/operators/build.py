@@ -315,7 +315,7 @@ class _Builder:
         sides = zip(space.points, space.length, strict=True)
         spread = mean_of_components([field.spread for field in self.data.fields], tensors)
         return VectorSymbol(
-            Symbol(network, middle if self.config.wavenumber_scaling else 1.0),
+            Isotropic(Symbol(network, middle if self.config.wavenumber_scaling else 1.0)),
             tensors,
             unit=unit,
             nyquist=[math.pi * N / L if N % 2 == 0 else math.inf for N, L in sides],

@@ -77,7 +77,7 @@ class VectorSymbol(nn.Module):
     """Symbols of all pairs of a field and a nonlinearity, from real functions of |κ|.
 
     Args:
-        blocks: κ (1, S) and γ ↦ the real functions at moduli |κ|, (R, b, terms · blocks, S).
+        blocks: κ (D, *K) and γ ↦ the real functions of |κ|, (R, b, terms · blocks, *K).
         tensors: scalars and vectors among the fields.
         unit: of κ in iκ.
         nyquist: κ along each axis at which a mode stands for κ and −κ, so that odd symbols vanish.
@@ -111,9 +111,8 @@ class VectorSymbol(nn.Module):
         self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Complex[Tensor, "R b H *K"]:
         """g, with the channels of a field following each other."""
-        moduli, index = shells(kappa)
-        functions = self.blocks(moduli, gamma)[..., index]
-        matrix = self.matrix(functions.unflatten(2, (-1, self.tensors.blocks)).movedim(3, 0), kappa)
+        functions = self.blocks(kappa, gamma).unflatten(2, (-1, self.tensors.blocks)).movedim(3, 0)
+        matrix = self.matrix(functions, kappa)
         return matrix.movedim((2, 3, 0, 4, 1), (0, 1, 2, 3, 4)).flatten(2, 4)
 
     def matrix(self, functions: Float[Tensor, "n *K"], kappa: Float[Tensor, "D *M"]) -> Complex[Tensor, "C C *K"]:

@@ -20,7 +20,7 @@ def known(tmp_path_factory):
     symbol = vector_linear_model.part_of(model.operator)
     frames = torch.from_numpy(np.stack([u[:, :-1].reshape(-1, *u.shape[2:]), u[:, 1:].reshape(-1, *u.shape[2:])]))
     linear = vector_linear_model.regress(model.operator, symbol, frames)
-    symbol.blocks = hydrodynamics.Known(shells(model.operator.basis.wavenumbers)[0][0], linear.functions)
+    symbol.blocks.symbol = hydrodynamics.Known(shells(model.operator.basis.wavenumbers)[0][0], linear.functions)
     model.operator.h.nonlinearity = hydrodynamics.Unchanged(scalars=1)
     return u, linear, model
 
