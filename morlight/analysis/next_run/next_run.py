@@ -173,8 +173,4 @@ def _axes(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _outside(model: Model, gamma: Mapping[str, float]) -> bool:
-    bounds = ((gamma[each.name], each.low, each.high) for each in model.data.parameters)
-    return any(
-        low is not None and high is not None and not low - 1e-6 * abs(low) <= value <= high + 1e-6 * abs(high)
-        for value, low, high in bounds
-    )
+    return any(of_parameters(model, np.array([list(gamma.values())])))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from morlight.analysis.evaluation import compatibility
@@ -107,12 +108,8 @@ def rollouts(
 
 def _sizes(model: Model, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:
     """s(γ) of each field, up to a factor; 1 where the size does not follow γ."""
-    scales = np.array([parameter.scale for parameter in model.data.parameters])
-    powers = np.array([field.powers or (0.0,) * len(scales) for field in model.data.fields])
-    if not powers.any():
-        return np.ones((len(gamma), len(powers)))
-    sizes: np.ndarray = np.exp(np.log(gamma / scales) @ powers.T)
-    return sizes
+    factors = next(iter(model.operator.summands())).operator.units.factors(torch.from_numpy(gamma))
+    return np.ones((len(gamma), len(model.data.fields))) if factors is None else factors.numpy()
 
 
 def _noise(residual: Float[np.ndarray, "T C *X"], u: Float[np.ndarray, "T C *X"]) -> Float[np.ndarray, " C"]:
