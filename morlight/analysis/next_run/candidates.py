@@ -15,8 +15,7 @@ SEEDS, FRAMES = "seeds", "frames"
 LONGEST = 10  # times the frames of the data
 MOST = 10_000
 
-Values = str | float | int | Sequence[float | int] | np.ndarray
-Choices = Mapping[str, Values]
+Choices = Mapping[str, object]  # a number, several, or a text, by name; `values` refuses everything else
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def candidates(data: DataDescription, frames: int, asked: Choices | str | Path) 
     return list({(*each.gamma.values(), each.seeds, each.frames): each for each in found}.values())
 
 
-def values(word: Values, parameter: ParameterStatistics | None, name: str) -> list[float]:
+def values(word: object, parameter: ParameterStatistics | None, name: str) -> list[float]:
     """Numbers from a number, several, or a text: `0.1,0.5` is both, `0.1:1:5` are five numbers from 0.1 to 1.
 
     The five numbers are equally spaced, in the logarithm of a parameter that enters the networks by its logarithm.
