@@ -4,6 +4,7 @@ import argparse
 import itertools
 from typing import Any
 
+from morlight.cli.output import say_written
 from morlight.cli.parsing import BadInput, Parser, number
 
 FORCE = ("force", "on every atom, along the channel")
@@ -45,6 +46,13 @@ OF_DECKS = {  # variables of single decks
 WHOLE = ("atoms", "cells", "every", "average", "waves")  # of the variables
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def add(commands: Any) -> None:
     """`morlight simulate`, a subcommand for each system."""
     simulate = commands.add_parser("simulate", help="make a trajectory file").add_subparsers(
@@ -64,7 +72,7 @@ def add(commands: Any) -> None:
         ("burgers", 256, "random fields on a periodic line and ∂ₓu² of each (Sec. 4)"),
         ("laplacian", 128, "random fields in the periodic plane and ∇²u of each (Sec. 4)"),
     ):
-        fields = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        fields = simulate.add_parser(system, help=text, formatter_class=Help)
         _output(fields)
         fields.add_argument("--seed", type=int, default=0, help="of the phases of the coefficients")
         fields.add_argument("--samples", type=number, default=13_800, help="fields, each with its target")
@@ -79,8 +87,7 @@ def _output(parser: Any) -> None:
 
 
 def _walkers(simulate: Any, system: str, walkers: int, bins: int, text: str) -> None:
-    defaults = argparse.ArgumentDefaultsHelpFormatter
-    these = simulate.add_parser(system, help=text, formatter_class=defaults)
+    these = simulate.add_parser(system, help=text, formatter_class=Help)
     _output(these)
     these.add_argument("--seed", type=int, default=0, help="of initial densities and increments")
     these.add_argument("--sets", type=number, default=100, help="trajectories, each with an initial density of its own")
@@ -118,6 +125,7 @@ def _run_walkers(options: argparse.Namespace) -> None:
     setting = walkers.Walkers(drift=tuple(drift), **{word: getattr(options, word) for word in words})
     simulate = {"brownian": walkers.brownian, "levy": walkers.levy}[options.system]
     simulate(options.output, setting, seed=options.seed, device=options.device, overwrite=options.overwrite)
+    say_written(options.output)
 
 
 def _run_fields(options: argparse.Namespace) -> None:
@@ -126,10 +134,11 @@ def _run_fields(options: argparse.Namespace) -> None:
     draw = {"burgers": burgers, "laplacian": laplacian}[options.system]
     setting = Fields(options.samples, options.points, options.band)
     draw(options.output, setting, seed=options.seed, overwrite=options.overwrite)
+    say_written(options.output)
 
 
 def _channels(simulate: Any, system: str, text: str) -> None:
-    these = simulate.add_parser(system, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    these = simulate.add_parser(system, help=text, formatter_class=Help)
     _output(these)
     for name, value, meaning in PARAMETERS[system]:
         these.add_argument(f"--{name}", type=float, nargs="+", default=[value], help=meaning)
@@ -169,3 +178,4 @@ def _run_channels(options: argparse.Namespace) -> None:
     seeds = range(options.seed, options.seed + options.seeds)
     ensemble = channels.Ensemble(system, gammas, seeds, settings | whole, **sizes)
     channels.simulate(options.output, ensemble, options.runs, overwrite=options.overwrite)
+    say_written(options.output)

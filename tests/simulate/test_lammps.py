@@ -22,7 +22,8 @@ SHORT = "--every 400 --average 200 --frames 6 --bins 20 --atoms 400"
 
 def simulated(folder, words):
     path = folder / "out.h5"
-    cli.main(["simulate", *words.split(), *SHORT.split(), "-o", str(path)])
+    system, *options = words.split()
+    cli.main(["simulate", system, *SHORT.split(), *options, "-o", str(path)])
     held = TrajectoryFile.open(path)
     return held, dict(zip(held.fields, TrajectoryFile.open(path).read().transpose(2, 0, 1, 3), strict=True))
 
@@ -167,7 +168,7 @@ def test_a_file_that_is_there_is_refused_before_any_run(tmp_path, capsys):
 
 
 def test_without_lammps_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(channels.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SystemExit) as end:
         simulated(tmp_path, "lj")
@@ -176,11 +177,14 @@ def test_without_lammps_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, cap
 
 
 BAD = {
-    "lj --density -1": "density is (-1.0,), expected more than 0",
+    "lj --density -1": "density is -1.0, expected more than 0",
     "lj --seeds 0": "expected at least one system and seeds from 1 on",
     "lj --jobs 0": "jobs is 0, expected at least 1",
     "lj --force -1": "force is -1.0, expected more than 0",
-    "colloid --radius 0": "concentration, radius is (0.15, 0.0), expected more than 0",
+    "colloid --radius 0": "radius is 0.0, expected more than 0",
+    "lj --width 0.5": "width is 0.5, expected at least 5",
+    "colloid --cells 1": "cells is 1, expected at least 2",
+    "lj --every 100": "average is 200, expected at most every, 100",
 }
 
 
@@ -191,6 +195,14 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, words):
     assert end.value.code == 2
     assert BAD[words] in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", [channels.SHEAR, channels.PLANE], ids=lambda each: each.deck)
+def test_boxes_exceed_two_cutoffs_and_waves_are_resolved(system):
+    with pytest.raises(ValueError, match="length is 2, expected at least 5"):
+        channels.Ensemble(system, [(0.1,)], settings={"length": 2})
+    with pytest.raises(ValueError, match="waves is 9, expected at most a quarter of the 32 bins"):
+        channels.Ensemble(system, [(0.1,)], settings={"waves": 9}, bins=32)
 
 
 def test_grids_of_the_paper_are_whole():
