@@ -1,5 +1,6 @@
 """Ensembles of roll-outs with the noise of the steps."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def frames(
     model: "Model",
     u: Float[Tensor, "B C *X"],
     gamma: Float[Tensor, "B P"],
-    count: tuple[int, int],
+    kept: Sequence[int],
     drawn: tuple[int, int],
 ) -> Float[np.ndarray, "R M B T C *X"]:
     """Frames of an ensemble from each initial state.
@@ -80,22 +81,22 @@ def frames(
         model: the operator and its noise.
         u: initial states.
         gamma: their parameters.
-        count: number of steps, and steps between two frames.
+        kept: numbers of steps after which a frame is kept, ascending.
         drawn: number of members, and the seed.
 
     Raises:
         FloatingPointError: if a state is not finite; the sentence names the step.
     """
-    (steps, every), (members, seed) = count, drawn
+    members, seed = drawn
     assert model.checkpoint.fluctuations is not None
     noise = model.checkpoint.fluctuations.to(model.device)
     states = u.repeat(members, *[1] * (u.ndim - 1)).expand(model.realizations, -1, *u.shape[1:]).to(model.device)
     rollouts = Rollouts(model.operator, gamma.repeat(members, 1).to(model.device), model.scheme)
     generator = torch.Generator(model.device).manual_seed(seed)
-    with tqdm(total=steps * states.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
+    with tqdm(total=kept[-1] * states.shape[1], desc="predicting", delay=2, leave=False, unit="step") as bar:
         try:
             found = FluctuatingRollouts(rollouts, noise, model.grid).frames(
-                states, steps, generator=generator, every=every, progress=bar.update
+                states, kept, generator=generator, progress=bar.update
             )
         except FloatingPointError as error:
             raise FloatingPointError(f"{model.path}: {error}") from error

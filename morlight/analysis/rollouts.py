@@ -1,6 +1,7 @@
 """Roll-outs of models from arrays or labelled fields: of the mean operator, or ensembles of fluctuating ones."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.ratios import append
 from morlight.analysis.realizations import Choice
 from morlight.data import labelled
-from morlight.operators import Rollouts
+from morlight.operators import Rollouts, check_steps
 
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
@@ -38,7 +39,11 @@ class SpreadAndError(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is asked of a roll-out (see `Model.predict`)."""
+    """What is asked of a roll-out (see `Model.predict`).
+
+    Attributes:
+        kept: of an ensemble, the numbers of steps after which a frame is kept, in place of `every`.
+    """
 
     steps: int
     every: int = 1
@@ -46,6 +51,7 @@ class Forecast:
     finite: bool = True
     fluctuations: int = 0
     seed: int = 0
+    kept: Sequence[int] | None = None
 
 
 def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
@@ -114,7 +120,9 @@ def _of_mean(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast) -> np.nd
 
 def _of_ensemble(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast, missing: int) -> np.ndarray:
     """Frames (R, members, …) with noise."""
-    members = ensemble.frames(model, u, gamma, (asked.steps, asked.every), (asked.fluctuations, asked.seed))
+    check_steps(asked.steps, asked.every)
+    kept = asked.kept or range(0, asked.steps + 1, asked.every)
+    members = ensemble.frames(model, u, gamma, kept, (asked.fluctuations, asked.seed))
     ratios, D = model.ratios, model.grid.dimensions
     return np.stack([_without_axes(append(ratios, each, D), missing) for each in members])
 

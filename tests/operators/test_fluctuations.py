@@ -59,7 +59,7 @@ def test_long_rollouts_have_the_variance_of_every_mode(name, squares):
     start = torch.zeros(1, 4000, 1, *grid.points).double()
     generator = torch.Generator().manual_seed(1)
     rollouts = FluctuatingRollouts(Rollouts(damped(grid, wall)), known, grid)
-    u = rollouts.frames(start, 12, every=12, generator=generator)[0, :, 1, 0]
+    u = rollouts.frames(start, [12], generator=generator)[0, :, 0, 0]
     space = build.basis(grid, wall).double()
     expected = known.parts[0].process[0, 0, :, 0, 0] / (1 - DECAY**2)
     error = expected * (2 / space.freedom.flatten() / 4000).sqrt()
@@ -104,12 +104,25 @@ def test_recorded_steps_give_the_ensemble_of_plain_ones():
     grid, wall = GRIDS["line"]
     known, start = noise(grid, wall, squares=(0.5, 1.5)), torch.ones(1, 3, 1, 16).double()
     fast = FluctuatingRollouts(Rollouts(damped(grid, wall)), known, grid)
-    frames = fast.frames(start, 120, generator=torch.Generator().manual_seed(5))
+    frames = fast.frames(start, range(121), generator=torch.Generator().manual_seed(5))
     generator, step, u = torch.Generator().manual_seed(5), stepper(damped(grid, wall)), start
     prepared = known.prepared(grid)
     for frame in range(1, 121):
         u = step(u) + prepared.kick(u, generator)
         assert torch.allclose(frames[:, :, frame], u, atol=1e-12)
+
+
+def test_frames_that_are_kept_are_those_of_the_whole_roll_out():
+    grid, wall = GRIDS["line"]
+    rollouts = FluctuatingRollouts(Rollouts(damped(grid, wall)), noise(grid, wall), grid)
+    start = torch.ones(1, 2, 1, 16).double()
+    whole, some = (
+        rollouts.frames(start, kept, generator=torch.Generator().manual_seed(2)) for kept in (range(8), [2, 7])
+    )
+    assert torch.equal(some, whole[:, :, [2, 7]])
+    for kept in ([], [-1], [2, 2]):
+        with pytest.raises(ValueError, match="expected ascending numbers from 0 on"):
+            rollouts.frames(start, kept, generator=torch.Generator())
 
 
 def test_measured_fields_scatter_about_the_true_ones_from_the_first_frame_on():
@@ -118,7 +131,7 @@ def test_measured_fields_scatter_about_the_true_ones_from_the_first_frame_on():
     known = noise(grid, wall, measurement=0.7)
     start = torch.ones(1, 4000, 1, 16).double()
     rollouts = FluctuatingRollouts(Rollouts(damped(grid, wall)), known, grid)
-    frames = rollouts.frames(start, 1, generator=torch.Generator().manual_seed(3))
+    frames = rollouts.frames(start, [0, 1], generator=torch.Generator().manual_seed(3))
     assert torch.equal(frames[:, :, 0], start)
     found = spectrum(grid, wall, frames[0, :, 1, 0] - DECAY)
     expected = known.parts[0].process[0, 0, :, 0, 0] + 0.7 * (1 + DECAY**2)

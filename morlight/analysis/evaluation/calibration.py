@@ -1,6 +1,6 @@
 """Whether ensembles with noise scatter as the data do: rank histograms, and spread over error.
 
-From the first frame of each trajectory, an ensemble is rolled out. Each mode of each field is one number, in the data
+From the first frame of each trajectory, an ensemble is rolled out once. Each mode of each field is one number, in the data
 and in every member. If the data are like a member, the rank of the data among the M members is uniform (Talagrand,
 Hamill 2001), and z = (y − ȳ)/(s √(1 + 1/M)) has the mean square (M − 1)/(M − 3). Modes are used rather than points,
 since their noise is independent.
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from morlight.analysis.evaluation.compatibility import check_grid, frames, in_time, parameters
 from morlight.analysis.model import Model
+from morlight.analysis.rollouts import Forecast, predict
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import build
 
@@ -107,13 +108,14 @@ def calibration(
     chosen = list(range(file.trajectories) if rows is None else rows)
     truth = frames(model, file, single=True)[chosen].astype(np.float64)
     gamma = parameters(model, file, chosen)
-    found = []
-    quarter = math.ceil(last / QUARTERS)
-    for frame in sorted({1, quarter, last}):
-        steps, own_seed = every * frame, seed + min(frame, quarter)
-        ensemble = model.predict(truth[:, 0], steps, every=steps, gamma=gamma, fluctuations=members, seed=own_seed)
-        time = float(file.times[frame] - file.times[0])
-        found.append(_at(model, time, ensemble[:, :, :, 1], truth[:, frame]))
+    compared = sorted({1, math.ceil(last / QUARTERS), last})
+    asked = Forecast(every * last, fluctuations=members, seed=seed, kept=[every * frame for frame in compared])
+    ensemble = predict(model, truth[:, 0], asked, gamma)
+    times = [float(file.times[frame] - file.times[0]) for frame in compared]
+    found = [
+        _at(model, time, ensemble[:, :, :, place], truth[:, frame])
+        for place, (time, frame) in enumerate(zip(times, compared, strict=True))
+    ]
     return Calibration(str(model.path), str(file.path), members * model.realizations, tuple(found))
 
 

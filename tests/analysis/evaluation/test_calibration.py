@@ -45,6 +45,16 @@ def test_data_with_the_noise_of_the_model_have_uniform_ranks_and_spread_over_err
         assert each.standard_error == pytest.approx(1 / np.sqrt(2 * 60 * 16), rel=0.3)
 
 
+def test_the_ensembles_of_all_times_are_one_roll_out(tmp_path):
+    model, file = forgetting(tmp_path / "u.h5"), TrajectoryFile.open(tmp_path / "u.h5")
+    start = file.read(["u0"])[:, 0].astype(np.float64)
+    u = model.predict(start, 8, fluctuations=20, seed=5)[0]
+    found = calibration(model, file, 20, seed=5)
+    for each, frame in zip(found.times, (1, 2, 8), strict=True):
+        noise = u[:, :, frame].var(0, ddof=1).sum((1, 2)) / np.square(u[:, :, frame].mean(0)).sum((1, 2))
+        assert each.ceiling["u0"] == pytest.approx(np.sqrt(noise.mean()), rel=1e-9)
+
+
 @pytest.mark.parametrize(("factor", "ratio"), [(0.7, 0.7), (1.5, 1.5)])
 def test_too_little_and_too_much_noise_are_seen(tmp_path, factor, ratio):
     model = forgetting(tmp_path / "u.h5", factor)

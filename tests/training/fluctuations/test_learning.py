@@ -37,7 +37,7 @@ def ornstein_uhlenbeck(grid, wall, process, measurement=0.0, seed=0):
     operator = exact.operator(grid, *[symbol] * c, wall=wall)
     rollouts = FluctuatingRollouts(Rollouts(operator), Fluctuations((0.0,), (part,)), grid)
     start = torch.zeros(1, TRAJECTORIES, c, *grid.points).double()
-    frames = rollouts.frames(start, STEPS, generator=torch.Generator().manual_seed(seed))
+    frames = rollouts.frames(start, range(STEPS + 1), generator=torch.Generator().manual_seed(seed))
     return frames[0, :, 20:]  # what was measured of the start is forgotten
 
 
