@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.analysis.fluctuation_dissipation import Ratio, Waves, of_data
 from morlight.analysis.inputs import Gamma, parameter_values
 from morlight.analysis.linear_response import response
 from morlight.analysis.model import Model
@@ -25,6 +26,7 @@ from morlight.operators import build, shells
 from morlight.operators.amplitudes import Amplitude
 from morlight.operators.bases import Basis
 from morlight.operators.fluctuations import ModeFluctuations
+from morlight.operators.noise_diagnostics import jackknife_error
 
 Numbers = tuple[tuple[float, ...], ...]
 DECAYED = 1e-2  # share e^{−2λΔt} of a mode left after a step below which the intensity is not sought
@@ -84,6 +86,10 @@ class FieldNoise:
         u: values of the field.
         squares: a² there, of each realization.
         amplitude: power law of a over u; None where a is constant or follows none.
+        dissipated: variance that the mean step takes from the modes, of each realization; None where not known.
+        balance: noise of slow waves over the noise that their damping needs, with the spectrum of the data (see
+            `fluctuation_dissipation`); None where not known.
+        equipartition: the same with the spectrum of fast waves for that of slow ones; None where it is not flat.
     """
 
     conserved: bool
@@ -96,6 +102,9 @@ class FieldNoise:
     u: tuple[float, ...]
     squares: Numbers
     amplitude: PowerLaw | None
+    dissipated: Numbers | None = None
+    balance: Ratio | None = None
+    equipartition: Ratio | None = None
 
     @property
     def additive(self) -> bool:
@@ -174,12 +183,15 @@ def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights:
 
     density, measurement = (at_gamma(each[..., c, c].real) for each in (part.process, part.measurement))
     errors = over.error(at_gamma(part.errors[..., c].square()).mean(0))
-    rate, balanced, intensity = _rate(model, part.places[c], gamma), None, None
+    rate, balanced, intensity, equipartition = _rate(model, part.places[c], gamma), None, None, None
     if rate is not None:
         left = torch.exp(-2 * rate * model.dt)
         balanced = torch.where(left < 1, density / (1 - left), torch.nan)
         intensity = _intensity(over, (density, rate * balanced, left), errors, model.band(part.places[c]))
-    u, squares = _squares(part, c, weights)
+        if not measurement.any():  # which is among the noise of fast waves
+            equipartition = _waves(model, part.places[c], over, (density, left), errors).equipartition()
+    known = part.diagnostics
+    u, squares, without = _squares(part, c, weights)
     return FieldNoise(
         part.conserved[c],
         tuple(over.moduli.tolist()),
@@ -190,8 +202,21 @@ def _field(model: Model, part: ModeFluctuations, c: int, gamma: Tensor, weights:
         intensity,
         tuple(u.tolist()),
         _numbers(squares),
-        None if bool((squares == 1).all()) else _amplitude(u, squares),
+        None if bool((squares == 1).all()) else _amplitude(u, squares, without),
+        None if known is None else _numbers(over.mean(at_gamma(known.dissipated[..., c]))),
+        None if known is None else of_data(torch.einsum("g,rgjx->rjx", weights[0], known.balance[..., c, :])),
+        equipartition,
     )
+
+
+def _waves(model: Model, place: int, over: _Shells, modes: tuple[Tensor, Tensor], errors: Float[Tensor, " S"]) -> Waves:
+    """Those with κ ≠ 0, from Σ and e^{−2λΔt} of each mode."""
+    stored = model.checkpoint.modes.rate_errors
+    known = stored is not None and len(stored[place]) == len(errors)
+    rate_errors = torch.tensor(stored[place]).double() if stored is not None and known else torch.zeros_like(errors)
+    moving = over.moduli > 0
+    density, left = (over.mean(each)[:, moving] for each in modes)
+    return Waves(over.count[moving], density, errors[moving], left, rate_errors[moving])
 
 
 def _intensity(
@@ -217,12 +242,18 @@ def _intensity(
     return law if law is not None and law.deviation < MISFIT else None
 
 
-def _squares(part: ModeFluctuations, c: int, weights: Tensor) -> tuple[Float[Tensor, " n"], Float[Tensor, "R n"]]:
-    """Values of a field, and a² there for each realization."""
-    each = Amplitude(part.knots[:, :, c : c + 1], part.squares[:, :, c : c + 1]).mixed(weights)
-    ends = each.knots[:, 0, 0, [0, -1]].mean(0).tolist()
+def _squares(
+    part: ModeFluctuations, c: int, weights: Tensor
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "R n"], Float[Tensor, "J R n"]]:
+    """Values of a field, a² there for each realization, and the same without each block of data."""
+    knots, squares = (each[:, :, c : c + 1] for each in (part.knots, part.squares))
+    whole = Amplitude(knots, squares).mixed(weights)
+    ends = whole.knots[:, 0, 0, [0, -1]].mean(0).tolist()
     u = torch.linspace(ends[0], ends[1], POINTS, dtype=torch.float64)
-    return u, each(u.expand(len(each.knots), 1, 1, -1))[:, 0, 0]
+    points = u.expand(len(knots), 1, 1, -1)
+    left_out = () if part.diagnostics is None else part.diagnostics.squares[:, :, :, c : c + 1].unbind(2)
+    without = [Amplitude(knots, each).mixed(weights)(points)[:, 0, 0] for each in left_out]
+    return u, whole(points)[:, 0, 0], torch.stack(without) if without else squares.new_empty(0, len(knots), POINTS)
 
 
 def _rate(model: Model, place: int, gamma: Tensor) -> Float[Tensor, "R K"] | None:
@@ -233,13 +264,22 @@ def _rate(model: Model, place: int, gamma: Tensor) -> Float[Tensor, "R K"] | Non
         return None
 
 
-def _amplitude(u: Float[Tensor, " n"], squares: Float[Tensor, "R n"]) -> PowerLaw | None:
-    """The law of a, with one weight for all deviations of a itself; its standard errors are not known."""
-    a = squares.mean(0).sqrt()
-    law = PowerLaw.fitted(u, a, torch.ones_like(a))
+def _amplitude(
+    u: Float[Tensor, " n"], squares: Float[Tensor, "R n"], without: Float[Tensor, "J R n"]
+) -> PowerLaw | None:
+    """The law of a, with one weight for all deviations of a itself, and standard errors by a jackknife."""
+
+    def fitted(values: Float[Tensor, "R n"]) -> PowerLaw | None:
+        a = values.mean(0).sqrt()
+        return PowerLaw.fitted(u, a, torch.ones_like(a))
+
+    law, others = fitted(squares), [fitted(each) for each in without]
     if law is None or law.deviation > 2 * MISFIT:
         return None
-    return dataclasses.replace(law, coefficient_sd=0.0, exponent_sd=0.0)
+    numbers = [(each.coefficient, each.exponent) for each in others if each is not None]
+    known = len(numbers) == len(others) > 0
+    sd = jackknife_error(torch.tensor(numbers).double()).tolist() if known else [0.0, 0.0]
+    return dataclasses.replace(law, coefficient_sd=sd[0], exponent_sd=sd[1])
 
 
 def _numbers(values: Float[Tensor, "R n"]) -> Numbers:

@@ -4,7 +4,11 @@ import math
 
 import torch
 
+from morlight.analysis.fluctuation_dissipation import Ratio
 from morlight.analysis.noise import POINTS, FieldNoise, InspectedNoise
+
+SURE = 2.0  # standard errors
+LARGEST = 0.5  # error of a ratio that is printed
 
 
 def lines(noise: InspectedNoise) -> list[str]:
@@ -30,6 +34,23 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
+def _balance(field: FieldNoise) -> list[str]:
+    """Noise over the noise that the damping of slow waves needs, where it is known well enough to mean anything."""
+    ratios = {"": field.balance, " from equipartition": field.equipartition}
+    return [
+        f"    fluctuation–dissipation ratio{name} {with_error(ratio.value, ratio.error)}: {_meaning(ratio)}"
+        for name, ratio in ratios.items()
+        if ratio is not None and ratio.error < LARGEST
+    ]
+
+
+def _meaning(ratio: Ratio) -> str:
+    if abs(ratio.value - 1) <= SURE * ratio.error:
+        return "noise and damping are in balance"
+    less = "less" if ratio.value < 1 else "more"
+    return f"the noise restores {less} variance than the damping takes; roll-outs at equilibrium fluctuate {less}"
+
+
 def _of_field(name: str, field: FieldNoise, measured: bool) -> list[str]:
     columns = {"Σ": field.density, "S at equilibrium": field.equilibrium}
     columns |= {"Σ_η": field.measurement} if measured else {}
@@ -50,14 +71,14 @@ def _of_field(name: str, field: FieldNoise, measured: bool) -> list[str]:
             f"    intensity Q = {law.coefficient:.5g}(±{law.coefficient_sd:.1g}) |κ|^{law.exponent:.4g}"
             f"(±{law.exponent_sd:.1g}) per unit of time, within {100 * law.deviation:.1g} %"
         )
+    lines += _balance(field)
     if field.additive:
         lines.append("    its amplitude does not depend on the field")
     elif field.amplitude is not None:
         power = field.amplitude
-        lines.append(
-            f"    amplitude a ∝ u^{power.exponent:.3g}, its rms deviation from this law is"
-            f" {100 * power.deviation:.1g} %; the standard error of the exponent is not known"
-        )
+        sd = power.exponent_sd
+        exponent = f"{power.exponent:.3g}, of unknown standard error" if sd == 0 else with_error(power.exponent, sd)
+        lines.append(f"    amplitude a ∝ u^n, n = {exponent}, with an rms deviation of {100 * power.deviation:.1g} %")
     else:
         a = torch.tensor(field.squares).double().median(0).values.sqrt()
         ends = ", ".join(f"a({field.u[at]:.3g}) = {float(a[at]):.3g}" for at in range(0, POINTS, 6))

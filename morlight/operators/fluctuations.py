@@ -24,6 +24,7 @@ from morlight.operators.build import basis
 from morlight.operators.config import Wall
 from morlight.operators.description import Grid
 from morlight.operators.flux import Flux
+from morlight.operators.noise_diagnostics import NoiseDiagnostics
 from morlight.operators.units import NO_GAMMA
 
 
@@ -40,6 +41,7 @@ class ModeFluctuations:
         knots: values u of each field at which a² is given.
         squares: a² there; its mean over the training data is 1.
         errors: standard errors of the diagonal of Σ due to the data.
+        diagnostics: what the training data show of it; None if not known.
     """
 
     places: tuple[int, ...]
@@ -50,6 +52,7 @@ class ModeFluctuations:
     knots: Float[Tensor, "R G c n"]
     squares: Float[Tensor, "R G c n"]
     errors: Float[Tensor, "R G K c"]
+    diagnostics: NoiseDiagnostics | None = None
 
     @property
     def amplitude(self) -> Amplitude:
@@ -58,7 +61,14 @@ class ModeFluctuations:
 
     def map(self, change: Any) -> "ModeFluctuations":
         """The same change of every tensor."""
-        return replace(self, **{name: change(getattr(self, name)) for name in TENSORS})
+        diagnostics = None if self.diagnostics is None else self.diagnostics.map(change)
+        return replace(self, diagnostics=diagnostics, **{name: change(getattr(self, name)) for name in TENSORS})
+
+    def to_plain(self) -> dict[str, Any]:
+        """Values that a checkpoint stores."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return plain | {"diagnostics": None if self.diagnostics is None else self.diagnostics.to_plain()}
 
 
 WALLS = ("cosine", "sine")  # bases of fields whose noise is learned
@@ -116,9 +126,8 @@ class Fluctuations:
 
     def to_plain(self) -> dict[str, Any]:
         """Values that a checkpoint stores."""
-        parts = [{each.name: getattr(part, each.name) for each in fields(ModeFluctuations)} for part in self.parts]
-        plain = [{k: list(v) if isinstance(v, tuple) else v for k, v in part.items()} for part in parts]
-        return {"gamma": list(self.gamma), "parts": plain, "lags": [list(lag) for lag in self.lags]}
+        parts = [part.to_plain() for part in self.parts]
+        return {"gamma": list(self.gamma), "parts": parts, "lags": [list(lag) for lag in self.lags]}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], realizations: int, count: int) -> "Fluctuations":
@@ -128,7 +137,7 @@ class Fluctuations:
             ValueError: if it is not that of these fields, or not finite.
         """
         gamma = tuple(float(value) for value in plain["gamma"])
-        parts = tuple(_read(part) for part in plain["parts"])
+        parts = tuple(_read(part, (realizations, len(gamma))) for part in plain["parts"])
         lags = tuple((float(value), float(error)) for value, error in plain["lags"])
         if sorted(place for part in parts for place in part.places) != list(range(count)):
             raise ValueError(f"fluctuations are not those of {count} field(s), expected one noise for each")
@@ -149,13 +158,18 @@ class Fluctuations:
         return cls(gamma, parts, lags)
 
 
-def _read(plain: Mapping[str, Any]) -> ModeFluctuations:
-    values: dict[str, Any] = {each.name: plain[each.name] for each in fields(ModeFluctuations)}
+def _read(plain: Mapping[str, Any], lead: tuple[int, int]) -> ModeFluctuations:
+    names = [each.name for each in fields(ModeFluctuations) if each.name != "diagnostics"]
+    values: dict[str, Any] = {name: plain[name] for name in names}
     if not all(isinstance(values[name], Tensor) for name in TENSORS):
         raise TypeError("fluctuations hold no tensors")
     lists = {name: tuple(values[name]) for name in ("places", "conserved")}
     part = ModeFluctuations(**{**values, **lists})
-    return part.map(lambda each: each.to(torch.complex128 if each.is_complex() else torch.float64))
+    part = part.map(lambda each: each.to(torch.complex128 if each.is_complex() else torch.float64))
+    if plain.get("diagnostics") is None:
+        return part
+    sizes = part.process.shape[2], len(part.places), part.knots.shape[-1]
+    return replace(part, diagnostics=NoiseDiagnostics.from_plain(plain["diagnostics"], lead, sizes))
 
 
 class Noise:

@@ -44,13 +44,41 @@ def test_fluctuation_and_dissipation_give_the_spectrum_at_equilibrium_and_the_in
     assert field.intensity.coefficient == pytest.approx(2 * STRENGTH)
     assert field.intensity.exponent == pytest.approx(2)
     assert field.amplitude.exponent == pytest.approx(0.5)
-    assert any("a ∝ u^0.5, its rms deviation from this law is" in line for line in lines(inspected))
+    assert any("a ∝ u^n, n = 0.5, of unknown standard error, with an rms" in line for line in lines(inspected))
 
 
 def test_an_amplitude_that_is_constant_is_said_to_be():
     shown = lines(inspect_noise(diffusing(0.01, squares=(1.0, 1.0))))
     assert "    its amplitude does not depend on the field" in shown
     assert any("one step apart, two steps apart: -0.0010 ± 0.0020, 0.0030 ± 0.0020" in line for line in shown)
+
+
+@pytest.mark.parametrize(("share", "meaning"), [(1.0, "noise and damping are in balance"), (0.7, "restores less")])
+def test_the_noise_of_slow_waves_over_that_of_equipartition_is_shown(share, meaning):
+    model = diffusing(0.01, points=(128,))
+    (part,) = model.checkpoint.fluctuations.parts
+    slow = (model.spectral.basis.wavenumbers[0] < 6).view(1, 1, -1, 1, 1)  # |G|² > 1/2 up to κ = 3
+    process = torch.where(slow, share * part.process, part.process)
+    noise = Fluctuations((0.0,), (dataclasses.replace(part, process=process),))
+    inspected = inspect_noise(
+        dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=noise))
+    )
+    found = inspected.fields["u0"].equipartition
+    assert found.value == pytest.approx(share)
+    assert 0 < found.error < 0.02
+    assert any(
+        "fluctuation–dissipation ratio from equipartition" in line and meaning in line for line in lines(inspected)
+    )
+    assert inspected.to_json()["fields"]["u0"]["equipartition"]["value"] == pytest.approx(share)
+
+
+def test_a_spectrum_that_is_not_flat_shows_no_equipartition():
+    model = diffusing(0.01, points=(128,))
+    (part,) = model.checkpoint.fluctuations.parts
+    growing = part.process * (1 + 0.02 * torch.arange(65)).view(1, 1, -1, 1, 1)
+    noise = Fluctuations((0.0,), (dataclasses.replace(part, process=growing),))
+    changed = dataclasses.replace(model, checkpoint=dataclasses.replace(model.checkpoint, fluctuations=noise))
+    assert inspect_noise(changed).fields["u0"].equipartition is None
 
 
 def test_the_parameter_and_the_units_of_the_noise_are_printed():

@@ -13,6 +13,7 @@ from morlight.operators import Rollouts, SpectralOperator, build, stepper
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations, white_modes
 from morlight.operators.flux import Flux
+from morlight.operators.noise_diagnostics import NoiseDiagnostics
 
 DECAY = 0.5
 GRIDS = {
@@ -149,6 +150,23 @@ def test_noise_between_two_parameters_is_the_mean_of_both():
 def test_another_grid_is_refused():
     with pytest.raises(ValueError, match="not known on 32 points, expected those of the training data"):
         noise(*GRIDS["line"]).prepared(small.grid((32,)))
+
+
+def test_stored_diagnostics_are_the_same_and_damaged_ones_are_refused():
+    part = noise(*GRIDS["line"]).parts[0]
+    sizes = {"dissipated": (9, 1), "balance": (4, 1, 2), "squares": (3, 1, 2)}
+    diagnostics = NoiseDiagnostics(**{name: torch.rand(1, 1, *size).double() for name, size in sizes.items()})
+    plain = Fluctuations((0.0,), (dataclasses.replace(part, diagnostics=diagnostics),)).to_plain()
+    again = Fluctuations.from_plain(plain, 1, 1).only([0]).parts[0].diagnostics
+    assert all(torch.equal(getattr(again, name), getattr(diagnostics, name)) for name in sizes)
+    stored = plain["parts"][0]["diagnostics"]
+    for change, sentence in (
+        ({"balance": stored["balance"][:, :, :3]}, r"diagnostics.balance has the shape \(1, 1, 3, 1, 2\)"),
+        ({"squares": torch.full_like(stored["squares"], torch.nan)}, "diagnostics.squares is not finite"),
+    ):
+        damaged = {**plain, "parts": [{**plain["parts"][0], "diagnostics": {**stored, **change}}]}
+        with pytest.raises(ValueError, match=sentence):
+            Fluctuations.from_plain(damaged, 1, 1)
 
 
 def test_stored_noise_is_the_same_and_damaged_noise_is_refused():

@@ -1,9 +1,9 @@
 """Whether ensembles with noise scatter as the data do: rank histograms, and spread over error.
 
-From the first frame of each trajectory, an ensemble is rolled out once. Each mode of each field is one number, in the data
-and in every member. If the data are like a member, the rank of the data among the M members is uniform (Talagrand,
-Hamill 2001), and z = (y − ȳ)/(s √(1 + 1/M)) has the mean square (M − 1)/(M − 3). Modes are used rather than points,
-since their noise is independent.
+From the first frame of each trajectory, an ensemble is rolled out once. Each mode of each field is one number, in the
+data and in every member. If the data are like a member, the rank of the data among the M members is uniform
+(Talagrand, Hamill 2001), and z = (y − ȳ)/(s √(1 + 1/M)) has the mean square (M − 1)/(M − 3). Modes are used rather than
+points, since their noise is independent.
 """
 
 import math

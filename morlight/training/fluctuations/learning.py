@@ -15,6 +15,8 @@ from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
 from morlight.operators.flux import Flux
+from morlight.operators.noise_diagnostics import NoiseDiagnostics, jackknife_error
+from morlight.training.fluctuations.dissipation import SlowWaves
 from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened_squares
 from morlight.training.fluctuations.residuals import LAGS, Moments, Residuals, ResidualWindows
 from morlight.training.fluctuations.separation import linearized_modes, positive, separated
@@ -107,10 +109,8 @@ def correlations(moments: list[Moments]) -> tuple[tuple[float, float], ...]:
         sums, weights = zip(*(_correlation(one, without) for one in moments), strict=True)
         return (torch.stack(sums).sum(0) / torch.stack(weights).sum(0).clamp_min(1)).quantile(0.5, 1)
 
-    J = len(moments[0].count)
     values = each(None)
-    left_out = torch.stack([each(block) for block in range(J)])
-    error = ((J - 1) / J * (left_out - left_out.mean(0)).square().sum(0)).sqrt()
+    error = jackknife_error(torch.stack([each(block) for block in range(len(moments[0].count))]))
     return tuple(zip(values.tolist(), error.tolist(), strict=True))
 
 
@@ -155,7 +155,7 @@ class _Learned:
         total, self.process, self.measurement = self._spectra()
         self.inverse, self.used = whitening(total)
         self.flux = Flux(moments.space) if bool(self.conserved.any()) else None
-        self.bins = Bins.between(*_range(windows, moments.places), windows.model.realizations)
+        self.bins = Bins.between(*_range(windows, moments.places), windows.model.realizations, windows.blocks)
 
     def _spectra(self, without: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Covariance of the residuals, Σ and Σ_η of each mode, from all data or without a block."""
@@ -170,22 +170,30 @@ class _Learned:
         lagged = means[1] * self.moments.separable[:, None, None]
         return total, *separated(total, lagged, self.steps)
 
-    def _errors(self) -> Float[Tensor, "R G K c"]:
-        """Standard errors of the diagonal of Σ, by a jackknife."""
-        J = len(self.moments.count)
-        each = [self._spectra(block)[1].diagonal(dim1=-2, dim2=-1).real for block in range(J)]
-        left_out = torch.stack(each)
-        return ((J - 1) / J * (left_out - left_out.mean(0)).square().sum(0)).sqrt()
+    def _gained_and_lost(self, without: int | None = None) -> Float[Tensor, "2 R G K c"]:
+        """Variance that noise gives to each mode in a step, and variance that the mean step takes from it."""
+        total, process, measurement = self._spectra(without)
+        steps, count = self.moments.steps, self.moments.count
+        if without is not None:
+            steps, count = steps.without(without), torch.cat([count[:without], count[without + 1 :]])
+        lost = _diagonal(total) + 2 * steps.covariance(count)
+        if self.steps is not None:  # of the fields without their noise of the measurement
+            lost = lost - _diagonal(measurement - self.steps @ measurement @ self.steps.mH)
+        return torch.stack([_diagonal(process), lost])
 
     def add(self, some: Residuals) -> None:
         """Add the points of some windows."""
         squares = whitened_squares(self.moments, self.inverse, self.flux, self.conserved, some)
-        self.bins.add(some.u[:, list(self.moments.places)].flatten(2), squares, some.gamma)
+        self.bins.add(some, some.u[:, list(self.moments.places)].flatten(2), squares)
 
     def finished(self) -> ModeFluctuations:
         """The noise, with a(u)."""
-        share = self._process_share()
-        amplitude = fitted(self.bins, share)
+        amplitude, squares_without = fitted(self.bins, self._process_share())
+        whole = self._gained_and_lost()
+        without = torch.stack([self._gained_and_lost(block) for block in range(len(self.moments.count))])
+        kept = self.moments.steps.variance(self.moments.count)
+        slow = SlowWaves.among(self.moments.variance(), kept, self.moments.space, self.moments.weights > 0)
+        balance = torch.stack([slow.balance(*each) for each in (whole, *without)], 2)
         return ModeFluctuations(
             self.moments.places,
             self.moments.wall,
@@ -194,17 +202,22 @@ class _Learned:
             self._stored(self.measurement),
             amplitude.knots,
             amplitude.squares,
-            self._errors(),
+            jackknife_error(without[:, 0]),
+            NoiseDiagnostics(whole[1], balance, squares_without),
         )
 
     def _process_share(self) -> Float[Tensor, "R G c"]:
         """Share of the noise of the steps in the whitened residuals of each field."""
-        white = (self.inverse @ self.process @ self.inverse).diagonal(dim1=-2, dim2=-1).real
+        white = _diagonal(self.inverse @ self.process @ self.inverse)
         freedom = self.moments.space.freedom.flatten()[:, None] * self.used
         return (white * freedom).sum(2) / freedom.sum(2).clamp_min(1)
 
     def _stored(self, spectrum: Tensor) -> Tensor:
         return spectrum.real if len(self.moments.places) == 1 else spectrum
+
+
+def _diagonal(matrices: Inexact[Tensor, "*k c c"]) -> Float[Tensor, "*k c"]:
+    return matrices.diagonal(dim1=-2, dim2=-1).real
 
 
 def _steps(moments: Moments, windows: ResidualWindows) -> Inexact[Tensor, "R G K c c"]:

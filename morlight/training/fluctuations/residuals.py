@@ -16,6 +16,7 @@ from morlight.operators import build, stepper
 from morlight.operators.bases import Basis
 from morlight.operators.config import Wall
 from morlight.operators.fluctuations import white_modes
+from morlight.training.fluctuations.dissipation import MeanSteps
 
 LAGS = 2  # steps over which correlations of the residuals are measured
 VALUES = 2**19  # of all realizations computed at once
@@ -77,7 +78,7 @@ class ResidualWindows:
     def _wanted(self) -> int:
         """Number of blocks whose sums fit into memory."""
         size = math.prod(self.sample.windows.frames.shape) * self.sample.windows.frames.shape[0]
-        each = (LAGS + 1) * self.model.realizations * len(self.values) * size
+        each = (LAGS + 4) * self.model.realizations * len(self.values) * size
         return max(LEAST, min(BLOCKS, SUMS // each))
 
     @property
@@ -116,6 +117,7 @@ class Moments:
         lagged: E r̂_{j+l} r̂_jᴴ for l = 0, 1, …
         count: windows.
         field: Σ û_j, Σ û_{j+1}, Σ |û_j|² and Σ û_{j+1} û_j* of the fields themselves.
+        steps: sums of the mean steps.
         weights: of the modes in means over them: their freedom, and 0 where the data do not identify their decay.
         separable: whether a mode is not shorter than those whose decay the data identify, in all of the fields.
     """
@@ -126,6 +128,7 @@ class Moments:
     lagged: Inexact[Tensor, "L R J G K c c"]
     count: Float[Tensor, "J G"]
     field: Inexact[Tensor, "4 G K c"]
+    steps: MeanSteps
     weights: Float[Tensor, "K c"]
     separable: Bool[Tensor, " K"]
 
@@ -141,7 +144,9 @@ class Moments:
         bands = [windows.model.band(place) or (0.0, math.inf) for place in places]
         identified, separable = _identified(space, bands)
         weights = space.freedom.flatten()[:, None] * identified
-        return cls(space, tuple(places), wall, lagged.unflatten(2, (J, G)), count, of_field, weights, separable)
+        lagged = lagged.unflatten(2, (J, G))
+        steps = MeanSteps.empty(lagged[0, ..., 0])
+        return cls(space, tuple(places), wall, lagged, count, of_field, steps, weights, separable)
 
     def coefficients(self, r: Float[Tensor, "*r"]) -> Inexact[Tensor, "*c"]:
         """Coefficients (…, c, K) of residuals (…, C, *X) in units of those of white noise."""
@@ -160,14 +165,20 @@ class Moments:
             flat[lag].index_add_(1, where, products)
         self.count.view(-1).index_add_(0, where, torch.ones(len(where)).double())
         now, later = (self.coefficients(u).movedim(-1, -2) for u in (some.u, some.later))
+        self.steps.add(later - c[0], c[0], some.block, some.gamma)
         for sums, values in zip(self.field, (now, later, now * now.conj(), later * now.conj()), strict=True):
             sums.index_add_(0, some.gamma, values)
 
     def kept(self) -> Inexact[Tensor, "G K c"]:
         """Part of each mode of the fields that is left after one step, in the mean over the data."""
-        first, second, square, product = self.field / self.count.sum(0).clamp_min(1).view(-1, 1, 1)
-        variance = (square - first * first.conj()).real.clamp_min(torch.finfo(torch.float64).tiny)
+        first, second, _, product = self.field / self.count.sum(0).clamp_min(1).view(-1, 1, 1)
+        variance = self.variance().clamp_min(torch.finfo(torch.float64).tiny)
         return (product - second * first.conj()) / variance
+
+    def variance(self) -> Float[Tensor, "G K c"]:
+        """Variance of the modes of the fields over the data."""
+        first, _, square, _ = self.field / self.count.sum(0).clamp_min(1).view(-1, 1, 1)
+        return (square - first * first.conj()).real
 
     def means(self, without: int | None = None) -> Inexact[Tensor, "L R G K c c"]:
         """Mean over all windows, or over those outside one block."""

@@ -10,6 +10,8 @@ import small
 import torch
 
 from morlight.analysis.checkpoint import ModeStatistics
+from morlight.analysis.noise import inspect_noise
+from morlight.analysis.noise_text import lines, with_error
 from morlight.operators import Rollouts, build
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
@@ -46,6 +48,12 @@ def prescribed(grid, wall):
     return 2 / (1 + build.basis(grid, wall).double().wavenumbers.square().sum(0).flatten()).square()
 
 
+def shown(model, noise):
+    """What is shown of the noise of a model."""
+    checkpoint = dataclasses.replace(model.checkpoint, fluctuations=noise)
+    return inspect_noise(dataclasses.replace(model, checkpoint=checkpoint))
+
+
 def found(grid, wall, u, **options):
     return learned(exact.model(grid, *[symbol] * u.shape[2], wall=wall, **options), exact.sample(u))
 
@@ -61,6 +69,41 @@ def test_a_prescribed_spectrum_is_recovered_within_its_error_bars(boundaries, wa
     assert 0.5 < np.sqrt((z**2).mean()) < 1.6  # the bars are neither too short nor too long
     assert part.amplitude.constant
     assert not noise.measured
+    ratio = shown(exact.model(grid, symbol, wall=wall), noise).fields["u0"].balance
+    assert abs(ratio.value - 1) < 4 * ratio.error < 0.2
+
+
+@pytest.mark.parametrize("kept", [0.8, 0.95])
+def test_damping_that_the_fluctuations_do_not_have_is_a_ratio_other_than_1(kept):
+    """Of modes with û_{j+1} = g û_j + ŵ and an operator G, the residual has the variance S (1 − 2Gg + G²)."""
+    g, rng = 0.9, torch.Generator().manual_seed(2)
+    u = torch.randn(TRAJECTORIES, STEPS, 1, 16, generator=rng).double() * math.sqrt(1 - g**2)
+    u[:, 0] /= math.sqrt(1 - g**2)  # S = 1 from the start
+    for frame in range(1, STEPS):
+        u[:, frame] += g * u[:, frame - 1]
+    model = exact.model(LINE, lambda kappa: torch.full_like(kappa[0], kept - 1))
+    ratio = shown(model, learned(model, exact.sample(u))).fields["u0"].balance
+    assert abs(ratio.value - (1 - 2 * kept * g + kept**2) / (1 - kept**2)) < 4 * ratio.error < 0.15
+
+
+def test_standard_errors_of_the_exponent_of_the_amplitude_and_of_the_ratio_cover():
+    """Noise of the amplitude √u about u = 1, of a field whose waves decay."""
+
+    def waves(kappa):
+        return torch.exp(-0.05 * kappa.square().sum(0)) - 1
+
+    model, process = exact.model(LINE, waves), torch.full((1, 1, 9, 1, 1), 0.002).double()
+    line = torch.tensor([[[[0.0, 2.0]]]]).double()
+    part = ModeFluctuations((0,), "cosine", (False,), process, 0 * process, line, line, 0 * process[..., 0])
+    rollouts = FluctuatingRollouts(Rollouts(model.operator), Fluctuations((0.0,), (part,)), LINE)
+    deviations = []
+    for seed in range(10):
+        start = torch.ones(1, 30, 1, 16).double()
+        (u,) = rollouts.frames(start, range(61), generator=torch.Generator().manual_seed(seed))
+        noise = shown(model, learned(model, exact.sample(u))).fields["u0"]
+        law, ratio = noise.amplitude, noise.balance
+        deviations.append([(law.exponent - 0.5) / law.exponent_sd, (ratio.value - 1) / ratio.error])
+    assert (np.abs(np.sqrt(np.mean(np.square(deviations), 0)) - 1) < 0.5).all()  # 2.2 standard deviations of 10
 
 
 def test_noise_of_the_measurement_is_told_from_that_of_the_steps():
@@ -72,6 +115,8 @@ def test_noise_of_the_measurement_is_told_from_that_of_the_steps():
     assert part.measurement[0, 0, kept, 0, 0].numpy() == pytest.approx(0.5, abs=0.1)
     z = (part.process[0, 0, kept, 0, 0] - expected[kept]) / part.errors[0, 0, kept, 0]
     assert z.abs().max() < 4
+    ratio = shown(exact.model(LINE, symbol), noise).fields["u0"].balance
+    assert abs(ratio.value - 1) < 4 * ratio.error < 0.3
 
 
 def test_a_decay_that_the_operator_lacks_is_not_called_noise_of_the_measurement():
@@ -154,6 +199,12 @@ def test_walkers_have_counting_noise_in_every_mode_and_an_amplitude_of_the_root_
     assert part.conserved == (True,)
     assert part.process[0, 0, 0, 0, 0] == 0
     assert not noise.measured
+    inspected = shown(exact.model(grid, decay, dt=setting.dt), noise)
+    ratio, law = inspected.fields["u0"].balance, inspected.fields["u0"].amplitude
+    assert abs(ratio.value - 1) < 4 * ratio.error < 0.3
+    printed = "\n".join(lines(inspected))
+    assert f"a ∝ u^n, n = {with_error(law.exponent, law.exponent_sd)}, with an rms deviation" in printed
+    assert f"fluctuation–dissipation ratio {with_error(ratio.value, ratio.error)}: noise and damping are in" in printed
     u = np.linspace(0.3, 2.0, 50)
     squares = part.amplitude(torch.from_numpy(u).view(1, 1, 1, -1))[0, 0, 0].numpy()
     slope = np.polyfit(np.log(u), np.log(squares), 1)[0] / 2
