@@ -99,11 +99,11 @@ def page(
             str(Measured(*each.intensity[2:])),
             f"{each.intensity[0] * SETTING.walkers / (4 * math.pi):.3f}",
             str(Measured(*each.level)),
-            f"{each.amplitude:.3f}",
+            *(str(Measured(*pair)) if pair else "" for pair in (each.amplitude, each.balance)),
         ]
         for alpha, each in of_walkers.items()
     ]
-    heads = ["walkers", "n of Q ∝ |κ|ⁿ", "coefficient / exact", "S / (N/P)", "n of a ∝ uⁿ"]
+    heads = ["walkers", "n of Q ∝ |κ|ⁿ", "coefficient / exact", "S / (N/P)", "n of a ∝ uⁿ", "noise / damping"]
     rows = [[name, *row] for name, found in _calibrations(of_walkers, of_channel).items() for row in _rows(found)]
     ends = of_channel.calibration["times"][-1]["ceiling"]
     ceilings = [[name, f"{ends[name]:.3f}", f"{value:.3f}"] for name, value in of_channel.between_runs.items()]
@@ -114,6 +114,7 @@ def page(
             str(Measured(*each.noise)),
             str(Measured(*each.operator)),
             _ratio(each),
+            str(Measured(*each.ratio)) if each.ratio else "",
             f"{_with_memory(each):.2f}",
         ]
         for density, each in of_shear.items()
@@ -124,7 +125,15 @@ def page(
             table(["held-out data", "t", "spread / error", "p of uniform ranks"], rows),
             table(["noise of one run at t = 1", "of the ensemble", "scatter between runs"], ceilings),
             table(
-                ["ρ*", "k_B T (2 in the runs)", "ν of the noise", "ν of the operator", "ratio", "ratio with memory"],
+                [
+                    "ρ*",
+                    "k_B T (2 in the runs)",
+                    "ν of the noise",
+                    "ν of the operator",
+                    "ratio",
+                    "from equipartition",
+                    "with memory",
+                ],
                 waves,
             ),
         ]

@@ -11,6 +11,7 @@ import torch
 from experiments.support.equilibrium import TEMPERATURE
 from experiments.support.shear import ATOMS, LENGTH
 from morlight.analysis.evaluation.calibration import calibration
+from morlight.analysis.fluctuation_dissipation import Ratio
 from morlight.analysis.long_waves import long_waves
 from morlight.analysis.model import Model
 from morlight.analysis.noise import FieldNoise, inspect_noise
@@ -29,7 +30,8 @@ class WalkerNoise:
     Attributes:
         intensity: [c, its standard error, n, its standard error] of Q = c |κ|^n.
         level: spectrum at equilibrium over the shot noise of the number of walkers, mean over κ, and its error.
-        amplitude: n of a ∝ uⁿ.
+        amplitude: [n, standard error] of a ∝ uⁿ.
+        balance: [ratio, standard error] of the noise and the noise that the damping needs.
         kappa: |κ|.
         density: Σ in the mean over the realizations.
         u: densities.
@@ -41,7 +43,8 @@ class WalkerNoise:
 
     intensity: list[float]
     level: list[float]
-    amplitude: float
+    amplitude: list[float]
+    balance: list[float]
     kappa: list[float]
     density: list[float]
     u: list[float]
@@ -72,11 +75,13 @@ class ShearNoise:
         temperature: [k_B T, standard error] by equipartition.
         noise: [ν, standard error] from the size of the noise of long waves.
         operator: [ν, standard error] of the mean operator.
+        ratio: [ratio, standard error] of the noise and the noise that the damping needs, from equipartition.
     """
 
     temperature: list[float]
     noise: list[float]
     operator: list[float]
+    ratio: list[float]
 
 
 def of_walkers(model: Model, held_out: Path, walkers: int) -> WalkerNoise:
@@ -91,7 +96,8 @@ def of_walkers(model: Model, held_out: Path, walkers: int) -> WalkerNoise:
     return WalkerNoise(
         [] if law is None else [law.coefficient, law.coefficient_sd, law.exponent, law.exponent_sd],
         [float(level.mean()), float(level.std(ddof=1) / math.sqrt(len(level)))],
-        math.nan if power is None else power.exponent,
+        [] if power is None else [power.exponent, power.exponent_sd],
+        _known(field.balance),
         list(field.kappa),
         np.array(field.density).mean(0).tolist(),
         list(field.u),
@@ -143,7 +149,12 @@ def of_shear(model: Model, density: float) -> ShearNoise:
     nu = model.transport().kinematic_viscosity
     if isinstance(nu, str):
         raise ValueError(f"{model.path}: {nu}")
-    return ShearNoise(_temperature(field, unit), _viscosity(model, field, unit * TEMPERATURE), [nu.value, nu.error])
+    viscosity = _viscosity(model, field, unit * TEMPERATURE)
+    return ShearNoise(_temperature(field, unit), viscosity, [nu.value, nu.error], _known(field.equipartition))
+
+
+def _known(ratio: Ratio | None) -> list[float]:
+    return [] if ratio is None else [ratio.value, ratio.error]
 
 
 def _temperature(field: FieldNoise, unit: float) -> list[float]:
