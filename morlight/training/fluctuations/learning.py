@@ -10,12 +10,13 @@ from torch import Tensor
 
 from morlight.analysis.model import Model
 from morlight.data.sample import TrainingSample
-from morlight.operators import shells
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
 from morlight.operators.flux import Flux
 from morlight.operators.noise_diagnostics import NoiseDiagnostics, jackknife_error
+from morlight.operators.vector_isotropy import Tensors
+from morlight.training.fluctuations import isotropic
 from morlight.training.fluctuations.dissipation import SlowWaves
 from morlight.training.fluctuations.multiplicative import Bins, fitted, whitened_squares
 from morlight.training.fluctuations.residuals import LAGS, Moments, Residuals, ResidualWindows
@@ -161,9 +162,12 @@ class _Learned:
         """Covariance of the residuals, Σ and Σ_η of each mode, from all data or without a block."""
         names = self.model.data.field_names
         means = self.moments.means(without) * self.changing
-        isotropic = all(self.model.config.has("isotropy", names[place]) for place in self.moments.places)
-        if isotropic and not self.model.config.vectors:  # which have other noise along κ than across
-            means = _isotropic(self.moments, means)
+        same = all(self.model.config.has("isotropy", names[place]) for place in self.moments.places)
+        if same and self.model.config.vectors:
+            tensors = Tensors.of(names, self.model.config.vectors)
+            means = isotropic.in_the_frame_of_each_mode(self.moments.space, tensors, means)
+        elif same:
+            means = isotropic.by_modulus(self.moments.space, means)
         total = positive(means[0])
         if self.steps is None:
             return total, total, torch.zeros_like(total)
@@ -261,13 +265,3 @@ def _conserved(model: Model, moments: Moments, c: int) -> bool:
     variance = moments.means()[0][..., c, c].real
     still = variance[..., zero].amax() < STILL * variance.mean()
     return bool(still) or (model.config.has("conservation", name) and name not in model.config.walls)
-
-
-def _isotropic(moments: Moments, means: Inexact[Tensor, "L R G K c c"]) -> Inexact[Tensor, "L R G K c c"]:
-    """Means over modes of the same |κ|."""
-    moduli, index = shells(moments.space.wavenumbers)
-    index, freedom = index.flatten(), moments.space.freedom.flatten()
-    total = means.new_zeros(*means.shape[:3], moduli.shape[1], *means.shape[4:])
-    total.index_add_(3, index, means * freedom[:, None, None])
-    count = torch.zeros(moduli.shape[1]).double().index_add(0, index, freedom)
-    return (total / count[:, None, None]).index_select(3, index)

@@ -247,6 +247,29 @@ def test_isotropic_noise_is_that_of_the_modulus():
     assert part.process[0, 0, :, 0, 0].numpy() == pytest.approx(expected.numpy(), rel=0.1)
 
 
+def test_noise_of_a_vector_is_that_along_and_across_each_wave():
+    """A scalar with the variance 3, a vector with 2 along κ and 1 across, and a covariance with i times that along κ of −1."""
+    grid = small.grid((7, 7))
+    space = build.basis(grid).double()
+    x, y = space.wavenumbers.flatten(1) / space.wavenumbers.flatten(1).square().sum(0).sqrt().clamp_min(1)
+    zero, along = torch.zeros_like(x), torch.stack([x, y])
+    process = torch.zeros(len(x), 3, 3, dtype=torch.complex128)
+    process[:, 0, 0] = 3
+    process[:, 1:, 1:] = (torch.eye(2)[:, :, None] + along * along[:, None]).movedim(2, 0).to(process.dtype)
+    process[:, 0, 1:] = torch.complex(zero[:, None], -along.T)
+    process[:, 1:, 0] = process[:, 0, 1:].conj()
+    u = ornstein_uhlenbeck(grid, "cosine", process)
+    options = {"biases": ["isotropy"], "vectors": [["u1", "u2"]]}
+    (part,) = learned(exact.model(grid, *[symbol] * 3, **options), exact.sample(u)).parts
+    found, moving = part.process[0, 0], (x**2 + y**2) > 0
+    assert (found - process)[moving].abs().max() < 4.5 * 3 * math.sqrt(2 / (TRAJECTORIES * (STEPS - 20) * 4))
+    for modulus in space.wavenumbers.square().sum(0).flatten()[moving].unique():
+        same = space.wavenumbers.square().sum(0).flatten() == modulus
+        across = torch.stack([-y, x], 1)[same].to(found.dtype)
+        values = torch.einsum("ki,kij,kj->k", across, found[same][:, 1:, 1:], across)
+        assert torch.allclose(values, values[0].expand(len(values)), atol=1e-12)
+
+
 def test_noise_that_cannot_be_learned_is_refused():
     parameters = small.description(parameters=("one", "two"))
     with pytest.raises(ValueError, match="with the parameters one, two, expected at most one"):
