@@ -248,7 +248,7 @@ def test_isotropic_noise_is_that_of_the_modulus():
 
 
 def test_noise_of_a_vector_is_that_along_and_across_each_wave():
-    """A scalar with the variance 3, a vector with 2 along κ and 1 across, and a covariance with i times that along κ of −1."""
+    """A scalar with the variance 3, a vector with 2 along κ and 1 across, and their covariance −1."""
     grid = small.grid((7, 7))
     space = build.basis(grid).double()
     x, y = space.wavenumbers.flatten(1) / space.wavenumbers.flatten(1).square().sum(0).sqrt().clamp_min(1)
