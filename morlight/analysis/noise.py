@@ -257,7 +257,9 @@ def _squares(
 
 
 def _rate(model: Model, place: int, gamma: Tensor) -> Float[Tensor, "R K"] | None:
-    """λ of each mode where the operator is linearized at the medians; None where modes mix."""
+    """λ of each mode where the operator is linearized at the medians; None where modes mix, as those of sound do."""
+    if model.config.vectors:
+        return None
     try:
         return -response(model, place, gamma, {}).generator.real
     except ValueError:

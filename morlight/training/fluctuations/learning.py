@@ -63,6 +63,7 @@ def learned(model: Model, sample: TrainingSample) -> Fluctuations:
             each.add(some)
     lags = correlations(moments)
     measured = len(lags) > 0 and lags[0][0] < -SURE * lags[0][1] and persistence(moments) < HALF
+    measured &= not model.config.vectors  # sound turns within a step, so that either sign may be due to memory
     parts = [_Learned(each, windows, measured=measured) for each in moments]
     for some in windows:
         for part in parts:
