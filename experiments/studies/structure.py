@@ -95,14 +95,24 @@ def measured(values: Sequence[float] | Float[np.ndarray, " n"]) -> Measured:
     return Measured(float(each.mean()), float(each.std(ddof=1) / math.sqrt(len(each))))
 
 
-def static(atoms: Sequence[Structure], models: Mapping[str, Rolled]) -> str:
+def fields_of(path: Path) -> list[Structure]:
+    """Structure of the fields in both halves of each trajectory."""
+    file = TrajectoryFile.open(path)
+    u = file.read(SHOWN).astype(np.float64)
+    halves = np.split(u[:, : len(file.times) // 2 * 2], 2, 1)
+    return [structure.of_fields(each[None], file.dt, LARGEST, LAGS // EVERY) for half in halves for each in half]
+
+
+def static(atoms: Mapping[str, Sequence[Structure]], models: Mapping[str, Rolled]) -> str:
     """Table of equal-time values, in the mean over the band, and the ratios that `morlight inspect` prints."""
-    of_atoms = [measured([each.functions[place, :, 0].mean() for each in atoms]) for place in range(3)]
-    rows = [["atoms", *map(str, of_atoms), ""]]
+    rows = []
+    for name, runs in atoms.items():
+        means = [measured([each.functions[place, :, 0].mean() for each in runs]) for place in range(3)]
+        rows.append([name, *map(str, means), ""])
     for name, each in models.items():
-        means = each.structure.functions[:, :, 0].mean(1)
+        values = each.structure.functions[:, :, 0].mean(1)
         ratios = ", ".join(str(Measured(*each.ratios[field])) for field in SHOWN[:2] if each.ratios[field])
-        rows.append([name, *(f"{value:.3f}" for value in means), ratios])
+        rows.append([name, *(f"{value:.3f}" for value in values), ratios])
     return table(["", "S", "C_L(k, 0)", "C_T(k, 0)", "ratios of density and momentum"], rows)
 
 
@@ -156,6 +166,11 @@ def _dynamic(axes: Axes, which: int, atoms: Sequence[Structure], models: Mapping
         axes.legend(frameon=False, fontsize="x-small")
 
 
+def _rounded(each: Rolled) -> list[list[list[float]]]:
+    """Correlation functions with the digits that mean anything."""
+    return np.round(each.functions, 3).tolist()
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Runs, fits, tables and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -173,9 +188,11 @@ def main(words: Sequence[str] | None = None) -> None:
     models = {name: study.fit(name, fit, partial(rolled, starts=fields)).measured for name, fit in fits.items()}
     mean = np.mean([each.functions for each in atoms], 0)
     shown = Rolled(atoms[0].kappa.tolist(), atoms[0].times.tolist(), mean.tolist(), {}, [])
-    write("structure", {"atoms": asdict(shown)} | {name: asdict(each) for name, each in models.items()})
+    kept = {"atoms": shown, **models}
+    write("structure", {name: asdict(each) | {"functions": _rounded(each)} for name, each in kept.items()})
     figure(atoms, models, FIGURES / "structure.png")
-    print("\n\n".join([static(atoms, models), dynamic(atoms, models)]))
+    runs = {"atoms, held out": atoms, "fields that were learned from": fields_of(fields)}
+    print("\n\n".join([static(runs, models), dynamic(atoms, models)]))
 
 
 if __name__ == "__main__":
