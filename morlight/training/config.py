@@ -79,11 +79,16 @@ class LeastSquaresConfig:
 
     Args:
         iterations: maximum number of steps of Levenberg–Marquardt.
+        tolerance: the search ends before if the error of no realization falls by this share within 50 steps. Noise is
+            part of the error: the more there is of it and of data, the smaller the tolerance has to be for convergence.
     """
 
     iterations: int = 1000
+    tolerance: float = 0.01
 
     def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(f"model.tolerance is {self.tolerance}, expected at least 0 and less than 1")
         if self.iterations < 1:
             raise ValueError(f"model.iterations is {self.iterations}, expected at least 1")
 

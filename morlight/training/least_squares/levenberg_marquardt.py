@@ -28,7 +28,7 @@ DAMPING = 1e-2  # λ at the start
 FLAT = 1e-3  # slope of h below which the increments over several steps are not told from those of this slope
 FIRST = 10  # steps of the output layers alone
 NEXT = 50  # steps on the increments over the fewest steps alone
-LEAST = 0.99  # of the error 50 steps ago: with less progress in every realization the search ends
+RECENT = 50  # steps whose progress decides whether the search ends
 
 
 class Flat:
@@ -197,7 +197,7 @@ def _of_moduli(symbol: nn.Module) -> tuple[nn.Module, Isotropic | None]:
 
 
 def levenberg_marquardt(
-    theta: Float[Tensor, "R P"], problem: Problem, steps: int
+    theta: Float[Tensor, "R P"], problem: Problem, steps: int, tolerance: float = 0.01
 ) -> Iterator[tuple[Float[Tensor, "R P"], Float[Tensor, " R"]]]:
     """Parameters and errors after each step of damped Gauss–Newton, (JᵀJ + λD) δ = −Jᵀr (Marquardt 1963).
 
@@ -210,6 +210,8 @@ def levenberg_marquardt(
         theta: parameters to start from.
         problem: error (R,), and JᵀJ (R, P, P) with Jᵀr (R, P), as functions of the parameters.
         steps: at most so many.
+        tolerance: decrease over the last 50 steps, as a share of the error, below which the search ends; that of every
+            realization.
     """
     error, normal = problem
     values = error(theta)
@@ -233,13 +235,17 @@ def levenberg_marquardt(
         growth = torch.where(better, 2.0, growth * 2).clamp(max=64)
         yield theta, values
         seen.append(values)
-        if len(seen) > 50 and (values > LEAST * seen[-50]).all():
+        if len(seen) > RECENT and (values > (1 - tolerance) * seen[-RECENT]).all():
             return
         matrix, gradient = normal(theta)
 
 
 def regress(
-    operator: SpectralOperator, moments: Mapping[int, Moments], steps: int, smoothness: float = 0.0
+    operator: SpectralOperator,
+    moments: Mapping[int, Moments],
+    steps: int,
+    smoothness: float = 0.0,
+    tolerance: float = 0.01,
 ) -> Iterator[Float[Tensor, " R"]]:
     """Fit g and h of an operator, in place, to the moments of its data; yields the errors after each step.
 
@@ -252,6 +258,7 @@ def regress(
         moments: of the increments over m steps, by m, in double precision; operators without time have m = 1.
         steps: at most so many.
         smoothness: weight of the curvatures of h and of ln ρ, as a share of the error.
+        tolerance: of the search (see `levenberg_marquardt`).
     """
     exact = copy.deepcopy(operator).double().requires_grad_(False)
     shortest = LeastSquares(exact, {min(moments): moments[min(moments)]})
@@ -264,7 +271,7 @@ def regress(
             parameter.data.copy_(value)
 
     first = _restricted((shortest.error, shortest.normal), squares.start, outputs)
-    for part, errors in levenberg_marquardt(theta[:, outputs], first, min(FIRST, steps)):
+    for part, errors in levenberg_marquardt(theta[:, outputs], first, min(FIRST, steps), tolerance):
         theta = squares.start.index_copy(1, outputs, part)
         adopt(theta)
         yield errors
@@ -274,7 +281,7 @@ def regress(
         squares.prefer_smooth(smoothness * float(squares.error(theta).median()))
     stages = [(squares, left)] if len(moments) == 1 else [(shortest, min(NEXT, left)), (squares, left - NEXT)]
     for stage, count in stages:
-        for everything, errors in levenberg_marquardt(theta, (stage.error, stage.normal), count):
+        for everything, errors in levenberg_marquardt(theta, (stage.error, stage.normal), count, tolerance):
             theta = everything
             adopt(theta)
             yield errors

@@ -82,9 +82,8 @@ class LeastSquaresModule(OperatorModule):
         for total in self._gatherer.sums():
             total.copy_(self.trainer.strategy.reduce(total, reduce_op="sum"))
         objective = self._objective()
-        steps = regress(
-            self.spectral, objective.moments(self._gatherer), self.algorithm.iterations, self.config.smoothness
-        )
+        moments, algorithm = objective.moments(self._gatherer), self.algorithm
+        steps = regress(self.spectral, moments, algorithm.iterations, self.config.smoothness, algorithm.tolerance)
         bar = tqdm(steps, "least squares", self.algorithm.iterations, delay=2, leave=False, unit="step", disable=None)
         errors = torch.full((self.operator.realizations,), torch.nan)
         for errors in bar:

@@ -103,6 +103,25 @@ def test_search_finds_the_minimum_of_a_known_problem_in_every_realization():
     assert (errors.diff(dim=0) <= 0).all()
 
 
+def test_a_smaller_tolerance_finds_the_minimum_below_an_error_that_is_nearly_all_noise():
+    scale = torch.logspace(0, -6, 4).double()
+
+    def residual(theta):  # a curved valley, as narrow as the scales differ
+        x, y = theta[:, :4], theta[:, 4:]
+        return torch.cat([scale * (1 - x), 10 * (y - x**2)], 1)
+
+    def normal(theta):
+        J = torch.func.vmap(torch.func.jacrev(lambda row: residual(row[None])[0]))(theta)
+        return J.mT @ J, (J.mT @ residual(theta)[..., None])[..., 0]
+
+    problem = (lambda theta: 1e3 + residual(theta).square().sum(1), normal)
+    start = torch.full((1, 8), -1.0).double()
+    ends = {tolerance: list(levenberg_marquardt(start, problem, 5000, tolerance)) for tolerance in (0.01, 0.0)}
+    left = {tolerance: residual(steps[-1][0]).square().sum() for tolerance, steps in ends.items()}
+    assert len(ends[0.01]) < 60 < len(ends[0.0])
+    assert left[0.0] < 1e-3 * left[0.01]
+
+
 @pytest.mark.parametrize("data_of", [moments, decaying, counts])
 @pytest.mark.parametrize(
     "options",
