@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import parameter_values
@@ -47,6 +48,7 @@ class Runs:
             ValueError: if the file does not fit the model, or has one frame.
         """
         compatibility.check_grid(model, file)
+        warn_of_conditions(model, file)
         if len(file.times) < 3:
             raise ValueError(f"{file.path}: has {len(file.times)} frames, expected at least 3, of the runs so far")
         model = compatibility.in_time(model, file)
