@@ -72,6 +72,9 @@ def _print(found: "NextRun") -> None:
     where = "1 γ" if len(found.at) == 1 else f"{len(found.at)} γ"
     unit = "" if found.unit == "relative" else f" {found.unit}"
     print(f"expected error of {of} at {where}: {found.error:.3g}{unit}")
+    if found.diverging:
+        which = ", ".join(map(str, found.diverging))
+        print(f"left out: {which}, realizations whose roll-outs diverge")
     names = list(found.best.gamma)
     unequal = len({each.candidate.cost for each in found.ranking}) > 1  # the ranking is then not that of the drop
     per_frame = ["drop/frame"] if unequal else []

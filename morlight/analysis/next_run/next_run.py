@@ -15,7 +15,7 @@ from morlight.analysis.next_run.candidates import Candidate, Choices, candidates
 from morlight.analysis.next_run.coefficients import coefficients
 from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, relative, signal
 from morlight.analysis.next_run.result import NextRun, Plan, Ranked
-from morlight.analysis.next_run.runs import Runs
+from morlight.analysis.next_run.runs import Runs, diverging
 from morlight.analysis.realizations import Choice
 from morlight.data.trajectory_file import TrajectoryFile
 
@@ -60,11 +60,12 @@ def next_run(  # noqa: PLR0913 - the options of the command
     wanted = of_candidates if at is None else gammas(model.data, at)
     every = [*of_candidates, *(gamma for gamma in wanted if gamma not in of_candidates)]
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
+    model, walks, numbers, left_out = _bounded(runs, walks, every, numbers)
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
     if target in (ROLLOUT, EQ35):
         values, unit = _of_rollouts(target, walks[:, :, : runs.frames]), RELATIVE
     else:
-        values, unit = coefficients(runs.model, target, every, numbers)
+        values, unit = coefficients(model, target, every, numbers)
     now = Disagreement.of(values, weights)
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
@@ -80,7 +81,7 @@ def next_run(  # noqa: PLR0913 - the options of the command
     plan = None if bar is None else ready.plan(now, bar)
     for caution in of_parameters(model, np.array([list(gamma.values()) for gamma in every])):
         warnings.warn(caution, Extrapolation, stacklevel=2)
-    return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
+    return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan, left_out)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,30 @@ def _answering(model: Model, realizations: Choice) -> tuple[Model, list[int]]:
     if model.config.equation is not None:
         numbers = [r for r in numbers if r > 0]
     return dataclasses.replace(model.only(numbers), ratios={}), numbers
+
+
+def _bounded(
+    runs: Runs, walks: Float[np.ndarray, "R G T C *X"], gammas: Sequence[Mapping[str, float]], numbers: Sequence[int]
+) -> tuple[Model, Float[np.ndarray, "r G T C *X"], list[int], tuple[int, ...]]:
+    """The realizations whose roll-outs do not diverge, and the numbers of the others.
+
+    Raises:
+        ValueError: if half of them or more diverge, or fewer are left than are needed.
+    """
+    at_gammas = diverging(runs.model, walks)
+    lost = at_gammas.any(1) | runs.diverging.any(1)
+    left = np.flatnonzero(~lost)
+    left_out = tuple(numbers[r] for r in np.flatnonzero(lost))
+    if len(left) < FEWEST or len(left_out) >= len(left):
+        share = f"{len(left_out)} of {len(numbers)} realizations diverge"
+        count, worst = at_gammas.sum(0).max(), gammas[int(at_gammas.sum(0).argmax())]
+        where = f", {count} of them at {', '.join(f'{name}={value:.4g}' for name, value in worst.items())}"
+        raise ValueError(
+            f"{runs.model.path}: roll-outs of {share}{where if count else ' from the runs so far'}; expected at least"
+            f" {FEWEST} and more than half that do not: candidates nearer to the runs so far, a longer fit, or"
+            " model.biases with stability"
+        )
+    return runs.model.only(left.tolist()), walks[left], [numbers[r] for r in left], left_out
 
 
 def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[np.ndarray, "R G n"]:

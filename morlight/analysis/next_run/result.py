@@ -73,6 +73,7 @@ class NextRun:
         error: expected at present, the root mean square over the γ of interest.
         ranking: of the candidates, by the drop for each frame to simulate.
         plan: runs to a target error, if one was given.
+        diverging: numbers of the realizations that are left out, since their roll-outs diverge.
     """
 
     checkpoint: str
@@ -83,6 +84,7 @@ class NextRun:
     error: float
     ranking: Sequence[Ranked]
     plan: Plan | None = None
+    diverging: Sequence[int] = ()
 
     @property
     def best(self) -> Candidate:
@@ -96,4 +98,5 @@ class NextRun:
             "at": [dict(gamma) for gamma in self.at],
             "ranking": [each.to_json() for each in self.ranking],
             "plan": None if self.plan is None else self.plan.to_json(),
+            "diverging": list(self.diverging),
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation import compatibility
@@ -18,6 +18,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 
 EQUAL = 4  # runs of the same γ that are compared with roll-outs
 MOST_VALUES = 2**27  # of all roll-outs, 1 GiB
+LARGEST = 100.0  # times the largest value of the training data; what is larger diverges
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class Runs:
         gamma: of each run, at most `EQUAL` with the same.
         starts: first frame of each run.
         noise: variance of the noise of each field, as a share of its mean square and for independent frames.
+        diverging: realizations whose roll-outs from the first frames of the runs diverge, and the runs.
     """
 
     model: Model
@@ -39,6 +41,7 @@ class Runs:
     gamma: Float[np.ndarray, "S P"]
     starts: Float[np.ndarray, "S C *X"]
     noise: Float[np.ndarray, "S C"]
+    diverging: Bool[np.ndarray, "R S"]
 
     @classmethod
     def read(cls, model: Model, file: TrajectoryFile) -> "Runs":
@@ -58,15 +61,18 @@ class Runs:
         for row, values in enumerate(gamma):
             equal.setdefault(tuple(values), []).append(row)
         rows = [row for runs in equal.values() for row in runs[:EQUAL]]
-        starts, noise = [], []
+        starts, noise, lost = [], [], []
         for row in rows:
             u = compatibility.frames(model, file, slice(row, row + 1)).astype(np.float64)
             walks = rollouts(model, u[:, 0], gamma[[row]], len(file.times), every)
+            lost.append(diverging(model, walks)[:, 0])
+            left = walks if lost[-1].all() else walks[~lost[-1]]
             with np.errstate(all="ignore"):
-                residual = np.nan_to_num(u - np.median(walks, 0), nan=np.inf)
+                residual = np.nan_to_num(u - np.median(left, 0), nan=np.inf)
             starts.append(u[0, 0])
             noise.append(_noise(residual[0, 1:], u[0, 1:]))
-        return cls(model, every, len(file.times), gamma[rows], np.stack(starts), np.stack(noise))
+        parts = gamma[rows], np.stack(starts), np.stack(noise), np.stack(lost, 1)
+        return cls(model, every, len(file.times), *parts)
 
     def typical(
         self, gammas: Sequence[Mapping[str, float]], frames: int
@@ -106,6 +112,13 @@ def rollouts(
         warnings.simplefilter("ignore", Extrapolation)
         walks: np.ndarray = model.predict(starts, (frames - 1) * every, every=every, finite=False, gamma=gamma)
     return walks
+
+
+def diverging(model: Model, walks: Float[np.ndarray, "R B T C *X"]) -> Bool[np.ndarray, "R B"]:
+    """Whether roll-outs are not finite, or larger than the training data by the factor `LARGEST`."""
+    largest = np.array([field.largest for field in model.data.fields])
+    sizes = np.abs(walks).max((2, *range(4, walks.ndim)))
+    return ~(sizes <= LARGEST * largest).all(2)
 
 
 def _sizes(model: Model, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:

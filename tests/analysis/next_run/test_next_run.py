@@ -201,6 +201,37 @@ def test_realizations_without_the_coefficient_are_named_and_can_be_left_out(here
     assert json.loads(capsys.readouterr().out)["error"] < 0.1
 
 
+def growing(path, numbers, realizations=12):
+    """The checkpoint with a negative diffusivity of some realizations: short waves grow without bound at any γ."""
+    file = checkpoint(path, realizations)
+    saved = torch.load(file, weights_only=True)
+    for number in numbers:
+        saved["state_dict"]["operator.g.theta"][number] = torch.tensor([-5.0, 0.0])
+    torch.save(saved, file)
+    return file
+
+
+@pytest.mark.parametrize("target", ["rollout", "eq35"])
+def test_diverging_realizations_are_left_out_and_counted(here, tmp_path, capsys, target):
+    few = growing(tmp_path, [3, 7])
+    cli.main(shlex.split(f"next {few} --data runs.h5 --candidates shear=0.1,0.8 --target {target} --json"))
+    found = json.loads(capsys.readouterr().out)
+    others = [1, 2, 4, 5, 6, 8, 9, 10, 11]
+    expected = load(few).next_run("runs.h5", {"shear": [0.1, 0.8]}, target=target, realizations=others)
+    assert found["diverging"] == [3, 7]
+    assert found["error"] == pytest.approx(expected.error)
+    assert found["error"] < 0.1  # it would be 10⁵ with them
+    assert [each["error"] for each in found["ranking"]] == pytest.approx([each.error for each in expected.ranking])
+    cli.main(shlex.split(f"next {few} --data runs.h5 --candidates shear=0.1,0.8 --target {target}"))
+    assert "left out: 3, 7, realizations whose roll-outs diverge\n" in capsys.readouterr().out
+
+
+def test_models_that_mostly_diverge_are_refused(here, tmp_path, capsys):
+    many = growing(tmp_path, [1, 2, 3, 4, 5, 6, 7])
+    sentence = refused(f"next {many} --data runs.h5 --candidates shear=0.1,0.8", capsys)
+    assert "roll-outs of 7 of 11 realizations diverge, 7 of them at shear=0.1; expected at least 5 and more" in sentence
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
