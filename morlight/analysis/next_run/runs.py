@@ -33,6 +33,7 @@ class Runs:
         starts: first frame of each run.
         noise: variance of the noise of each field, as a share of its mean square and for independent frames.
         diverging: realizations whose roll-outs from the first frames of the runs diverge, and the runs.
+        file: of the runs.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Runs:
     starts: Float[np.ndarray, "S C *X"]
     noise: Float[np.ndarray, "S C"]
     diverging: Bool[np.ndarray, "R S"]
+    file: TrajectoryFile
 
     @classmethod
     def read(cls, model: Model, file: TrajectoryFile) -> "Runs":
@@ -54,7 +56,15 @@ class Runs:
         warn_of_conditions(model, file)
         if len(file.times) < 3:
             raise ValueError(f"{file.path}: has {len(file.times)} frames, expected at least 3, of the runs so far")
-        model = compatibility.in_time(model, file)
+        return cls._of(compatibility.in_time(model, file), file)
+
+    def on(self, cells: int) -> "Runs":
+        """The same runs with another number of cells along x, and in the same ratio along the other axes."""
+        points = self.model.grid.points
+        return Runs._of(self.model.on([cells * N // points[0] for N in points]), self.file)
+
+    @classmethod
+    def _of(cls, model: Model, file: TrajectoryFile) -> "Runs":
         every = round(file.dt / model.dt)
         gamma = compatibility.parameters(model, file)
         equal: dict[tuple[float, ...], list[int]] = {}
@@ -72,7 +82,7 @@ class Runs:
             starts.append(u[0, 0])
             noise.append(_noise(residual[0, 1:], u[0, 1:]))
         parts = gamma[rows], np.stack(starts), np.stack(noise), np.stack(lost, 1)
-        return cls(model, every, len(file.times), *parts)
+        return cls(model, every, len(file.times), *parts, file)
 
     def typical(
         self, gammas: Sequence[Mapping[str, float]], frames: int
