@@ -135,6 +135,7 @@ def test_cells_that_do_not_matter_are_said_not_to(here, capsys):
     cli.main(shlex.split(f"{words} cells=8,16"))
     told = capsys.readouterr().out
     assert "the number of cells does not matter: with 8, 16, the expected errors differ by less than 1 % of" in told
+    assert told.count("0.5 ") == 1  # one row, without cells
     cli.main(shlex.split(f"{words} cells=2,16"))  # cells of half the length do not show the second wave
     assert "does not matter" not in capsys.readouterr().out
 
