@@ -1,11 +1,12 @@
 """How many runs the choice of `morlight next` saves: runs of the shipped sets, added one at a time.
 
-    python -m experiments.studies.next_run [--system lj|colloid] [--draws N] [--longest N]
+    python -m experiments.studies.next_run [--system lj|colloid|burgers] [--draws N] [--longest N] [--noise N]
 
 starts with the runs of two γ, adds one at a time, and measures after each fit the error of Eq. 35 over all γ, against
 runs of other seeds that no fit sees. The next run is that of `morlight next`, that farthest from the runs so far in
 ln γ (even), or any (random). For the Lennard-Jones fluid, all pairs of densities and all orders are replayed, 247 fits;
-for the colloid, some pairs, and one random order of each. A second call continues where the first one stopped.
+for the colloid, some pairs, and one random order of each; for the viscous Burgers equation, whose runs are made here,
+all pairs and orders with each draw of the noise, 57 fits. A second call continues where the first one stopped.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.studies.colloid_models import MODELS
+from experiments.support.burgers_runs import burgers_replays, share_errors
 from experiments.support.replay import Outcome, Replay, System
 from experiments.support.results import EXPERIMENTS, FIGURES, write
 from experiments.support.study import FOLDER
@@ -28,7 +30,7 @@ ORDERS = 100  # random orders of each start
 DRAWN = 4  # pairs of a draw
 REACHED = (1.5, 1.25, 1.1)  # times the error of the fit to all runs
 COLLOID = MODELS["2 fields, conservation"].settings
-TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid"}
+TITLES = {"lj": "Lennard-Jones fluid", "colloid": "colloid", "burgers": "viscous Burgers equation"}
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)  # limits of expected drops
 MOST_COMPARED = 5  # runs; with more, the errors are hardly beyond that of all runs
 Choice = Callable[[Outcome], int]
@@ -124,6 +126,21 @@ def curves(replay: Replay, begin: Sequence[tuple[int, ...]], longest: int, order
     return {name: Curve(np.array(errors)) for name, errors in chosen.items()}
 
 
+def pooled(each: Sequence[Mapping[str, Curve]]) -> dict[str, Curve]:
+    """The curves of several replays as one."""
+    return {name: Curve(np.concatenate([found[name].errors for found in each])) for name in each[0]}
+
+
+def expected_errors(replays: Sequence[Replay]) -> str:
+    """Actual errors in units of those expected, where the truth is known."""
+    ratios: dict[int, list[float]] = {}
+    for replay in replays:
+        for runs, outcome in replay.known.items():
+            ratios.setdefault(len(runs), []).append(outcome.error / np.sqrt(np.mean(outcome.expected)))
+    rows = [[str(runs), str(len(each)), *_spread(each)] for runs, each in sorted(ratios.items())]
+    return table(["runs", "cases", "actual / expected error, median", "16 % to 84 %"], rows)
+
+
 def saving(found: Mapping[str, Curve], against: str, bar: float) -> tuple[float, float]:
     """Share of the runs that `morlight next` saves, its mean and standard deviation over the starts."""
     ours = found["next"].runs_to(bar)
@@ -214,15 +231,32 @@ def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path)
     drawing.savefig(file, dpi=110)
 
 
+def of_burgers(draws: int) -> tuple[Mapping[str, Curve], float]:
+    """Curves of the Burgers equation over all draws of the noise, and the error of all runs."""
+    replays = burgers_replays(FOLDER / "next_run", draws)
+    for replay in replays:
+        every_fit(replay)
+    print(expected_errors(replays))
+    share_errors(replays)
+    count = len(replays[0].gammas)
+    each = [curves(replay, starts(replay, None), count, ORDERS) for replay in replays]
+    return pooled(each), replays[0].outcome(range(count)).error
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the fits that are missing, print the tables, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--system", choices=TITLES, action="append", help="lj or colloid; both by default")
+    parser.add_argument("--system", choices=TITLES, action="append", help="lj, colloid or burgers; all by default")
     parser.add_argument("--draws", type=int, default=2, help=f"draws of {DRAWN} pairs of the colloid (default 2)")
     parser.add_argument("--longest", type=int, default=7, help="runs of the colloid (default 7)")
+    parser.add_argument("--noise", type=int, default=3, help="draws of the noise of Burgers (default 3)")
     options = parser.parse_args(arguments)
     found: dict[str, tuple[Mapping[str, Curve], float]] = {}
     for name in options.system or TITLES:
+        if name == "burgers":
+            found[name] = of_burgers(options.noise)
+            print(f"\n{TITLES[name]}: error of all runs {found[name][1]:.2g}\n\n{page(*found[name])}\n")
+            continue
         system = System(name, name, COLLOID if name == "colloid" else {})
         replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
         if name == "lj":

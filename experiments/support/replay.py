@@ -77,7 +77,7 @@ class Outcome:
 
     Attributes:
         runs: their numbers, in increasing order.
-        errors: Eq. 35 at each γ, median over the realizations.
+        errors: Eq. 35 at each γ, median over the realizations; of an equation, that of the estimate.
         expected: Eq. 35 at each γ, expected by the disagreement of the realizations.
         ranking: numbers of the other runs, as `morlight next` ranks them.
         drops: share of the square of the error that each of these is expected to remove.
@@ -164,7 +164,8 @@ class Replay:
         names = model.data.parameter_names
         gamma = np.array([[each[name] for name in names] for each in self.gammas])
         walks = rollouts(model, truth[:, 0], gamma, truth.shape[1], 1)
-        errors = np.median(eq35(walks, truth), 0)
+        answers = walks if model.config.equation is None else walks[:1]  # the others are draws around the first
+        errors = np.median(eq35(answers, truth), 0)
         deviation, _ = relative(walks[:, :, [1, -1]], (4,))
         expected = np.square(deviation).sum((0, 2, 3, 4)) / (len(walks) - 1) / len(model.data.fields)
         others = [run for run in range(len(self.gammas)) if run not in runs]

@@ -17,6 +17,10 @@ class Extrapolation(UserWarning):
     """A prediction goes beyond the range of the training data."""
 
 
+class OtherConditions(Extrapolation):
+    """The runs of a file have other conditions than those of the training data."""
+
+
 def cautions(model: "Model", u: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"]) -> list[str]:
     """Sentences for the user.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from morlight import __version__
 from morlight.analysis import films, plots, prediction_plots
+from morlight.analysis.conditions import check_units, warn_of_conditions, warn_of_noise
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.labelled_rollout import spread_attributes
 from morlight.analysis.model import Model
@@ -17,7 +18,7 @@ from morlight.analysis.plots import counted
 from morlight.analysis.ratios import SUFFIXES, append
 from morlight.analysis.realizations import Choice
 from morlight.analysis.rollouts import Spread, SpreadAndError
-from morlight.data import initial
+from morlight.data import conditions, initial
 from morlight.data.ensembles import coarse
 from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.trajectory_writer import write as write_trajectories
@@ -57,6 +58,10 @@ class Start:
         self._check_names(model)
         wanted = initial.Wanted(data.field_names, data.parameter_names, data.grid.length, data.grid.boundaries, points)
         begin = initial.read(self.path, wanted, self.trajectory, self.frame)
+        if initial.is_trajectory_file(self.path):
+            file = TrajectoryFile.open(self.path)
+            check_units(model, file)
+            warn_of_conditions(model, file, begin.rows)
         gamma = self._parameters(model, begin)
         finer = tuple(data.coarsen * N for N in points)  # cells of the file, as in training
         if data.coarsen > 1 and begin.states.shape[2:] == finer:
@@ -141,6 +146,8 @@ def write(  # noqa: PLR0913 - the options of Model.predict
         films.check(outputs.film, outputs.overwrite)
     model, begin = start.read(model)
     members = members or Members()
+    if members.count and initial.is_trajectory_file(start.path):
+        warn_of_noise(model, TrajectoryFile.open(start.path))
     frames = model.predict(
         begin.states, steps, every=every, gamma=begin.gamma or None, realizations=realizations,
         fluctuations=members.count, seed=members.seed,
@@ -269,4 +276,5 @@ def _provenance(model: Model, start: Start, begin: initial.Initial, count: int, 
         "steps": (count - 1) * every,
         "dt": model.dt,
         "trained_points": list(model.data.grid.points),
+        **({conditions.ATTRIBUTE: dataclasses.asdict(model.data.conditions)} if model.data.conditions else {}),
     }

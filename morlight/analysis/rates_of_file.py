@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation.compatibility import check_grid
 from morlight.analysis.model import Model
 from morlight.data import ensembles
@@ -38,6 +39,7 @@ def rate_errors_of_file(
     if not np.isclose(file.dt, model.data.dt, rtol=1e-6):
         raise ValueError(f"{path}: Δt is {file.dt:g}, expected {model.data.dt:g} as in the training data")
     rows = np.flatnonzero(ensembles.where(file, gamma, "gamma") if gamma else np.ones(file.trajectories, bool))
+    warn_of_conditions(model, file, rows.tolist())
     u = torch.from_numpy(np.concatenate([file.read([field], slice(row, row + 1))[:, :, 0] for row in rows])).double()
     if model.data.coarsen > 1:
         u = u.unflatten(2, (-1, model.data.coarsen)).mean(3)

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from morlight.cli.output import print_json
+from morlight.cli.output import print_json, warnings_as_sentences
 from morlight.cli.parsing import add_checkpoint, add_json, number, pairs, seed_of_noise
 
 if TYPE_CHECKING:
@@ -44,15 +44,16 @@ def _run(options: argparse.Namespace) -> None:
     file, rows, checkpoint = TrajectoryFile.open(options.data), None, resolve(options.checkpoint)
     if options.only:
         rows = where(file, pairs("--only", options.only, float), "--only").nonzero()[0].tolist()
+    from morlight.analysis.evaluation.calibration import calibration
     from morlight.analysis.evaluation.evaluate import evaluate
+    from morlight.analysis.extrapolation import Extrapolation
     from morlight.analysis.model import load
 
-    model = load(checkpoint)
-    result, ensembles = evaluate(model, file, rows), None
-    if options.fluctuations:
-        from morlight.analysis.evaluation.calibration import calibration
-
-        ensembles = calibration(model, file, options.fluctuations, seed=seed, rows=rows)
+    with warnings_as_sentences(Extrapolation):
+        model = load(checkpoint)
+        result, ensembles = evaluate(model, file, rows), None
+        if options.fluctuations:
+            ensembles = calibration(model, file, options.fluctuations, seed=seed, rows=rows)
     if options.json:
         print_json(result.to_json() | ({} if ensembles is None else {"calibration": ensembles.to_json()}))
         return

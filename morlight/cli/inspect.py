@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from morlight.cli.output import print_json
+from morlight.cli.output import print_json, warnings_as_sentences
 from morlight.cli.parsing import add_checkpoint, add_json, pairs
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def _run(options: argparse.Namespace) -> None:
 
     checkpoint = resolve(options.checkpoint)
     from morlight.analysis import plots
+    from morlight.analysis.extrapolation import Extrapolation
     from morlight.analysis.inspection import inspect, readings
     from morlight.analysis.inspection_text import summary
     from morlight.analysis.model import load
@@ -42,7 +43,8 @@ def _run(options: argparse.Namespace) -> None:
     model = load(checkpoint)
     inspection = inspect(model, pairs("--gamma", options.gamma, float) or None)
     if options.data:
-        inspection = _with_twin(model, options.data, inspection)
+        with warnings_as_sentences(Extrapolation):
+            inspection = _with_twin(model, options.data, inspection)
     if options.plot:
         plots.learned(readings(model), options.plot)
     if options.json:

@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.data import loaders, mirror, statistics
+from morlight.data.conditions import stated
 from morlight.data.config import DataConfig
 from morlight.data.ensembles import coarse
 from morlight.data.location import located
@@ -189,6 +190,7 @@ class TrajectoryDataModule(lightning.LightningDataModule):
             band=band,
             coarsen=config.coarsen,
             parities=self.parities,
+            conditions=stated(self.file, self.fields, self.split.trajectories("train")),
         )
 
     def _training_frames(self, train: Windows, rows: list[int]) -> Iterable[Iterable[Float[Tensor, "t C *X"]]]:

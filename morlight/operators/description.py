@@ -48,6 +48,26 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """Units and conditions of the runs, as far as a trajectory file states them.
+
+    Attributes:
+        scales: numbers that are 1 in the file, such as the width of a channel (unit_length).
+        units: words for the units of length and time, and of fields by their names.
+        runs: what is the same in all runs, such as a force or a temperature, and could be a parameter γ in others.
+        particles: number in a run, on which the noise depends; None where it is not stated.
+    """
+
+    scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    runs: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
+    particles: float | None = None
+
+    def __bool__(self) -> bool:
+        return self != Conditions()
+
+
+@dataclass(frozen=True)
 class FieldStatistics:
     """Sizes of one field over the training data, in its unit.
 
@@ -124,6 +144,7 @@ class DataDescription:
         coarsen: cells of the file that were averaged to one of the grid along each axis.
         parities: 1 or −1 of each field that was averaged with its mirror image x → L − x; empty where none was.
         signal: along each axis, the largest |κ| that carries a signal; None where no operator asked for it.
+        conditions: units and conditions of the runs, where the file states them.
     """
 
     name: str
@@ -137,6 +158,7 @@ class DataDescription:
     coarsen: int = 1
     parities: tuple[int, ...] = ()
     signal: tuple[float, ...] | None = None
+    conditions: Conditions = Conditions()
 
     @property
     def field_names(self) -> list[str]:
@@ -168,8 +190,10 @@ class DataDescription:
         grid = {key: tuple(value) for key, value in plain["grid"].items()}
         fields = tuple(FieldStatistics(**_tuples(field)) for field in plain["fields"])
         parameters = tuple(ParameterStatistics(**parameter) for parameter in plain["parameters"])
-        rest = {key: value for key, value in plain.items() if key not in ("grid", "fields", "parameters")}
-        return cls(grid=Grid(**grid), fields=fields, parameters=parameters, **_tuples(rest))
+        conditions = Conditions(**plain.get("conditions", {}))
+        typed = ("grid", "fields", "parameters", "conditions")
+        rest = _tuples({key: value for key, value in plain.items() if key not in typed})
+        return cls(grid=Grid(**grid), fields=fields, parameters=parameters, conditions=conditions, **rest)
 
 
 def _lists(value: Any) -> Any:

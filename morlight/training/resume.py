@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from morlight.analysis.model import Model
+from morlight.data.conditions import runs_of_both_that_differ, units_that_differ
 from morlight.training.operator_module import OperatorModule
 
 
@@ -47,3 +48,19 @@ def check(saved: Model, module: OperatorModule) -> None:
             raise ValueError(
                 f"{module.sample.path}: {name} {given}, expected {expected} as in the data of {saved.path}"
             )
+    _check_conditions(saved, module)
+
+
+def _check_conditions(saved: Model, module: OperatorModule) -> None:
+    """Refuse data in other units or of runs under other conditions, where both are known.
+
+    Raises:
+        ValueError: naming the first one that differs.
+    """
+    before, now = saved.data.conditions, module.data.conditions
+    units = units_that_differ(before, now)
+    for each in (*units, *runs_of_both_that_differ(before, now, module.data.parameter_names)):
+        raise ValueError(
+            f"{module.sample.path}: {each.name} is {each.file}, expected {each.trained} as in the data of {saved.path};"
+            " a fit without ckpt_path begins anew"
+        )

@@ -25,7 +25,10 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        small_fits.write("u.h5", {"u": u})
+        stated = {"unit_length": 65.0, "simulation_parameters": ["force"], "force": 0.005}
+        small_fits.write("u.h5", {"u": u}, provenance=stated)
+        small_fits.write("wide.h5", {"u": u}, provenance={**stated, "unit_length": 130.0})
+        small_fits.write("strong.h5", {"u": u}, provenance={**stated, "force": 0.01})
         small_fits.write("half.h5", {"u": u[:, ::2]}, dt=0.2)
         small_fits.write("long.h5", {"u": u}, length=(2.0,))
         small_fits.write("walls.h5", {"u": u}, walls=True)
@@ -67,6 +70,8 @@ OTHERS = {
     "long.h5": "long.h5: domain length 2, expected 1 as in the data of",
     "walls.h5": "walls.h5: boundaries ['WALL'], expected ['PERIODIC'] as in the data of",
     "fine.h5": "fine.h5: grid points [24], expected [12] as in the data of",
+    "wide.h5": "wide.h5: unit_length is 130.0, expected 65.0 as in the data of",
+    "strong.h5": "strong.h5: force is 0.01, expected 0.005 as in the data of",
     "other.h5": "other.h5: fields ['v'], expected ['u'] as in the data of",
 }
 

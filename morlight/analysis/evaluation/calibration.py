@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from scipy.stats import chi2
 from torch import Tensor
 
+from morlight.analysis.conditions import warn_of_noise
 from morlight.analysis.evaluation.compatibility import check_grid, frames, in_time, parameters
 from morlight.analysis.model import Model
 from morlight.analysis.rollouts import Forecast, predict
@@ -100,6 +101,7 @@ def calibration(
         ValueError: if the file does not fit the model, or has too few frames, or there are fewer than 9 members.
     """
     check_grid(model, file)
+    warn_of_noise(model, file)
     model = in_time(model, file)
     last, every = len(file.times) - 1, round(file.dt / model.dt)
     _check_members(members, model.realizations)

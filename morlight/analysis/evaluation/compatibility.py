@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from morlight.analysis.conditions import check_units
 from morlight.analysis.model import Model
 from morlight.data import ensembles, mirror
 from morlight.data.trajectory_file import Contents, TrajectoryFile
 
 
-def check_grid(model: Model, contents: Contents) -> None:
+def check_grid(model: Model, contents: TrajectoryFile) -> None:
     """Refuse data that the model cannot be applied to.
 
     Raises:
@@ -37,6 +38,7 @@ def check_grid(model: Model, contents: Contents) -> None:
             f"{contents.path}: field {', '.join(missing)} is missing, {model.path} needs it;"
             f" the file has {', '.join(contents.fields)}"
         )
+    check_units(model, contents)
 
 
 def in_time(model: Model, contents: Contents) -> Model:

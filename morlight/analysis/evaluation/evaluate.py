@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis import linear_model
+from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation import channels
 from morlight.analysis.evaluation.compatibility import check_grid, frames, in_time, parameters
 from morlight.analysis.evaluation.drift import mass_drift
@@ -47,6 +48,7 @@ def evaluate(
     """
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     check_grid(model, file)
+    warn_of_conditions(model, file, rows)
     model = (model if model.steady else in_time(model, file)).with_ratios({})
     kind = _pairs if model.steady else channels.evaluate if _is_channel(file) else _trajectories
     if on_training_data is None:

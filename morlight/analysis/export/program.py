@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def about(model: Model, chosen: Sequence[int]) -> dict[str, str]:
         "length": json.dumps(model.grid.length),
         "boundaries": json.dumps(model.grid.boundaries),
         "dt": "" if model.steady else repr(model.dt),
+        "conditions": json.dumps(asdict(data.conditions)),
         "output": "L u" if model.steady else "u + L u",
         "realizations": json.dumps(list(chosen)),
         "checkpoint": str(model.path),

@@ -1,4 +1,4 @@
-"""Runs that could be made next: values of γ, numbers of seeds and of frames, from ranges, tables or Python."""
+"""Runs that could be made next: values of γ, numbers of seeds, frames and cells, from ranges, tables or Python."""
 
 import csv
 import itertools
@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from morlight.operators.description import DataDescription, ParameterStatistics
 
-SEEDS, FRAMES = "seeds", "frames"
+SEEDS, FRAMES, CELLS = "seeds", "frames", "cells"
 LONGEST = 10  # times the frames of the data
 MOST = 10_000
 
@@ -26,26 +26,31 @@ class Candidate:
         gamma: parameters, by name.
         seeds: number of runs, which differ only in their seed.
         frames: of each run, with the first one.
+        cells: along x, and in the same ratio along the other axes; None for those of the model.
     """
 
     gamma: Mapping[str, float]
     seeds: int
     frames: int
+    cells: int | None = None
 
     @property
     def cost(self) -> int:
-        """Frames to simulate."""
+        """Frames to simulate, whatever the cells."""
         return self.seeds * (self.frames - 1)
 
 
-def candidates(data: DataDescription, frames: int, asked: Choices | str | Path) -> list[Candidate]:
+def candidates(
+    data: DataDescription, frames: int, asked: Choices | str | Path, of_file: Sequence[int]
+) -> list[Candidate]:
     """All combinations of the values of each parameter, or the rows of a table (CSV).
 
     Args:
         data: description of the training data.
         frames: of the runs so far; those of the candidates by default.
-        asked: for each parameter γ a number, several, or a text (see `values`), and optionally for seeds and frames; or
-            the path of a table with a column for each of them.
+        asked: for each parameter γ a number, several, or a text (see `values`), and optionally for seeds, frames and
+            cells; or the path of a table with a column for each of them.
+        of_file: cells of the runs so far, along each axis.
 
     Raises:
         ValueError: naming what is not a candidate.
@@ -54,20 +59,22 @@ def candidates(data: DataDescription, frames: int, asked: Choices | str | Path) 
     names = data.parameter_names
     found = []
     for row in rows:
-        unknown = set(row) - {*names, SEEDS, FRAMES}
+        unknown = set(row) - {*names, SEEDS, FRAMES, CELLS}
         missing = [name for name in names if name not in row]
         if unknown or missing:
             raise ValueError(
                 f"the candidates have {', '.join(row) or 'nothing'}, expected {', '.join(names)} and optionally"
-                f" {SEEDS} and {FRAMES}"
+                f" {SEEDS}, {FRAMES} and {CELLS}"
             )
         gamma = {name: row[name] for name in names}
         counts = {name: value for name, value in row.items() if name not in names}
         seeds = _count(SEEDS, counts.get(SEEDS, 1.0), 1, MOST)
-        found.append(Candidate(gamma, seeds, _count(FRAMES, counts.get(FRAMES, float(frames)), 2, LONGEST * frames)))
+        length = _count(FRAMES, counts.get(FRAMES, float(frames)), 2, LONGEST * frames)
+        cells = None if CELLS not in counts else _cells(data.grid.points, of_file, counts[CELLS])
+        found.append(Candidate(gamma, seeds, length, cells))
     if not found:
         raise ValueError("there are no candidates, expected at least one")
-    return list({(*each.gamma.values(), each.seeds, each.frames): each for each in found}.values())
+    return list({(*each.gamma.values(), each.seeds, each.frames, each.cells): each for each in found}.values())
 
 
 def values(word: object, parameter: ParameterStatistics | None, name: str) -> list[float]:
@@ -168,6 +175,20 @@ def _row(where: str, names: Sequence[str], cells: Sequence[str]) -> dict[str, fl
         if not np.isfinite(found[name]):
             raise ValueError(f"{where}: {name} is '{cell.strip()}', expected a finite number")
     return found
+
+
+def _cells(points: Sequence[int], of_file: Sequence[int], value: float) -> int:
+    """A number of cells whose fields follow from those of the runs so far, as means over neighboring cells."""
+    cells = _count(CELLS, value, 2, MOST)
+    fewer = points[0] % cells == 0 and all(N % (points[0] // cells) == 0 for N in points)
+    finer = [cells * N // points[0] for N in points]
+    more = cells % points[0] == 0 and all(F % N == 0 for F, N in zip(of_file, finer, strict=True))
+    if not (fewer or more):
+        raise ValueError(
+            f"cells are {cells}, expected a divisor of the {points[0]} cells of the model, or a multiple of them that"
+            f" divides the {of_file[0]} cells of the runs so far, which do not tell what more cells would show"
+        )
+    return cells
 
 
 def _count(name: str, value: float, least: int, most: int) -> int:

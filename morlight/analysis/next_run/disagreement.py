@@ -10,7 +10,8 @@ summed over the components of q. A run at γ_c measures q(γ_c) with an error of
 
 The signal S is the disagreement of the roll-outs at γ_c in units of the noise of a run, Σ_i ⟨δu_i²⟩/σ_i², for each of
 the directions in which the realizations disagree. Their number is (tr K)²/tr K², where K is the covariance of the
-roll-outs in these units.
+roll-outs in these units. A run that shows less, or more, than the cells of the model has the covariance K′ and the
+signal tr K K′/tr K.
 """
 
 import warnings
@@ -49,12 +50,23 @@ def relative(
     return np.where(np.abs(deviation) > ROUNDING, deviation, 0), size[0]
 
 
-def signal(deviation: Float[np.ndarray, "R n"], noise: Float[np.ndarray, " n"]) -> float:
-    """S, the disagreement in units of the variance of the noise, for each direction in which there is disagreement."""
+def signal(
+    deviation: Float[np.ndarray, "R n"],
+    noise: Float[np.ndarray, " #n"],
+    whole: Float[np.ndarray, "R N"] | None = None,
+) -> float:
+    """S, the disagreement in units of the variance of the noise, for each direction in which there is disagreement.
+
+    Args:
+        deviation: of the values that are measured.
+        noise: their variance.
+        whole: deviations whose directions count, in units of the noise; by default those that are measured.
+    """
     scaled = deviation / np.sqrt(noise)
     gram = scaled @ scaled.T / (len(scaled) - 1)
-    squares = float(np.square(gram).sum())
-    return 0.0 if squares == 0 else squares / float(np.trace(gram))
+    of_whole = gram if whole is None else whole @ whole.T / (len(whole) - 1)
+    squares = float((gram * of_whole).sum())
+    return 0.0 if squares == 0 else squares / float(np.trace(of_whole))
 
 
 @dataclass(frozen=True, eq=False)

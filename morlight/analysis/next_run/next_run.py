@@ -13,9 +13,10 @@ from morlight.analysis.extrapolation import Extrapolation, of_parameters
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
 from morlight.analysis.next_run.coefficients import coefficients
-from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, relative, signal
+from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, relative
 from morlight.analysis.next_run.result import NextRun, Plan, Ranked
-from morlight.analysis.next_run.runs import Runs
+from morlight.analysis.next_run.runs import Runs, diverging
+from morlight.analysis.next_run.signals import Signals, remark_on_cells
 from morlight.analysis.realizations import Choice
 from morlight.data.trajectory_file import TrajectoryFile
 
@@ -55,32 +56,30 @@ def next_run(  # noqa: PLR0913 - the options of the command
     model, numbers = _answering(model, realizations)
     file = data if isinstance(data, TrajectoryFile) else TrajectoryFile.open(data)
     runs = Runs.read(model, file)
-    rows = candidates(model.data, runs.frames, asked)
+    rows = candidates(model.data, runs.frames, asked, file.grid.points)
     of_candidates = list({tuple(row.gamma.values()): dict(row.gamma) for row in rows}.values())
     wanted = of_candidates if at is None else gammas(model.data, at)
     every = [*of_candidates, *(gamma for gamma in wanted if gamma not in of_candidates)]
     walks, noise = runs.typical(every, max(runs.frames, *(row.frames for row in rows)))
+    kept = _bounded(runs, walks, every, numbers)
+    model, walks, left_out = runs.model.only(kept), walks[kept], [n for r, n in enumerate(numbers) if r not in kept]
     weights = np.array([wanted.count(gamma) / len(wanted) for gamma in every])
     if target in (ROLLOUT, EQ35):
         values, unit = _of_rollouts(target, walks[:, :, : runs.frames]), RELATIVE
     else:
-        values, unit = coefficients(runs.model, target, every, numbers)
+        values, unit = coefficients(model, target, every, [numbers[r] for r in kept])
     now = Disagreement.of(values, weights)
     if not now.error > 0:
         raise ValueError(f"{model.path}: the realizations agree, so that no run is expected to change them")
-    places = [every.index(dict(row.gamma)) for row in rows]
-    signals = [
-        row.seeds * _signal(walks[:, place, : row.frames], noise[place])
-        for row, place in zip(rows, places, strict=True)
-    ]
-    ready = _Candidates(rows, places, signals)
-    ranking = [
-        Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in ready.ranked(now)
-    ]
+    signals = Signals(runs, every, walks, noise, kept)
+    ready = _Candidates(rows, [every.index(dict(row.gamma)) for row in rows], [signals.of(row) for row in rows])
+    ranked = ready.ranked(now)
+    ranking = [Ranked(rows[i], error, 1 - error / now.error, _outside(model, rows[i].gamma)) for i, error in ranked]
+    remark = remark_on_cells([rows[i] for i, _ in ranked], [error for _, error in ranked], now.error)
     plan = None if bar is None else ready.plan(now, bar)
     for caution in of_parameters(model, np.array([list(gamma.values()) for gamma in every])):
         warnings.warn(caution, Extrapolation, stacklevel=2)
-    return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan)
+    return NextRun(str(model.path), str(file.path), target, wanted, unit, now.error, ranking, plan, left_out, remark)
 
 
 @dataclass(frozen=True)
@@ -148,6 +147,29 @@ def _answering(model: Model, realizations: Choice) -> tuple[Model, list[int]]:
     return dataclasses.replace(model.only(numbers), ratios={}), numbers
 
 
+def _bounded(
+    runs: Runs, walks: Float[np.ndarray, "R G T C *X"], gammas: Sequence[Mapping[str, float]], numbers: Sequence[int]
+) -> list[int]:
+    """The places of the realizations whose roll-outs do not diverge.
+
+    Raises:
+        ValueError: if half of them or more diverge, or fewer are left than are needed.
+    """
+    at_gammas = diverging(runs.model, walks)
+    lost = [bool(row.any()) for row in np.concatenate([at_gammas, runs.diverging], 1)]
+    left = [r for r, each in enumerate(lost) if not each]
+    if len(left) < FEWEST or 2 * len(left) <= len(lost):
+        share = f"{sum(lost)} of {len(numbers)} realizations diverge"
+        count, worst = at_gammas.sum(0).max(), gammas[int(at_gammas.sum(0).argmax())]
+        where = f", {count} of them at {', '.join(f'{name}={value:.4g}' for name, value in worst.items())}"
+        raise ValueError(
+            f"{runs.model.path}: roll-outs of {share}{where if count else ' from the runs so far'}; expected at least"
+            f" {FEWEST} and more than half that do not: candidates nearer to the runs so far, a longer fit, or"
+            " model.biases with stability"
+        )
+    return left
+
+
 def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[np.ndarray, "R G n"]:
     """Deviations of the realizations, whose sum of squares is the square of the relative error."""
     if target == EQ35:
@@ -157,15 +179,6 @@ def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[n
     fields = walks.shape[3]
     share: Float[np.ndarray, "R G n"] = deviation.reshape(*deviation.shape[:2], -1) / np.sqrt(fields)
     return share
-
-
-def _signal(walks: Float[np.ndarray, "R T C *X"], noise: Float[np.ndarray, " C"]) -> float:
-    """S of one run."""
-    deviation, _ = relative(walks[:, 1:], _axes(walks, but=(0, 2)))
-    count = deviation[0, :, 0].size  # the size is that of so many values of a field
-    fields = [deviation[:, :, c].reshape(len(walks), -1) * np.sqrt(count / noise[c]) for c in range(len(noise))]
-    scaled = np.concatenate(fields, 1)
-    return signal(scaled, np.ones(scaled.shape[1]))
 
 
 def _axes(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ class Ranked:
     """A candidate, and what is expected of it.
 
     Attributes:
-        candidate: γ, number of seeds and frames.
+        candidate: γ, number of seeds, frames and cells.
         error: expected after the runs.
         drop: decrease of the error, as a share of the present one.
         outside: whether γ lies outside the range of the training data.
@@ -73,6 +73,8 @@ class NextRun:
         error: expected at present, the root mean square over the γ of interest.
         ranking: of the candidates, by the drop for each frame to simulate.
         plan: runs to a target error, if one was given.
+        diverging: numbers of the realizations that are left out, since their roll-outs diverge.
+        remark: that the number of cells does not matter, if it does not.
     """
 
     checkpoint: str
@@ -83,6 +85,8 @@ class NextRun:
     error: float
     ranking: Sequence[Ranked]
     plan: Plan | None = None
+    diverging: Sequence[int] = ()
+    remark: str | None = None
 
     @property
     def best(self) -> Candidate:
@@ -96,4 +100,6 @@ class NextRun:
             "at": [dict(gamma) for gamma in self.at],
             "ranking": [each.to_json() for each in self.ranking],
             "plan": None if self.plan is None else self.plan.to_json(),
+            "diverging": list(self.diverging),
+            "remark": self.remark,
         }

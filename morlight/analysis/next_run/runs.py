@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import parameter_values
@@ -17,6 +18,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 
 EQUAL = 4  # runs of the same γ that are compared with roll-outs
 MOST_VALUES = 2**27  # of all roll-outs, 1 GiB
+LARGEST = 100.0  # times the largest value of the training data; what is larger diverges
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,8 @@ class Runs:
         gamma: of each run, at most `EQUAL` with the same.
         starts: first frame of each run.
         noise: variance of the noise of each field, as a share of its mean square and for independent frames.
+        diverging: realizations whose roll-outs from the first frames of the runs diverge, and the runs.
+        file: of the runs.
     """
 
     model: Model
@@ -38,6 +42,8 @@ class Runs:
     gamma: Float[np.ndarray, "S P"]
     starts: Float[np.ndarray, "S C *X"]
     noise: Float[np.ndarray, "S C"]
+    diverging: Bool[np.ndarray, "R S"]
+    file: TrajectoryFile
 
     @classmethod
     def read(cls, model: Model, file: TrajectoryFile) -> "Runs":
@@ -47,24 +53,36 @@ class Runs:
             ValueError: if the file does not fit the model, or has one frame.
         """
         compatibility.check_grid(model, file)
+        warn_of_conditions(model, file)
         if len(file.times) < 3:
             raise ValueError(f"{file.path}: has {len(file.times)} frames, expected at least 3, of the runs so far")
-        model = compatibility.in_time(model, file)
+        return cls._of(compatibility.in_time(model, file), file)
+
+    def on(self, cells: int) -> "Runs":
+        """The same runs with another number of cells along x, and in the same ratio along the other axes."""
+        points = self.model.grid.points
+        return Runs._of(self.model.on([cells * N // points[0] for N in points]), self.file)
+
+    @classmethod
+    def _of(cls, model: Model, file: TrajectoryFile) -> "Runs":
         every = round(file.dt / model.dt)
         gamma = compatibility.parameters(model, file)
         equal: dict[tuple[float, ...], list[int]] = {}
         for row, values in enumerate(gamma):
             equal.setdefault(tuple(values), []).append(row)
         rows = [row for runs in equal.values() for row in runs[:EQUAL]]
-        starts, noise = [], []
+        starts, noise, lost = [], [], []
         for row in rows:
             u = compatibility.frames(model, file, slice(row, row + 1)).astype(np.float64)
             walks = rollouts(model, u[:, 0], gamma[[row]], len(file.times), every)
+            lost.append(diverging(model, walks)[:, 0])
+            left = walks if lost[-1].all() else walks[~lost[-1]]
             with np.errstate(all="ignore"):
-                residual = np.nan_to_num(u - np.median(walks, 0), nan=np.inf)
+                residual = np.nan_to_num(u - np.median(left, 0), nan=np.inf)
             starts.append(u[0, 0])
             noise.append(_noise(residual[0, 1:], u[0, 1:]))
-        return cls(model, every, len(file.times), gamma[rows], np.stack(starts), np.stack(noise))
+        parts = gamma[rows], np.stack(starts), np.stack(noise), np.stack(lost, 1)
+        return cls(model, every, len(file.times), *parts, file)
 
     def typical(
         self, gammas: Sequence[Mapping[str, float]], frames: int
@@ -104,6 +122,13 @@ def rollouts(
         warnings.simplefilter("ignore", Extrapolation)
         walks: np.ndarray = model.predict(starts, (frames - 1) * every, every=every, finite=False, gamma=gamma)
     return walks
+
+
+def diverging(model: Model, walks: Float[np.ndarray, "R B T C *X"]) -> Bool[np.ndarray, "R B"]:
+    """Whether roll-outs are not finite, or larger than the training data by the factor `LARGEST`."""
+    largest = np.array([field.largest for field in model.data.fields])
+    sizes = np.abs(walks).max((2, *range(4, walks.ndim)))
+    return ~(sizes <= LARGEST * largest).all(2)
 
 
 def _sizes(model: Model, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:

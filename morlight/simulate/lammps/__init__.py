@@ -18,7 +18,6 @@ from morlight.simulate.lammps.systems import (
     System,
     commands,
     deck_text,
-    defaults,
     grid,
 )
 
@@ -39,7 +38,6 @@ __all__ = [
     "System",
     "commands",
     "deck_text",
-    "defaults",
     "grid",
     "program",
     "simulate",

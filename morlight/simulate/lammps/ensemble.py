@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from morlight.simulate.lammps.systems import System, deck_text, defaults
+from morlight.data.conditions import deck_values
+from morlight.simulate.lammps.systems import System, deck_text
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Ensemble:
     @property
     def values(self) -> dict[str, float]:
         """Numbers among the variables of the deck, with these settings."""
-        deck = {key: word for key, word in defaults(deck_text(self.system)).items() if word[0].isdigit()}
+        deck = {key: word for key, word in deck_values(deck_text(self.system)).items() if word[0].isdigit()}
         return {key: float(word) for key, word in deck.items()} | dict(self.settings)
 
     def variables(self, gamma: Sequence[float], seed: int) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from morlight.data.conditions import deck_values
 from morlight.data.particles import lammps_average as chunks
 from morlight.data.whole_file import whole_file
 from morlight.simulate.lammps.ensemble import Ensemble
-from morlight.simulate.lammps.systems import DECKS, commands, deck_text, defaults
+from morlight.simulate.lammps.systems import DECKS, commands, deck_text
 
 
 class Run:
@@ -28,7 +29,7 @@ class Run:
         self.frames, self.bins = ensemble.frames, ensemble.bins
         self.variables = ensemble.variables(gamma, seed)
         deck = deck_text(self.system)
-        values = defaults(deck) | {key: str(value) for key, value in self.variables.items()}
+        values = deck_values(deck) | {key: str(value) for key, value in self.variables.items()}
         self.every, self.average, self.blocks = (int(values[key]) for key in ("every", "average", "blocks"))
         self.width, self.rest = values.get("width", values.get("length")), int(values["rest"])
         said = json.dumps([commands(deck), self.variables], sort_keys=True)

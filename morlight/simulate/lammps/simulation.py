@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from morlight import __version__
 from morlight.data import mirror
+from morlight.data.conditions import deck_values
 from morlight.data.trajectory_file import Contents
 from morlight.data.trajectory_writer import Writer
 from morlight.operators.description import Grid
 from morlight.simulate.lammps.ensemble import Ensemble
 from morlight.simulate.lammps.run import Run
-from morlight.simulate.lammps.systems import TIMESTEP, deck_text, defaults
+from morlight.simulate.lammps.systems import TIMESTEP, deck_text
 
 
 def simulate(path: str | Path, ensemble: Ensemble, runs: str | Path | None = None, *, overwrite: bool = False) -> None:
@@ -63,7 +64,7 @@ def _held(path: Path, ensemble: Ensemble, runs: Sequence[Run]) -> Contents:
         name: np.array([run.gamma[place] for run in runs]) for place, name in enumerate(system.parameters)
     } | {"seed": np.array([float(run.seed) for run in runs])}
     deck = deck_text(system)
-    standard = defaults(deck)
+    standard = deck_values(deck)
     values = standard | dict(ensemble.settings)
     periodic = system.boundary == "PERIODIC"
     length = float(values["length"]) if periodic else 1.0

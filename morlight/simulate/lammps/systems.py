@@ -76,12 +76,6 @@ def deck_text(system: System) -> str:
     return (DECKS / f"{system.deck}.in").read_text(encoding="utf-8")
 
 
-def defaults(deck: str) -> dict[str, str]:
-    """Default values of the variables of a deck."""
-    words = [line.split() for line in deck.splitlines() if line.startswith("variable ")]
-    return {line[1]: line[3] for line in words if line[2] == "index"}
-
-
 def commands(deck: str) -> list[str]:
     """Lines of a deck without its comments, which change nothing that is run."""
     return [words for line in deck.splitlines() if (words := " ".join(line.split("#")[0].split()))]

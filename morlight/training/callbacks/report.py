@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from morlight.analysis.evaluation.over_linear import over_linear
 from morlight.analysis.evaluation.result import OverLinear
 from morlight.analysis.evaluation.walkers import Walkers
 from morlight.analysis.export import pyfunc
+from morlight.analysis.extrapolation import OtherConditions
 from morlight.analysis.model import Model, load
 from morlight.analysis.noise_text import with_error
 from morlight.data.config import DataConfig
@@ -77,7 +79,9 @@ class FinalReport(lightning.Callback):
         if isinstance(data, TrajectoryDataModule):
             file, rows = _tested(data)
             held_back = bool(data.split.trajectories("test"))
-            evaluation = evaluate(model, file, rows, on_training_data=not held_back)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OtherConditions)  # the runs that the user holds back
+                evaluation = evaluate(model, file, rows, on_training_data=not held_back)
             self.tracker.errors_on(training_data=not held_back)
             if not held_back:
                 self._print(f"{file.path}: {nothing_held_back(data.config)}")

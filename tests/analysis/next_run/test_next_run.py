@@ -34,16 +34,16 @@ DATA = small.description(
 OPTIONS = {"equation": {"density": ["dxx density", "dxx shear*density"]}, "scheme": "exponential"}
 
 
-def checkpoint(path, realizations=31, covariance=COVARIANCE):
+def checkpoint(path, realizations=31, covariance=COVARIANCE, data=DATA):
     """The equation with draws of its coefficients of exactly this covariance, after the estimate."""
     options = {**OPTIONS, "realizations": realizations}
-    made = build.operator(small.config(**options), DATA).double()
+    made = build.operator(small.config(**options), data).double()
     raw = np.random.default_rng(1).normal(size=(realizations - 1, 2))
     orthonormal = np.linalg.qr(raw - raw.mean(0))[0]
     drawn = np.sqrt(realizations - 2) * orthonormal @ np.linalg.cholesky(covariance + 1e-30 * np.eye(2)).T
     with torch.no_grad():
         made.g.theta.copy_(torch.from_numpy(MEAN + np.vstack([0 * MEAN, drawn])))
-    return small.save(path / "equation.ckpt", made, DATA, losses=[1.0] * realizations, **options)
+    return small.save(path / "equation.ckpt", made, data, losses=[1.0] * realizations, **options)
 
 
 def solution(gamma, times=T):
@@ -72,11 +72,13 @@ def here(runs, monkeypatch):
     return runs
 
 
-def information(gamma, frames=FRAMES):
-    """Of a run on the two coefficients: Σ (∂u/∂D)²/σ² times the outer product of (1, γ)."""
+def information(gamma, frames=FRAMES, cells=16):
+    """Of a run on the two coefficients: Σ (∂u/∂D)²/σ² times the outer product of (1, γ); cells are means of the 16."""
     squares, sizes = WAVES
     times = T[1:frames, None]
-    change = times * squares * sizes * np.exp(-(MEAN @ [1, gamma]) * squares * times)
+    means = np.cos(np.sqrt(squares)[:, None] * X).reshape(2, cells, -1).mean(2)
+    shown = np.sqrt(16 / cells * np.square(means).sum(1) / 8)  # of each wave, in units of the noise of a cell
+    change = shown * times * squares * sizes * np.exp(-(MEAN @ [1, gamma]) * squares * times)
     return 8 * np.square(change).sum() / NOISE**2 * np.outer([1, gamma], [1, gamma])  # 8: Σ cos² over the grid
 
 
@@ -105,6 +107,39 @@ def test_short_runs_teach_less(here):
         assert value == pytest.approx(error([information(0.5, frames)], 0.5), rel=0.15)
 
 
+def signals(found):
+    """S of each number of cells, from the error C/(1 + S) that a run leaves at its own γ."""
+    return {each.candidate.cells: (found.error / each.error) ** 2 - 1 for each in found.ranking}
+
+
+def test_fewer_cells_show_as_much_less_as_their_means_are_smaller(here):
+    model, asked = load("equation.ckpt"), {"shear": 0.5, "cells": [4, 8, 16]}
+    found = signals(model.next_run("runs.h5", asked, target=TARGET, at={"shear": 0.5}))
+    for cells in (4, 8):
+        expected = information(0.5, cells=cells)[0, 0] / information(0.5)[0, 0]
+        assert found[cells] / found[16] == pytest.approx(expected, rel=0.02)
+    (plain,) = signals(model.next_run("runs.h5", {"shear": 0.5}, target=TARGET, at={"shear": 0.5})).values()
+    assert found[16] == pytest.approx(plain)
+
+
+def test_more_cells_than_those_of_the_model_show_what_the_runs_have_there(here, tmp_path):
+    half = dataclasses.replace(DATA, grid=DATA.grid.with_points([8]), coarsen=2)
+    model = load(checkpoint(tmp_path, data=half))
+    found = signals(model.next_run("runs.h5", {"shear": 0.5, "cells": [8, 16]}, target=TARGET, at={"shear": 0.5}))
+    expected = information(0.5)[0, 0] / information(0.5, cells=8)[0, 0]
+    assert found[16] / found[8] == pytest.approx(expected, rel=0.02)
+
+
+def test_cells_that_do_not_matter_are_said_not_to(here, capsys):
+    words = f"next equation.ckpt --data runs.h5 --target '{TARGET}' --at shear=0.5 --candidates shear=0.5"
+    cli.main(shlex.split(f"{words} cells=8,16"))
+    told = capsys.readouterr().out
+    assert "the number of cells does not matter: with 8, 16, the expected errors differ by less than 1 % of" in told
+    assert told.count("0.5 ") == 1  # one row, without cells
+    cli.main(shlex.split(f"{words} cells=2,16"))  # cells of half the length do not show the second wave
+    assert "does not matter" not in capsys.readouterr().out
+
+
 def test_plan_has_the_number_of_runs_that_linear_regression_needs(here):
     model, bar = load("equation.ckpt"), 1e-3
     plan = model.next_run("runs.h5", {"shear": 0.8}, target=TARGET, at={"shear": 0.8}, bar=bar).plan
@@ -121,7 +156,7 @@ def test_error_of_rollouts_is_that_of_the_realizations(here):
     assert found.error == pytest.approx(relative, rel=1e-3)
 
 
-KEYS = ("gamma", "seeds", "frames", "error", "drop", "drop_per_frame", "outside")
+KEYS = ("gamma", "seeds", "frames", "cells", "error", "drop", "drop_per_frame", "outside")
 
 
 def test_command_ranks_and_plans(here, capsys):
@@ -201,6 +236,37 @@ def test_realizations_without_the_coefficient_are_named_and_can_be_left_out(here
     assert json.loads(capsys.readouterr().out)["error"] < 0.1
 
 
+def growing(path, numbers, realizations=12):
+    """The checkpoint with a negative diffusivity of some realizations: short waves grow without bound at any γ."""
+    file = checkpoint(path, realizations)
+    saved = torch.load(file, weights_only=True)
+    for number in numbers:
+        saved["state_dict"]["operator.g.theta"][number] = torch.tensor([-5.0, 0.0])
+    torch.save(saved, file)
+    return file
+
+
+@pytest.mark.parametrize("target", ["rollout", "eq35"])
+def test_diverging_realizations_are_left_out_and_counted(here, tmp_path, capsys, target):
+    few = growing(tmp_path, [3, 7])
+    cli.main(shlex.split(f"next {few} --data runs.h5 --candidates shear=0.1,0.8 --target {target} --json"))
+    found = json.loads(capsys.readouterr().out)
+    others = [1, 2, 4, 5, 6, 8, 9, 10, 11]
+    expected = load(few).next_run("runs.h5", {"shear": [0.1, 0.8]}, target=target, realizations=others)
+    assert found["diverging"] == [3, 7]
+    assert found["error"] == pytest.approx(expected.error)
+    assert found["error"] < 0.1  # it would be 10⁵ with them
+    assert [each["error"] for each in found["ranking"]] == pytest.approx([each.error for each in expected.ranking])
+    cli.main(shlex.split(f"next {few} --data runs.h5 --candidates shear=0.1,0.8 --target {target}"))
+    assert "left out: 3, 7, realizations whose roll-outs diverge\n" in capsys.readouterr().out
+
+
+def test_models_that_mostly_diverge_are_refused(here, tmp_path, capsys):
+    many = growing(tmp_path, [1, 2, 3, 4, 5, 6, 7])
+    sentence = refused(f"next {many} --data runs.h5 --candidates shear=0.1,0.8", capsys)
+    assert "roll-outs of 7 of 11 realizations diverge, 7 of them at shear=0.1; expected at least 5 and more" in sentence
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
@@ -220,7 +286,12 @@ def test_line_of_a_table_that_is_no_candidate_is_named(here, table, sentence, ca
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--candidates speed=1", "the candidates have speed, expected shear and optionally seeds and frames"),
+        ("--candidates speed=1", "the candidates have speed, expected shear and optionally seeds, frames and cells"),
+        (
+            "--candidates shear=1 cells=32",
+            "cells are 32, expected a divisor of the 16 cells of the model, or a multiple",
+        ),
+        ("--candidates shear=1 cells=5", "cells are 5, expected a divisor of the 16 cells of the model, or a multiple"),
         ("--candidates shear=a", "shear is 'a', expected numbers such as 0.1,0.5 or a range"),
         ("--candidates shear=0.1:1:0", "shear is '0.1:1:0', expected a count of 1 or more"),
         ("--candidates shear=1 seeds=0", "seeds is 0, expected a whole number from 1"),

@@ -60,3 +60,18 @@ def test_figure_shows_each_system(tmp_path):
     curve = study.Curve(np.array([[3.0, 1.0], [2.0, 1.5]]))
     study.figure({"lj": ({"next": curve}, 0.9), "colloid": ({"next": curve}, 0.8)}, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_errors_of_known_truths_are_compared_with_the_expected_ones(tmp_path):
+    data = channel.write(tmp_path / "channel.h5", densities=DENSITIES, seeds=1, frames=3)
+    replay = Replay(System("lj", str(data)), tmp_path / "outcomes.jsonl")
+    for runs, errors, expected in (((0, 1), (3.0, 5.0), (1.0, 1.0)), ((0, 1, 2), (1.0, 1.0), (3.0, 5.0))):
+        replay.known[runs] = Outcome(runs, errors, expected, (), ())
+    printed = study.expected_errors([replay])
+    assert "| 2 | 1 | 2 | 2 to 2 |" in printed
+    assert "| 3 | 1 | 0.5 | 0.5 to 0.5 |" in printed
+
+
+def test_pooled_curves_keep_starts_and_orders_beside_each_other():
+    one, two = ({"next": study.Curve(np.full((2, 3), size))} for size in (1.0, 2.0))
+    assert study.pooled([one, two])["next"].errors[:, 0].tolist() == [1, 1, 2, 2]
