@@ -56,7 +56,8 @@ def _sentences(
     whole, left = profiles
     for c, name in enumerate(data.field_names):
         basis = config.wall(name)
-        share = None if basis == "legendre" else worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c])
+        fixed = basis in ("cosine", "sine")
+        share = worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c]) if fixed else None
         if share is None:
             if basis == "cosine" and name not in config.walls and one_sided(whole[:, :, c], gamma):
                 what = f"{name} is zero at one wall and not at the other, between which cosines have no slope"
