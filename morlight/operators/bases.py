@@ -23,7 +23,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Complex, Float, Float64, Inexact
@@ -79,6 +79,7 @@ class Exact(nn.Module):
         return self
 
 
+@runtime_checkable
 class Transform(Protocol):
     """Π, its inverse and its wavenumbers, as the steps of an operator use them."""
 

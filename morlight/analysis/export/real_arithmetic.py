@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
 from morlight.operators.biases import Banded, Conservative, Isotropic, shells
 from morlight.operators.networks import Perceptrons
-from morlight.operators.robin import Robin
+from morlight.operators.robin import Robin, at_own
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator
 from morlight.operators.stability import Anchored, decaying
 from morlight.operators.symbols import DissipativeSymbol, Symbol
@@ -117,8 +117,7 @@ class RealTerm(nn.Module):
         else:
             g = self.symbol(self.operator.units.scaled(gamma))
             g = g if lift is None else (lift.symbols(g[0]), None if g[1] is None else lift.symbols(g[1]))
-            if self.slipping:  # each realization at its own wavenumbers
-                g = (g[0].diagonal(dim1=0, dim2=3).movedim(-1, 0), None)
+            g = (at_own(g[0]), None) if self.slipping else g
         a, b = product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)
@@ -263,7 +262,7 @@ def _whole(N: int) -> list[Tensor]:
     return [torch.cos(angle), torch.sin(angle), torch.cos(angle) / N, torch.sin(angle) / N]
 
 
-def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "n m"], axis: int) -> Float[Tensor, "*v"]:
+def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "*R n m"], axis: int) -> Float[Tensor, "*v"]:
     if axis == -1:
         return u @ matrix
     return (u.movedim(axis, -1) @ matrix).movedim(-1, axis)
