@@ -16,7 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 import morlight
-from experiments.support.poiseuille import WIDTH, poiseuille
+from experiments.support.equilibrium import Measured
+from experiments.support.poiseuille import poiseuille
+from experiments.support.shear import WIDTH
 from experiments.support.tables import table
 from morlight.analysis.model import Model
 from morlight.data import shipped
@@ -46,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learned = WIDTH * slip[:, 0].detach().numpy()
         frames = model.predict(u[0], len(u) - 1)
         off = np.linalg.norm((frames - u)[:, -STEADY:].mean(1), axis=-1) / np.linalg.norm(u[-STEADY:].mean(0))
-        mean = f"{learned.mean():.2g} ± {learned.std(ddof=1):.1g}"
-        rows.append([f"{density:g}", mean, str(poiseuille(file, runs.tolist())[1]), f"{100 * np.median(off):.2g} %"])
+        mean = Measured(float(learned.mean()), float(learned.std(ddof=1)))
+        rows.append(
+            [f"{density:g}", str(mean), str(poiseuille(file, runs.tolist())[1]), f"{100 * np.median(off):.2g} %"]
+        )
     print(table(["ρ*", "slip length, learned (σ)", "of the parabola (σ)", "error of the steady velocity"], rows))
 
 
