@@ -74,6 +74,8 @@ class Robin(Basis):
         log_slip: ln(b/L)/RATE of the learned slip lengths; None if all are given.
     """
 
+    start: Float[Tensor, "1 2"]
+
     def __init__(
         self,
         points: Points,
@@ -86,7 +88,8 @@ class Robin(Basis):
         x = (torch.arange(N, dtype=torch.float64) + 0.5) * (L / N)
         kappa, samples = eigenfunctions(start, N, L)
         super().__init__([Axis(L, x, kappa[0], L / N / (4 * samples[0].square().sum(1)), torch.ones_like(x))])
-        self.given, self.start = tuple(slip), tuple(start[0].tolist())
+        self.hold(start=start)
+        self.given = tuple(slip)
         learned = sum(b is None for b in slip)
         self.log_slip = nn.Parameter(torch.full((realizations, learned), math.log(START) / RATE)) if learned else None
 
@@ -94,8 +97,7 @@ class Robin(Basis):
     def slip(self) -> Float64[Tensor, "R 2"]:
         """b at x = 0 and at x = L, in the unit of length."""
         if self.log_slip is None:
-            given = torch.tensor([self.given], dtype=torch.float64, device=self.coordinates.device)
-            return given.expand(1, 2)
+            return self.start.double()
         learned = self.length[0] * (RATE * self.log_slip.double()).exp().clamp(SHORTEST, LONGEST)
         columns = iter(learned.unbind(1))
         slip = [next(columns) if b is None else learned.new_full((len(learned),), b) for b in self.given]
@@ -104,7 +106,7 @@ class Robin(Basis):
     @property
     def reference(self) -> "Robin":
         """The basis at the slip lengths before training, which all realizations share."""
-        return self._at(self.start)
+        return self._at(self._exact["start"][0].tolist())
 
     @property
     def middle(self) -> "Robin":

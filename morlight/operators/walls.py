@@ -77,8 +77,8 @@ class Walls:
             slips: slip lengths of fields in a basis that has them, by their places.
         """
         known = slips or {}
-        units = [torch.stack(self.profiles(slope, known.get(c))) for c, slope in enumerate(self.slopes)]
-        unit = torch.stack(torch.broadcast_tensors(*units), -2).to(gamma).unsqueeze(-3)  # (2, *R, 1, C, N)
+        units = [torch.stack(self.profiles(slope, known.get(c))).to(gamma) for c, slope in enumerate(self.slopes)]
+        unit = torch.stack(torch.broadcast_tensors(*units), -2).unsqueeze(-3)  # (2, *R, 1, C, N)
         low, high = (end[..., None] * profile for end, profile in zip(self.ends(gamma), unit, strict=True))
         shape = [1] * self.axes
         shape[self.axis] = self.points
