@@ -350,7 +350,7 @@ class _Builder:
             for seed in (number * PARTS, number * PARTS + DECAYS)
         )
         g: nn.Module = Descent(mobility, stiffness, conserved=conserved, scale=largest)
-        return self._banded(Isotropic(g) if isotropic and not isinstance(space, Robin) else g, names)
+        return self._banded(Isotropic(g) if isotropic else g, names)
 
     def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
         limited = [self.config.has("band", name) for name in names for _ in range(self.terms)]

@@ -127,12 +127,12 @@ class OperatorConfig:
                     f"model.slip_lengths has {slip} for {name}, expected one or two entries, each a length of 0 or more"
                     f" or the word {LEARNED}; for a wall without friction, take the basis cosine"
                 )
-        slipping = [name for name, wall in self.bases.items() if wall == "robin"]
-        for name in slipping:
-            if self.flux or self.equation is not None or self.vectors or self.has("conservation", name):
+        other = self.flux or self.vectors or self.equation is not None or self.has("gradient_flow")
+        for name in [name for name, wall in self.bases.items() if wall == "robin"]:
+            if other or self.has("conservation", name):
                 raise ValueError(
                     f"model.bases has robin for {name}, which goes neither with conservation of {name}, as the walls"
-                    " take some of it, nor with model.flux, model.vectors or an equation"
+                    " take some of it, nor with gradient_flow, model.flux, model.vectors or an equation"
                 )
 
     def slip(self, field: str) -> tuple[float | None, ...]:

@@ -182,7 +182,8 @@ def test_the_linearized_operator_between_walls_with_slip_is_its_derivative():
         ({"slip_lengths": {"momentum": [1, 1, 1]}}, "expected one or two entries"),
         ({"slip_lengths": {"momentum": [math.inf]}}, "for a wall without friction, take the basis cosine"),
         ({"biases": {"momentum": ["conservation"]}}, "goes neither with conservation of momentum"),
-        ({"flux": True}, "nor with model.flux"),
+        ({"flux": True}, "gradient_flow, model.flux"),
+        ({"biases": ["gradient_flow"], "terms": 2, "scheme": "exponential"}, "nor with gradient_flow"),
     ],
 )
 def test_slip_that_cannot_be_is_refused(options, message):
