@@ -20,6 +20,7 @@ import morlight
 from experiments.support.results import FIGURES
 from morlight.analysis import plots
 from morlight.analysis.model import Model
+from morlight.analysis.transport_coefficients import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
 
 STEADY = 20  # frames from which the flow is steady, 2000 steps each
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictions[name] = frames[np.argsort(errors)[len(errors) // 2]]
         print(f"{name}: error at steady state {100 * np.median(errors):.2g} %, median; {np.round(100 * errors, 1)} %")
         slip = model.transport({"speed": options.held_out}).slip_length
-        print(f"  slip length {slip}, width {file.grid.length[0]:g}")
+        if isinstance(slip, Coefficient):
+            print(f"  slip length, mean of both walls: {slip} (the width is {file.grid.length[0]:g})")
     draw(flow, predictions, options.figure)
 
 
