@@ -56,6 +56,14 @@ SYSTEMS = {
             BASES | {"symbol": "plain", "walls": {"momentum": [0, "0.1*size"]}},
             described(PAIR, CHANNEL, parameters=(DENSITY, SIZE)),
         ),
+        "slipping": (
+            BASES | {
+                "symbol": "plain", "bases": {"momentum": "robin"}, "slip_lengths": {"momentum": [0.3, "learned"]},
+                "walls": {"momentum": [0, "0.1*size"]},
+            },
+            described(PAIR, CHANNEL, parameters=(DENSITY, SIZE)),
+        ),
+        "slip": ({"bases": {"density": "robin"}, "biases": ["stability", "reflection"]}, described(where=CHANNEL)),
         "heated": (
             {"biases": [], "symbol": "plain", "terms": 2, "walls": {"density": [-0.1, "0.2*size"]}},
             described(where=small.grid((6, 8), boundaries=("WALL", "PERIODIC")), parameters=(SIZE,)),

@@ -3,8 +3,8 @@
     morlight simulate couette --speed 0.926 1.4 1.852 2.8 3.704 --seeds 4 -o couette.h5
     python -m experiments.studies.couette couette.h5
 
-fits the same networks with and without `model.walls`, prints the errors at steady state for the speed that is held out,
-and puts the figure into docs/figures.
+fits the same networks with and without `model.walls` and slip, prints the errors at steady state for the speed that is
+held out, and puts the figure into docs/figures.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import morlight
 from experiments.support.results import FIGURES
 from morlight.analysis import plots
 from morlight.analysis.model import Model
+from morlight.analysis.transport_coefficients import Coefficient
 from morlight.data.trajectory_file import TrajectoryFile
 
 STEADY = 20  # frames from which the flow is steady, 2000 steps each
@@ -40,11 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figure", default=FIGURES / "couette.png", type=Path)
     options = parser.parse_args(arguments)
     file = TrajectoryFile.open(options.data)
-    density = float(file.parameters["density"][0])
+    walls = {"model.walls": {"momentum": [0, f"{file.parameters['density'][0]:g}*speed"]}}
     cases: dict[str, Mapping[str, Any]] = {
         "sines": {},
         "sines and fluxes": {"model.flux": True},
-        "sines between given values": {"model.walls": {"momentum": [0, f"{density:g}*speed"]}},
+        "sines between given values": walls,
+        "slip between given values": walls | {"model.bases": {"momentum": "robin"}},
     }
     flow = measured(file, options.held_out)
     predictions = {}
@@ -57,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors = relative(frames[:, STEADY:].mean(1), flow[STEADY:].mean(0))
         predictions[name] = frames[np.argsort(errors)[len(errors) // 2]]
         print(f"{name}: error at steady state {100 * np.median(errors):.2g} %, median; {np.round(100 * errors, 1)} %")
+        slip = model.transport({"speed": options.held_out}).slip_length
+        if isinstance(slip, Coefficient):
+            print(f"  slip length, mean of both walls: {slip} (the width is {file.grid.length[0]:g})")
     draw(flow, predictions, options.figure)
 
 

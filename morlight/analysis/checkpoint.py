@@ -249,7 +249,7 @@ def _check(found: Checkpoint) -> None:
 
 
 # which layout 3 had not from the start, as operators work without them
-ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None, "walls": {}, "vectors": []}
+ADDED_OPTIONS: dict[str, Any] = {"substeps": 1, "equation": None, "walls": {}, "vectors": [], "slip_lengths": {}}
 FIRST_OPTIONS = (
     "biases",
     "symbol",

@@ -90,6 +90,7 @@ class InspectedField:
         equation: closed form, or one sentence that says why there is none.
         twin: errors of the closed form beside those of the networks, where they were compared.
         walls: values, or slopes in a basis of cosines, at both walls, where some are given.
+        slip_lengths: of each realization at both walls, in a basis that has them.
     """
 
     basis: str | None
@@ -100,6 +101,7 @@ class InspectedField:
     equation: Chosen | str
     twin: Mapping[str, Mapping[str, float]] | None = None
     walls: tuple[int | float | str, ...] | None = None
+    slip_lengths: Numbers | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The layout of `morlight inspect --json`."""
@@ -116,6 +118,7 @@ class InspectedField:
             "closed_form": closed,
             "closed_form_refused": self.equation if refused else None,
             **({} if self.walls is None else {"walls": list(self.walls)}),
+            **({} if self.slip_lengths is None else {"slip_lengths": [list(pair) for pair in self.slip_lengths]}),
         }
 
 
@@ -216,6 +219,7 @@ def readings(model: Model, decay: Callable[[Tensor], Tensor] | None = None) -> l
 def _field(model: Model, place: int) -> InspectedField:
     learned = terms(model, place)
     walls = model.config.walls.get(model.data.field_names[place])
+    slip = learned[0].basis.slip if learned else None
     return InspectedField(
         basis_name(learned[0].basis) if learned else None,
         walls is None and bool(learned) and all(term.conserves for term in learned),
@@ -224,6 +228,7 @@ def _field(model: Model, place: int) -> InspectedField:
         model.band(place),
         choose(model, place),
         walls=None if walls is None else tuple(walls),
+        slip_lengths=None if slip is None else _numbers(slip.detach()),
     )
 
 

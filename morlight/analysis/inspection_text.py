@@ -28,6 +28,11 @@ def summary(inspection: Inspection) -> str:
         if field.walls is not None:
             low, high = field.walls
             lines.append(f"  {'slopes' if 'Cosine' in str(field.basis) else 'values'} at the walls: {low} and {high}")
+        if field.slip_lengths is not None:
+            slip = torch.tensor(field.slip_lengths, dtype=torch.float64)
+            sd = slip.std(0) if len(slip) > 1 else torch.zeros(2)
+            low, high = (f"{b:.4g} ± {error:.2g}" for b, error in zip(slip.mean(0), sd, strict=True))
+            lines.append(f"  slip lengths at the walls: {low} and {high}   (means and scatter of the realizations)")
         if field.band is not None:
             lines.append(f"  the data identify {field.band[0]:.4g} ≤ |κ| ≤ {field.band[1]:.4g}")
         lines += [*_symbols(field), *_nonlinearities(name, field), *_equation(field)]

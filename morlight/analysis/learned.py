@@ -131,8 +131,8 @@ def _shown(
     if part_of(operator) is not None:
         along = along_first_axis(operator.basis)
         return along[:1], operator.symbol_at(along, gamma)[:, 0]
-    symbol = operator.symbol(gamma)[:, 0].flatten(2)
-    kappa = operator.basis.wavenumbers.flatten(1)
+    kappa = operator.basis.middle.wavenumbers
+    symbol, kappa = operator.symbol_at(kappa, gamma)[:, 0].flatten(2), kappa.flatten(1)
     if len(kappa) == 1 or not any(isinstance(module, Isotropic) for module in operator.g.modules()):
         return kappa, symbol
     moduli, index = shells(operator.basis.wavenumbers)

@@ -142,7 +142,7 @@ def regress(
         if (symbol := vector.part_of(part)) is not None:
             parts.append(vector.regress(part, symbol, frames[:2]))
             continue
-        basis = copy.deepcopy(part.basis).double().to(frames.device)
+        basis = copy.deepcopy(part.basis.reference).double().to(frames.device)
         driven = gamma.shape[1] or isinstance(operator, System) or operator.walls is not None
         if len(gamma) == frames.shape[1] and driven:
             parts.append(_affine(basis, places, part.units, frames[:2].double(), gamma.double()))
@@ -188,10 +188,11 @@ def from_plain(operator: Operator, values: Sequence[LinearPart]) -> list[Part]:
             continue
         factor = factor.real if part.basis.real else factor
         modes = part.basis.wavenumbers.shape[1:]
+        space = part.basis.reference
         if known.affine:
-            parts.append(Affine(part.basis, places, part.units, factor.view(2, -1, len(places), *modes)))
+            parts.append(Affine(space, places, part.units, factor.view(2, -1, len(places), *modes)))
         else:
-            parts.append(Factors(part.basis, places, factor.view(len(places), *modes)))
+            parts.append(Factors(space, places, factor.view(len(places), *modes)))
     return parts
 
 
@@ -239,7 +240,7 @@ def start(
         u = seen[None, None].reshape(1, 1, len(seen), -1, *[1] * (len(part.basis.points) - 1)).to(dtype)
         gamma = part.units.scale[None]
         unit = part.scale[places].repeat_interleave(terms).view(-1, *[1] * len(part.basis.points))
-        optimizer = torch.optim.Adam(part.parameters(), 3e-2)
+        optimizer = torch.optim.Adam([*part.g.parameters(), *part.h.parameters()], 3e-2)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, 1e-4)
         for step in range(STEPS):
             optimizer.zero_grad()

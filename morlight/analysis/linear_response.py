@@ -67,7 +67,8 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     if len(parts) != 1:
         raise ValueError(f"{model.path}: {name} is changed by {len(parts)} operators, expected one")
     ((operator, places),) = parts
-    symbol = operator.symbol(gamma)[:, 0].flatten(2)
+    basis = operator.basis.middle
+    symbol = operator.symbol_at(basis.wavenumbers, gamma)[:, 0].flatten(2)
     count = symbol.shape[1] // len(places)
     channels = slice(places.index(place) * count, (places.index(place) + 1) * count)
     g = symbol[:, channels]
@@ -82,13 +83,13 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     at_zero = torch.where(lifted, 0.0, at_zero)  # a constant of a lifted term is carried by the walls
     change = (g * slope[..., None]).sum(1)
     generator = continuum(model, change)
-    one = operator.basis.forward(torch.ones(operator.basis.points, dtype=torch.float64)).flatten()
+    one = basis.forward(torch.ones(basis.points, dtype=torch.float64)).flatten()
     present = one.abs() > 1e-9 * one.abs().max()
     ratio = torch.where(change == 0, 1 / model.data.dt, generator / change)  # G/A tends to 1/Δt for slow modes
     source = ((g * at_zero[..., None]).sum(1) * ratio).real
-    modulus = operator.basis.wavenumbers.flatten(1).square().sum(0).sqrt()
+    modulus = basis.wavenumbers.flatten(1).square().sum(0).sqrt()
     source = torch.where(present & ~lifted.all(), source, torch.nan)
-    return Response(name, operator.basis, modulus, generator, source, states[0, 0, :, 0])
+    return Response(name, basis, modulus, generator, source, states[0, 0, :, 0])
 
 
 def _states(model: Model, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " C"]:

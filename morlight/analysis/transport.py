@@ -20,7 +20,7 @@ from morlight.analysis.long_waves import LongWaves, long_waves
 from morlight.analysis.model import Model
 from morlight.analysis.plane_waves import plane_waves
 from morlight.analysis.transport_coefficients import OF_FLOW, Answer, Coefficient, Transport
-from morlight.operators import Basis, Sine, build, shells
+from morlight.operators import Basis, Robin, Sine, build, shells
 
 MOMENTUM = "momentum"
 LABELS = "density_labels"
@@ -135,10 +135,11 @@ class _At:
             linear = response(self.model, self.model.data.place(flows[0]), self.gamma, self.state)
         except ValueError as error:
             return dict.fromkeys(OF_FLOW, str(error))
-        walls = isinstance(linear.basis, Sine)
+        walls, slipping = isinstance(linear.basis, Sine), self._learned_slip(flows[0])
         fit = self._long_waves(linear, flows[0], errors=not walls)
         if isinstance(fit, str):
-            return dict.fromkeys(OF_FLOW, f"{flows[0]}: {fit}") | {"body_force": self._force(linear)}
+            answers: dict[str, Answer] = dict.fromkeys(OF_FLOW, f"{flows[0]}: {fit}")
+            return answers | {"body_force": self._force(linear)} | ({"slip_length": slipping} if slipping else {})
         nu = self._coefficient(fit.coefficient, fit.coefficient_error, "length²/time")
         between = "between walls, the bending of ν(κ) is due to slip; see the slip length"
         bent = self._coefficient(fit.bending, fit.bending_error, "length²")
@@ -150,9 +151,18 @@ class _At:
             "kinematic_viscosity": nu,
             "dynamic_viscosity": self._dynamic(nu, field),
             "bending": between if walls else bent,
-            "slip_length": slip if walls else no_walls,
+            "slip_length": slipping or (slip if walls else no_walls),
             "body_force": self._force(linear),
         }
+
+    def _learned_slip(self, momentum: str) -> Coefficient | None:
+        """Mean of the slip lengths at both walls, of a momentum whose basis has them."""
+        place = self.model.data.place(momentum)
+        parts = (part for part, _ in self.model.operator.summands() if place in part.targets)
+        slips = [part.basis.slip for part in parts if part.basis.slip is not None]
+        if not slips:
+            return None
+        return self._coefficient(self._samples(slips[0].detach().mean(1)[:, None])[:, 0], None, "length")
 
     def _dynamic(self, nu: Answer, field: float | None) -> Answer:
         """η, with the density that is given or the value of the field of this name."""
@@ -166,7 +176,7 @@ class _At:
 
     def _force(self, linear: Response) -> Answer:
         """The source of momentum, averaged over the longest modes that a constant force drives."""
-        if not isinstance(linear.basis, Sine) and float(linear.source.nan_to_num().abs().max()) == 0:
+        if not isinstance(linear.basis, Sine | Robin) and float(linear.source.nan_to_num().abs().max()) == 0:
             return f"the total of {linear.name} is conserved, so that there is no body force"
         if bool(linear.source.isnan().all()):
             return "the values at the walls carry all constants of h; a force needs model.terms 2 or more"

@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
     these.add_argument("--fields", metavar="FIELD,…", help="fields to learn (default: all but standard errors)")
     these.add_argument(
         "--basis", nargs="+", metavar="FIELD=BASIS",
-        help="basis of fields between walls, where their values leave it open: cosine, sine or legendre",
+        help="basis of fields between walls, where their values leave it open: cosine, sine, legendre or robin",
     )  # fmt: skip
     these.set_defaults(run=_run)
 

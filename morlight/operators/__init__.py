@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from morlight.operators.legendre import Legendre
     from morlight.operators.losses import NoiseWeighted, bending, mean_square, relative_error
     from morlight.operators.networks import Nonlinearity, Perceptrons, selected
+    from morlight.operators.robin import Robin
     from morlight.operators.rollouts import Rollouts, check_steps, rollout
     from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, Summand, System
     from morlight.operators.stability import Anchored, Bounded
@@ -38,6 +39,7 @@ _MODULES = {
     "legendre": "Legendre",
     "losses": "NoiseWeighted bending mean_square relative_error",
     "networks": "Nonlinearity Perceptrons selected",
+    "robin": "Robin",
     "rollouts": "Rollouts check_steps rollout",
     "spectral": "Operator SecondOrder SpectralOperator Summand System",
     "stability": "Anchored Bounded",
@@ -69,6 +71,7 @@ __all__ = [
     "Odd",
     "Operator",
     "Perceptrons",
+    "Robin",
     "Rollouts",
     "SecondOrder",
     "Sine",

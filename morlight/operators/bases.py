@@ -23,7 +23,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Complex, Float, Float64, Inexact
@@ -79,6 +79,23 @@ class Exact(nn.Module):
         return self
 
 
+@runtime_checkable
+class Transform(Protocol):
+    """Π, its inverse and its wavenumbers, as the steps of an operator use them."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Coefficients Π u."""
+
+    def inverse(self, c: Tensor) -> Tensor:
+        """Values Π⁻¹ c."""
+
+    def filtered(self, v: Tensor, g: Tensor, fields: int) -> Tensor:
+        """Π⁻¹ Σ_k g_k Π v_k for each of T fields."""
+
+    def symbol(self, g: Callable[[Tensor], Tensor]) -> Tensor:
+        """A symbol g(κ) at the wavenumbers."""
+
+
 class Basis(Exact, ABC):
     """Transform Π from points to coefficients, and its inverse, over the last D axes; `a * b` is the tensor product.
 
@@ -127,6 +144,29 @@ class Basis(Exact, ABC):
         """Π⁻¹ Σ_k g_k Π v_k for each of T fields; the K terms of a field are consecutive among the H = T·K channels."""
         c = g * self.forward(v)
         return self.inverse(c if c.shape[2] == fields else c.unflatten(2, (fields, -1)).sum(3))
+
+    def symbol(self, g: Callable[[Float[Tensor, "D *K"]], Inexact[Tensor, "R b H *K"]]) -> Inexact[Tensor, "R b H *K"]:
+        """A symbol g(κ) at the wavenumbers."""
+        return g(self.wavenumbers)
+
+    def evaluated(self) -> Transform:
+        """Π for many steps, with what depends on learned parameters computed once."""
+        return self
+
+    @property
+    def slip(self) -> Float64[Tensor, "R 2"] | None:
+        """Slip lengths at the walls, in a basis that has them."""
+        return None
+
+    @property
+    def reference(self) -> "Basis":
+        """The basis without what is learned of it: the same for all realizations, at any time of the training."""
+        return self
+
+    @property
+    def middle(self) -> "Basis":
+        """The basis in the middle of the realizations."""
+        return self
 
     def __mul__(self, other: "Basis") -> "TensorProduct":
         return TensorProduct(self, other)
@@ -203,6 +243,8 @@ class TensorProduct(Basis):
         flat: list[Basis] = []
         for factor in factors:
             flat += factor.factors if isinstance(factor, TensorProduct) else [factor]
+        if any(factor.slip is not None for factor in flat):
+            raise ValueError("a basis with slip lengths has one axis, expected no product with others")
         axes = [axis for factor in flat for axis in factor.axes]
         free = iter(range(-len(axes), 0))
         places = [tuple(itertools.islice(free, len(factor.axes))) for factor in flat]

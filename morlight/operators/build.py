@@ -21,6 +21,7 @@ from morlight.operators.legendre import Legendre
 from morlight.operators.library import Candidate
 from morlight.operators.networks import Nonlinearity, Perceptrons
 from morlight.operators.polynomial import Monomials, PolynomialSymbol
+from morlight.operators.robin import Robin
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
 from morlight.operators.stability import Anchored, Bounded
 from morlight.operators.symbols import DissipativeSymbol, Symbol
@@ -28,7 +29,7 @@ from morlight.operators.units import Units
 from morlight.operators.vector_isotropy import Tensors, VectorNonlinearity, VectorSymbol
 from morlight.operators.walls import Lift
 
-KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre}
+KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre, "robin": Robin}
 PARTS = 1_000_003  # seeds apart: networks of one summand share no stream with those of the next
 DECAYS = 500_000  # and the decays of a summand as many from its terms
 BEYOND = 1.25  # nonlinearities of bounded states see values up to a quarter beyond those of the data
@@ -48,7 +49,16 @@ class Components:
 
 
 def basis(grid: Grid, wall: Wall = "cosine") -> Basis:
-    """Fourier on periodic axes, cosines (no slope), sines (no value) or Legendre polynomials between walls."""
+    """Fourier on periodic axes, and between walls cosines, sines, Legendre polynomials, or functions that slip.
+
+    Raises:
+        ValueError: for walls with slip beside other axes.
+    """
+    if wall == "robin" and grid.boundaries != ("WALL",):
+        raise ValueError(
+            "model.bases has robin, which is for fields on one axis between walls; expected cosine, sine or legendre"
+            f" for the boundaries {', '.join(grid.boundaries)}"
+        )
     kinds = [Fourier if boundary == "PERIODIC" else KINDS[wall] for boundary in grid.boundaries]
     if len(set(kinds)) == 1 and kinds[0] is not Legendre:
         return kinds[0](grid.points, grid.length)  # type: ignore[call-arg, arg-type]
@@ -77,8 +87,10 @@ def operator(config: OperatorConfig, data: DataDescription, components: Componen
     builder = _Builder(config, data, components or Components())
     parts: list[SpectralOperator] = []
     targets: list[list[int]] = []
-    for (wall, _), places in builder.groups().items():
+    for (wall, _, slipping), places in builder.groups().items():
         space = basis(data.grid, wall)
+        if isinstance(space, Robin):
+            space = Robin(space.points, space.length, config.slip(slipping), config.realizations)
         parts.append(builder.summand(space, places, len(parts)))
         targets.append(places)
         if config.flux:
@@ -181,7 +193,7 @@ class _Builder:
 
     def _check_names(self) -> None:
         biases = self.config.biases if isinstance(self.config.biases, dict) else {}
-        for key in ("biases", "bases", "walls"):
+        for key in ("biases", "bases", "walls", "slip_lengths"):
             named = set(biases if key == "biases" else getattr(self.config, key))
             if not named <= set(self.fields):
                 raise ValueError(f"model.{key} names {', '.join(named)}, expected fields of {', '.join(self.fields)}")
@@ -195,12 +207,14 @@ class _Builder:
         if not all(self.config.has("stability", name) for name in self.fields):
             raise ValueError("model.biases: stability of coupled fields holds for all of them or none")
 
-    def groups(self) -> dict[tuple[Wall, bool], list[int]]:
-        """Fields that change, by the basis in which they live, and whether something is given at the walls."""
-        groups: dict[tuple[Wall, bool], list[int]] = {}
+    def groups(self) -> dict[tuple[Wall, bool, str], list[int]]:
+        """Fields that change, by their basis, whether something is given at the walls, and their name if they slip."""
+        groups: dict[tuple[Wall, bool, str], list[int]] = {}
         for place, field in enumerate(self.changed):
-            wall = self.config.wall(field) if "WALL" in self.data.grid.boundaries else "cosine"
-            groups.setdefault((wall, field in self.config.walls), []).append(place)
+            wall = self.config.wall(field)
+            wall = wall if "WALL" in self.data.grid.boundaries or wall == "robin" else "cosine"
+            slipping = field if wall == "robin" else ""
+            groups.setdefault((wall, field in self.config.walls, slipping), []).append(place)
             if wall == "sine" and self.config.has("conservation", field):
                 raise ValueError(
                     f"model.biases: conservation of {field} in a basis of sines, which hold no constant;"
@@ -294,7 +308,7 @@ class _Builder:
             network = self._network(inputs, 1 if real else 1 + dimensions, len(names), seed=number * PARTS)
             middle = math.sqrt(smallest * largest)
             g = DissipativeSymbol(network, middle, math.log(largest / middle), self.generator)
-        if isotropic == {True}:
+        if isotropic == {True} and not isinstance(space, Robin):  # whose κ are positive, and differentiated
             g = Isotropic(g, complex_symbol=config.complex_isotropy)
         g, terms = self._banded(g, names), config.terms
         if self.anchored:

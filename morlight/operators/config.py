@@ -1,5 +1,6 @@
 """The options of an operator, each with its default: the only definition of them."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -7,10 +8,11 @@ from morlight.operators import wall_words
 
 Bias = Literal["conservation", "isotropy", "reflection", "stability", "band", "gradient_flow"]
 Scheme = Literal["explicit", "implicit", "exponential"]
-Wall = Literal["cosine", "sine", "legendre"]
+Wall = Literal["cosine", "sine", "legendre", "robin"]
 
 BIASES: tuple[str, ...] = get_args(Bias)
 WALLS: tuple[str, ...] = get_args(Wall)
+LEARNED = "learned"
 DEEPEST = 1000  # linear layers; far fewer suffice, and far more take minutes to make
 
 
@@ -29,9 +31,13 @@ class OperatorConfig:
         realizations: number R of independently initialized models that are trained side by side.
         seed: seed of the initial weights; realization r is initialized as a single model with the seed + r.
         terms: number K of pairs of g and h for each field (Eq. 27).
-        bases: basis of each field between walls: cosine (default), sine or legendre.
+        bases: basis of each field between walls: cosine (default), sine, legendre, or robin for walls with a slip
+            length.
         walls: values of fields in sines, and slopes of fields in cosines, at the lower and at the upper wall, such as
-            `{momentum: [0, 0.4*speed]}`; each is a product of numbers and parameters γ, and 0 by default.
+            `{momentum: [0, 0.4*speed]}`; each is a product of numbers and parameters γ, and 0 by default. Of fields in
+            the basis robin, they are the values of the walls, from which the fluid slips.
+        slip_lengths: of fields in the basis robin, at the lower and at the upper wall, such as `{momentum: [0,
+            learned]}`, or one entry for both; each is a length or `learned`, and `learned` by default.
         vectors: fields that are the components of vectors along the axes, such as `[[momentum_x, momentum_y]]`; with
             the bias isotropy, they turn with the axes.
         flux: add the mixed terms Π⁻¹ g ∂ₓ Π' h between sines and cosines.
@@ -59,6 +65,7 @@ class OperatorConfig:
     terms: int = 1
     bases: dict[str, Wall] = field(default_factory=dict)
     walls: dict[str, list[int | float | str]] = field(default_factory=dict)
+    slip_lengths: dict[str, list[int | float | str]] = field(default_factory=dict)
     vectors: list[list[str]] = field(default_factory=list)
     flux: bool = False
     order: Literal[1, 2] = 1
@@ -80,6 +87,7 @@ class OperatorConfig:
             raise ValueError(f"model.depth is {self.depth}, expected at most {DEEPEST}")
         self._check_words()
         self._check_walls()
+        self._check_slip_lengths()
         self._check_scheme()
 
     def _check_words(self) -> None:
@@ -108,6 +116,29 @@ class OperatorConfig:
             raise ValueError(
                 "model.walls goes with networks and model.order 1, and neither with model.flux nor with an equation"
             )
+
+    def _check_slip_lengths(self) -> None:
+        for name, slip in self.slip_lengths.items():
+            if self.wall(name) != "robin":
+                raise ValueError(f"model.slip_lengths has {name} in the basis {self.wall(name)}, expected robin")
+            numbers = [b for b in slip if b != LEARNED]
+            if len(slip) not in (1, 2) or not all(isinstance(b, int | float) and 0 <= b < math.inf for b in numbers):
+                raise ValueError(
+                    f"model.slip_lengths has {slip} for {name}, expected one or two entries, each a length of 0 or more"
+                    f" or the word {LEARNED}; for a wall without friction, take the basis cosine"
+                )
+        other = self.flux or self.vectors or self.equation is not None or self.has("gradient_flow")
+        for name in [name for name, wall in self.bases.items() if wall == "robin"]:
+            if other or self.has("conservation", name):
+                raise ValueError(
+                    f"model.bases has robin for {name}, which goes neither with conservation of {name}, as the walls"
+                    " take some of it, nor with gradient_flow, model.flux, model.vectors or an equation"
+                )
+
+    def slip(self, field: str) -> tuple[float | None, ...]:
+        """Slip lengths of a field at both walls, or one for both; None where they are learned."""
+        entries = self.slip_lengths.get(field, [LEARNED, LEARNED])
+        return tuple(None if entry == LEARNED else float(entry) for entry in entries)
 
     def _check_scheme(self) -> None:
         if self.substeps > 1 and self.scheme != "exponential":

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators.bases import Basis, Derivative
+from morlight.operators.bases import Derivative, Transform
 from morlight.operators.description import FieldStatistics
 from morlight.operators.devices import some_fields
 from morlight.operators.exponential import ExponentialStep
@@ -49,12 +49,14 @@ class Spectrum:
     """
 
     def __init__(self, operator: Operator) -> None:
-        self.bases: list[Basis] = []
+        self.bases: list[Transform] = []
         self.places: list[list[int]] = []
+        self.shapes: list[tuple[int, ...]] = []
         for part, places in operator.summands():
             if not isinstance(part.basis, Derivative):
-                self.bases.append(part.basis)
+                self.bases.append(part.basis.evaluated())
                 self.places.append(places)
+                self.shapes.append((len(places), *part.basis.wavenumbers.shape[1:]))
         order = [place for places in self.places for place in places]
         self.order = None if order == sorted(order) else [order.index(place) for place in sorted(order)]
 
@@ -65,10 +67,9 @@ class Spectrum:
 
     def inverse(self, c: Inexact[Tensor, "r B M"]) -> Float[Tensor, "r B C *X"]:
         """Values of all fields."""
-        shapes = [(len(at), *basis.wavenumbers.shape[1:]) for basis, at in zip(self.bases, self.places, strict=True)]
-        parts = c.split([torch.Size(shape).numel() for shape in shapes], 2)
+        parts = c.split([torch.Size(shape).numel() for shape in self.shapes], 2)
         fields = []
-        for basis, part, shape in zip(self.bases, parts, shapes, strict=True):
+        for basis, part, shape in zip(self.bases, parts, self.shapes, strict=True):
             fields.append(basis.inverse(part.unflatten(2, shape)))
         u = torch.cat(fields, 2)
         return u if self.order is None else some_fields(u, self.order)
@@ -107,7 +108,7 @@ def exponential_step(
     spectrum = Spectrum(operator)
     linear = spectrum.summed(operator, [_linear(part, scheme.fields, gamma) for part, _ in operator.summands()])
     like = next(operator.summands()).operator.scale
-    lift = None if operator.walls is None else operator.walls.lift(gamma.to(like))
+    lift = operator.carried(gamma.to(like))
     rates = [part.transformed(bounds, gamma) for part, _ in operator.summands()]
 
     def nonlinear(c: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def given_walls(config: OperatorConfig, data: DataDescription) -> Walls | None:
         raise ValueError("model.walls needs fields that change in time, with walls across one axis")
     kinds = [config.wall(name) for name in names]
     if "legendre" in kinds:
-        raise ValueError("model.walls goes with the bases cosine and sine, and not with legendre")
+        raise ValueError("model.walls goes with the bases cosine, sine and robin, and not with legendre")
     for name, kind in zip(names, kinds, strict=True):
         if name in config.walls and kind == "cosine" and config.has("conservation", name):
             raise ValueError(

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis, Derivative, TensorProduct
+from morlight.operators.robin import Robin
 from morlight.operators.spectral import Operator, SpectralOperator
 
 Kind = TypeVar("Kind", bound=Operator)
@@ -29,6 +30,8 @@ def finer(basis: Basis, points: Sequence[int]) -> Basis:
     """The same functions on the same domain, as many as there are points."""
     if isinstance(basis, Derivative):
         return Derivative(finer(basis.source, points), basis.axis)
+    if isinstance(basis, Robin):
+        return basis.with_points(points)
     if isinstance(basis, TensorProduct):
         left, factors = list(points), []
         for factor in basis.factors:

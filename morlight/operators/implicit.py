@@ -77,7 +77,8 @@ def _attached(value: Tensor, z: Tensor, precondition: Linear) -> Tensor:
 def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor) -> Linear:
     if not isinstance(operator, SpectralOperator) or u.shape[2] > 1:
         return lambda r: r
-    symbol = operator.symbol(gamma)
+    basis = operator.basis.evaluated()
+    symbol = operator.symbol(gamma, basis)
     if symbol.shape[2] > 1:
         return lambda r: r
     with torch.enable_grad():
@@ -86,7 +87,7 @@ def _preconditioner(operator: Operator, u: Tensor, gamma: Tensor) -> Linear:
     steepest = slope.flatten(1).amax(1).clamp_min(0).view(-1, *[1] * (symbol.ndim - 1))
     damped = torch.complex(symbol.real.clamp_max(0), symbol.imag) if symbol.is_complex() else symbol.clamp_max(0)
     factor = 1 / (1 - steepest * damped)
-    return lambda r: operator.basis.inverse(factor * operator.basis.forward(r))
+    return lambda r: basis.inverse(factor * basis.forward(r))
 
 
 def _solve(residual: Increment, start: Tensor, precondition: Linear) -> Tensor:

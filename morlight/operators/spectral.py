@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor, nn
 
-from morlight.operators.bases import Basis
+from morlight.operators.bases import Basis, Transform
 from morlight.operators.biases import Odd
 from morlight.operators.kernels.recorded import as_one
 from morlight.operators.kernels.table import tabulate
@@ -53,6 +53,19 @@ class Operator(nn.Module, ABC):
         """Values and slopes of the fields at walls, where some are given."""
         lifts = (summand.operator.lift for summand in self.summands())
         return next((lift.walls for lift in lifts if lift is not None), None)
+
+    def carried(self, gamma: Float[Tensor, "b P"], *, reference: bool = False) -> Float[Tensor, "*u"] | None:
+        """The parts of the fields that the walls carry (`Walls.lift`), where some values or slopes are given.
+
+        Args:
+            gamma: parameters.
+            reference: at the slip lengths before training rather than those that are learned.
+        """
+        slips = {}
+        for part, _ in self.summands():
+            slip = (part.basis.reference if reference else part.basis).slip
+            slips.update({} if slip is None else dict.fromkeys(part.targets, slip))
+        return None if self.walls is None else self.walls.lift(gamma, slips)
 
     @abstractmethod
     def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
@@ -129,9 +142,11 @@ class SpectralOperator(Operator):
     def summands(self) -> Iterator[Summand]:
         yield Summand(self, list(range(len(self.unit))))
 
-    def symbol(self, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Inexact[Tensor, "R g H *K"]:
+    def symbol(
+        self, gamma: Float[Tensor, "b P"] = NO_GAMMA, basis: Transform | None = None
+    ) -> Inexact[Tensor, "R g H *K"]:
         """g at the wavenumbers of the basis, evaluated once for each distinct γ; a single one without parameters."""
-        return self.symbol_at(self.basis.wavenumbers, gamma)
+        return (basis or self.basis.evaluated()).symbol(lambda kappa: self.symbol_at(kappa, gamma))
 
     def symbol_at(self, kappa: Float[Tensor, "D *K"], gamma: Float[Tensor, "b P"]) -> Inexact[Tensor, "R g H *K"]:
         """g at any wavenumbers."""
@@ -164,18 +179,23 @@ class SpectralOperator(Operator):
         return h
 
     def prepared(self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
-        symbol, h = self.terms(bounds, gamma)
-        fields = len(self.unit)
+        basis, fields = self.basis.evaluated(), len(self.unit)
+        symbol, h = self.terms(bounds, gamma, basis)
 
-        return lambda u: self.basis.filtered(h(u), symbol, fields)
+        return lambda u: basis.filtered(h(u), symbol, fields)
 
     def terms(
-        self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA
+        self,
+        bounds: tuple[float, float] | None = None,
+        gamma: Float[Tensor, "b P"] = NO_GAMMA,
+        basis: Transform | None = None,
     ) -> tuple[Inexact[Tensor, "R g H *K"], Increment]:
         """g and h of all terms, those that walls add included, with the symbols evaluated once (see `prepared`)."""
-        symbol = (
-            self.symbol(gamma) if self.lift is None else self.lift.symbols(self.symbol_at(self.lift.wavenumbers, gamma))
-        )
+        lift = self.lift
+        if lift is not None and lift.slope:
+            symbol = lift.symbols(self.symbol_at(lift.wavenumbers, gamma))
+        else:
+            symbol = self.symbol(gamma, basis)
         return symbol, self.nonlinearities(gamma, bounds)
 
     def nonlinearities(
@@ -183,30 +203,31 @@ class SpectralOperator(Operator):
     ) -> Increment:
         """u ↦ h(u; γ) of all terms, those that walls add included."""
         h = self._pointwise(gamma) if bounds is None else self._table(bounds)
-        return h if self.lift is None else self.lift.nonlinearity(h, gamma)
+        return h if self.lift is None else self.lift.nonlinearity(h, gamma, self.basis.slip)
 
     def transformed(
         self, bounds: tuple[float, float] | None = None, gamma: Float[Tensor, "b P"] = NO_GAMMA
     ) -> Increment:
         """u ↦ Π L u, coefficients (R, B, T, *K) of the increment, with the symbols evaluated once (see `prepared`)."""
-        symbol, h = self.terms(bounds, gamma)
+        basis = self.basis.evaluated()
+        symbol, h = self.terms(bounds, gamma, basis)
 
         def coefficients(u: Tensor) -> Tensor:
-            return (symbol * self.basis.forward(h(u))).unflatten(2, (len(self.unit), -1)).sum(3)
+            return (symbol * basis.forward(h(u))).unflatten(2, (len(self.unit), -1)).sum(3)
 
         return coefficients
 
     def linearized(self, u: Float[Tensor, "R 1 C *X"], gamma: Float[Tensor, "b P"] = NO_GAMMA) -> Increment:
         if self.lift is not None:
             return self._linearized_between_walls(u, gamma)
-        symbol, fields = self.symbol(gamma), len(self.unit)
-        h = self._pointwise(gamma)
+        basis, fields = self.basis.evaluated(), len(self.unit)
+        symbol, h = self.symbol(gamma, basis), self._pointwise(gamma)
         each = torch.eye(u.shape[2], dtype=u.dtype, device=u.device).view(-1, 1, 1, u.shape[2], *[1] * (u.ndim - 3))
         slopes = [torch.func.jvp(h, (u,), (direction.expand_as(u),))[1] for direction in each]
 
         def change(v: Tensor) -> Tensor:
             of_h = sum((slope * v[:, :, c, None] for c, slope in enumerate(slopes)), torch.zeros_like(v[:, :, :1]))
-            return self.basis.filtered(of_h, symbol, fields)
+            return basis.filtered(of_h, symbol, fields)
 
         return change
 

@@ -9,13 +9,15 @@ slowly. In each term, a lift ℓ therefore has the values or slopes of h(u) at t
     values  ℓ = h₋ (1 − x/L) + h₊ x/L,            h₋ and h₊ are h(u) at the walls, and ∂ₓ²ℓ = 0,
     slopes  ℓ = h₋ (x − x²/2L) + h₊ x²/2L,        h₋ and h₊ are ∂ₓh(u) at the walls, and ∂ₓ²ℓ = (h₊ − h₋)/L,
 
+    slip    ℓ = h₋ + (h₊ − h₋)(x + b₋)/(L + b₋ + b₊), h₋ and h₊ are h(u) of the walls, from which the fluid slips,
+
 which is exact for g = D ∂ₓ² and any h. If there are several terms, the last one acts on h itself, because a force or a
 reaction does not vanish at the walls.
 """
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,19 +67,33 @@ class Walls:
             columns.append(value)
         return torch.stack(columns, 1)
 
-    def lift(self, gamma: Float[Tensor, "b P"]) -> Float[Tensor, "b C *X"]:
-        """ℓ of all fields: fields with these values or slopes, constant along the other axes."""
-        unit = torch.stack([torch.stack(self.profiles(slope)) for slope in self.slopes], 1).to(gamma)  # (2, C, N)
+    def lift(
+        self, gamma: Float[Tensor, "b P"], slips: Mapping[int, Float[Tensor, "R 2"]] | None = None
+    ) -> Float[Tensor, "*u"]:
+        """ℓ of all fields (b, C, *X), or (R, b, C, *X) with slip: fields with these values or slopes at the walls.
+
+        Args:
+            gamma: parameters.
+            slips: slip lengths of fields in a basis that has them, by their places.
+        """
+        known = slips or {}
+        units = [torch.stack(self.profiles(slope, known.get(c))).to(gamma) for c, slope in enumerate(self.slopes)]
+        unit = torch.stack(torch.broadcast_tensors(*units), -2).unsqueeze(-3)  # (2, *R, 1, C, N)
         low, high = (end[..., None] * profile for end, profile in zip(self.ends(gamma), unit, strict=True))
         shape = [1] * self.axes
         shape[self.axis] = self.points
-        return (low + high).unflatten(2, shape)
+        return (low + high).unflatten(-1, shape)
 
-    def profiles(self, slope: bool) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    def profiles(
+        self, slope: bool, slip: Float[Tensor, "R 2"] | None = None
+    ) -> tuple[Float[Tensor, "*R N"], Float[Tensor, "*R N"]]:
         """ℓ for a unit value, or slope, at x = 0, and for one at x = L, in double precision."""
         x = (torch.arange(self.points, dtype=torch.float64) + 0.5) / self.points
         if slope:
             return self.length * (x - x.square() / 2), self.length * x.square() / 2
+        if slip is not None:
+            b = slip.double()
+            x = (self.length * x.to(b) + b[:, :1]) / (self.length + b.sum(1, keepdim=True))
         return 1 - x, x
 
 
@@ -137,7 +153,9 @@ class Lift(Exact):
         second = (16 * (zero - between) - (zero - first)) / (3 * smallest**2)
         return self._joined(g, second.expand_as(g))
 
-    def nonlinearity(self, h: Pointwise, gamma: Float[Tensor, "b P"]) -> Pointwise:
+    def nonlinearity(
+        self, h: Pointwise, gamma: Float[Tensor, "b P"], slip: Float[Tensor, "R 2"] | None = None
+    ) -> Pointwise:
         """u ↦ h(u) − ℓ of each term, and, for given slopes, ∂ₓ²ℓ of each term after them."""
         axis, N = self.walls.axis, self.walls.points
         inner = [1] * (self.wavenumbers.ndim - 2)
@@ -146,6 +164,8 @@ class Lift(Exact):
         low_given = self._column(self.low_given * low_end, inner)
         high_given = self._column(self.high_given * high_end, inner)
         low, high = (part.view(-1, *[1] * (-1 - axis)) for part in (self.low, self.high))
+        if slip is not None:
+            low, high = (part.to(self.low)[:, None, None] for part in self.walls.profiles(self.slope, slip))
 
         def lifted(u: Tensor) -> Tensor:
             below = near * u.select(axis, 0) + following * u.select(axis, 1) + low_given

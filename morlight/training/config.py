@@ -136,8 +136,9 @@ class ModelConfig(EquationConfig, LeastSquaresConfig, AdamConfig, LossConfig, Op
             part.__post_init__(self)
         if self.optimizer == "moments":
             self._check_moments()
-        if self.walls and self.optimizer != "adam":
-            raise ValueError(f"model.walls is given with model.optimizer {self.optimizer}, expected adam")
+        for key, given in (("walls is given", self.walls), ("bases has robin", "robin" in self.bases.values())):
+            if given and self.optimizer != "adam":
+                raise ValueError(f"model.{key} with model.optimizer {self.optimizer}, expected adam")
         if self.start == "linear" and self.scheme == "exponential":
             raise ValueError("model.start is linear with model.scheme exponential, expected random")
 

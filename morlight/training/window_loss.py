@@ -83,10 +83,11 @@ class WindowLoss:
         """Each mode in the unit of its own noise over m steps."""
         if horizon not in self._noise:
             assert isinstance(self.operator, SpectralOperator)
-            basis, like = self.operator.basis, self.operator.scale
+            basis, like = self.operator.basis.reference, self.operator.scale
             frames = self.sample.frames(horizon).to(like.device)
-            if self.operator.walls is not None:  # the modes of what is left decay to 0, as the linear model supposes
-                frames = frames - self.operator.walls.lift(self.sample.parameters(horizon).to(frames))
+            carried = self.operator.carried(self.sample.parameters(horizon).to(frames), reference=True)
+            if carried is not None:  # the modes of what is left decay to 0, as the linear model supposes
+                frames = frames - carried
             first, following, last = frames
             factor = losses.linear_fit(basis, first, following)
             variance = losses.residual_variance(basis, factor, first, last, horizon)

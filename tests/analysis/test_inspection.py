@@ -186,6 +186,20 @@ def test_values_at_walls_are_shown(redrawn):
     assert "given at the walls" in str(inspection.fields["density"].equation)
 
 
+def test_slip_lengths_of_all_realizations_are_shown(redrawn):
+    model = redrawn(
+        described(boundaries="WALL"), bases={"density": "robin"}, slip_lengths={"density": [0.25, "learned"]}
+    )
+    inspection = inspect(model)
+    (b, c), (d, e) = inspection.to_json()["fields"]["density"]["slip_lengths"]
+    assert (b, d) == (0.25, 0.25)
+    assert [c, e] == pytest.approx(model.operator.basis.slip[:, 1].tolist())
+    assert f"slip lengths at the walls: 0.25 ± 0 and {(c + e) / 2:.4g} ± {abs(c - e) / 2**0.5:.2g}" in summary(
+        inspection
+    )
+    assert "the field slips at the walls" in str(inspection.fields["density"].equation)
+
+
 def test_rates_of_a_pair_state_are_shown_and_the_fields_themselves_have_no_term(redrawn):
     shown = inspect(redrawn(described(("u", "rate")), order=2)).fields
     assert shown["u"].terms == ()

@@ -161,3 +161,14 @@ def test_a_constant_that_walls_carry_is_no_force(terms, tmp_path):
     for one, other in ((before.body_force, after.body_force), (before.slip_length, after.slip_length)):
         assert str(one) == str(other)
     assert isinstance(after.body_force, str) == (terms == 1)
+
+
+def test_a_learned_slip_length_is_among_the_coefficients_with_its_scatter(tmp_path):
+    data = small.description([small.field("momentum", -1.0, 1.0)], where=small.grid((16,), boundaries="WALL"))
+    options = {"biases": [], "bases": {"momentum": "robin"}, "terms": 2, "walls": {"momentum": [-1, 1]}}
+    model = small.model(tmp_path / "model.ckpt", data, realizations=3, **options)
+    each = model.operator.basis.slip.mean(1)
+    found = model.transport().slip_length
+    assert found.value == pytest.approx(float(each.mean()))
+    assert found.over_realizations == pytest.approx(float(each.std()))
+    assert found.unit == "length"

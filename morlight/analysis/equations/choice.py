@@ -67,6 +67,8 @@ def _excluded(model: Model, learned: list[Term]) -> str | None:
         return "the operator depends on parameters; closed forms are read for operators without"
     if model.config.walls:
         return "values or slopes are given at the walls (model.walls), which closed forms do not have"
+    if "robin" in model.config.bases.values():
+        return "the field slips at the walls (model.bases robin), which closed forms do not"
     if len(learned) != 1 or learned[0].mixed:
         return f"{len(learned)} terms add up, whose g and h are determined together only"
     if model.config.scheme == "implicit":

@@ -6,6 +6,7 @@ Runtimes that know neither FFT nor complex tensors (ONNX Runtime) run this graph
 explicit Euler, to rounding.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
 from morlight.operators.biases import Banded, Conservative, Isotropic, shells
 from morlight.operators.networks import Perceptrons
+from morlight.operators.robin import Robin, at_own
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator
 from morlight.operators.stability import Anchored, decaying
 from morlight.operators.symbols import DissipativeSymbol, Symbol
@@ -94,7 +96,7 @@ class RealTerm(nn.Module):
     def __init__(self, operator: SpectralOperator, *, gamma: bool) -> None:
         super().__init__()
         self.operator, self.fields, self.known = operator, len(operator.unit), not gamma
-        self.transform = RealTransform(operator.basis)
+        self.transform, self.slipping = RealTransform(operator.basis), isinstance(operator.basis, Robin)
         if self.known:
             with torch.no_grad():
                 g, _ = operator.terms()
@@ -102,8 +104,7 @@ class RealTerm(nn.Module):
             self.register_buffer("imaginary", g.imag if g.is_complex() else torch.zeros(()).to(g))
             self.rotates = g.is_complex()
         else:
-            lift = operator.lift
-            self.symbol = real_symbol(operator.g, (operator.basis if lift is None else lift).wavenumbers)
+            self.symbol = real_symbol(operator.g, _wavenumbers(operator))
 
     def forward(
         self, u: Float[Tensor, "R B C *X"], gamma: Float[Tensor, "B P"] | None = None
@@ -116,11 +117,19 @@ class RealTerm(nn.Module):
         else:
             g = self.symbol(self.operator.units.scaled(gamma))
             g = g if lift is None else (lift.symbols(g[0]), None if g[1] is None else lift.symbols(g[1]))
+            g = (at_own(g[0]), None) if self.slipping else g
         a, b = product(g, self.transform.forward(h))
         if terms > 1:
             a = a.unflatten(2, (self.fields, terms)).sum(3)
             b = None if b is None else b.unflatten(2, (self.fields, terms)).sum(3)
         return self.transform.inverse((a, b))
+
+
+def _wavenumbers(operator: SpectralOperator) -> Float[Tensor, "D *K"]:
+    """κ of the symbols; in a basis with slip those of all realizations (1, R, N)."""
+    if isinstance(operator.basis, Robin):
+        return operator.basis.evaluated().kappa.detach()[None]
+    return (operator.basis if operator.lift is None else operator.lift).wavenumbers
 
 
 def product(g: Parts, c: Parts) -> Parts:
@@ -185,7 +194,10 @@ class _Axes(nn.Module):
         dtype = basis.wavenumbers.dtype
         self.kinds: list[str] = []
         for place, (factor, N, L) in enumerate(sides):
-            if not isinstance(factor, Fourier):
+            if isinstance(factor, Robin):
+                known = copy.deepcopy(factor).double().evaluated()
+                kind, matrices = "real", [m.detach().unsqueeze(1) for m in (known.analysis, known.synthesis)]
+            elif not isinstance(factor, Fourier):
                 made: Any = type(factor)
                 kind, single = "real", made(N, L).double()
                 eye = torch.eye(N, dtype=torch.float64)
@@ -250,7 +262,7 @@ def _whole(N: int) -> list[Tensor]:
     return [torch.cos(angle), torch.sin(angle), torch.cos(angle) / N, torch.sin(angle) / N]
 
 
-def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "n m"], axis: int) -> Float[Tensor, "*v"]:
+def _along(u: Float[Tensor, "*u"], matrix: Float[Tensor, "*R n m"], axis: int) -> Float[Tensor, "*v"]:
     if axis == -1:
         return u @ matrix
     return (u.movedim(axis, -1) @ matrix).movedim(-1, axis)

@@ -45,8 +45,9 @@ def check(config: OperatorConfig, data: DataDescription) -> None:
         raise ValueError(
             f"model.fluctuations is true with the parameters {', '.join(data.parameter_names)}, expected at most one"
         )
-    if "WALL" in data.grid.boundaries and any(config.wall(name) == "legendre" for name in data.field_names):
-        raise ValueError("model.fluctuations is true with a basis of Legendre polynomials, expected cosine or sine")
+    bases = {config.wall(name) for name in data.field_names} if "WALL" in data.grid.boundaries else set()
+    for basis in bases.intersection({"legendre", "robin"}):
+        raise ValueError(f"model.fluctuations is true with the basis {basis}, expected cosine or sine")
 
 
 def learned(model: Model, sample: TrainingSample) -> Fluctuations:

@@ -14,6 +14,7 @@ HORIZON = 4  # steps of a window, of least squares and of channels
 AT_WALLS = {  # what a field has there, by its basis and whether it is in model.walls
     ("sine", False): "zero", ("sine", True): "constant values", ("cosine", False): "no slope",
     ("cosine", True): "constant slopes", ("legendre", False): "values and slopes",
+    ("robin", False): "slip",
 }  # fmt: skip
 REASONS = {  # of the configuration own
     "realizations": "draws of the coefficients within their standard errors; the first is the estimate",
@@ -65,7 +66,7 @@ def _model(known: Traits, batch: int) -> Iterator[Choice]:
         yield from _equation(known)
     elif _one_density(known):
         yield from _walkers(known)
-    elif len(known.fields) == 1 and not known.parameters and not known.walls:
+    elif len(known.fields) == 1 and not known.parameters and not known.walls and not known.slipping:
         yield from _least_squares(known)
     else:
         yield from _gradient_descent(known, batch)

@@ -75,6 +75,11 @@ class Traits:
     equation: Equation | None = None
     no_equation: str = ""
 
+    @property
+    def slipping(self) -> bool:
+        """Whether a field has a slip length at the walls."""
+        return "robin" in self.bases.values()
+
 
 def traits(config: DataConfig, bases: Mapping[str, Wall] | None = None) -> Traits:
     """Examine the training data that a configuration selects.
@@ -205,6 +210,8 @@ def _with_equation(known: Traits, data: Trajectories) -> Traits:
         return replace(known, no_equation="an equation needs additive white noise, and that of particles is not")
     if known.walls:
         return replace(known, no_equation="an equation is not sought between walls with other values than zero")
+    if known.slipping:
+        return replace(known, no_equation="an equation is not sought between walls with slip")
     if len(set(known.bases.values())) > 1:
         return replace(known, no_equation="an equation needs one basis for all fields")
     found, reason = sought_equation(known.file.path, data)

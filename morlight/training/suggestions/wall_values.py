@@ -19,6 +19,7 @@ from morlight.operators.spectral import Operator
 LEAST = 0.2  # of the largest value, or of the slope of a half wave as high as the profile, that is named
 SURE = 1e-3  # probability of so much by the scatter of the cells, or of the trajectories
 ZERO, FITS = 0.05, 0.1  # share that is zero, and the one by which values at walls may differ from a product of γ
+SLIPS = 0.3  # share of the values at walls that a slip length may leave unexplained
 TRAJECTORIES, FRAMES = 32, 40  # that are looked at
 
 Profiles = Float[np.ndarray, "S T N"]
@@ -56,11 +57,12 @@ def _sentences(
     whole, left = profiles
     for c, name in enumerate(data.field_names):
         basis = config.wall(name)
-        share = None if basis == "legendre" else worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c])
+        fixed = basis in ("cosine", "sine")
+        share = worst(left[:, :, c], slope=basis == "cosine", of=whole[:, :, c]) if fixed else None
         if share is None:
             if basis == "cosine" and name not in config.walls and one_sided(whole[:, :, c], gamma):
                 what = f"{name} is zero at one wall and not at the other, between which cosines have no slope"
-                yield f"{what}; try {advice(name, whole[:, :, c], gamma, length)}"
+                yield f"{what}; try {advice(name, whole[:, :, c], gamma, length, line=data.grid.dimensions == 1)}"
             continue
         given = " beside what model.walls gives" if name in config.walls else ""
         what = (
@@ -68,18 +70,19 @@ def _sentences(
             if basis == "sine"
             else f"{name} has {share:.2g} times the slope of a half wave at a wall{given}, where cosines have none"
         )
-        yield f"{what}; try {advice(name, whole[:, :, c], gamma, length)}"
+        yield f"{what}; try {advice(name, whole[:, :, c], gamma, length, line=data.grid.dimensions == 1)}"
 
 
-def advice(name: str, u: Profiles, gamma: Parameters, length: float) -> str:
-    """Settings that suit a field at the walls."""
+def advice(name: str, u: Profiles, gamma: Parameters, length: float, *, line: bool) -> str:
+    """Settings that suit a field at the walls; slip only on a line."""
     walls = products(u, gamma)
     slopes = None if walls else products(u, gamma, slope=True, length=length)
     if walls or slopes:
         basis, ends = ("sine", walls) if walls else ("cosine", slopes)
         given = ", ".join(map(str, ends or ()))
         return f"model.bases {{{name}: {basis}}} with model.walls {{{name}: [{given}]}}"
-    fits = "cosine" if worst(u, slope=True) is None else "sine" if worst(u, slope=False) is None else "legendre"
+    other = "robin" if line and slips(u) else "legendre"
+    fits = "cosine" if worst(u, slope=True) is None else "sine" if worst(u, slope=False) is None else other
     return f"model.bases {{{name}: {fits}}}"
 
 
@@ -107,7 +110,7 @@ def constant_walls(
         if ends is not None:
             bases[name], walls[name] = "sine", ends
             continue
-        if any(kind == "legendre" or worst(part, slope=kind == "cosine") is None for kind in kinds):
+        if any(kind in ("legendre", "robin") or worst(part, slope=kind == "cosine") is None for kind in kinds):
             continue
         for kind in kinds:
             ends = products(part, gamma, slope=kind == "cosine", length=grid.length[axis])
@@ -154,6 +157,17 @@ def worst(u: Profiles, *, slope: bool, of: Profiles | None = None) -> float | No
             sure |= abs(share.mean()) > stats.t.isf(SURE, count - 1) * share.std(ddof=1) / count**0.5
         found += [float(np.median(np.abs(share)))] if sure else []
     return max(found) if max(found) > LEAST else None
+
+
+def slips(u: Profiles) -> bool:
+    """Whether the values at each wall are the same positive multiple of the slopes there in all trajectories."""
+    profile = u[:, u.shape[1] // 2 :].mean(1)
+    for side in (profile, profile[:, ::-1]):
+        wall = at_wall(side)
+        length = float(wall.value @ wall.slope) / float(wall.slope @ wall.slope)
+        if length <= 0 or np.linalg.norm(wall.value - length * wall.slope) > SLIPS * np.linalg.norm(wall.value):
+            return False
+    return True
 
 
 def one_sided(u: Profiles, gamma: Parameters) -> Ends | None:

@@ -48,7 +48,7 @@ def wall_bases(
             raise ValueError(
                 f"{file.path}: field '{name}' neither vanishes at the walls (basis sine) nor has zero slope there"
                 " (cosine); subtract a steady profile with the same values at the walls, or choose one by `morlight"
-                f" suggest {file.path} --basis {name}=cosine`, or legendre for networks"
+                f" suggest {file.path} --basis {name}=cosine`, and for networks robin (slip) or legendre"
             )
         bases[name] = known[name] if best is None else best.wall
     return bases

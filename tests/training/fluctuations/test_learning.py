@@ -288,7 +288,7 @@ def test_noise_that_cannot_be_learned_is_refused():
     with pytest.raises(ValueError, match="with the parameters one, two, expected at most one"):
         check(small.config(), parameters)
     polynomials = small.config(bases={"density": "legendre"})
-    with pytest.raises(ValueError, match="Legendre polynomials, expected cosine or sine"):
+    with pytest.raises(ValueError, match="the basis legendre, expected cosine or sine"):
         check(polynomials, small.description(where=small.grid((16,), boundaries="WALL")))
     with pytest.raises(ValueError, match="pairs without time, expected fields that change in time"):
         check(small.config(), small.description(targets=("f",)))

@@ -91,6 +91,21 @@ def test_a_fit_names_walls_that_its_basis_cannot_represent(tmp_path, capsys, mod
         assert said.endswith("; try model.bases {u: sine} with model.walls {u: [0, speed]}\n")
 
 
+def test_a_fit_to_fields_that_slip_names_the_basis_for_them(tmp_path, capsys):
+    kappa, phase = 2.2, (math.pi - 2.2) / 2  # the slowest wave between two walls with a slip length of 0.23
+    u = np.array([1.0, -0.5, 2.0])[:, None, None] * np.exp(-(kappa**2) * TIMES) * np.sin(kappa * X + phase)
+    path = written(tmp_path / "u.h5", u)
+    for basis in ("cosine", "sine"):
+        settings = from_mapping({"data": {"validation": 0}, "model": {"bases": {"u": basis}}}, None, path)
+        served, module = built(settings)
+        announce_contradictions(module, served.sample.path)
+        assert capsys.readouterr().err.endswith("; try model.bases {u: robin}\n")
+    suggested = morlight.suggest(path, bases={"u": "robin"}).settings
+    assert suggested["model.bases"] == {"u": "robin"}
+    assert suggested["model.optimizer"] == "adam"
+    assert "model.walls" not in suggested
+
+
 def test_a_wall_that_swings_is_no_product_of_parameters():
     u = np.sin(10 * TIMES) * X * SPEEDS[:, None, None]
     assert products(u, {"speed": SPEEDS}) is None
