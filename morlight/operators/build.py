@@ -4,34 +4,31 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from morlight.operators import term_words
 from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
-from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd
+from morlight.operators.biases import Monotone, Odd
+from morlight.operators.build_symbol import PARTS, Symbols
 from morlight.operators.config import OperatorConfig, Wall
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
-from morlight.operators.gauge import slopes
 from morlight.operators.given_vectors import given_vectors, mean_of_components
 from morlight.operators.given_walls import given_walls, lift
-from morlight.operators.gradient_flow import Descent, WithState
+from morlight.operators.gradient_flow import WithState
 from morlight.operators.legendre import Legendre
 from morlight.operators.library import Candidate
-from morlight.operators.networks import Nonlinearity, Perceptrons
+from morlight.operators.networks import Nonlinearity
 from morlight.operators.polynomial import Monomials, PolynomialSymbol
 from morlight.operators.robin import Robin
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator, System
-from morlight.operators.stability import Anchored, Bounded
-from morlight.operators.symbols import DissipativeSymbol, Symbol
+from morlight.operators.stability import Bounded
+from morlight.operators.symbols import Symbol
 from morlight.operators.units import Units
-from morlight.operators.vector_isotropy import Tensors, VectorNonlinearity, VectorSymbol
+from morlight.operators.vector_isotropy import VectorNonlinearity
 from morlight.operators.walls import Lift
 
 KINDS: dict[str, type[Basis]] = {"cosine": Cosine, "sine": Sine, "legendre": Legendre, "robin": Robin}
-PARTS = 1_000_003  # seeds apart: networks of one summand share no stream with those of the next
-DECAYS = 500_000  # and the decays of a summand as many from its terms
 BEYOND = 1.25  # nonlinearities of bounded states see values up to a quarter beyond those of the data
 
 
@@ -185,11 +182,7 @@ class _Builder:
         self.anchored = config.has("stability") and not self.monotone
         if self.anchored:
             self._check_anchored(scalar)
-
-    @property
-    def terms(self) -> int:
-        """Channels of h for each field that changes."""
-        return self.config.terms if self.tensors is None else self.config.terms * self.tensors.fields
+        self.symbols = Symbols(config, data, self.tensors, self.scale, anchored=self.anchored)
 
     def _check_names(self) -> None:
         biases = self.config.biases if isinstance(self.config.biases, dict) else {}
@@ -225,7 +218,7 @@ class _Builder:
     def summand(self, space: Basis, places: Sequence[int], number: int) -> SpectralOperator:
         """Σ_k Π⁻¹ g_k Π h_k for some fields of one basis (Eq. 27)."""
         names = [self.changed[place] for place in places]
-        g = self._symbol(space, names, number)
+        g = self.symbols.symbol(space, names, number)
         h = self._nonlinearity(names, number)
         if self.anchored:
             h = self._bounded(h, [self.fields.index(name) for name in names])
@@ -235,11 +228,11 @@ class _Builder:
     def flux(self, space: Derivative, places: Sequence[int], number: int) -> SpectralOperator:
         """The mixed terms Σ_k Π⁻¹ g_k ∂ₓ Π' h_k, which Eq. 27 leaves out."""
         names = [self.changed[place] for place in places]
-        smallest, largest = self._band(space)
+        smallest, largest = self.symbols.band(space)
         inputs = len(space.points) + len(self.parameters)
-        network = self._network(inputs, 1 if space.real else 2, len(names), seed=number * PARTS)
+        network = self.symbols.network(inputs, 1 if space.real else 2, len(names), seed=number * PARTS)
         scaled = self.config.wavenumber_scaling
-        g = self._banded(Symbol(network, largest if scaled else 1.0), names)
+        g = self.symbols.banded(Symbol(network, largest if scaled else 1.0), names)
         per_length = 1 / math.sqrt(smallest * largest) if scaled else 1.0
         unit = [self.unit[place] * per_length for place in places]
         h = self._nonlinearity(names, number)
@@ -279,98 +272,15 @@ class _Builder:
             powers if all(powers) else None,
         )
 
-    def _band(self, space: Basis) -> tuple[float, float]:
-        """Smallest and largest |κ| > 0 at which the data have energy."""
-        kappa = space.wavenumbers.double().square().sum(0).sqrt()
-        low, high = self.data.band or (0.0, math.inf)
-        inside = kappa[(kappa > 0) & (kappa >= low * 0.999) & (kappa <= high * 1.001)]
-        inside = inside if len(inside) else kappa[kappa > 0]
-        return float(inside.min()), float(inside.max())
-
-    def _symbol(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:
-        config, extra = self.config, len(self.parameters)
-        if config.has("gradient_flow"):
-            return self._descent(space, names, number)
-        if self.tensors is not None:
-            return self._conserved(self._banded(self._vectors(space, self.tensors, number), names), names, self.terms)
-        isotropic = {config.has("isotropy", name) for name in names}
-        if len(isotropic) > 1:
-            raise ValueError(f"model.biases: isotropy for some of {', '.join(names)}, expected for all or none of them")
-        dimensions = 1 if isotropic == {True} else len(space.points)
-        real = space.real or (isotropic == {True} and not config.complex_isotropy)
-        smallest, largest = self._band(space)
-        unit = largest if config.wavenumber_scaling else 1.0
-        if config.symbol == "plain":
-            network = self._network(dimensions + extra, 1 if real else 2, len(names), seed=number * PARTS)
-            g: nn.Module = Symbol(network, unit)
-        else:
-            inputs = DissipativeSymbol.inputs(dimensions) + extra
-            network = self._network(inputs, 1 if real else 1 + dimensions, len(names), seed=number * PARTS)
-            middle = math.sqrt(smallest * largest)
-            g = DissipativeSymbol(network, middle, math.log(largest / middle), self.generator)
-        if isotropic == {True} and not isinstance(space, Robin):  # whose κ are positive, and differentiated
-            g = Isotropic(g, complex_symbol=config.complex_isotropy)
-        g, terms = self._banded(g, names), config.terms
-        if self.anchored:
-            seed = number * PARTS + DECAYS
-            decay = self._network(len(space.points) + extra, 1, len(names), seed=seed, terms=1)
-            g, terms = Anchored(Symbol(decay, unit), g, self.generator), terms + 1
-        return self._conserved(g, names, terms)
-
-    def _conserved(self, g: nn.Module, names: Sequence[str], terms: int) -> nn.Module:
-        conserved = [self.config.has("conservation", name) for name in names for _ in range(terms)]
-        return Conservative(g, None if all(conserved) else conserved) if any(conserved) else g
-
-    def _vectors(self, space: Basis, tensors: Tensors, number: int) -> nn.Module:
-        """Symbols of scalars and vectors."""
-        smallest, largest = self._band(space)
-        unit, middle = largest if self.config.wavenumber_scaling else 1.0, math.sqrt(smallest * largest)
-        network = self._network(1 + len(self.parameters), 1, tensors.blocks, seed=number * PARTS)
-        sides = zip(space.points, space.length, strict=True)
-        spread = mean_of_components([field.spread for field in self.data.fields], tensors)
-        return VectorSymbol(
-            Isotropic(Symbol(network, middle if self.config.wavenumber_scaling else 1.0)),
-            tensors,
-            unit=unit,
-            nyquist=[math.pi * N / L if N % 2 == 0 else math.inf for N, L in sides],
-            spread=[deviation / scale for deviation, scale in zip(spread, self.scale, strict=True)],
-            conserved=[self.config.has("conservation", name) for name in self.fields],
-            middle=middle,
-        )
-
-    def _descent(self, space: Basis, names: Sequence[str], number: int) -> nn.Module:
-        """Symbols of a gradient flow."""
-        if len(self.fields) > 1:
-            raise ValueError(f"fields: {', '.join(self.fields)}, expected one for model.biases: gradient_flow")
-        isotropic, conserved = self.config.has("isotropy"), self.config.has("conservation")
-        inputs, largest = 1 if isotropic else len(space.points), self._band(space)[1]
-        unit = largest if self.config.wavenumber_scaling else 1.0
-        mobility, stiffness = (
-            Symbol(self._network(inputs + len(self.parameters), 1, 1, seed=seed, terms=1), unit)
-            for seed in (number * PARTS, number * PARTS + DECAYS)
-        )
-        g: nn.Module = Descent(mobility, stiffness, conserved=conserved, scale=largest)
-        return self._banded(Isotropic(g) if isotropic else g, names)
-
-    def _banded(self, g: nn.Module, names: Sequence[str]) -> nn.Module:
-        limited = [self.config.has("band", name) for name in names for _ in range(self.terms)]
-        if not any(limited):
-            return g
-        if self.data.signal is None:
-            raise ValueError(
-                "model.biases: band needs fields that change in time, expected trajectories of more than one frame"
-            )
-        return Banded(g, self.data.signal, None if all(limited) else limited)
-
     def _nonlinearity(self, names: Sequence[str], number: int) -> nn.Module:
         config, inputs = self.config, len(self.fields) + len(self.parameters)
         if self.tensors is not None:
             inputs = self.tensors.invariants + len(self.parameters)
-            network = self._network(inputs, 1, len(self.tensors.places), seed=number * PARTS + 1)
+            network = self.symbols.network(inputs, 1, len(self.tensors.places), seed=number * PARTS + 1)
             return VectorNonlinearity(Nonlinearity(network), self.tensors)
         flows = config.has("gradient_flow")
         terms = 1 if flows else config.terms
-        h: nn.Module = Nonlinearity(self._network(inputs, 1, len(names), seed=number * PARTS + 1, terms=terms))
+        h: nn.Module = Nonlinearity(self.symbols.network(inputs, 1, len(names), seed=number * PARTS + 1, terms=terms))
         if flows:
             return WithState(Odd(h) if config.has("reflection") else h)
         odd = config.has("reflection")
@@ -383,40 +293,3 @@ class _Builder:
         flips = [config.has("reflection", name) for name in self.fields]
         channels = [config.has("reflection", name) for name in names for _ in range(config.terms)]
         return Odd(h, fields=flips, channels=channels)
-
-    def _network(self, inputs: int, outputs: int, fields: int, *, seed: int, terms: int | None = None) -> Perceptrons:
-        """One network a term of each field, the streams of the realizations two apart from this seed on."""
-        config = self.config
-        return Perceptrons(
-            inputs,
-            outputs,
-            width=config.width,
-            depth=config.depth,
-            activation=config.activation,
-            seeds=tuple(2 * (config.seed + r) + seed for r in range(config.realizations)),
-            copies=fields * (terms or config.terms),
-        )
-
-
-def upward(operator: SpectralOperator, values: Sequence[float]) -> None:
-    """Turn h over, in place, in the realizations in which it slopes downward over some values of u.
-
-    A random h slopes either way; with a symbol that only damps, one that starts downward has to pass through h = 0,
-    where the operator vanishes and may stay. For one field.
-    """
-    slope = slopes(operator, torch.tensor(values, dtype=operator.scale.dtype)).view(-1, 1, 1)
-    network = next(module for module in operator.h.modules() if isinstance(module, Perceptrons))
-    with torch.no_grad():
-        for parameter in (network.weights[-1], network.offsets[-1]):
-            parameter *= torch.where(slope < 0, -1.0, 1.0)
-
-
-def near_identity(operator: Operator, share: float = 0.1) -> None:
-    """Shrink h, in place: an implicit step of a small L has a solution, one of a random L often has none."""
-    networks = [
-        m for summand in operator.summands() for m in summand.operator.h.modules() if isinstance(m, Perceptrons)
-    ]
-    with torch.no_grad():
-        for network in networks:
-            network.weights[-1] *= share
-            network.offsets[-1] *= share

@@ -19,7 +19,7 @@ from morlight.analysis.linear_model import Part
 from morlight.data.sample import TrainingSample
 from morlight.data.schedule import Schedule
 from morlight.data.windows import Batch
-from morlight.operators import Operator, SpectralOperator, build, selected
+from morlight.operators import Operator, SpectralOperator, build, selected, starts
 from morlight.operators.build import Components
 from morlight.operators.description import DataDescription
 from morlight.training import modes
@@ -63,9 +63,9 @@ class OperatorModule(lightning.LightningModule, ABC):
         own = components is not None and components.nonlinearity is not None  # starts as its author made it
         if self.scalar and config.initial_slope == "positive" and not own:
             assert isinstance(self.operator, SpectralOperator)
-            build.upward(self.operator, data.fields[0].quantiles)
+            starts.upward(self.operator, data.fields[0].quantiles)
         if config.scheme == "implicit":
-            build.near_identity(self.operator)
+            starts.near_identity(self.operator)
         self.held_back_horizon = config.objective.longest
         self.run_id: str | None = None
         self.modes: ModeStatistics | None = None

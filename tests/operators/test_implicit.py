@@ -8,7 +8,7 @@ import small
 import torch
 from torch import nn
 
-from morlight.operators import Cosine, Fourier, Sine, SpectralOperator, build, rollout, stepper
+from morlight.operators import Cosine, Fourier, Sine, SpectralOperator, build, rollout, starts, stepper
 
 
 class Heat(nn.Module):
@@ -107,7 +107,7 @@ def test_gradients_are_those_of_the_solution():
     data = small.description([small.field("u", 0.0, 1.0, scale=1.0)], where=small.grid((12,)))
     config = small.config(biases=["conservation"], symbol="dissipative")
     operator = build.operator(config, data).double()
-    build.upward(operator, [0.0, 0.5, 1.0])
+    starts.upward(operator, [0.0, 0.5, 1.0])
     u = field(12)
 
     def loss():

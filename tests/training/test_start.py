@@ -1,7 +1,7 @@
 import small
 import torch
 
-from morlight.operators import build, slopes
+from morlight.operators import build, slopes, starts
 
 
 def test_every_realization_starts_with_an_upward_nonlinearity():
@@ -12,7 +12,7 @@ def test_every_realization_starts_with_an_upward_nonlinearity():
     before = slopes(operator, values)
     assert (before < 0).any()
     assert (before > 0).any()
-    build.upward(operator, values.tolist())
+    starts.upward(operator, values.tolist())
     assert torch.allclose(slopes(operator, values), before.abs())
 
 

@@ -7,7 +7,7 @@ import small
 import systems
 import torch
 
-from morlight.operators import Fourier, build, losses
+from morlight.operators import Fourier, build, losses, starts
 from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.levenberg_marquardt import (
     LeastSquares,
@@ -171,7 +171,7 @@ def test_smoothness_is_that_of_the_losses():
 def test_what_the_data_do_not_say_is_smooth():
     learned, free = double(symbol="dissipative"), double(symbol="dissipative")
     for each in (learned, free):
-        build.upward(each, samples()[0].flatten().tolist())
+        starts.upward(each, samples()[0].flatten().tolist())
     list(regress(learned, decaying((1,)), 200, smoothness=1e-4))
     list(regress(free, decaying((1,)), 200))
     kappa = torch.arange(5, 9, dtype=torch.float64)[None]  # the data have modes up to 4
@@ -199,7 +199,7 @@ def test_increments_over_several_steps_are_those_of_the_steps_one_after_the_othe
 def test_a_decay_is_learned_from_increments_over_several_steps():
     u, _ = samples()
     learned = double(symbol="dissipative", biases=["conservation"])
-    build.upward(learned, u.flatten().tolist())
+    starts.upward(learned, u.flatten().tolist())
     list(regress(learned, decaying((1, 5)), 200))
     kappa = torch.arange(1, 5, dtype=torch.float64)
     with torch.no_grad():
