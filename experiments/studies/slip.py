@@ -43,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     speeds, u = velocities(file)
     flow = u[np.isclose(speeds, options.held_out)][0]
     width = float(file.attributes["unit_length"])
-    low, high = line((u[:, STEADY:].mean(1) / speeds[:, None]).mean(0))
-    print(f"straight line: slip lengths {low * width:.2g} and {high * width:.2g} σ")
+    steady = (u[:, STEADY:].mean(1) / speeds[:, None]).mean(0)
+    for share in (1.0, 0.7):
+        low, high = line(steady, share)
+        print(f"straight line, {100 * share:.0f} % of the width: {low * width:.2g} and {high * width:.2g} σ")
     with tempfile.TemporaryDirectory() as folder:
         path, dt = Path(folder) / "velocity.h5", float(file.times[1] - file.times[0])
         morlight.write(path, {"velocity": u}, dt=dt, length=1.0, boundaries="wall", parameters={"speed": speeds})
@@ -70,9 +72,16 @@ def velocities(file: TrajectoryFile) -> tuple[Float[np.ndarray, " S"], Float[np.
     return speeds, means[:, :, 1] / means[:, :, 0]
 
 
-def line(u: Float[np.ndarray, " N"]) -> tuple[float, float]:
-    """Slip lengths of a steady flow in units of the wall's speed, from a straight line, in units of the width."""
-    slope, start = np.polyfit((np.arange(len(u)) + 0.5) / len(u), u, 1)
+def line(u: Float[np.ndarray, " N"], share: float) -> tuple[float, float]:
+    """Slip lengths, in units of the width, of the straight line through a share of a steady flow in the middle.
+
+    Args:
+        u: velocity in units of that of the upper wall.
+        share: of the width.
+    """
+    x = (np.arange(len(u)) + 0.5) / len(u)
+    inner = np.abs(x - 0.5) < share / 2
+    slope, start = np.polyfit(x[inner], u[inner], 1)
     return start / slope, (1 - start - slope) / slope
 
 
