@@ -1,8 +1,10 @@
 """Standard errors due to the data, by a jackknife: the fit without each block of the data in turn.
 
 For any number f that follows from an operator, the variance is (S − 1)/S Σ_s (f_s − f̄)² over S independent blocks of
-the data, where f_s follows from the fit without block s (Efron & Stein 1981). The variance is itself estimated from S
-numbers, so that the error of f in units of its square root follows Student's t, whose variance is (S − 1)/(S − 3).
+the data, where f_s follows from the fit without block s (Efron & Stein 1981). The variance is itself estimated from
+few numbers, so that the error of f in units of its square root follows Student's t with ν degrees of freedom, whose
+variance is ν/(ν − 2). Blocks of equal information give ν = S − 1. Usually, some tell more than others, and ν is their
+effective number 1/Σ_s w_s² (Satterthwaite 1946), where w_s is the share of block s in the variance.
 
 The weights of the fit without a block, θ + δθ_s, are known to first order. The difference f_s − f is therefore computed
 for a small fraction of δθ_s and scaled up (see `morlight.training.least_squares.jackknife`). f is averaged over the
@@ -10,6 +12,7 @@ realizations.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = (
     "the standard error due to the data is not known: it needs model.optimizer moments, and 10 trajectories, or fewer"
-    " ones that fluctuate for 100 times the horizon"
+    " ones that fluctuate for 100 times the horizon, with information that is not only in a few blocks of them"
 )
 SHARE = 1e-4  # fraction of δθ_s at which neither rounding nor curvature matters
 
@@ -38,13 +41,21 @@ class Jackknife:
 
     Attributes:
         blocks: number S of blocks.
+        alike: number of blocks of equal information that would determine the variance as well, more than 2.
         in_time: whether blocks are parts of trajectories in time, rather than whole trajectories.
         changes: δθ_s of each weight, of shape (S, …), by the names in `Checkpoint.weights`.
     """
 
     blocks: int
+    alike: float
     in_time: bool
     changes: Mapping[str, Tensor]
+
+    @property
+    def student(self) -> float:
+        """Standard deviation of Student's t, by which an error exceeds its estimate in the mean square."""
+        freedom = min(self.alike, self.blocks - 1.0)
+        return math.sqrt(freedom / (freedom - 2))
 
     def only(self, realizations: int, chosen: Sequence[int]) -> "Jackknife":
         """The changes of the chosen realizations."""
@@ -58,6 +69,7 @@ class Jackknife:
         """Values that a checkpoint stores; single precision is enough for a standard error."""
         return {
             "blocks": self.blocks,
+            "alike": self.alike,
             "in_time": self.in_time,
             "changes": {name: each.float() for name, each in self.changes.items()},
         }
@@ -70,15 +82,16 @@ class Jackknife:
             ValueError: if the changes do not fit the weights.
         """
         blocks, changes = int(plain["blocks"]), dict(plain["changes"])
-        if blocks < 4:
-            raise ValueError(f"jackknife has {blocks} blocks, expected at least 4")
+        alike = float(plain.get("alike", blocks))  # not stored before 0.2
+        if blocks < 4 or not 2 < alike <= blocks:
+            raise ValueError(f"jackknife has {blocks} blocks, as good as {alike:g} alike; expected at least 4 and 2")
         for name, each in changes.items():
             fits = isinstance(each, Tensor) and name in weights and each.shape == (blocks, *weights[name].shape)
             if not fits or not each.is_floating_point():
                 raise ValueError(f"jackknife changes of {name} do not fit the weights beside them")
             if not torch.isfinite(each).all():
                 raise ValueError(f"jackknife changes of {name} are not finite")
-        return cls(blocks, bool(plain["in_time"]), changes)
+        return cls(blocks, alike, bool(plain["in_time"]), changes)
 
 
 def standard_error(model: "Model", of: Callable[["Model"], Float[Tensor, "R *f"]]) -> Float[Tensor, "*f"] | None:
@@ -120,7 +133,7 @@ def error_of_rollouts(model: "Model", frames: Callable[["Model"], np.ndarray], p
         rows = range(block * model.realizations, (block + 1) * model.realizations)
         change = (frames(replicates.only(rows)) - predicted).mean(0)
         total, squares = total + change, squares + change**2
-    variance = _factor(blocks) * (squares - total**2 / blocks)
+    variance = (blocks - 1) / blocks * (squares - total**2 / blocks)
     return np.sqrt(variance.clip(min=0)) / SHARE
 
 
@@ -135,23 +148,23 @@ def source(model: "Model") -> str:
     if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:
         return (
             "from the noise of each mode by itself, because there are fewer than 10 trajectories, which are too"
-            " short to be cut into blocks or decay within a few of them; the errors of symbols are not known"
+            " short to be cut into blocks, or a few blocks contain most of the information; the errors of symbols are"
+            " not known"
         )
     return "from the noise of each mode by itself; the errors of symbols are not known without model.optimizer moments"
 
 
 def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
     """Standard error from numbers that follow from `without_blocks`, averaged over the realizations of each block."""
-    return (_factor(len(values)) * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
-
-
-def _factor(blocks: int) -> float:
-    """The factor from Σ_s (f_s − f̄)² to the variance of f, with that of Student's t for S − 1 degrees of freedom."""
-    return (blocks - 1) / blocks * (blocks - 1) / (blocks - 3)
+    S = len(values)
+    return ((S - 1) / S * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
 
 
 def without_blocks(model: "Model") -> "Model | None":
-    """A model of S·R realizations, R for each block, with `SHARE` of the changes of weights; None if not known."""
+    """A model of S·R realizations, R for each block, with `SHARE` of the changes of weights; None if not known.
+
+    The changes include the factor of Student's t, so that the deviation of what follows is the standard error.
+    """
     known = model.checkpoint.jackknife
     if known is None:
         return None
@@ -164,6 +177,6 @@ def without_blocks(model: "Model") -> "Model | None":
                 raise ValueError(
                     f"{model.path}: has jackknife changes of {name}, which is not a parameter of the operator"
                 )
-            named[name].add_(change.flatten(0, 1).to(named[name]), alpha=SHARE)
+            named[name].add_(change.flatten(0, 1).to(named[name]), alpha=SHARE * known.student)
     checkpoint = dataclasses.replace(model.checkpoint, jackknife=None, losses=None, growth=None).only(rows)
     return dataclasses.replace(model, checkpoint=checkpoint, operator=operator.requires_grad_(False))

@@ -6,13 +6,15 @@ import small
 import torch
 from heat import wave
 
-from morlight.analysis.jackknife import Jackknife, standard_error
+from morlight.analysis.jackknife import SHARE, Jackknife, scaled_deviation, standard_error
 from morlight.analysis.model import Model, load
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import build
 
 BLOCKS = 12
+ALIKE = 6.0
+STUDENT = np.sqrt(ALIKE / (ALIKE - 2))  # standard deviation of t with as many degrees of freedom
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def made(tmp_path) -> Model:
     name = next(name for name in names if name.startswith("h."))
     changes = {key: torch.zeros(BLOCKS, *each.shape) for key, each in names.items()}
     changes[name].view(BLOCKS, 2, -1)[:, :, 0] = torch.from_numpy(shifts())[:, None].float()
-    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(BLOCKS, False, changes))
+    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(BLOCKS, ALIKE, False, changes))
     return load(path)
 
 
@@ -45,7 +47,7 @@ def expected(model: Model, of) -> np.ndarray:
     """Derivative with respect to the weight, and the standard error of the weight by the jackknife."""
     derivative = (of(moved(model, 1e-5)) - of(moved(model, -1e-5))).mean(0) / 2e-5
     delta = shifts()
-    return abs(derivative) * np.sqrt((BLOCKS - 1) ** 2 / BLOCKS / (BLOCKS - 3) * ((delta - delta.mean()) ** 2).sum())
+    return abs(derivative) * STUDENT * np.sqrt((BLOCKS - 1) / BLOCKS * ((delta - delta.mean()) ** 2).sum())
 
 
 def test_the_error_of_a_number_is_its_derivative_times_the_error_of_the_weights(made):
@@ -55,6 +57,19 @@ def test_the_error_of_a_number_is_its_derivative_times_the_error_of_the_weights(
     found = standard_error(made, symbol)
     assert found is not None
     assert np.allclose(found.numpy(), expected(made, lambda m: m.predict(wave(), 3)[:, -1]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.8, 0.6])
+def test_errors_cover_the_truth_where_blocks_differ_in_their_information(ratio):
+    """The slopes of 20 000 regressions through the origin, whose truth is 0; each block has `ratio` of the last one."""
+    rng, S = np.random.default_rng(0), 20
+    energy = ratio ** np.arange(S)[:, None]
+    product = np.sqrt(energy) * rng.normal(size=(S, 20_000))
+    without = (product.sum(0) - product) / (energy.sum() - energy)
+    alike = float(energy.sum() ** 2 / (energy**2).sum())
+    error = Jackknife(S, alike, False, {}).student * scaled_deviation(SHARE * torch.from_numpy(without)).numpy()
+    covered = np.mean(abs(product.sum(0) / energy.sum()) < 1.96 * error)
+    assert 0.945 < covered < 0.965  # 0.916 at a ratio of 0.6 with S − 1 degrees of freedom
 
 
 def test_predictions_have_the_scatter_of_networks_and_the_error_of_the_data_beside_the_mean(made):
@@ -96,6 +111,6 @@ def test_changes_that_do_not_fit_the_weights_are_refused(tmp_path):
     data = small.description(where=small.grid((16,)))
     operator = build.operator(small.config(), data)
     changes = {name: torch.zeros(4, 1) for name, _ in operator.named_parameters()}
-    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(4, False, changes))
+    path = small.save(tmp_path / "model.ckpt", operator, data, jackknife=Jackknife(4, 4.0, False, changes))
     with pytest.raises(ValueError, match="do not fit the weights beside them"):
         load(path)

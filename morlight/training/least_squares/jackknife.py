@@ -10,8 +10,12 @@ every number that follows from the parameters (`morlight.analysis.jackknife`). I
 for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly, if the
 blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in time.
 
-Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of 1 is assumed
-before the fit, which is that of the weights of a network.
+Blocks differ in their information, such as the energy of a mode in each trajectory. How many equal ones would
+determine the scatter as well follows from the shares of their JᵀJ in the variance of the symbol (Satterthwaite 1946).
+
+Directions in which the data do not determine the parameters have H ≈ 0. There, a standard deviation of `WIDE` is
+assumed before the fit, several times that of the weights of a network: with that of the weights, short waves whose
+symbol needs large weights would seem to be better known than they are.
 """
 
 import copy
@@ -21,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Inexact, Int
 from torch import Tensor
 
 from morlight.analysis.jackknife import Jackknife
@@ -30,6 +34,7 @@ from morlight.data.windows import Windows
 from morlight.operators.spectral import SpectralOperator
 from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.levenberg_marquardt import LeastSquares
+from morlight.training.least_squares.moments import change_of_factor
 from morlight.training.least_squares.objective import Objective
 
 MOST = 40  # blocks: their standard deviation is then known to 11 %
@@ -38,6 +43,9 @@ ENOUGH = 20  # blocks that few trajectories are cut into
 LONG = 10  # horizons in a block in time, so that the windows across its ends are few
 ALIKE = 5.0  # parts in time that share the information of a mode, at least
 SPLINES = 12  # of h, which changes little from block to block
+WIDE = 5.0  # standard deviation of weights that the data do not determine
+LEAST_ALIKE = 3.0  # blocks of equal information, below which Student's t hardly has a variance
+LOOKED_AT = 32  # wavenumbers at which the shares of the blocks are computed
 TOGETHER = 2**20  # values of splines computed at once
 
 
@@ -74,8 +82,8 @@ def jackknife(
 ) -> Jackknife | None:
     """The changes of the weights where one block is left out; None where there are too few blocks.
 
-    That is also the case if few parts in time have most of the information of a mode, such as the first ones of a wave
-    that decays: their scatter is then that of few numbers.
+    That is also the case if few blocks have most of the information, or few parts in time most of that on one mode,
+    such as the first ones of a wave that decays: their scatter is then that of few numbers.
 
     Args:
         operator: fitted, of one field and one term.
@@ -92,18 +100,22 @@ def jackknife(
     exact = copy.deepcopy(operator).cpu().double().requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in exact.named_parameters()}
     weights = None if objective.weights is None else objective.weights.cpu()  # as the windows of the blocks
-    squares, shifts = _shifts(exact, sums, replace(objective, weights=weights))
+    squares, shifts, alike = _shifts(exact, sums, replace(objective, weights=weights))
+    if not alike >= LEAST_ALIKE:
+        return None
     changes: dict[str, list[Tensor]] = {name: [] for name in before}
     for shift in shifts:
         squares.write(squares.start + shift)
         for name, parameter in exact.named_parameters():
             changes[name].append(parameter - before[name])
-    return Jackknife(len(sums), in_time, {name: torch.stack(each) for name, each in changes.items()})
+    alike = min(alike, float(len(sums)))  # rounding
+    return Jackknife(len(sums), alike, in_time, {name: torch.stack(each) for name, each in changes.items()})
 
 
 def _shifts(
     exact: SpectralOperator, sums: Sequence[Gatherer], objective: Objective
-) -> tuple[LeastSquares, Float[Tensor, "S R P"]]:
+) -> tuple[LeastSquares, Float[Tensor, "S R P"], float]:
+    """The fit, the changes of its parameters without each block, and the number of blocks that are alike."""
     whole = _added(sums)
     weights, shape = objective.weights, whole.shape()  # one slope of h for all
     total = whole.total(weights)
@@ -116,16 +128,39 @@ def _shifts(
         squares.prefer_smooth(objective.smoothness * error)
     numbers = float(whole.pairs) / max(objective.horizons) * float(whole.basis.freedom.sum())
     least = torch.finfo(theta.dtype).eps * float(data.diagonal(dim1=1, dim2=2).max())
-    ridge = max(error / numbers, least) * torch.eye(theta.shape[1], dtype=theta.dtype)
+    ridge = max(error / numbers / WIDE**2, least) * torch.eye(theta.shape[1], dtype=theta.dtype)
     prior = squares.normal(theta)[0] - data + ridge
-    shifts = []
+    shifts, variances = [], []
+    of_rates = _of_rates(squares, values, derivatives)
+    along = torch.linalg.solve((data + prior).to(of_rates.dtype), of_rates)
     for one in sums:
         rest = _added(sums, without=one)
         share = rest.total(weights) / total
         matrix, score = squares.of_moments(squares.folded(objective.moments(rest, shape)), values, derivatives)
         change = (1 - 1 / len(sums)) * gradient - share * score
         shifts.append(torch.linalg.solve(share * matrix + prior, change))
-    return squares, torch.stack(shifts)
+        own = (data - share * matrix).to(along.dtype)
+        variances.append((along.conj() * (own @ along)).real.sum(1).clamp_min(0))
+    known = (of_rates.conj() * along).real.sum(1).reciprocal().clamp_min(0)
+    return squares, torch.stack(shifts), _alike(torch.stack(variances), known)
+
+
+def _of_rates(
+    squares: LeastSquares, values: tuple[Tensor, Tensor], derivatives: tuple[Tensor, Tensor]
+) -> Inexact[Tensor, "R P K"]:
+    """∂ ln G/∂θ of the product G of g and the slope of h, at some wavenumbers."""
+    (h, g), (dh, dg) = values, derivatives
+    factor, change = change_of_factor(g, h, dg, dh, next(iter(squares.moments.values())).slope)
+    G = factor - 1
+    moves = (G != 0).all(0)
+    found = change[:, :, moves] / G[:, None, moves]
+    return found[:, :, :: math.ceil(found.shape[2] / LOOKED_AT)]
+
+
+def _alike(variances: Float[Tensor, "S R K"], known: Float[Tensor, "R K"]) -> float:
+    """1/Σ_s w_s² for the shares w_s of the blocks in the variance of ln G, averaged over what is known of each κ."""
+    shares = variances / variances.sum(0).clamp_min(torch.finfo(known.dtype).tiny)
+    return float(known.sum() / (known * shares.square().sum(0)).sum())
 
 
 def _gathered(sample: TrainingSample, like: Gatherer, horizons: Sequence[int]) -> list[Gatherer]:

@@ -143,12 +143,12 @@ class Moments:
         matrix = torch.cat([torch.cat([block_h, across.mT], 2), torch.cat([across, block_g], 2)], 1)
         gradient = torch.cat([gradient_h, gradient_g], 1)
         if self.counted is not None and self.remembered is not None:
-            factor, change = _factor(g, h, dg, dh, self.slope_of_noise)
+            factor, change = change_of_factor(g, h, dg, dh, self.slope_of_noise)
             rest = factor * self.counted - of_type(self.remembered, factor)
             gradient -= (change.conj() @ rest[..., None])[..., 0].real
             matrix -= ((change * self.counted) @ change.mH).real
         if self.fluctuations is not None:
-            self.fluctuations.add_normal_equations(*_factor(g, h, dg, dh, self.slope), matrix, gradient)
+            self.fluctuations.add_normal_equations(*change_of_factor(g, h, dg, dh, self.slope), matrix, gradient)
         return matrix, gradient
 
     def _linear(self, g: Inexact[Tensor, "R K"]) -> Inexact[Tensor, "K n"]:
@@ -160,7 +160,7 @@ class Moments:
         return (g.abs().square() @ self.quadratic.view(len(self.quadratic), -1)).view(-1, n, n)
 
 
-def _factor(
+def change_of_factor(
     g: Inexact[Tensor, "R K"],
     h: Float[Tensor, "R P"],
     dg: Inexact[Tensor, "R G K"],

@@ -7,7 +7,7 @@ import pytest
 import small
 import torch
 
-from morlight.analysis.jackknife import SHARE, scaled_deviation
+from morlight.analysis.jackknife import SHARE, Jackknife, scaled_deviation
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import MemoryFrames, Windows
 from morlight.operators import build
@@ -17,6 +17,7 @@ from morlight.training.least_squares.gatherer import Gatherer
 from morlight.training.least_squares.jackknife import LEAST, MOST, Objective, blocks, jackknife
 
 MODES = 8
+FACTOR = np.exp(-0.05 * np.arange(MODES) ** 2.0)  # λ of each mode in one step
 
 
 def windows(trajectories, frames) -> Windows:
@@ -62,18 +63,15 @@ class Scaled(torch.nn.Module):
         return u * self.a.view(1, *[1] * (u.ndim - 1))
 
 
-def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajectory():
-    """û' = λ û + noise mode by mode: λ without a trajectory is a ratio of sums, from NumPy."""
-    rng, S, T = np.random.default_rng(0), 24, 40
-    factor, basis = np.exp(-0.05 * np.arange(MODES) ** 2.0), Cosine(MODES, np.pi).double()
-    c = rng.normal(size=(S, T, MODES))
-    for j in range(1, T):
-        c[:, j] = factor * c[:, j - 1] + 0.3 * c[:, j]
-    u = basis.inverse(torch.from_numpy(c))
+def regressions(c, noise) -> tuple[np.ndarray, np.ndarray, Jackknife]:
+    """û' = λ û + noise mode by mode: λ of all trajectories and without each, from NumPy, and the jackknife of a fit."""
+    (S, _, _), basis = c.shape, Cosine(MODES, np.pi).double()
+    for j in range(1, c.shape[1]):
+        c[:, j] = FACTOR * c[:, j - 1] + noise * c[:, j]
     product, square = (c[:, :-1] * c[:, 1:]).sum(1), (c[:, :-1] ** 2).sum(1)
     fitted = product.sum(0) / square.sum(0)
     without = (product.sum(0) - product) / (square.sum(0) - square)
-    expected = np.sqrt((S - 1) ** 2 / S / (S - 3) * ((without - without.mean(0)) ** 2).sum(0))
+    u = basis.inverse(torch.from_numpy(c))
     where = small.grid((MODES,), length=np.pi, boundaries="WALL")
     data = small.description([small.field(low=float(u.min()), high=float(u.max()))], where=where)
     parts = Components(symbol=lambda _: Symbol(fitted - 1), nonlinearity=lambda _: Scaled())
@@ -82,11 +80,30 @@ def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajecto
     like = Gatherer(basis, float(u.min()), float(u.max()), 12)
     found = jackknife(operator, TrainingSample(Path("u.h5"), part), like, Objective([1], None, None, 0.0))
     assert found is not None
+    return fitted, without, found
+
+
+def stated(fitted, found) -> np.ndarray:
+    """The standard errors of the product of g and a."""
     (g,) = (change for name, change in found.changes.items() if change[0].numel() == MODES)
     (a,) = (change for name, change in found.changes.items() if change[0].numel() == 1)
-    product_changes = g.view(S, MODES) + torch.from_numpy(fitted - 1) * a.view(S, 1)  # of g a, to first order
-    stated = scaled_deviation(SHARE * product_changes).numpy()
-    assert np.allclose(stated, expected, rtol=1e-3)  # regressions are linear
+    changes = g.flatten(1) + torch.from_numpy(fitted - 1) * a.flatten(1)  # to first order
+    return found.student * scaled_deviation(SHARE * changes).numpy()
+
+
+def test_the_error_of_a_free_symbol_is_that_of_regressions_without_each_trajectory():
+    S = 24
+    fitted, without, found = regressions(np.random.default_rng(0).normal(size=(S, 40, MODES)), 0.3)
+    t = found.alike / (found.alike - 2)  # variance of Student's t
+    expected = np.sqrt(t * (S - 1) / S * ((without - without.mean(0)) ** 2).sum(0))
+    assert np.allclose(stated(fitted, found), expected, rtol=1e-3)  # regressions are linear
+
+
+def test_blocks_count_by_their_share_of_the_information():
+    """Each trajectory has 0.6 times the energy of the one before: 20 are as good as four of equal energy."""
+    c = np.random.default_rng(0).normal(size=(20, 2, MODES))
+    c[:, 0] = 0.6 ** (np.arange(20)[:, None] / 2)
+    assert regressions(c, 0.1)[2].alike == pytest.approx(4, rel=1e-3)
 
 
 def test_splines_contain_the_energy_of_each_mode():
