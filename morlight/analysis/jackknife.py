@@ -142,7 +142,7 @@ def source(model: "Model") -> str:
     known = model.checkpoint.jackknife
     if known is not None:
         of = "parts of trajectories in time" if known.in_time else "trajectories or groups of them"
-        return f"from fits without each of {known.blocks} blocks of the data ({of})"
+        return f"from fits without each of {known.blocks} blocks of the data ({of}), as good as {known.alike:.0f} alike"
     if model.config.equation is not None:
         return "from the covariance of the coefficients"
     if model.checkpoint.training.get("optimizer") == "moments" and not model.steady:

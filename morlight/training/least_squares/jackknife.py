@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Inexact, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from morlight.analysis.jackknife import Jackknife
@@ -45,7 +45,7 @@ ALIKE = 5.0  # parts in time that share the information of a mode, at least
 SPLINES = 12  # of h, which changes little from block to block
 WIDE = 5.0  # standard deviation of weights that the data do not determine
 LEAST_ALIKE = 3.0  # blocks of equal information, below which Student's t hardly has a variance
-LOOKED_AT = 32  # wavenumbers at which the shares of the blocks are computed
+LOOKED_AT = 16  # wavenumbers at which the shares of the blocks are computed
 TOGETHER = 2**20  # values of splines computed at once
 
 
@@ -132,29 +132,30 @@ def _shifts(
     prior = squares.normal(theta)[0] - data + ridge
     shifts, variances = [], []
     of_rates = _of_rates(squares, values, derivatives)
-    along = torch.linalg.solve((data + prior).to(of_rates.dtype), of_rates)
+    along = torch.linalg.solve(data + prior, of_rates)
     for one in sums:
         rest = _added(sums, without=one)
         share = rest.total(weights) / total
         matrix, score = squares.of_moments(squares.folded(objective.moments(rest, shape)), values, derivatives)
         change = (1 - 1 / len(sums)) * gradient - share * score
         shifts.append(torch.linalg.solve(share * matrix + prior, change))
-        own = (data - share * matrix).to(along.dtype)
-        variances.append((along.conj() * (own @ along)).real.sum(1).clamp_min(0))
-    known = (of_rates.conj() * along).real.sum(1).reciprocal().clamp_min(0)
+        variances.append((along * ((data - share * matrix) @ along)).sum(1).clamp_min(0))
+    variance = (of_rates * along).sum(1)
+    known = torch.where(variance > 0, 1 / variance, 0)
     return squares, torch.stack(shifts), _alike(torch.stack(variances), known)
 
 
 def _of_rates(
     squares: LeastSquares, values: tuple[Tensor, Tensor], derivatives: tuple[Tensor, Tensor]
-) -> Inexact[Tensor, "R P K"]:
-    """∂ ln G/∂θ of the product G of g and the slope of h, at some wavenumbers."""
+) -> Float[Tensor, "R P K"]:
+    """∂ ln G/∂θ, real and imaginary parts, of the product G of g and the slope of h at some wavenumbers."""
     (h, g), (dh, dg) = values, derivatives
     factor, change = change_of_factor(g, h, dg, dh, next(iter(squares.moments.values())).slope)
     G = factor - 1
     moves = (G != 0).all(0)
     found = change[:, :, moves] / G[:, None, moves]
-    return found[:, :, :: math.ceil(found.shape[2] / LOOKED_AT)]
+    found = found[:, :, :: math.ceil(found.shape[2] / LOOKED_AT)]
+    return torch.view_as_real(found).flatten(2) if found.is_complex() else found
 
 
 def _alike(variances: Float[Tensor, "S R K"], known: Float[Tensor, "R K"]) -> float:
