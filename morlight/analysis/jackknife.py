@@ -82,7 +82,7 @@ class Jackknife:
             ValueError: if the changes do not fit the weights.
         """
         blocks, changes = int(plain["blocks"]), dict(plain["changes"])
-        alike = float(plain.get("alike", blocks))  # not stored before 0.2
+        alike = float(plain.get("alike", blocks))  # earlier checkpoints count every block
         if blocks < 4 or not 2 < alike <= blocks:
             raise ValueError(f"jackknife has {blocks} blocks, as good as {alike:g} alike; expected at least 4 and 2")
         for name, each in changes.items():

@@ -107,6 +107,13 @@ def test_without_blocks_the_error_is_refused(tmp_path):
         model.predict(wave(), 1, realizations="data")
 
 
+def test_checkpoints_that_do_not_say_what_their_blocks_are_worth_count_every_block(made):
+    known = made.checkpoint.jackknife
+    assert known is not None
+    plain = {key: value for key, value in known.to_plain().items() if key != "alike"}
+    assert Jackknife.from_plain(plain, made.checkpoint.weights).alike == BLOCKS
+
+
 def test_changes_that_do_not_fit_the_weights_are_refused(tmp_path):
     data = small.description(where=small.grid((16,)))
     operator = build.operator(small.config(), data)
