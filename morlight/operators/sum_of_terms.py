@@ -135,12 +135,20 @@ def _own(term: Candidate, field: int) -> bool:
 def middle_slope(exponents: Exponents, field: int, low: Sequence[float], high: Sequence[float]) -> float:
     """Middle between smallest and largest slope of a product over one of its fields, the others at their middles."""
     n = exponents[field]
-    ends = [low[field] ** (n - 1), high[field] ** (n - 1)]
+    ends = [_power(low[field], n - 1), _power(high[field], n - 1)]
     if low[field] < 0 < high[field] and n % 2 and n > 1:
         ends.append(0.0)
     others = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
-    rest = math.prod(value**m for c, (value, m) in enumerate(zip(others, exponents, strict=True)) if c != field)
+    rest = math.prod(_power(value, m) for c, (value, m) in enumerate(zip(others, exponents, strict=True)) if c != field)
     return n * rest * (min(ends) + max(ends)) / 2
+
+
+def _power(value: float, exponent: int) -> float:
+    """A power that is infinite where it exceeds all floating-point numbers, as in states that grow without bound."""
+    try:
+        return value**exponent
+    except OverflowError:
+        return -math.inf if value < 0 and exponent % 2 else math.inf
 
 
 MOST = 64  # sub-steps

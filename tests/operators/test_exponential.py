@@ -107,6 +107,11 @@ def test_the_middle_slope_of_a_product_is_between_its_smallest_and_its_largest()
     assert middle_slope((1, 2), 1, [0.0, 1.0], [4.0, 3.0]) == pytest.approx(2 * (2 + 6) / 2)
 
 
+def test_the_middle_slope_of_states_beyond_all_numbers_is_infinite():
+    assert middle_slope((3,), 0, [0.0], [1e200]) == math.inf
+    assert middle_slope((4,), 0, [-1e200], [0.0]) == -math.inf
+
+
 def test_each_field_of_a_batch_follows_its_own_parameters():
     """u_t = ν² u_xx + ν u² − c u³ of three ν in a batch, beside the same numbers without parameters."""
     basis, gamma = Fourier(16, math.tau).double(), torch.tensor([[0.5], [1.0], [2.0]], dtype=torch.float64)
