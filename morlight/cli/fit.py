@@ -49,7 +49,7 @@ def run(task: str, arguments: Sequence[str]) -> None:
 
 
 def _with_path(arguments: Sequence[str]) -> list[str]:
-    """The words with `--data.path FILE` in place of a first word FILE.
+    """The words with `--data.path FILE` for a first word FILE; behind a configuration, whose path it replaces.
 
     Raises:
         ValueError: where both are there.
@@ -59,4 +59,4 @@ def _with_path(arguments: Sequence[str]) -> list[str]:
         return words
     if any(word.partition("=")[0] == "--data.path" for word in words):
         raise ValueError(f"'{words[0]}' and --data.path both name the data, expected one of them")
-    return ["--data.path", *words]
+    return [*words[1:], "--data.path", words[0]]

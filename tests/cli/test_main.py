@@ -47,6 +47,7 @@ QUICK = [
     ("fit --config brownian --data.path walkers.h5 --trainer.max_epoch 3", "did you mean trainer.max_epochs?"),
     ("fit --config brownian --data.path walkers.h5 --model.width wide", "expected a whole number"),
     ("fit --config brownian --data.path absent.h5", "absent.h5: no such file"),
+    ("fit absent.h5 --config brownian", "absent.h5: no such file"),  # not the file that the configuration names
     ("predict absent.ckpt --initial walkers.h5 --steps 1 -o out.h5", "absent.ckpt: not a file"),
     ("evaluate absent.ckpt --data absent.h5", "absent.h5: no such file"),
 ]
