@@ -19,11 +19,11 @@ ARGUMENTS = [
     ),
     (
         ["--model.bases", "{density: wavelet}"],
-        "model.bases is 'wavelet', expected {NAME: one of cosine, sine, legendre}",
+        "model.bases is 'wavelet', expected {NAME: one of cosine, sine, legendre, robin}",
     ),
     (
         ["--model.bases", "{density:wavelet}"],
-        "model.bases is '{density:wavelet}', expected {NAME: one of cosine, sine, legendre};"
+        "model.bases is '{density:wavelet}', expected {NAME: one of cosine, sine, legendre, robin};"
         " YAML needs a space behind each colon",
     ),
     (["--model.order", "3"], "model.order is 3, expected one of 1, 2"),
