@@ -36,19 +36,21 @@ def with_error(value: float, error: float) -> str:
 
 def _balance(field: FieldNoise) -> list[str]:
     """Noise over the noise that the damping of slow waves needs, where it is known well enough to mean anything."""
-    ratios = {"": field.balance, " from equipartition": field.equipartition}
+    ratios, alone = {"": field.balance, " from equipartition": field.equipartition}, field.equilibrium is not None
     return [
-        f"    fluctuation–dissipation ratio{name} {with_error(ratio.value, ratio.error)}: {_meaning(ratio)}"
+        f"    fluctuation–dissipation ratio{name} {with_error(ratio.value, ratio.error)}: {_meaning(ratio, alone)}"
         for name, ratio in ratios.items()
         if ratio is not None and ratio.error < LARGEST
     ]
 
 
-def _meaning(ratio: Ratio) -> str:
+def _meaning(ratio: Ratio, alone: bool) -> str:
+    """What a ratio says; of roll-outs only if the field decays alone, without exchanging variance as in sound."""
     if abs(ratio.value - 1) <= SURE * ratio.error:
         return "noise and damping are in balance"
     less = "less" if ratio.value < 1 else "more"
-    return f"the noise restores {less} variance than the damping takes; roll-outs at equilibrium fluctuate {less}"
+    said = f"the noise restores {less} variance than the damping takes"
+    return f"{said}; roll-outs at equilibrium fluctuate {less}" if alone else said
 
 
 def _of_field(name: str, field: FieldNoise, measured: bool) -> list[str]:

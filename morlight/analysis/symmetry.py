@@ -131,7 +131,9 @@ def _properties(model: Model) -> Iterator[Property]:
     real = not any(part.symbol(gamma).is_complex() or isinstance(part.basis, Derivative) for part, _ in parts)
     vectors = _vectors(model)
     mirrored = violations.parity(operator, u, gamma, vectors)
-    yield Property.of("parity", (real or bool(vectors)) and not walled, mirrored)
+    slips = [part.basis.slip for part, _ in parts]
+    alike = all(slip is None or torch.equal(slip[:, 0], slip[:, 1]) for slip in slips)  # at both walls
+    yield Property.of("parity", (real or bool(vectors)) and not walled and alike, mirrored)
     yield from _isotropy(model, u, gamma, parts)
     yield from _conservation(model, u, gamma, parts)
     yield from _conservation_by_noise(model, u, gamma)

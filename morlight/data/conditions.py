@@ -46,9 +46,11 @@ def stated(file: TrajectoryFile, fields: Sequence[str] = (), rows: Sequence[int]
     if isinstance(written, Mapping):
         return _of_prediction(written)
     settings = _settings(file)
-    cells = {"cells": float(settings.pop("cells"))} if "cells" in settings else {}  # the width of a colloid's channel
-    width = settings.pop("width", None)
-    if "WALL" in file.grid.boundaries and width is not None:
+    count, width = settings.pop("cells", None), settings.pop("width", None)
+    cells = (
+        {"cells": float(count)} if _is_number(count) and count is not None else {}
+    )  # the width of a colloid's channel
+    if "WALL" in file.grid.boundaries and width is not None and _is_number(width):
         cells = {"unit_length": float(width)}
     scales = {key: float(file.attributes[key]) for key in SCALES if _is_number(file.attributes.get(key))}
     constant = {name: float(values[0]) for name, values in _scalars(file, rows).items() if _equal(values, values[0])}
@@ -98,7 +100,7 @@ def _differing(trained: Mapping[str, Any], file: Mapping[str, Any]) -> Iterator[
 def deck_values(deck: str) -> dict[str, str]:
     """Default values of the variables of a LAMMPS input."""
     words = [line.split() for line in deck.splitlines() if line.startswith("variable ")]
-    return {line[1]: line[3] for line in words if line[2] == "index"}
+    return {line[1]: line[3] for line in words if len(line) > 3 and line[2] == "index"}
 
 
 def _settings(file: Contents) -> dict[str, float | str]:
@@ -112,7 +114,9 @@ def _settings(file: Contents) -> dict[str, float | str]:
         found = {name: _number(of_deck[name]) for name in OF_DECKS if name in of_deck}
     elif generator in WALKERS:
         found = {name: _number(given[name]) for name in OF_WALKERS if name in given}
-        found |= {f"drift_{axis}": float(v) for axis, v in zip("xy", given.get("drift", ()), strict=False)}
+        drift = given.get("drift")
+        along = zip("xy", drift, strict=False) if isinstance(drift, list) else ()
+        found |= {f"drift_{axis}": float(v) for axis, v in along if _is_number(v)}
     elif generator == DEPOSITED:
         found = {name: _number(given[name]) for name in OF_DEPOSITS if name in given}
     return {name: value for name, value in found.items() if name not in file.parameters}
@@ -151,7 +155,8 @@ def _particles(file: Contents) -> float | None:
     given, deck = file.attributes.get("generator_parameters"), file.attributes.get("deck")
     given = given if isinstance(given, Mapping) else {}
     count = given.get("walkers", given.get("atoms", deck_values(deck).get("atoms") if isinstance(deck, str) else None))
-    return None if count is None else float(count)
+    number = _number(count)
+    return float(number) if _is_number(number) else None
 
 
 def _of_prediction(plain: Mapping[str, Any]) -> Conditions:

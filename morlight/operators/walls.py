@@ -78,6 +78,8 @@ class Walls:
         """
         known = slips or {}
         units = [torch.stack(self.profiles(slope, known.get(c))).to(gamma) for c, slope in enumerate(self.slopes)]
+        if known:  # beside profiles of each realization, those of all need an axis
+            units = [unit if c in known else unit[:, None] for c, unit in enumerate(units)]
         unit = torch.stack(torch.broadcast_tensors(*units), -2).unsqueeze(-3)  # (2, *R, 1, C, N)
         low, high = (end[..., None] * profile for end, profile in zip(self.ends(gamma), unit, strict=True))
         shape = [1] * self.axes

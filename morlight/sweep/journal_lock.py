@@ -1,5 +1,6 @@
 """Exclusive access to a journal, for any number of workers on any number of hosts."""
 
+import fcntl
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ class JournalLock(BaseJournalFileLock):
     """
 
     def __init__(self, journal: Path) -> None:
-        self.file = journal.with_name(f"{journal.name}.lock")
+        self.journal, self.file = journal, journal.with_name(f"{journal.name}.lock")
         self.mine: Mark | None = None
 
     def acquire(self) -> bool:
@@ -49,8 +50,7 @@ class JournalLock(BaseJournalFileLock):
                 if mark != seen:
                     seen, since = mark, time.monotonic()
                 elif mark is not None and time.monotonic() - since > GRACE:
-                    print(f"morlight: {self.file} is the lock of a worker that died; removed", file=sys.stderr)
-                    _remove(self.file)
+                    self._give_up(mark)
                     continue
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST)
@@ -58,6 +58,14 @@ class JournalLock(BaseJournalFileLock):
                 os.close(descriptor)
                 self.mine = _mark(self.file)
                 return True
+
+    def _give_up(self, mark: Mark) -> None:
+        """Remove the lock of a worker that died, unless another one who waited has done so, whose new lock this is."""
+        with open(self.journal, "ab") as journal:
+            fcntl.flock(journal, fcntl.LOCK_EX)  # one at a time compares and removes
+            if _mark(self.file) == mark:
+                print(f"morlight: {self.file} is the lock of a worker that died; removed", file=sys.stderr)
+                _remove(self.file)
 
     def release(self) -> None:
         """Remove the file, unless it is no longer ours."""

@@ -175,3 +175,22 @@ def test_words_for_units_must_agree_where_both_files_have_one(tmp_path, monkeypa
         assert "time is fs, expected ps" in refused("evaluate model.ckpt --data other.h5", capsys)
     else:
         cli.main(["evaluate", "model.ckpt", "--data", "other.h5"])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"generator": "brownian", "generator_parameters": {"drift": 0.5, "walkers": "many"}},
+        {"generator_parameters": {"atoms": [1, 2]}},
+        {"deck": "variable a\nvariable b index\nvariable cells index ${n}\nvariable atoms index ${n}"},
+    ],
+    ids=["walkers", "atoms", "deck"],
+)
+def test_words_of_a_foreign_file_that_are_no_numbers_are_not_compared(tmp_path, attributes):
+    path = tmp_path / "foreign.h5"
+    small_fits.write(path, {"u": np.ones((1, 3, 8))}, dt=0.1, walls=True)
+    with h5py.File(path, "a") as file:
+        file.attrs.update({key: json.dumps(value) if isinstance(value, dict) else value
+                           for key, value in attributes.items()})  # fmt: skip
+    found = stated(TrajectoryFile.open(path))
+    assert (found.particles, "cells" in found.scales) == (None, False)

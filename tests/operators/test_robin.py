@@ -24,7 +24,7 @@ from morlight.operators import (
 )
 from morlight.operators.robin import RATE, eigenfunctions
 from morlight.operators.units import Units
-from morlight.operators.wall_words import read
+from morlight.operators.wall_words import Product, read
 
 D, DT, L = 0.7, 0.02, 2.0
 GAMMA = torch.tensor([[1.5]], dtype=torch.float64)
@@ -207,3 +207,14 @@ def test_one_learned_slip_length_serves_both_walls_where_one_is_asked_for():
     slip = operator.basis.slip.detach().numpy()
     assert operator.basis.log_slip.shape == (2, 1)
     assert np.array_equal(slip[:, 0], slip[:, 1])
+
+
+@pytest.mark.parametrize("realizations", [1, 2, 3])
+def test_fields_beside_one_that_slips_keep_the_straight_lines_between_their_walls(realizations):
+    walls = Walls(1, -1, 20, L, (False, False), (Product(2.0), Product(1.0)), (Product(5.0), Product(3.0)))
+    slip = torch.linspace(0.1, 0.4, 2 * realizations).double().view(realizations, 2)
+    lifted = walls.lift(torch.zeros(1, 0).double(), {1: slip})
+    x = (torch.arange(20).double() + 0.5) / 20
+    assert torch.allclose(lifted[:, 0, 0], (2 + 3 * x).expand(realizations, -1))
+    at_wall, outward = lifted[:, 0, 1, 0], (lifted[:, 0, 1, 1] - lifted[:, 0, 1, 0]) / (L / 20)
+    assert torch.allclose(at_wall - outward * (L / 40) - 1, slip[:, 0] * outward)

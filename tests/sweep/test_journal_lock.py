@@ -54,8 +54,21 @@ def test_the_lock_of_a_killed_worker_is_removed_after_the_grace_period_and_said(
     assert f"{journal}.lock is the lock of a worker that died" in capsys.readouterr().err
 
 
+def test_one_that_gives_up_a_lock_late_leaves_the_next_one_alone(tmp_path):
+    journal = tmp_path / "a.journal"
+    late, next_one = JournalLock(journal), JournalLock(journal)
+    late.file.touch()  # of a worker that died
+    mark = journal_lock._mark(late.file)
+    late.file.unlink()
+    next_one.acquire()
+    late._give_up(mark)
+    assert late.file.exists()
+    next_one.release()
+    assert not late.file.exists()
+
+
 def test_two_that_wait_for_the_lock_of_a_killed_worker_do_not_get_it_together(held, monkeypatch):
-    monkeypatch.setattr(journal_lock, "GRACE", 1.0)
+    monkeypatch.setattr(journal_lock, "GRACE", 3.0)  # far longer than a turn, also under load
     journal, process = held
     process.kill()
     process.wait()
@@ -64,7 +77,7 @@ def test_two_that_wait_for_the_lock_of_a_killed_worker_do_not_get_it_together(he
         lock = JournalLock(journal)
         lock.acquire()
         began = time.monotonic()
-        time.sleep(0.2)
+        time.sleep(0.05)
         ended = time.monotonic()
         lock.release()
         return began, ended

@@ -87,7 +87,7 @@ def remark_on_cells(rows: Sequence[Candidate], errors: Sequence[float], now: flo
     cells = sorted({row.cells for row in rows if row.cells is not None})
     return (
         f"the number of cells does not matter: with {', '.join(map(str, cells))}, the expected errors differ by less"
-        f" than {100 * ALIKE:.0f} % of the present one, since the realizations disagree in longer waves"
+        f" than {100 * ALIKE:.0f} % of the present one"
     )
 
 

@@ -127,8 +127,11 @@ def fitted(bins: Bins, process_share: Float[Tensor, "R G c"]) -> tuple[Amplitude
         squares[place] = _curve(means, line.numpy(), share)
         if (squares[place] == 1).all():
             continue
-        for block in range(len(bins.count)):
-            without[r, g, block, field] = _curve(_Means.of(bins, place, block), line.numpy(), share)
+        counts = bins.count[:, g, field]
+        without[r, g, :, field] = squares[place]
+        for block in range(len(counts)):
+            if bool((counts.sum(0) - counts[block] > HALF).any()):  # not all data of this γ
+                without[r, g, block, field] = _curve(_Means.of(bins, place, block), line.numpy(), share)
     return Amplitude(knots, squares), without
 
 

@@ -164,6 +164,8 @@ def slips(u: Profiles) -> bool:
     profile = u[:, u.shape[1] // 2 :].mean(1)
     for side in (profile, profile[:, ::-1]):
         wall = at_wall(side)
+        if not wall.slope.any():
+            return False
         length = float(wall.value @ wall.slope) / float(wall.slope @ wall.slope)
         if length <= 0 or np.linalg.norm(wall.value - length * wall.slope) > SLIPS * np.linalg.norm(wall.value):
             return False

@@ -10,7 +10,7 @@ import morlight
 from morlight.training.announcement import announce_contradictions
 from morlight.training.fit import built
 from morlight.training.settings import from_mapping
-from morlight.training.suggestions.wall_values import products
+from morlight.training.suggestions.wall_values import products, slips
 
 POINTS, FRAMES = 20, 30
 X = (np.arange(POINTS) + 0.5) / POINTS
@@ -128,3 +128,8 @@ def test_the_noise_of_each_wave_is_that_of_what_walls_leave(tmp_path):
     share = variance / (2 * POINTS * 0.01**2)  # white noise, by the transform c = 2 Σ u sin κx
     assert share[1:-1] == pytest.approx(1, abs=0.2)  # 5600 windows, correlated
     assert 1 < share[0] < 2  # that of the frame before, which decays, adds up
+
+
+def test_a_field_that_is_flat_at_a_wall_does_not_slip():
+    bump = np.maximum(np.linspace(0, 1, 20) - 0.5, 0)
+    assert not slips(np.ones((8, 4, 1)) * bump)
