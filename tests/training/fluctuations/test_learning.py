@@ -16,6 +16,7 @@ from morlight.operators import Rollouts, build
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations
 from morlight.simulate.walkers import Walkers, _Set
+from morlight.training.fluctuations import multiplicative
 from morlight.training.fluctuations.learning import check, learned
 
 LINE = small.grid((16,))
@@ -292,3 +293,12 @@ def test_noise_that_cannot_be_learned_is_refused():
         check(polynomials, small.description(where=small.grid((16,), boundaries="WALL")))
     with pytest.raises(ValueError, match="pairs without time, expected fields that change in time"):
         check(small.config(), small.description(targets=("f",)))
+
+
+def test_an_amplitude_whose_data_are_in_one_block_is_that_of_all_data():
+    bins = multiplicative.Bins.between(torch.zeros(1, 1).double(), torch.ones(1, 1).double(), 1, 3)
+    u = (torch.arange(multiplicative.BINS).double() + 0.5) / multiplicative.BINS
+    bins.count[0], bins.u[0], bins.squares[:, 0] = 1000.0, 1000 * u, 1000 * u
+    amplitude, without = multiplicative.fitted(bins, torch.ones(1, 1, 1).double())
+    assert amplitude.squares[0, 0, 0].diff().min() > 0  # a² ∝ u
+    assert torch.equal(without[0, 0, :, 0], amplitude.squares[0, 0].expand(3, -1))
