@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.operators.noise_diagnostics import jackknife_error
+from morlight.operators.noise_diagnostics import KEPT, jackknife_error
 
-SLOW = 0.5  # smallest |G|² of slow waves
 FORGOTTEN = 0.1  # largest |G|² of fast waves
 LEAST = 5  # |κ| of fast waves that show whether S is the same for all
 MISFIT = 2.0  # largest mean square deviation of S from its mean that is still called flat, in units of the errors
@@ -65,7 +64,7 @@ class Waves:
 
     def equipartition(self) -> Ratio | None:
         """With the S of fast waves for slow ones; the median of the realizations; None if S is not the same for all."""
-        fast, slow = (self.left < FORGOTTEN).all(0), (self.left > SLOW).all(0) & (self.left < 1).all(0)
+        fast, slow = (self.left < FORGOTTEN).all(0), (self.left > KEPT).all(0) & (self.left < 1).all(0)
         slow &= self.rate_errors.isfinite()
         if int(fast.sum()) < LEAST or not slow.any():
             return None

@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.operators import selected
+from morlight.operators.noise_diagnostics import jackknife_error
 
 if TYPE_CHECKING:
     from morlight.analysis.model import Model
@@ -156,8 +157,7 @@ def source(model: "Model") -> str:
 
 def scaled_deviation(values: Float[Tensor, "S *f"]) -> Float[Tensor, "*f"]:
     """Standard error from numbers that follow from `without_blocks`, averaged over the realizations of each block."""
-    S = len(values)
-    return ((S - 1) / S * (values - values.mean(0)).square().sum(0)).sqrt() / SHARE
+    return jackknife_error(values) / SHARE
 
 
 def without_blocks(model: "Model") -> "Model | None":

@@ -103,10 +103,15 @@ def deck_values(deck: str) -> dict[str, str]:
     return {line[1]: line[3] for line in words if len(line) > 3 and line[2] == "index"}
 
 
+def _given(file: Contents) -> Mapping[str, Any]:
+    """What was given to the simulation or deposit."""
+    given = file.attributes.get("generator_parameters")
+    return given if isinstance(given, Mapping) else {}
+
+
 def _settings(file: Contents) -> dict[str, float | str]:
     """Settings of the simulation or deposit on which the fields depend, with the defaults of the deck."""
-    given = file.attributes.get("generator_parameters")
-    given = given if isinstance(given, Mapping) else {}
+    given = _given(file)
     generator, deck = file.attributes.get("generator"), file.attributes.get("deck")
     found: dict[str, float | str] = {}
     if isinstance(deck, str):
@@ -152,8 +157,7 @@ def _units(file: TrajectoryFile, fields: Sequence[str]) -> dict[str, str]:
 
 
 def _particles(file: Contents) -> float | None:
-    given, deck = file.attributes.get("generator_parameters"), file.attributes.get("deck")
-    given = given if isinstance(given, Mapping) else {}
+    given, deck = _given(file), file.attributes.get("deck")
     count = given.get("walkers", given.get("atoms", deck_values(deck).get("atoms") if isinstance(deck, str) else None))
     number = _number(count)
     return float(number) if _is_number(number) else None

@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+KEPT = 0.5  # share of its variance that a slow wave keeps in a step
+
 
 def jackknife_error(left_out: Float[Tensor, "J *v"]) -> Float[Tensor, "*v"]:
     """Standard errors of values, from those without each block of data."""

@@ -25,6 +25,11 @@ FAR = 1e6  # sizes
 ROUNDING = 1e-12
 
 
+def axes_but(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:
+    """All axes of an array except some."""
+    return tuple(axis for axis in range(walks.ndim) if axis not in but)
+
+
 def relative(
     values: Float[np.ndarray, "R *n"], axes: tuple[int, ...]
 ) -> tuple[Float[np.ndarray, "R *n"], Float[np.ndarray, "*sizes"]]:

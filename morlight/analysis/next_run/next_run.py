@@ -13,7 +13,7 @@ from morlight.analysis.extrapolation import Extrapolation, of_parameters
 from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
 from morlight.analysis.next_run.coefficients import coefficients
-from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, relative
+from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, axes_but, relative
 from morlight.analysis.next_run.result import NextRun, Plan, Ranked
 from morlight.analysis.next_run.runs import Runs, diverging
 from morlight.analysis.next_run.signals import Signals, remark_on_cells
@@ -173,16 +173,12 @@ def _bounded(
 def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[np.ndarray, "R G n"]:
     """Deviations of the realizations, whose sum of squares is the square of the relative error."""
     if target == EQ35:
-        deviation, _ = relative(walks[:, :, [1, -1]], _axes(walks, but=(0, 1, 2, 3)))
+        deviation, _ = relative(walks[:, :, [1, -1]], axes_but(walks, but=(0, 1, 2, 3)))
     else:
-        deviation, _ = relative(walks, _axes(walks, but=(0, 1, 3)))
+        deviation, _ = relative(walks, axes_but(walks, but=(0, 1, 3)))
     fields = walks.shape[3]
     share: Float[np.ndarray, "R G n"] = deviation.reshape(*deviation.shape[:2], -1) / np.sqrt(fields)
     return share
-
-
-def _axes(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axis for axis in range(walks.ndim) if axis not in but)
 
 
 def _outside(model: Model, gamma: Mapping[str, float]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from morlight.analysis.next_run.candidates import Candidate
-from morlight.analysis.next_run.disagreement import relative, signal
+from morlight.analysis.next_run.disagreement import axes_but, relative, signal
 from morlight.analysis.next_run.runs import Runs, diverging
 from morlight.data.ensembles import coarse
 
@@ -47,7 +47,7 @@ class Signals:
         """
         place = list(self.gammas).index(dict(candidate.gamma))
         walks, noise = self.walks[:, place, : candidate.frames], self.noise[place]
-        deviation, size = relative(walks[:, 1:], _axes(walks, but=(0, 2)))
+        deviation, size = relative(walks[:, 1:], axes_but(walks, but=(0, 2)))
         values = deviation[0, :, 0].size  # the size is that of so many values of a field
         per_field = np.sqrt(values / noise).reshape(-1, *(1,) * (walks.ndim - 3))
         points, cells = self.runs.model.grid.points, candidate.cells or walks.shape[3]
@@ -89,10 +89,6 @@ def remark_on_cells(rows: Sequence[Candidate], errors: Sequence[float], now: flo
         f"the number of cells does not matter: with {', '.join(map(str, cells))}, the expected errors differ by less"
         f" than {100 * ALIKE:.0f} % of the present one"
     )
-
-
-def _axes(walks: np.ndarray, but: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axis for axis in range(walks.ndim) if axis not in but)
 
 
 def _rows(deviation: Float[np.ndarray, "R *n"]) -> Float[np.ndarray, "R n"]:

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Inexact, Int
 from torch import Tensor
 
 from morlight.operators.bases import Basis
+from morlight.operators.noise_diagnostics import KEPT
 
-KEPT = 0.5  # share of its variance that a slow wave keeps in a step
 ABSENT = 1e-6  # of the largest variance: rounding
 
 

@@ -154,7 +154,7 @@ def _of_rates(
     G = factor - 1
     moves = (G != 0).all(0)
     found = change[:, :, moves] / G[:, None, moves]
-    found = found[:, :, :: math.ceil(found.shape[2] / LOOKED_AT)]
+    found = found[:, :, :: max(1, math.ceil(found.shape[2] / LOOKED_AT))]
     return torch.view_as_real(found).flatten(2) if found.is_complex() else found
 
 
