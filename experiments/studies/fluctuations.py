@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.support import noise, shear
-from experiments.support.equilibrium import TEMPERATURE, Measured
+from experiments.support.equilibrium import Measured, State
 from experiments.support.fits import Fit
 from experiments.support.noise import ChannelNoise, ShearNoise, WalkerNoise
 from experiments.support.results import FIGURES, write
@@ -83,7 +83,7 @@ def molecules(folder: Path) -> dict[float, ShearNoise]:
     """Temperature and viscosity of each density from the noise of shear waves."""
     study, found = Study("fluctuations_shear", "paper", ShearNoise), {}
     for density in DENSITIES:
-        path = shear.simulate(folder, density)
+        path = shear.simulate(folder, State(density))
         fit = Fit("shear", str(path.resolve()), {"model.fluctuations": True})
         found[density] = study.fit(path.stem, fit, partial(noise.of_shear, density=density)).measured
     return found
@@ -163,7 +163,7 @@ def _ratio(each: ShearNoise) -> str:
 
 def _with_memory(each: ShearNoise) -> float:
     """Ratio if the stress relaxes with one time ν/T: 1 − C(Δt) grows as Δt − τ (1 − e^{−Δt/τ}) instead of Δt."""
-    share = each.operator[0] / TEMPERATURE / FRAMES_APART
+    share = each.operator[0] / State.temperature / FRAMES_APART
     return 1 + share * math.expm1(-1 / share)
 
 

@@ -2,8 +2,8 @@
 
     python -m experiments.studies.transport FOLDER
 
-carries out the runs of LAMMPS that are missing in the folder (shear waves, and equilibrium at the same densities),
-learns an operator from the shear waves of each density, and prints the table and makes the figure of docs/transport.md.
+carries out the runs of LAMMPS that are missing in the folder (shear waves, and equilibrium at the same states),
+learns an operator from the shear waves of each state, and prints the table and makes the figure of docs/transport.md.
 STACIE, which integrates the correlations of the equilibrium runs, comes with pip install 'morlight[transport]'.
 """
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from experiments.support import equilibrium, shear
-from experiments.support.equilibrium import Measured
+from experiments.support.equilibrium import Measured, State
 from experiments.support.poiseuille import poiseuille
 from experiments.support.results import FIGURES, write
 from experiments.support.shear import LongWaves
@@ -32,27 +32,38 @@ PUBLISHED = {
     0.1: (Measured(0.250, 0.013), Measured(2.693, 0.008)),
     0.5: (Measured(0.648, 0.053), Measured(0.4287, 0.002)),
 }
+# A liquid near the triple point, cutoff 2.5σ as here: example of the documentation of STACIE
+LIQUID, PUBLISHED_LIQUID = State(0.8442, 0.722), Measured(3.239, 0.025)
 
 
 @dataclass(frozen=True)
-class Row:
-    """Everything measured at one density.
+class Bulk:
+    """What is measured without walls, at one state.
 
     Attributes:
         momentum: long waves of the momentum.
         labels: long waves of the labelled atoms.
         learned: η and D read off the operators.
         integrals: η and D of Green–Kubo and Einstein.
-        together: η of one operator with γ = ρ*, which did not see the runs at `HELD_OUT`.
-        channel: η of the operator of the driven channel.
-        parabola: η of the steady flow between walls.
-        slip: slip length of that flow.
     """
 
     momentum: LongWaves
     labels: LongWaves
     learned: tuple[Measured, Measured]
     integrals: tuple[Measured, Measured]
+
+
+@dataclass(frozen=True)
+class Row(Bulk):
+    """Everything measured at one density, at the temperature of the channels.
+
+    Attributes:
+        together: η of one operator with γ = ρ*, which did not see the runs at `HELD_OUT`.
+        channel: η of the operator of the driven channel.
+        parabola: η of the steady flow between walls.
+        slip: slip length of that flow.
+    """
+
     together: Measured
     channel: Measured
     parabola: Measured
@@ -61,22 +72,30 @@ class Row:
 
 def measured(folder: Path) -> dict[float, Row]:
     """A row for each density, with the runs and fits that are missing."""
-    study = Study("transport", "paper", LongWaves)
     channel = shipped.open("lj")
-    paths = [shear.simulate(folder, density) for density in DENSITIES]
+    paths = [shear.simulate(folder, State(density)) for density in DENSITIES]
     of_all = shear.together(shear.joined(paths, folder / "shear.h5"), DENSITIES, HELD_OUT)
     rows = {}
-    for density, path, joint, driven in zip(DENSITIES, paths, of_all, shear.channel(DENSITIES), strict=True):
-        place = equilibrium.simulate(folder / "equilibrium", density)
-        eta = equilibrium.viscosity(place, density)
-        integrals = eta, equilibrium.diffusivity(place, density, eta.value)
-        momentum, labels = (shear.fitted(study, path, field) for field in ("momentum", "density_labels"))
-        viscosity = Measured(momentum.limit[0] * density, momentum.limit[1] * density)
-        diffusivity = shear.of_infinite_box(Measured(*labels.limit), density, viscosity.value)
+    for density, joint, driven in zip(DENSITIES, of_all, shear.channel(DENSITIES), strict=True):
         of_density = np.flatnonzero(np.isclose(channel.parameters["density"], density, rtol=1e-3))
         parabola, slip = poiseuille(channel, of_density.tolist())
-        rows[density] = Row(momentum, labels, (viscosity, diffusivity), integrals, joint, driven, parabola, slip)
+        rows[density] = Row(
+            **vars(bulk(folder, State(density))), together=joint, channel=driven, parabola=parabola, slip=slip
+        )
     return rows
+
+
+def bulk(folder: Path, state: State) -> Bulk:
+    """Shear waves and equilibrium at one state."""
+    study = Study("transport", "paper", LongWaves)
+    path = shear.simulate(folder, state)
+    place = equilibrium.simulate(folder / "equilibrium", state)
+    eta = equilibrium.viscosity(place, state)
+    integrals = eta, equilibrium.diffusivity(place, state, eta.value)
+    momentum, labels = (shear.fitted(study, path, field) for field in ("momentum", "density_labels"))
+    viscosity = Measured(momentum.limit[0] * state.density, momentum.limit[1] * state.density)
+    diffusivity = shear.of_infinite_box(Measured(*labels.limit), state, viscosity.value)
+    return Bulk(momentum, labels, (viscosity, diffusivity), integrals)
 
 
 def distance(one: Measured, other: Measured) -> str:
@@ -85,27 +104,35 @@ def distance(one: Measured, other: Measured) -> str:
     return f"{100 * (one.value / other.value - 1):+.0f} %, {abs(one.value - other.value) / error:.1f}"
 
 
-def page(rows: Mapping[float, Row]) -> str:
+def page(rows: Mapping[float, Row], liquid: Bulk) -> str:
     """The tables of viscosities and of diffusivities."""
+    published = {density: PUBLISHED.get(density, (None, None)) for density in rows}
     eta = [
-        [f"{density:g}", *_compared(row, density, 0), str(row.together), str(row.channel), str(row.parabola)]
+        [
+            f"{density:g}",
+            *_compared(row, 0, published[density][0]),
+            *map(str, (row.together, row.channel, row.parabola)),
+        ]
         for density, row in rows.items()
     ]
-    diffusion = [[f"{density:g}", *_compared(row, density, 1)] for density, row in rows.items()]
+    diffusion = [[f"{density:g}", *_compared(row, 1, published[density][1])] for density, row in rows.items()]
     head = ["ρ*", "learned", "equilibrium", "difference, in standard errors", "published"]
     return "\n\n".join(
         [
             table([*head, "one operator of all ρ*", "channel, learned", "channel, parabola"], eta),
             table(head, diffusion),
             table(*_bending(rows)),
+            table(
+                ["", *head[1:]],
+                [["η", *_compared(liquid, 0, PUBLISHED_LIQUID)], ["D", *_compared(liquid, 1, None)]],
+            ),
         ]
     )
 
 
-def _compared(row: Row, density: float, which: int) -> Iterable[str]:
-    learned, integral = row.learned[which], row.integrals[which]
-    published = str(PUBLISHED[density][which]) if density in PUBLISHED else ""
-    return str(learned), str(integral), distance(learned, integral), published
+def _compared(found: Bulk, which: int, published: Measured | None) -> Sequence[str]:
+    learned, integral = found.learned[which], found.integrals[which]
+    return str(learned), str(integral), distance(learned, integral), str(published or "")
 
 
 def _bending(rows: Mapping[float, Row]) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
@@ -167,10 +194,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of the runs and files")
     options = parser.parse_args(words)
-    rows = measured(options.folder)
-    write("transport", {f"{density:g}": asdict(row) for density, row in rows.items()})
+    rows, liquid = measured(options.folder), bulk(options.folder, LIQUID)
+    write("transport", {**{f"{density:g}": asdict(row) for density, row in rows.items()}, "liquid": asdict(liquid)})
     figure(rows, FIGURES / "transport.png")
-    print(page(rows))
+    print(page(rows, liquid))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,22 @@ from jaxtyping import Float
 from morlight.simulate.lammps import TIMESTEP, program
 
 DECK = Path(__file__).with_name("decks") / "equilibrium.in"
-ATOMS, TEMPERATURE = 400, 2.0  # as in the deck
+ATOMS = 400  # as in the deck
 STRESS_STEPS, POSITION_STEPS = 10, 200  # between two records, as in the deck
-STEPS = {0.05: 1_000_000, 0.1: 1_000_000, 0.2: 800_000, 0.5: 500_000}  # dilute fluids forget slowly
+STEPS = {0.05: 1_000_000, 0.1: 1_000_000, 0.2: 800_000, 0.5: 500_000, 0.8442: 500_000}  # dilute fluids forget slowly
+
+
+@dataclass(frozen=True)
+class State:
+    """Density and temperature of a fluid, ρ* and T*; by default the temperature of the channels."""
+
+    density: float
+    temperature: float = 2.0
+
+    def __str__(self) -> str:
+        """For names of files, with the temperature where it is another one."""
+        usual = self.temperature == State.temperature
+        return f"{self.density:g}" if usual else f"{self.density:g}_temperature{self.temperature:g}"
 
 
 @dataclass(frozen=True)
@@ -36,29 +49,30 @@ class Measured:
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
-def simulate(folder: Path, density: float) -> Path:
-    """The folder of the run at a density, carried out where it is not finished."""
-    place = folder / f"density{density:g}"
+def simulate(folder: Path, state: State) -> Path:
+    """The folder of the run at a state, carried out where it is not finished."""
+    place = folder / f"density{state}"
     if not (place / "finished.txt").exists():
         place.mkdir(parents=True, exist_ok=True)
-        words = ["-var", "density", f"{density:g}", "-var", "steps", str(STEPS[density])]
+        values = {"density": state.density, "temperature": state.temperature, "steps": STEPS[state.density]}
+        words = [word for key, value in values.items() for word in ("-var", key, str(value))]
         command = [program("lmp"), "-sf", "opt", "-in", str(DECK), "-screen", "none", *words]
         subprocess.run(command, cwd=place, check=True)
     return place
 
 
-def viscosity(place: Path, density: float) -> Measured:
+def viscosity(place: Path, state: State) -> Measured:
     """η from the five independent components of the stress without its trace."""
     xx, yy, zz, xy, xz, yz = np.loadtxt(place / "stress.txt", usecols=range(1, 7)).T
     parts = np.stack([xy, xz, yz, (yy - zz) / 2, (2 * xx - yy - zz) / math.sqrt(12)])
-    return _integral(parts, ATOMS / density / TEMPERATURE, STRESS_STEPS * TIMESTEP)
+    return _integral(parts, ATOMS / state.density / state.temperature, STRESS_STEPS * TIMESTEP)
 
 
-def diffusivity(place: Path, density: float, eta: float) -> Measured:
+def diffusivity(place: Path, state: State, eta: float) -> Measured:
     """D of an infinite system: that of the box, and the motion of its images added (Yeh and Hummer 2004)."""
-    length = (ATOMS / density) ** (1 / 3)
+    length = (ATOMS / state.density) ** (1 / 3)
     seen = _integral(velocities(place / "positions.txt"), 1.0, POSITION_STEPS * TIMESTEP)
-    return Measured(seen.value - TEMPERATURE / eta * images((length, length, length)), seen.error)
+    return Measured(seen.value - state.temperature / eta * images((length, length, length)), seen.error)
 
 
 def velocities(path: Path) -> Float[np.ndarray, "series time"]:

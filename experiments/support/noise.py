@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.support.equilibrium import TEMPERATURE
+from experiments.support.equilibrium import State
 from experiments.support.shear import ATOMS, LENGTH
 from morlight.analysis.evaluation.calibration import calibration
 from morlight.analysis.fluctuation_dissipation import Ratio
@@ -149,7 +149,7 @@ def of_shear(model: Model, density: float) -> ShearNoise:
     nu = model.transport().kinematic_viscosity
     if isinstance(nu, str):
         raise ValueError(f"{model.path}: {nu}")
-    viscosity = _viscosity(model, field, unit * TEMPERATURE)
+    viscosity = _viscosity(model, field, unit * State.temperature)
     return ShearNoise(_temperature(field, unit), viscosity, [nu.value, nu.error], _known(field.equipartition))
 
 

@@ -39,8 +39,8 @@ def test_viscosity_is_the_integral_of_the_correlations_of_the_stress(tmp_path):
     stress[:, 2] = trace - normal[:, 0] / math.sqrt(3) + normal[:, 1]
     stress[:, 3] = trace - normal[:, 0] / math.sqrt(3) - normal[:, 1]
     np.savetxt(tmp_path / "stress.txt", stress)
-    found = equilibrium.viscosity(tmp_path, density)
-    exact = equilibrium.ATOMS / density / equilibrium.TEMPERATURE * dt * (0.5 + KEPT / (1 - KEPT))
+    found = equilibrium.viscosity(tmp_path, equilibrium.State(density))
+    exact = equilibrium.ATOMS / density / equilibrium.State.temperature * dt * (0.5 + KEPT / (1 - KEPT))
     assert abs(found.value - exact) < 4 * found.error
     assert found.error < 0.15 * exact
 
@@ -53,7 +53,7 @@ def test_diffusivity_is_that_of_walkers_without_their_images(tmp_path):
         for place in rows:
             file.write("ITEM: ATOMS xu yu zu\n")
             np.savetxt(file, place, fmt="%.4f")
-    found = equilibrium.diffusivity(tmp_path, 0.5, eta=1e9)  # so stiff that the images are at rest
+    found = equilibrium.diffusivity(tmp_path, equilibrium.State(0.5), eta=1e9)  # so stiff that the images are at rest
     assert abs(found.value - D) < 4 * found.error
     assert found.error < 0.05 * D
 
