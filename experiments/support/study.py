@@ -15,7 +15,7 @@ import torch
 
 from experiments.support.fits import Fit, Kept, Measured, fitted
 from morlight.analysis.model import Model, load
-from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.simulate.random_fields import Fields
 from morlight.simulate.walkers import Walkers
 from morlight.tracking.logger import Tracker
@@ -118,8 +118,11 @@ class Study(Generic[Measured]):
         return re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
 
     def _has(self, key: str, fit: Fit) -> bool:
+        """Whether a fit was made with these settings, of the data as they are now."""
         kept = self.results.get(key)
-        return kept is not None and kept.fit == fit and Path(str(kept.checkpoint)).exists()
+        if kept is None or kept.fit != fit or not Path(str(kept.checkpoint)).exists():
+            return False
+        return kept.model.data.digest == digest(fit.data)
 
     def _keep(self, key: str, kept: Kept[Measured]) -> None:
         self.results[key] = kept

@@ -54,3 +54,18 @@ def test_data_are_simulated_again_only_with_other_settings(tmp_path, monkeypatch
         stored = TrajectoryFile.open(path).attributes["generator_parameters"]
         wanted = json.loads(json.dumps(dataclasses.asdict(other)))
         assert {name: stored[name] for name in wanted} == wanted
+
+
+def test_a_fit_is_made_again_where_its_file_has_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study("study", "small", Errors)
+    setting = Walkers(sets=1, walkers=100, steps=40, bins=8)
+    few = {"model.realizations": 1, "model.horizons": [1], "data.validation": 0, "data.test": 0}
+
+    def again(seed):
+        fit = Fit("brownian", str(study.data(brownian, setting, seed=seed)), few)
+        return study.fit("key", fit, lambda model: Errors([model.data.dt])).checkpoint
+
+    first = again(seed=0)
+    assert again(seed=0) == first
+    assert again(seed=1) != first
