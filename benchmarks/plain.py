@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from benchmarks.cases import Case
 from morlight.operators import Operator, Perceptrons, SpectralOperator, Symbol, System
-from morlight.operators.bases import dct, dst, idct, idst
+from morlight.operators.real_transforms import dct, dst, idct, idst
 
 
 def network(layers: Perceptrons, copy: int, x: Tensor) -> Tensor:

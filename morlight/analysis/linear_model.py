@@ -21,7 +21,8 @@ from torch import Tensor
 from morlight.analysis import vector_linear_model as vector
 from morlight.analysis.checkpoint import LinearPart
 from morlight.analysis.vector_linear_model import Coupled
-from morlight.operators.bases import Basis, Derivative
+from morlight.operators.bases import Basis
+from morlight.operators.derivative import Derivative
 from morlight.operators.losses import linear_fit
 from morlight.operators.networks import Perceptrons
 from morlight.operators.spectral import Operator, SecondOrder, Summand, System

@@ -7,8 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
+    from morlight.operators.bases import Basis, Cosine, Fourier, Sine, TensorProduct
     from morlight.operators.biases import Banded, Conservative, Isotropic, Monotone, Odd, shells
+    from morlight.operators.derivative import Derivative
     from morlight.operators.exponential_scheme import Exponential, exponential_step
     from morlight.operators.gauge import fix, generator, nearest_power, slopes
     from morlight.operators.gradient_flow import Descent, WithState
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from morlight.operators.walls import Lift, Walls
 
 _MODULES = {
-    "bases": "Basis Cosine Derivative Fourier Sine TensorProduct",
+    "bases": "Basis Cosine Fourier Sine TensorProduct",
     "biases": "Banded Conservative Isotropic Monotone Odd shells",
+    "derivative": "Derivative",
     "exponential_scheme": "Exponential exponential_step",
     "gauge": "fix generator nearest_power slopes",
     "gradient_flow": "Descent WithState",

@@ -12,10 +12,6 @@ half a cell outside the points (j = −½ and N − ½). The coefficients are no
 `torch.fft.rfftn`, `scipy.fft.dctn(type=2)` and `scipy.fft.dstn(type=2)`. Fourier keeps k ≥ 0 of its last axis; the
 other modes are their complex conjugates. Its phases are relative to x_0 and not to x = 0, which no symbol depends on.
 For even N, the Nyquist mode represents κ and −κ, and only the even part of a symbol acts on it.
-
-The real transforms cost one FFT of N points (Makhoul 1980). With V the FFT of v = (u_0, u_2, …, u_3, u_1) and
-w_k = 2 exp(−iπk/2N), the cosine coefficients are c_k = Re w_k V_k and c_{N−k} = −Im w_k V_k. And since
-sin(πk x_j/L) = (−1)ʲ cos(π(N−k) x_j/L), sine coefficient k of u_j is cosine coefficient N−k of (−1)ʲ u_j.
 """
 
 import itertools
@@ -29,16 +25,12 @@ import torch
 from jaxtyping import Complex, Float, Float64, Inexact
 from torch import Tensor, nn
 
+from morlight.operators.exact import Exact
 from morlight.operators.kernels.filter import Filter
+from morlight.operators.real_transforms import AlongAxes, dct, dst, idct, idst
 
 Points = int | Sequence[int]
 Length = float | int | Sequence[float | int]  # int too, since beartype takes float by its word
-
-# Up to here the matrix of a real transform beats its FFT. Forward, inverse and their gradients, (20, 100, N),
-# one core of an EPYC, ms by FFT and by matrix, in float32 and in float64: N = 20 0.56, 0.12 and 0.66, 0.31;
-# N = 96 1.6, 1.4 and 2.7, 2.5; N = 128 2.0, 2.4 and 3.6, 5.3. Fourier gains nothing, at N = 32 0.22, 0.25 and
-# 0.27, 0.62, and has none.
-MATRIX_POINTS = 96
 
 
 class Axis(NamedTuple):
@@ -57,26 +49,6 @@ class Axis(NamedTuple):
     kappa: Float64[Tensor, " K"]
     energy: Float64[Tensor, " K"]
     freedom: Float64[Tensor, " K"]
-
-
-class Exact(nn.Module):
-    """Constants that are rounded from double precision whenever the module changes its precision."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._exact: dict[str, Tensor] = {}
-
-    def hold(self, **constants: Float64[Tensor, "..."]) -> None:
-        """Buffers of these names, in no checkpoint since they follow from the constructor's arguments."""
-        for name, value in constants.items():
-            self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
-            self._exact[name] = value
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Exact":
-        super()._apply(fn, recurse)
-        for name, value in self._exact.items():
-            setattr(self, name, value.to(getattr(self, name)))
-        return self
 
 
 @runtime_checkable
@@ -277,111 +249,6 @@ class TensorProduct(Basis):
         return ((factor, places) for factor, places in placed if not isinstance(factor, Fourier))
 
 
-class Derivative(Basis):
-    """∂ₓ from one basis to another: the coefficients of ∂ₓu in its own basis, for fields u in the source basis.
-
-    A sine series has a cosine series as its derivative, and the other way round,
-
-        ∂ₓ Σ s_k sin(κ_k x) = Σ κ_k s_k cos(κ_k x),    ∂ₓ Σ c_k cos(κ_k x) = Σ −κ_k c_k sin(κ_k x),
-
-    which no symbol of Eq. 27 can represent, since Π is the same on both sides there. In an operator,
-    Π⁻¹ g ∂ₓ Π' h is the divergence of a flux h; for cosine fields, the flux through the walls is zero.
-
-    Args:
-        source: basis of u.
-        axis: direction of the derivative.
-
-    Raises:
-        ValueError: if the source does not consist of sines, cosines or exponentials along this axis.
-    """
-
-    def __init__(self, source: Basis, axis: int = 0) -> None:
-        factors = [type(factor)(N, L) for factor, N, L in _single(source)]  # type: ignore[arg-type, call-arg]
-        kind = type(factors[axis])
-        if kind not in (Fourier, Cosine, Sine):
-            raise ValueError(
-                f"∂ₓ along axis {axis} has no basis to go to from {kind.__name__}, expected Sine or Cosine"
-            )
-        other = {Sine: Cosine, Cosine: Sine}.get(kind, kind)
-        factors[axis] = other(source.points[axis], source.length[axis])
-        target = factors[0] if len(factors) == 1 else TensorProduct(*factors)
-        super().__init__(target.axes)
-        self.source, self.target, self.axis, self.kind, self.real = source, target, axis, kind, target.real
-
-    def forward(self, u: Float[Tensor, "*u"]) -> Inexact[Tensor, "*c"]:
-        c, kappa = self.source.forward(u), self.wavenumbers[self.axis]
-        if self.kind is Fourier:
-            return 1j * kappa * c
-        place = self.last[self.axis]
-        N, zero = c.shape[place], torch.zeros_like(c.narrow(place, 0, 1))
-        if self.kind is Sine:
-            return kappa * torch.cat([zero, c.narrow(place, 0, N - 1)], place)
-        return -kappa * torch.cat([c.narrow(place, 1, N - 1), zero], place)
-
-    def inverse(self, c: Inexact[Tensor, "*c"]) -> Float[Tensor, "*u"]:
-        return self.target.inverse(c)
-
-
-def _single(basis: Basis) -> Iterator[tuple[Basis, int, float]]:
-    """Of each axis the factor that it is transformed by, N and L."""
-    factors = basis.factors if isinstance(basis, TensorProduct) else [basis]
-    for factor in factors:
-        for N, L in zip(factor.points, factor.length, strict=True):
-            yield factor, N, L
-
-
-class AlongAxes(Exact):
-    """A real transform along each of the last axes; of few points by its matrix.
-
-    The matrix transforms the unit vectors. Fields of another precision than the module's do without it.
-    """
-
-    def __init__(self, transform: Callable[[Tensor], Tensor], points: Sequence[int]) -> None:
-        super().__init__()
-        self.transform = transform
-        self.last = tuple(range(-len(points), 0))
-        small = {N for N in points if N <= MATRIX_POINTS}
-        self.hold(**{f"matrix_{N}": transform(torch.eye(N, dtype=torch.float64, device="cpu")) for N in small})
-
-    def forward(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
-        for place in self.last:
-            u = u.movedim(place, -1)
-            matrix = getattr(self, f"matrix_{u.shape[-1]}", None)
-            if matrix is None or matrix.dtype != u.dtype:
-                u = self.transform(u)
-            else:  # one product of matrices, where `u @ matrix` makes one for each row of a u that is not contiguous
-                u = (u.reshape(-1, u.shape[-1]) @ matrix).view(u.shape)
-            u = u.movedim(-1, place)
-        return u
-
-
-def dct(u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
-    """Coefficients of the cosine series along the last axis, by FFT."""
-    N = u.shape[-1]
-    V = torch.fft.rfft(torch.cat([u[..., ::2], u[..., 1::2].flip(-1)], -1))
-    c = 2 * _half_cell(N, u).conj() * V
-    return torch.cat([c.real, -c.imag[..., 1 : (N + 1) // 2].flip(-1)], -1)
-
-
-def idct(c: Float[Tensor, "*c"]) -> Float[Tensor, "*c"]:
-    """Values of the cosine series along the last axis, by FFT."""
-    N, K, half = c.shape[-1], c.shape[-1] // 2 + 1, (c.shape[-1] + 1) // 2
-    mirrored = nn.functional.pad(c[..., N - K + 1 :].flip(-1), (1, 0))  # c_{N−k}, where c_N = 0
-    v = torch.fft.irfft(_half_cell(N, c) / 2 * torch.complex(c[..., :K], -mirrored), n=N)
-    odd = nn.functional.pad(v[..., half:].flip(-1), (0, N % 2))
-    return torch.stack([v[..., :half], odd], -1).flatten(-2)[..., :N]
-
-
-def dst(u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
-    """Coefficients of the sine series along the last axis, by FFT."""
-    return dct(_alternate(u)).flip(-1)
-
-
-def idst(c: Float[Tensor, "*c"]) -> Float[Tensor, "*c"]:
-    """Values of the sine series along the last axis, by FFT."""
-    return _alternate(idct(c.flip(-1)))
-
-
 def sides(points: Points, length: Length) -> list[tuple[int, float]]:
     """(N, L) of each axis."""
     counts = [operator.index(N) for N in (points if isinstance(points, Sequence) else [points])]
@@ -400,17 +267,6 @@ def _wall(N: int, L: float, k: Float64[Tensor, " N"], constant: int) -> Axis:
     energy = torch.full_like(k, L / (2 * N**2))
     energy[constant] /= 2
     return Axis(L, _midpoints(N, L), math.pi / L * k, energy, torch.ones_like(k))
-
-
-def _half_cell(N: int, like: Tensor) -> Complex[Tensor, " K"]:
-    """exp(iπk/2N) for the modes of rfft."""
-    angle = torch.arange(N // 2 + 1, dtype=like.dtype, device=like.device) * (math.pi / 2 / N)
-    return torch.polar(torch.ones_like(angle), angle)
-
-
-def _alternate(u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
-    """(−1)ʲ u_j."""
-    return u * (1 - 2 * (torch.arange(u.shape[-1], device=u.device) % 2))
 
 
 def _grid(lines: Iterable[Tensor]) -> Float64[Tensor, "D *N"]:

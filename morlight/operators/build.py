@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from morlight.operators import term_words
-from morlight.operators.bases import Basis, Cosine, Derivative, Fourier, Sine, TensorProduct
+from morlight.operators.bases import Basis, Cosine, Fourier, Sine, TensorProduct
 from morlight.operators.biases import Monotone, Odd
 from morlight.operators.build_symbol import PARTS, Symbols
 from morlight.operators.config import OperatorConfig, Wall
+from morlight.operators.derivative import Derivative
 from morlight.operators.description import DataDescription, Grid
 from morlight.operators.exponential_scheme import Exponential
 from morlight.operators.given_vectors import given_vectors, mean_of_components

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators.bases import Derivative, Transform
+from morlight.operators.bases import Transform
+from morlight.operators.derivative import Derivative
 from morlight.operators.description import FieldStatistics
 from morlight.operators.devices import some_fields
 from morlight.operators.exponential import ExponentialStep

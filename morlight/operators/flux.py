@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
+from morlight.operators.bases import Basis, Fourier, TensorProduct
 from morlight.operators.build import crossed
+from morlight.operators.derivative import Derivative
 
 
 class Flux:

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.operators.bases import Basis, Derivative, TensorProduct
+from morlight.operators.bases import Basis, TensorProduct
+from morlight.operators.derivative import Derivative
 from morlight.operators.robin import Robin
 from morlight.operators.spectral import Operator, SpectralOperator
 

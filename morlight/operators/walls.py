@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
-from morlight.operators.bases import Basis, Exact
+from morlight.operators.bases import Basis
+from morlight.operators.exact import Exact
 from morlight.operators.wall_words import Product
 
 Pointwise = Callable[[Tensor], Tensor]

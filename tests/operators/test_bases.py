@@ -5,7 +5,7 @@ import scipy.fft
 import torch
 
 from morlight.operators import Cosine, Fourier, Sine, TensorProduct
-from morlight.operators.bases import MATRIX_POINTS, dct, dst, idct, idst
+from morlight.operators.real_transforms import MATRIX_POINTS, dct, dst, idct, idst
 
 LENGTHS = (1.7, 0.6, 2.3)
 POINTS = [(2,), (9,), (20,), (MATRIX_POINTS + 1,), (128,), (9, 20), (100, 8), (5, 6, 7)]

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from morlight.operators.bases import Basis, Derivative, Fourier, TensorProduct
+from morlight.operators.bases import Basis, Fourier, TensorProduct
 from morlight.operators.biases import Banded, Conservative, Isotropic, shells
+from morlight.operators.derivative import Derivative
 from morlight.operators.networks import Perceptrons
 from morlight.operators.robin import Robin, at_own
 from morlight.operators.spectral import Operator, SecondOrder, SpectralOperator

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from morlight.analysis.export.real_arithmetic import Parts, RealTransform, product
 from morlight.operators import build
-from morlight.operators.bases import Derivative, Fourier
+from morlight.operators.bases import Fourier
 from morlight.operators.build import crossed
+from morlight.operators.derivative import Derivative
 from morlight.operators.description import Grid
 from morlight.operators.fluctuations import Fluctuations, ModeFluctuations, hermitian_root
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from morlight.data.particles.cell_sums import cell_sums
-from morlight.operators.bases import dct, dst, idct, idst
+from morlight.operators.real_transforms import dct, dst, idct, idst
 
 KERNELS = ("histogram", "linear", "spectral")
 FINER = {1: 16, 2: 8}  # cells to one of the grid along each axis, for the Fourier deposit of walkers, by dimensions
