@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from morlight.analysis.equations.sum_of_terms import Equation, Term
+from morlight.analysis.equations.library_term import Term
+from morlight.analysis.equations.sum_of_terms import Equation
 from morlight.operators.bases import Basis
 from morlight.operators.exponential import Steps
 from morlight.operators.library import Candidate, Differential, Exponents, Laplacian, Partial, monomial, symbol

@@ -15,7 +15,8 @@ from jaxtyping import Float
 
 from experiments.support.channel_systems import System, on_bins, systems
 from experiments.support.tables import table
-from morlight.data import mirror, shipped
+from morlight.data import mirror
+from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate import lammps
 
 DENSITIES = (0.02, 0.1, 0.2)
@@ -78,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of the runs")
     options = parser.parse_args(words)
-    print(mirror_table(systems(shipped.open("lj"))), average_table(options.folder), sep="\n\n")
+    print(mirror_table(systems(TrajectoryFile.open("lj"))), average_table(options.folder), sep="\n\n")
 
 
 if __name__ == "__main__":

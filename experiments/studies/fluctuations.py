@@ -26,7 +26,7 @@ from experiments.support.noise import ChannelNoise, ShearNoise, WalkerNoise
 from experiments.support.results import FIGURES, write
 from experiments.support.study import Study
 from experiments.support.tables import table
-from morlight.data import mirror, shipped, trajectory_writer
+from morlight.data import mirror, trajectory_writer
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.simulate.walkers import Walkers, brownian, levy
 
@@ -55,7 +55,7 @@ def walkers() -> dict[float, WalkerNoise]:
 
 def channels(folder: Path) -> ChannelNoise:
     """Ensembles of the Lennard-Jones channel, learned from some seeds, beside the runs with the other ones."""
-    runs = shipped.open("lj")
+    runs = TrajectoryFile.open("lj")
     chosen = np.isin(runs.parameters["seed"], LEARNED_FROM)
     learned_from, held_out = (_some(runs, rows, folder / f"lj_{name}.h5") for name, rows in
                               (("learned_from", chosen), ("held_out", ~chosen)))  # fmt: skip

@@ -24,7 +24,7 @@ from experiments.support.results import FIGURES, write
 from experiments.support.shear import LongWaves
 from experiments.support.study import Study
 from experiments.support.tables import table
-from morlight.data import shipped
+from morlight.data.trajectory_file import TrajectoryFile
 
 DENSITIES, HELD_OUT = (0.05, 0.1, 0.2, 0.5), 0.1
 # Chaparro's tables of Mie fluids, T* = 2, cutoff 5σ
@@ -72,7 +72,7 @@ class Row(Bulk):
 
 def measured(folder: Path) -> dict[float, Row]:
     """A row for each density, with the runs and fits that are missing."""
-    channel = shipped.open("lj")
+    channel = TrajectoryFile.open("lj")
     paths = [shear.simulate(folder, State(density)) for density in DENSITIES]
     of_all = shear.together(shear.joined(paths, folder / "shear.h5"), DENSITIES, HELD_OUT)
     rows = {}

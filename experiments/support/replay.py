@@ -18,7 +18,6 @@ from morlight.analysis.model import Model
 from morlight.analysis.next_run.disagreement import relative
 from morlight.analysis.next_run.next_run import EQ35, next_run
 from morlight.analysis.next_run.runs import rollouts
-from morlight.data import shipped
 from morlight.data.ensembles import SEED, ensembles
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.data.trajectory_writer import write
@@ -52,7 +51,7 @@ class System:
     @property
     def file(self) -> TrajectoryFile:
         """The file."""
-        return shipped.open(self.data)
+        return TrajectoryFile.open(self.data)
 
     def groups(self) -> list[list[int]]:
         """Runs of each γ."""

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from experiments.support.fits import untracked_file
 from experiments.support.intervals import LENGTHS, Estimate, rollout
+from morlight.analysis.data_errors import standard_error
 from morlight.analysis.equations.forms import Form
 from morlight.analysis.inspection import inspect
-from morlight.analysis.jackknife import standard_error
 from morlight.analysis.model import Model
 from morlight.analysis.transport_coefficients import Coefficient
 from morlight.simulate.walkers import Walkers, levy

@@ -2,17 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from morlight.analysis.extrapolation import OtherConditions
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.data.conditions import Difference, runs_that_differ, stated, units_that_differ
 from morlight.data.trajectory_file import TrajectoryFile
 
-if TYPE_CHECKING:
-    from morlight.analysis.model import Model
 
-
-def check_units(model: "Model", file: TrajectoryFile) -> None:
+def check_units(model: TrainedOperator, file: TrajectoryFile) -> None:
     """Refuse a file in other units than the training data: its numbers have another meaning for the model.
 
     Raises:
@@ -26,7 +23,7 @@ def check_units(model: "Model", file: TrajectoryFile) -> None:
         )
 
 
-def warn_of_conditions(model: "Model", file: TrajectoryFile, rows: Sequence[int] | None = None) -> None:
+def warn_of_conditions(model: TrainedOperator, file: TrajectoryFile, rows: Sequence[int] | None = None) -> None:
     """Warn of runs under other conditions than those of the training data, which are no parameters γ of the model.
 
     Args:
@@ -37,14 +34,14 @@ def warn_of_conditions(model: "Model", file: TrajectoryFile, rows: Sequence[int]
     _warn(model, file, runs_that_differ(model.data.conditions, file, model.data.parameter_names, rows), "parameter γ")
 
 
-def warn_of_noise(model: "Model", file: TrajectoryFile) -> None:
+def warn_of_noise(model: TrainedOperator, file: TrajectoryFile) -> None:
     """Warn of runs with another number of particles, whose noise is another one."""
     trained, there = model.data.conditions.particles, stated(file).particles
     if trained is not None and there is not None and trained != there:
         _warn(model, file, [Difference("the number of particles", trained, there)], "noise")
 
 
-def _warn(model: "Model", file: TrajectoryFile, differences: Sequence[Difference], lacking: str) -> None:
+def _warn(model: TrainedOperator, file: TrajectoryFile, differences: Sequence[Difference], lacking: str) -> None:
     if differences:
         warnings.warn(
             f"{file.path}: {_listed(differences, ' instead of')} as in the training data of {model.path}, which has no"

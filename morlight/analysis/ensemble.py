@@ -1,7 +1,7 @@
 """Ensembles of roll-outs with the noise of the steps."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from morlight.analysis.realizations import Choice
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators import Rollouts
 from morlight.operators.fluctuating_rollouts import FluctuatingRollouts
-
-if TYPE_CHECKING:
-    from morlight.analysis.model import Model
 
 LARGEST_SEED = 2**63 - 1
 
@@ -31,7 +29,7 @@ def check_numbers(fluctuations: Any, seed: Any) -> None:
             raise ValueError(f"{name} is {value!r}, expected a whole number from 0 to 2^63 - 1")
 
 
-def check_grid(model: "Model") -> None:
+def check_grid(model: TrainedOperator) -> None:
     """Refuse a grid on which the noise was not learned.
 
     Raises:
@@ -44,7 +42,7 @@ def check_grid(model: "Model") -> None:
         )
 
 
-def check(model: "Model", realizations: Choice) -> None:
+def check(model: TrainedOperator, realizations: Choice) -> None:
     """Refuse what no ensemble can be made of.
 
     Raises:
@@ -69,7 +67,7 @@ def check(model: "Model", realizations: Choice) -> None:
 
 
 def frames(
-    model: "Model",
+    model: TrainedOperator,
     u: Float[Tensor, "B C *X"],
     gamma: Float[Tensor, "B P"],
     kept: Sequence[int],

@@ -1,16 +1,13 @@
 """Warnings for predictions outside the range of the training data: other γ, and waves outside the identified band."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators import build
-
-if TYPE_CHECKING:
-    from morlight.analysis.model import Model
 
 
 class Extrapolation(UserWarning):
@@ -21,7 +18,7 @@ class OtherConditions(Extrapolation):
     """The runs of a file have other conditions than those of the training data."""
 
 
-def cautions(model: "Model", u: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"]) -> list[str]:
+def cautions(model: TrainedOperator, u: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"]) -> list[str]:
     """Sentences for the user.
 
     Args:
@@ -32,7 +29,7 @@ def cautions(model: "Model", u: Float[np.ndarray, "B C *X"], gamma: Float[np.nda
     return [*of_parameters(model, gamma), *_waves(model, u)]
 
 
-def of_parameters(model: "Model", gamma: Float[np.ndarray, "B P"]) -> Iterator[str]:
+def of_parameters(model: TrainedOperator, gamma: Float[np.ndarray, "B P"]) -> Iterator[str]:
     """Sentences about γ outside the range of the training data."""
     for parameter, values in zip(model.data.parameters, gamma.T, strict=True):
         low, high = parameter.low, parameter.high
@@ -47,7 +44,7 @@ def of_parameters(model: "Model", gamma: Float[np.ndarray, "B P"]) -> Iterator[s
             )
 
 
-def _waves(model: "Model", u: Float[np.ndarray, "B C *X"]) -> Iterator[str]:
+def _waves(model: TrainedOperator, u: Float[np.ndarray, "B C *X"]) -> Iterator[str]:
     if model.grid == model.data.grid or model.config.equation is not None:  # whose terms hold at every κ
         return
     points, trained = list(model.grid.points), list(model.data.grid.points)

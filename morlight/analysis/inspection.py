@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.checkpoint import Certificate
+from morlight.analysis.data_errors import source, standard_error
 from morlight.analysis.equations.choice import Chosen, choose
 from morlight.analysis.inputs import Gamma
-from morlight.analysis.jackknife import source, standard_error
 from morlight.analysis.learned import Term, basis_name, generator_of, own, terms
 from morlight.analysis.model import Model
 from morlight.analysis.noise import InspectedNoise, inspect_noise

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from morlight.analysis import rollouts
+from morlight.analysis.data_errors import source
 from morlight.analysis.inputs import Gamma
-from morlight.analysis.jackknife import source
-from morlight.analysis.model import Model
 from morlight.analysis.rollouts import Forecast, Spread, SpreadAndError
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.data import labelled
 from morlight.operators import build
 
 
-def predict(model: Model, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
+def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     """Roll-out of xarray's arrays (see `Model.predict`)."""
     names, length = model.data.field_names, model.data.grid.length
     given = labelled.arrays(initial, names, model.data.parameter_names, model.grid.dimensions)
@@ -58,7 +58,7 @@ def predict(model: Model, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     return labelled.dataset(fields, times, given, lead=lead, grid=grid, attributes=attributes)
 
 
-def spread_attributes(model: Model, frames: object) -> dict[str, str]:
+def spread_attributes(model: TrainedOperator, frames: object) -> dict[str, str]:
     """What the variables NAME_sd and NAME_error are, for the attributes of a file."""
     if not isinstance(frames, Spread | SpreadAndError):
         return {}

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.analysis.vector_linear_model import part_of
 from morlight.operators import (
     Basis,
@@ -60,7 +60,7 @@ class Term(NamedTuple):
         return bool(still.any()) and (self.mixed or float(self.symbol[:, still].abs().max()) == 0)
 
 
-def terms(model: Model, place: int) -> list[Term]:
+def terms(model: TrainedOperator, place: int) -> list[Term]:
     """The terms that change a field.
 
     One field with one term is shown in a gauge: h(0) = 0 and h(u) ≈ uⁿ over the training data, with the n that fits
@@ -69,7 +69,7 @@ def terms(model: Model, place: int) -> list[Term]:
     return list(_terms(model, place))
 
 
-def own(model: Model, place: int) -> int:
+def own(model: TrainedOperator, place: int) -> int:
     """The term to show of a field: the first, or with vectors the first that is of the field itself."""
     if not model.config.vectors:
         return 0
@@ -77,7 +77,7 @@ def own(model: Model, place: int) -> int:
     return [component for each in tensors.places for component in each].index(place)
 
 
-def generator_of(model: Model, of: list[Term]) -> Complex[Tensor, "R K"] | None:
+def generator_of(model: TrainedOperator, of: list[Term]) -> Complex[Tensor, "R K"] | None:
     """log(1 + Σₖ gₖ h′ₖ)/Δt of the terms in one basis, Σₖ gₖ h′ₖ/Δt of exponential steps.
 
     None without time, without such terms, and for systems with vectors, in which other fields change a wave as well.
@@ -88,7 +88,7 @@ def generator_of(model: Model, of: list[Term]) -> Complex[Tensor, "R K"] | None:
     return continuum(model, torch.stack([term.symbol * term.slope[:, None] for term in plain]).sum(0))
 
 
-def continuum(model: Model, g: Inexact[Tensor, "*g"]) -> Complex[Tensor, "*g"]:
+def continuum(model: TrainedOperator, g: Inexact[Tensor, "*g"]) -> Complex[Tensor, "*g"]:
     """The symbol of the generator from that of L: g/Δt where L/Δt is the generator, else log(1 + g)/Δt."""
     return (g + 0j) / model.data.dt if model.continuous else generator(g, model.data.dt)
 
@@ -101,7 +101,7 @@ def basis_name(basis: Basis) -> str:
     return " × ".join(type(factor).__name__ for factor in factors)
 
 
-def _terms(model: Model, place: int) -> Iterator[Term]:
+def _terms(model: TrainedOperator, place: int) -> Iterator[Term]:
     quantiles = torch.tensor(model.data.fields[place].quantiles, dtype=torch.float64)
     centered = quantiles - quantiles.mean()
     for operator, row in _changing(model.operator, place):
@@ -150,7 +150,7 @@ def _changing(operator: Operator, place: int) -> Iterator[tuple[SpectralOperator
             yield summand.operator, summand.places.index(rate)
 
 
-def _range(model: Model, place: int) -> Float[Tensor, " N"]:
+def _range(model: TrainedOperator, place: int) -> Float[Tensor, " N"]:
     """From the smallest to the largest training value; both ways of zero where reflection holds, and zero with it."""
     field = model.data.fields[place]
     low, high = field.low, field.high
@@ -160,7 +160,7 @@ def _range(model: Model, place: int) -> Float[Tensor, " N"]:
 
 
 def _at(
-    operator: SpectralOperator, model: Model, place: int, u: Float[Tensor, " N"], gamma: Float[Tensor, "b P"]
+    operator: SpectralOperator, model: TrainedOperator, place: int, u: Float[Tensor, " N"], gamma: Float[Tensor, "b P"]
 ) -> Float[Tensor, "R H N"]:
     """h at values of one field, the others at their medians."""
     medians = [field.median for field in model.data.fields]

@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from morlight.analysis.learned import continuum
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators import Basis, Derivative, SecondOrder
 from morlight.operators.units import Units
 
@@ -43,7 +43,7 @@ class Response:
     state: Float[Tensor, " C"]
 
 
-def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mapping[str, float]) -> Response:
+def response(model: TrainedOperator, place: int, gamma: Float[Tensor, "1 P"], state: Mapping[str, float]) -> Response:
     """The linearized operator of one field.
 
     The slope of h is that of the straight line through it over the training data at this γ, or of the tangent where
@@ -92,7 +92,7 @@ def response(model: Model, place: int, gamma: Float[Tensor, "1 P"], state: Mappi
     return Response(name, basis, modulus, generator, source, states[0, 0, :, 0])
 
 
-def _states(model: Model, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " C"]:
+def _states(model: TrainedOperator, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " C"]:
     """One value of each field: that given, or that of the parameter with its name, or its median at γ."""
     fields, factors = model.data.fields, units.factors(gamma)
     size = torch.ones(len(fields), dtype=torch.float64) if factors is None else factors[0].double()
@@ -106,7 +106,9 @@ def _states(model: Model, units: Units, gamma: Tensor, state: Mapping[str, float
     )
 
 
-def _values(model: Model, place: int, units: Units, gamma: Tensor, state: Mapping[str, float]) -> Float[Tensor, " N"]:
+def _values(
+    model: TrainedOperator, place: int, units: Units, gamma: Tensor, state: Mapping[str, float]
+) -> Float[Tensor, " N"]:
     """Values of the field between which h is a straight line."""
     field, factors = model.data.fields[place], units.factors(gamma)
     size = 1.0 if factors is None else float(factors[0, place])

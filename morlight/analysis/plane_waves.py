@@ -12,7 +12,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from morlight.analysis.learned import continuum
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators import SpectralOperator
 from morlight.operators.vector_isotropy import Tensors, along_first_axis
 
@@ -35,7 +35,7 @@ class PlaneWaves:
     longitudinal: Complex[Tensor, "R S"]
 
 
-def plane_waves(model: Model, vector: str, gamma: Float[Tensor, "1 P"]) -> PlaneWaves:
+def plane_waves(model: TrainedOperator, vector: str, gamma: Float[Tensor, "1 P"]) -> PlaneWaves:
     """Generators at every |κ| of the grid up to the shortest wave along an axis.
 
     Args:
@@ -61,7 +61,7 @@ def plane_waves(model: Model, vector: str, gamma: Float[Tensor, "1 P"]) -> Plane
 
 
 def _matrix(
-    model: Model, operator: SpectralOperator, kappa: Float[Tensor, "D S"], gamma: Float[Tensor, "1 P"]
+    model: TrainedOperator, operator: SpectralOperator, kappa: Float[Tensor, "D S"], gamma: Float[Tensor, "1 P"]
 ) -> Complex[Tensor, "R S C C"]:
     """A(κ): the change of each field in a step by each field, for κ along x."""
     C = len(model.data.fields)
@@ -76,7 +76,7 @@ def _matrix(
     return torch.einsum("rtks,rtkc->rstc", g, slopes.to(g.dtype))
 
 
-def _states(model: Model) -> Float[Tensor, "1 B C 1"]:
+def _states(model: TrainedOperator) -> Float[Tensor, "1 B C 1"]:
     """Values of the fields, each drawn from its own quantiles; vectors of both signs, so that their mean is 0."""
     generator = torch.Generator().manual_seed(0)
     drawn = []

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation.compatibility import check_grid
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.data import ensembles
 from morlight.data.trajectory_file import TrajectoryFile
 from morlight.operators import Basis, shells
@@ -20,7 +20,7 @@ HORIZONS = (1, 4, 16)  # steps; slow modes are known best over many, fast ones o
 
 
 def rate_errors_of_file(
-    model: Model, path: Path, field: str, gamma: Mapping[str, float], basis: Basis
+    model: TrainedOperator, path: Path, field: str, gamma: Mapping[str, float], basis: Basis
 ) -> Float[Tensor, " S"]:
     """Relative standard error of the rate of each |κ| of a field, by least squares for each mode separately.
 

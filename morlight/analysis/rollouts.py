@@ -3,23 +3,20 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from morlight.analysis import ensemble, extrapolation, jackknife
+from morlight.analysis import data_errors, ensemble, extrapolation
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import Gamma, batched, parameter_values
 from morlight.analysis.ratios import append
 from morlight.analysis.realizations import Choice
-from morlight.data import labelled
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators import Rollouts, check_steps
-
-if TYPE_CHECKING:
-    from morlight.analysis.model import Model
 
 
 class Spread(NamedTuple):
@@ -54,15 +51,11 @@ class Forecast:
     kept: Sequence[int] | None = None
 
 
-def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
+def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     """Roll-outs from an initial state; arguments and result are those of `Model.predict`."""
     ensemble.check_numbers(asked.fluctuations, asked.seed)
     if asked.fluctuations:
         ensemble.check(model, asked.realizations)
-    if labelled.is_labelled(initial):
-        from morlight.analysis.labelled_rollout import predict as predict_labelled
-
-        return predict_labelled(model, initial, asked, gamma)
     given = _numbers(model, initial)
     u = batched(model.data, model.grid, given)
     rows = model.chosen(asked.realizations)
@@ -72,12 +65,12 @@ def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     chosen = model if rows == list(range(model.realizations)) else model.only(rows)
     missing = model.grid.dimensions + 2 - given.ndim  # axes B and C
 
-    def frames(of: "Model") -> np.ndarray:
+    def frames(of: TrainedOperator) -> np.ndarray:
         return _without_axes(_of_mean(of, u, parameters, asked), missing)
 
     predicted = frames(chosen) if not asked.fluctuations else _of_ensemble(chosen, u, parameters, asked, missing)
     if asked.realizations == "data":
-        error = jackknife.error_of_rollouts(chosen, frames, predicted)
+        error = data_errors.error_of_rollouts(chosen, frames, predicted)
         return SpreadAndError(predicted.mean(0), _sd(predicted), error)
     if asked.realizations == "mean":
         return Spread(predicted.mean(0), _sd(predicted))
@@ -85,7 +78,7 @@ def predict(model: "Model", initial: Any, asked: Forecast, gamma: Gamma) -> Any:
     return predicted[0] if single else predicted
 
 
-def _numbers(model: "Model", initial: Any) -> Tensor:
+def _numbers(model: TrainedOperator, initial: Any) -> Tensor:
     """An initial state in double precision.
 
     Raises:
@@ -101,7 +94,7 @@ def _numbers(model: "Model", initial: Any) -> Tensor:
     return torch.from_numpy(np.array(initial, dtype=np.float64))
 
 
-def _of_mean(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast) -> np.ndarray:
+def _of_mean(model: TrainedOperator, u: Tensor, gamma: Tensor, asked: Forecast) -> np.ndarray:
     """Frames (R, B, T, C, *X) without noise."""
     with tqdm(total=asked.steps * len(u), desc="predicting", delay=2, leave=False, unit="step") as bar:
         rollouts = Rollouts(model.operator, gamma.to(model.device), model.scheme)
@@ -118,7 +111,7 @@ def _of_mean(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast) -> np.nd
     return append(model.ratios, frames, model.grid.dimensions)
 
 
-def _of_ensemble(model: "Model", u: Tensor, gamma: Tensor, asked: Forecast, missing: int) -> np.ndarray:
+def _of_ensemble(model: TrainedOperator, u: Tensor, gamma: Tensor, asked: Forecast, missing: int) -> np.ndarray:
     """Frames (R, members, …) with noise."""
     check_steps(asked.steps, asked.every)
     kept = asked.kept or range(0, asked.steps + 1, asked.every)

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.analysis.data_errors import scaled_deviation, without_blocks
 from morlight.analysis.inputs import Gamma, parameter_values
-from morlight.analysis.jackknife import scaled_deviation, without_blocks
 from morlight.analysis.linear_response import Response, response
 from morlight.analysis.long_waves import LongWaves, long_waves
-from morlight.analysis.model import Model
 from morlight.analysis.plane_waves import plane_waves
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.analysis.transport_coefficients import OF_FLOW, Answer, Coefficient, Transport
 from morlight.operators import Basis, Robin, Sine, build, shells
 
@@ -29,7 +29,7 @@ ODD_MODES = 3  # longest sines that a constant force drives; their sources are a
 
 
 def transport(
-    model: Model,
+    model: TrainedOperator,
     gamma: Gamma = None,
     *,
     state: Mapping[str, float] | None = None,
@@ -70,7 +70,7 @@ def transport(
 class _At:
     """A model at one γ and one state."""
 
-    model: Model
+    model: TrainedOperator
     gamma: Float[Tensor, "1 P"]
     parameters: Mapping[str, float]
     state: Mapping[str, float]

@@ -49,9 +49,9 @@ def _grid(content: Mapping[str, Any]) -> str:
 
 
 def _contents(name: str) -> dict[str, Any]:
-    from morlight.data import shipped
+    from morlight import data
 
-    file = shipped.open(name)
+    file = data.open(name)
     return {
         "path": str(file.path),
         "bytes": file.path.stat().st_size,

@@ -4,10 +4,6 @@ Each is a trajectory file with a data card beside it, sets/NAME.h5 and sets/NAME
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from morlight.data.trajectory_file import TrajectoryFile
 
 FOLDER = Path(__file__).with_name("sets")
 
@@ -32,17 +28,3 @@ def card(name: str) -> str:
     if name not in names():
         raise ValueError(f"there is no set '{name}', expected one of {', '.join(names())}")
     return (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-
-
-def open(name: str | Path) -> "TrajectoryFile":
-    """A set by its name, or any trajectory file by its path; its method `read` gives the values.
-
-    Raises:
-        ValueError: one sentence, where there is no such set or file.
-    """
-    from morlight.data.trajectory_file import TrajectoryFile
-
-    path = located(name)
-    if not path.exists() and not path.suffix:
-        raise ValueError(f"there is no set and no file '{name}', expected a path or one of {', '.join(names())}")
-    return TrajectoryFile.open(path)

@@ -176,6 +176,9 @@ def digest(path: str | Path) -> str:
 
 def _opened(path: Path) -> h5py.File:
     """The file, open for reading; every way in which it cannot be read is one sentence."""
+    if not path.exists() and not path.suffix:
+        names = ", ".join(shipped.names())
+        raise ValueError(f"there is no set and no file '{path}', expected a path or one of {names}")
     if not path.exists():
         raise ValueError(f"{path}: no such file, expected a trajectory file")
     if path.is_dir():

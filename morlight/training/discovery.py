@@ -57,9 +57,9 @@ def discover(  # noqa: PLR0913 - the contract
     Raises:
         ValueError: if such an equation cannot describe the data, for example because there are fewer than nine frames.
     """
-    from morlight.data import shipped
+    from morlight.data.trajectory_file import TrajectoryFile
 
-    file = shipped.open(data)
+    file = TrajectoryFile.open(data)
     names = [fields] if isinstance(fields, str) else list(fields or file.fields)
     _check(file, names, wall, degree, order)
     if not isinstance(parameter_degree, int) or parameter_degree < 0:

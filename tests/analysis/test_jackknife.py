@@ -6,7 +6,8 @@ import small
 import torch
 from heat import wave
 
-from morlight.analysis.jackknife import SHARE, Jackknife, scaled_deviation, standard_error
+from morlight.analysis.data_errors import SHARE, scaled_deviation, standard_error
+from morlight.analysis.jackknife import Jackknife
 from morlight.analysis.model import Model, load
 from morlight.cli import main as cli
 from morlight.data.trajectory_file import TrajectoryFile

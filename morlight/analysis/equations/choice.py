@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.analysis.data_errors import standard_error
 from morlight.analysis.equations import forms
 from morlight.analysis.equations.forms import MISFIT, Form
 from morlight.analysis.equations.known import KnownForm, known_equation
 from morlight.analysis.equations.power_law import PowerLaw, power_law
-from morlight.analysis.jackknife import standard_error
 from morlight.analysis.learned import Term, generator_of, terms
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import Trained, TrainedOperator
 from morlight.operators import build, shells
 
 
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
     departure: float
 
 
-def choose(model: Model, place: int) -> Chosen | str:
+def choose(model: TrainedOperator, place: int) -> Chosen | str:
     """The closed form of the rate of change of a field, or one sentence that says why there is none."""
     known = known_equation(model)
     if known is not None:
@@ -51,7 +51,7 @@ def choose(model: Model, place: int) -> Chosen | str:
     return Chosen(form, departure)
 
 
-def twin(model: Model) -> Model | None:
+def twin(model: Trained) -> Trained | None:
     """The closed form as a model that predicts; None if no closed form is justified."""
     chosen = choose(model, 0)
     if isinstance(chosen, str) or isinstance(chosen.form, KnownForm) or len(model.data.fields) > 1:
@@ -59,7 +59,7 @@ def twin(model: Model) -> Model | None:
     return forms.twin(model, chosen.form)
 
 
-def _excluded(model: Model, learned: list[Term]) -> str | None:
+def _excluded(model: TrainedOperator, learned: list[Term]) -> str | None:
     """Reason why no closed form is tried; None if one is."""
     if len(model.data.fields) > 1:
         return "several fields are coupled; closed forms are read for one field"
@@ -84,7 +84,7 @@ def _excluded(model: Model, learned: list[Term]) -> str | None:
     return None
 
 
-def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
+def closed_form(model: TrainedOperator, place: int, learned: list[Term]) -> Form | None:
     """A power law with drift, or else powers of ∇ and polynomials of u; None if neither fits."""
     found = fractional_diffusion(model, place, learned)
     if found is not None:
@@ -99,7 +99,7 @@ def closed_form(model: Model, place: int, learned: list[Term]) -> Form | None:
     return forms.of_powers(model, place, errors)
 
 
-def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> PowerLaw | None:
+def fractional_diffusion(model: TrainedOperator, place: int, learned: list[Term]) -> PowerLaw | None:
     """The fractional diffusion with drift nearest to a model of one field and one term; None if none is near."""
     continuum = generator_of(model, learned)
     if continuum is None or model.checkpoint.modes.rate_errors is None:
@@ -120,10 +120,10 @@ def fractional_diffusion(model: Model, place: int, learned: list[Term]) -> Power
     return _with_data_errors(model, place, found, each) if bool((found.exponent > 0).all()) else None
 
 
-def _with_data_errors(model: Model, place: int, found: PowerLaw, errors: Float[Tensor, " K"]) -> PowerLaw:
+def _with_data_errors(model: TrainedOperator, place: int, found: PowerLaw, errors: Float[Tensor, " K"]) -> PowerLaw:
     """The power law with standard errors from blocks of the data, where these are known."""
 
-    def numbers(other: Model) -> Tensor:
+    def numbers(other: TrainedOperator) -> Tensor:
         own = terms(other, place)
         continuum = generator_of(other, own)
         again = None if continuum is None else power_law(own[0].kappa, continuum, errors)
@@ -137,7 +137,7 @@ def _with_data_errors(model: Model, place: int, found: PowerLaw, errors: Float[T
     return found._replace(coefficient_error=c, exponent_error=alpha, drift_error=known[2:])
 
 
-def _rate_errors(model: Model, place: int, term: Term) -> Float[Tensor, " K"]:
+def _rate_errors(model: TrainedOperator, place: int, term: Term) -> Float[Tensor, " K"]:
     """Relative standard error of the rate of each mode at which a term is evaluated."""
     assert model.checkpoint.modes.rate_errors is not None
     errors = torch.tensor(model.checkpoint.modes.rate_errors[place], dtype=torch.float64)

@@ -15,13 +15,14 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from morlight.analysis.data_errors import standard_error
 from morlight.analysis.equations.numbers import ONE, Number, number, spread
 from morlight.analysis.equations.power_law import PowerLaw
 from morlight.analysis.equations.terms import Symbolic, polynomial, powers, written
 from morlight.analysis.evaluation.result import Evaluation
-from morlight.analysis.jackknife import standard_error
 from morlight.analysis.learned import Term, continuum, terms
-from morlight.analysis.model import Model
+from morlight.analysis.rollouts import Forecast, predict
+from morlight.analysis.trained_operator import Trained, TrainedOperator
 from morlight.operators import build
 
 MISFIT = 0.05  # relative deviation up to which a form is accepted
@@ -200,7 +201,7 @@ def _safe(name: str) -> str:
     return name.replace("_", r"\_")
 
 
-def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
+def of_power_law(model: TrainedOperator, found: PowerLaw, turns: bool) -> Form:
     """The form of a fractional diffusion, with the drift if it is not zero."""
     c, alpha = found.coefficient, found.exponent
     mean = float(c.mean())
@@ -219,7 +220,7 @@ def of_power_law(model: Model, found: PowerLaw, turns: bool) -> Form:
     )
 
 
-def of_powers(model: Model, place: int, errors: Float[Tensor, " K"]) -> Form | None:
+def of_powers(model: TrainedOperator, place: int, errors: Float[Tensor, " K"]) -> Form | None:
     """The shortest sum of integer powers of ∇ and of u that is justified; None if none is.
 
     Args:
@@ -242,7 +243,7 @@ def of_powers(model: Model, place: int, errors: Float[Tensor, " K"]) -> Form | N
         if found is None or float(found.misfit.median()) > MISFIT:
             continue
 
-        def coefficients(other: Model, words: tuple[str, ...] = words) -> Tensor:
+        def coefficients(other: TrainedOperator, words: tuple[str, ...] = words) -> Tensor:
             (own,) = terms(other, place)
             again = powers(own.kappa, _rates(other, own, exponents), errors, words)
             assert again is not None
@@ -262,21 +263,21 @@ def of_powers(model: Model, place: int, errors: Float[Tensor, " K"]) -> Form | N
     return None
 
 
-def _rates(model: Model, term: Term, exponents: tuple[int, ...]) -> Inexact[Tensor, "R K"]:
+def _rates(model: TrainedOperator, term: Term, exponents: tuple[int, ...]) -> Inexact[Tensor, "R K"]:
     """The generator that acts on P(u), or the symbol of an operator without time."""
     _, factor = _scaled(model, term, exponents)
     g = term.symbol * factor[:, None] + 0j
     return g if model.steady else continuum(model, g)
 
 
-def _polynomial(model: Model, place: int, term: Term) -> tuple[tuple[int, ...], dict[int, Number]] | None:
+def _polynomial(model: TrainedOperator, place: int, term: Term) -> tuple[tuple[int, ...], dict[int, Number]] | None:
     """The powers of P and their coefficients."""
     tried = [(1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 3)] if model.steady else [(1,), (1, 2), (1, 3), (1, 2, 3)]
     for exponents in tried:
         if float(polynomial(term.u, term.nonlinearity, exponents)[1].median()) > MISFIT:
             continue
 
-        def coefficients(other: Model, exponents: tuple[int, ...] = exponents) -> Tensor:
+        def coefficients(other: TrainedOperator, exponents: tuple[int, ...] = exponents) -> Tensor:
             return _scaled(other, terms(other, place)[0], exponents)[0]
 
         data = None if model.steady else standard_error(model, coefficients)
@@ -290,12 +291,14 @@ def _polynomial(model: Model, place: int, term: Term) -> tuple[tuple[int, ...], 
     return None
 
 
-def _unit(model: Model, exponents: tuple[int, ...]) -> int:
+def _unit(model: TrainedOperator, exponents: tuple[int, ...]) -> int:
     """Place of the power whose coefficient is 1: the first, or without time the highest."""
     return len(exponents) - 1 if model.steady else 0
 
 
-def _scaled(model: Model, term: Term, exponents: tuple[int, ...]) -> tuple[Float[Tensor, "R n"], Float[Tensor, " R"]]:
+def _scaled(
+    model: TrainedOperator, term: Term, exponents: tuple[int, ...]
+) -> tuple[Float[Tensor, "R n"], Float[Tensor, " R"]]:
     """Coefficients of P with a 1 among them, and the factor that g takes over."""
     found = polynomial(term.u, term.nonlinearity, exponents)[0]
     factor = found[:, _unit(model, exponents)]
@@ -306,7 +309,7 @@ def _numbers(columns: Float[Tensor, "R n"], data: Float[Tensor, " n"]) -> list[N
     return [Number(float(v.mean()), float(e), spread(v)) for v, e in zip(columns.T, data, strict=True)]
 
 
-def twin(model: Model, form: Form) -> Model:
+def twin(model: Trained, form: Form) -> Trained:
     """The form as a model of one realization, which can predict, be evaluated and be exported like any other."""
     basis = build.basis(model.grid, model.config.wall(form.field))
     symbolic = form.symbolic()
@@ -319,7 +322,7 @@ def twin(model: Model, form: Form) -> Model:
     return dataclasses.replace(model, checkpoint=checkpoint, operator=operator)
 
 
-def departure(model: Model, other: Model) -> float:
+def departure(model: TrainedOperator, other: TrainedOperator) -> float:
     """Deviation of the roll-outs of the twin from those of the networks, as a share of the change; median over R.
 
     The roll-outs of `STEPS` steps start from smooth random states between the smallest and largest training value.
@@ -328,14 +331,15 @@ def departure(model: Model, other: Model) -> float:
     if model.steady:
         networks, twins = model.apply(u), other.apply(u)
     else:
-        networks, twins = (m.predict(u, STEPS, every=STEPS, finite=False)[:, :, -1] - u for m in (model, other))
+        asked = Forecast(STEPS, STEPS, finite=False)
+        networks, twins = (predict(each, u, asked, None)[:, :, -1] - u for each in (model, other))
     axes = tuple(range(1, networks.ndim))
     with np.errstate(over="ignore", invalid="ignore"):  # of roll-outs that diverge
         share = np.sqrt(((networks - twins) ** 2).mean(axes) / (networks**2).mean(axes))
     return float(np.median(np.where(np.isfinite(share), share, np.inf)))
 
 
-def _smooth(model: Model) -> np.ndarray:
+def _smooth(model: TrainedOperator) -> np.ndarray:
     """Sums of the identified waves with amplitudes 1/|κ| and random phases."""
     field, space = model.data.fields[0], build.basis(model.grid).double()
     modulus = space.wavenumbers.square().sum(0).sqrt()

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from morlight.analysis.equations import writing
-from morlight.analysis.equations.sum_of_terms import Equation, Term
-from morlight.analysis.model import Model
+from morlight.analysis.equations.library_term import Term
+from morlight.analysis.equations.sum_of_terms import Equation
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.operators.polynomial import PolynomialSymbol
 from morlight.operators.spectral import SpectralOperator
 
@@ -59,7 +60,7 @@ class KnownForm:
         }
 
 
-def known_equation(model: Model) -> Equation | None:
+def known_equation(model: TrainedOperator) -> Equation | None:
     """The equation that is the operator; None for networks."""
     operator = model.operator
     if not isinstance(operator, SpectralOperator) or not isinstance(operator.g, PolynomialSymbol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from morlight.analysis.equations.choice import Chosen, choose
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import TrainedOperator
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ class LearnedEquation:
         return {name: each.form.terms() for name, each in self.fields.items() if not isinstance(each, str)}
 
 
-def equation(model: Model) -> LearnedEquation:
+def equation(model: TrainedOperator) -> LearnedEquation:
     """The equation of every field of a model."""
     return LearnedEquation({name: choose(model, place) for place, name in enumerate(model.data.field_names)})

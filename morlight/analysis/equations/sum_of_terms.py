@@ -1,7 +1,6 @@
 """The equation ∂ₜu_c = Σ_a θ_a G_a(∇) φ_a(u) that was found, with standard errors: as text and for predictions."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,44 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.analysis.equations import writing
+from morlight.analysis.equations.library_term import Term
 from morlight.operators.bases import Basis
-from morlight.operators.library import Candidate, Differential, Exponents, Fractional, Partial
+from morlight.operators.library import Fractional, Partial
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps
 
 NONE = "no equation: no term of the library is justified by the data"
 DOUBTFUL = 0.1  # share of the change that an equation may leave before it is doubted
 TOLERANCE = 1e-6  # of a sub-step, relative to the change over an interval
-
-
-@dataclass(frozen=True)
-class Term:
-    """θ Π_p γ_p^(m_p) G(∇) Π_c u_c^(n_c).
-
-    Attributes:
-        derivative: G.
-        exponents: n_c by field.
-        coefficient: θ.
-        standard_error: of θ.
-        powers: m_p by parameter; empty without parameters.
-    """
-
-    derivative: Differential
-    exponents: Exponents
-    coefficient: float
-    standard_error: float
-    powers: Exponents = ()
-
-    @property
-    def p_value(self) -> float:
-        """Probability of a coefficient at least as large if the term is absent (two-sided, normal)."""
-        if not self.standard_error > 0:
-            return 0.0
-        return math.erfc(abs(self.coefficient) / self.standard_error / math.sqrt(2))
-
-    @property
-    def candidate(self) -> Candidate:
-        """The term without its coefficient."""
-        return Candidate(self.derivative, self.exponents, self.powers)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from morlight.analysis.equations.library_term import Term
 from morlight.operators.library import Differential, Exponents, Fractional, Laplacian
-
-if TYPE_CHECKING:
-    from morlight.analysis.equations.sum_of_terms import Term
 
 AXES = "xyz"
 SUPERSCRIPTS = str.maketrans("0123456789.−-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻⁻")
@@ -28,18 +26,18 @@ class Names:
     parameters: tuple[str, ...] = ()
 
 
-def text(names: Names, field: str, terms: Sequence["Term"]) -> str:
+def text(names: Names, field: str, terms: Sequence[Term]) -> str:
     """The equation ∂ₜu = … in one line of Unicode."""
     summands = [(term.coefficient < 0, f"{_size(term)} {_without_coefficient(names, term)}".strip()) for term in terms]
     return f"∂ₜ{field} = {_joined(summands, '−')}"
 
 
-def name(names: Names, term: "Term") -> str:
+def name(names: Names, term: Term) -> str:
     """A term without its coefficient."""
     return _without_coefficient(names, term) or "1"
 
 
-def latex(names: Names, field: str, terms: Sequence["Term"]) -> str:
+def latex(names: Names, field: str, terms: Sequence[Term]) -> str:
     """The equation in LaTeX, with SymPy's names of the fields and parameters."""
     import sympy
 
@@ -59,7 +57,7 @@ def latex(names: Names, field: str, terms: Sequence["Term"]) -> str:
     return rf"\partial_t {sympy.latex(sympy.Symbol(field))} = {_joined(summands, '-')}"
 
 
-def expression(names: Names, terms: Sequence["Term"]) -> Any:
+def expression(names: Names, terms: Sequence[Term]) -> Any:
     """Σ θ γ^m G φ as a SymPy expression."""
     import sympy
 
@@ -103,7 +101,7 @@ def _applied(derivative: Differential, inside: Any, places: Sequence[Any]) -> An
     return inside
 
 
-def _size(term: "Term") -> str:
+def _size(term: Term) -> str:
     return number(abs(term.coefficient), term.standard_error)
 
 
@@ -115,7 +113,7 @@ def _joined(summands: Sequence[tuple[bool, str]], minus: str) -> str:
     return "".join([minus if negative else "", first, *rest])
 
 
-def _without_coefficient(names: Names, term: "Term") -> str:
+def _without_coefficient(names: Names, term: Term) -> str:
     factor = _monomial(names.parameters, term.powers)
     return f"{factor} {_unicode(term.derivative, _monomial(names.fields, term.exponents))}".strip()
 

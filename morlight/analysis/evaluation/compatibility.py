@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float
 
 from morlight.analysis.conditions import check_units
-from morlight.analysis.model import Model
+from morlight.analysis.trained_operator import Trained, TrainedOperator
 from morlight.data import ensembles, mirror
 from morlight.data.trajectory_file import Contents, TrajectoryFile
 
 
-def check_grid(model: Model, contents: TrajectoryFile) -> None:
+def check_grid(model: TrainedOperator, contents: TrajectoryFile) -> None:
     """Refuse data that the model cannot be applied to.
 
     Raises:
@@ -41,7 +41,7 @@ def check_grid(model: Model, contents: TrajectoryFile) -> None:
     check_units(model, contents)
 
 
-def in_time(model: Model, contents: Contents) -> Model:
+def in_time(model: Trained, contents: Contents) -> Trained:
     """The model with steps that end at the frames of a file; that of a generator takes the spacing of the frames.
 
     Raises:
@@ -55,7 +55,9 @@ def in_time(model: Model, contents: Contents) -> Model:
     return model.stepping(contents.dt)
 
 
-def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = None) -> Float[np.ndarray, "n P"]:
+def parameters(
+    model: TrainedOperator, contents: Contents, rows: Sequence[int] | None = None
+) -> Float[np.ndarray, "n P"]:
     """γ of the trajectories of a file, in the order of the model's parameters.
 
     Raises:
@@ -70,7 +72,12 @@ def parameters(model: Model, contents: Contents, rows: Sequence[int] | None = No
 
 
 def frames(
-    model: Model, file: TrajectoryFile, rows: slice = slice(None), times: slice = slice(None), *, single: bool = False
+    model: TrainedOperator,
+    file: TrajectoryFile,
+    rows: slice = slice(None),
+    times: slice = slice(None),
+    *,
+    single: bool = False,
 ) -> Float[np.ndarray, "S T C *X"]:
     """The fields of a model, read from a file, on the grid of the model, averaged with their mirror images if those of
     the training data were and the file states the symmetry, unless single runs are asked for.

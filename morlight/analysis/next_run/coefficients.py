@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from morlight.analysis.model import Model
 from morlight.analysis.next_run.disagreement import FEWEST
+from morlight.analysis.trained_operator import TrainedOperator
+from morlight.analysis.transport import transport
 from morlight.analysis.transport_coefficients import Coefficient
 
 
 def coefficients(
-    model: Model, target: str, gammas: Sequence[Mapping[str, float]], numbers: Sequence[int]
+    model: TrainedOperator, target: str, gammas: Sequence[Mapping[str, float]], numbers: Sequence[int]
 ) -> tuple[Float[np.ndarray, "R G 1"], str]:
     """Deviations of a coefficient from its mean over the realizations, and its unit.
 
@@ -28,7 +29,7 @@ def coefficients(
     for r in range(len(numbers)):
         single = model.only([r])
         for g, gamma in enumerate(gammas):
-            answers = single.transport(gamma).answers()
+            answers = transport(single, gamma).answers()
             answer = answers.get(target.replace("_", " "))
             if answer is None:
                 raise ValueError(f"target is '{target}', expected rollout, eq35, {', '.join(answers)}")

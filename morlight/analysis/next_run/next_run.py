@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from morlight.analysis.extrapolation import Extrapolation, of_parameters
-from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import Candidate, Choices, candidates, gammas
 from morlight.analysis.next_run.coefficients import coefficients
 from morlight.analysis.next_run.disagreement import FEWEST, Disagreement, axes_but, relative
@@ -18,6 +17,7 @@ from morlight.analysis.next_run.result import NextRun, Plan, Ranked
 from morlight.analysis.next_run.runs import Runs, diverging
 from morlight.analysis.next_run.signals import Signals, remark_on_cells
 from morlight.analysis.realizations import Choice
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.data.trajectory_file import TrajectoryFile
 
 MOST_RUNS = 100  # of a plan
@@ -25,7 +25,7 @@ ROLLOUT, EQ35, RELATIVE = "rollout", "eq35", "relative"
 
 
 def next_run(  # noqa: PLR0913 - the options of the command
-    model: Model,
+    model: TrainedOperator,
     data: str | Path | TrajectoryFile,
     asked: Choices | str | Path,
     *,
@@ -123,7 +123,7 @@ def _check(asked: object, at: object, bar: object) -> None:
         raise ValueError(f"the target error (bar) is {bar!r}, expected a number above 0")
 
 
-def _answering(model: Model, realizations: Choice) -> tuple[Model, list[int]]:
+def _answering(model: TrainedOperator, realizations: Choice) -> tuple[TrainedOperator, list[int]]:
     """The model with the realizations that disagree, and their numbers.
 
     The first realization of an equation is the estimate, and the others are draws around it.
@@ -181,5 +181,5 @@ def _of_rollouts(target: str, walks: Float[np.ndarray, "R G T C *X"]) -> Float[n
     return share
 
 
-def _outside(model: Model, gamma: Mapping[str, float]) -> bool:
+def _outside(model: TrainedOperator, gamma: Mapping[str, float]) -> bool:
     return any(of_parameters(model, np.array([list(gamma.values())])))

@@ -12,8 +12,9 @@ from morlight.analysis.conditions import warn_of_conditions
 from morlight.analysis.evaluation import compatibility
 from morlight.analysis.extrapolation import Extrapolation
 from morlight.analysis.inputs import parameter_values
-from morlight.analysis.model import Model
 from morlight.analysis.next_run.candidates import places
+from morlight.analysis.rollouts import Forecast, predict
+from morlight.analysis.trained_operator import TrainedOperator
 from morlight.data.trajectory_file import TrajectoryFile
 
 EQUAL = 4  # runs of the same γ that are compared with roll-outs
@@ -36,7 +37,7 @@ class Runs:
         file: of the runs.
     """
 
-    model: Model
+    model: TrainedOperator
     every: int
     frames: int
     gamma: Float[np.ndarray, "S P"]
@@ -46,7 +47,7 @@ class Runs:
     file: TrajectoryFile
 
     @classmethod
-    def read(cls, model: Model, file: TrajectoryFile) -> "Runs":
+    def read(cls, model: TrainedOperator, file: TrajectoryFile) -> "Runs":
         """The runs of a file, compared with the roll-outs from their first frames.
 
         Raises:
@@ -64,7 +65,7 @@ class Runs:
         return Runs._of(self.model.on([cells * N // points[0] for N in points]), self.file)
 
     @classmethod
-    def _of(cls, model: Model, file: TrajectoryFile) -> "Runs":
+    def _of(cls, model: TrainedOperator, file: TrajectoryFile) -> "Runs":
         every = round(file.dt / model.dt)
         gamma = compatibility.parameters(model, file)
         equal: dict[tuple[float, ...], list[int]] = {}
@@ -115,23 +116,27 @@ class Runs:
 
 
 def rollouts(
-    model: Model, starts: Float[np.ndarray, "B C *X"], gamma: Float[np.ndarray, "B P"], frames: int, every: int
+    model: TrainedOperator,
+    starts: Float[np.ndarray, "B C *X"],
+    gamma: Float[np.ndarray, "B P"],
+    frames: int,
+    every: int,
 ) -> Float[np.ndarray, "R B T C *X"]:
     """Roll-outs without warnings; NaN where a realization diverges."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Extrapolation)
-        walks: np.ndarray = model.predict(starts, (frames - 1) * every, every=every, finite=False, gamma=gamma)
+        walks: np.ndarray = predict(model, starts, Forecast((frames - 1) * every, every, finite=False), gamma)
     return walks
 
 
-def diverging(model: Model, walks: Float[np.ndarray, "R B T C *X"]) -> Bool[np.ndarray, "R B"]:
+def diverging(model: TrainedOperator, walks: Float[np.ndarray, "R B T C *X"]) -> Bool[np.ndarray, "R B"]:
     """Whether roll-outs are not finite, or larger than the training data by the factor `LARGEST`."""
     largest = np.array([field.largest for field in model.data.fields])
     sizes = np.abs(walks).max((2, *range(4, walks.ndim)))
     return ~(sizes <= LARGEST * largest).all(2)
 
 
-def _sizes(model: Model, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:
+def _sizes(model: TrainedOperator, gamma: Float[np.ndarray, "n P"]) -> Float[np.ndarray, "n C"]:
     """s(γ) of each field, up to a factor; 1 where the size does not follow γ."""
     factors = next(iter(model.operator.summands())).operator.units.factors(torch.from_numpy(gamma))
     return np.ones((len(gamma), len(model.data.fields))) if factors is None else factors.numpy()

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from morlight.analysis.equations.sum_of_terms import Equation, Term
+from morlight.analysis.equations.library_term import Term
+from morlight.analysis.equations.sum_of_terms import Equation
 from morlight.operators.bases import Basis
 from morlight.operators.library import Candidate, Fractional, library
 from morlight.operators.sum_of_terms import SumOfTerms, enough_substeps

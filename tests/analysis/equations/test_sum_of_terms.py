@@ -7,7 +7,8 @@ import pytest
 import sympy
 import torch
 
-from morlight.analysis.equations.sum_of_terms import Equation, Term
+from morlight.analysis.equations.library_term import Term
+from morlight.analysis.equations.sum_of_terms import Equation
 from morlight.analysis.equations.writing import number
 from morlight.operators.bases import Fourier
 from morlight.operators.library import Fractional, Laplacian, Partial

@@ -7,7 +7,8 @@ import pytest
 import small
 import torch
 
-from morlight.analysis.jackknife import SHARE, Jackknife, scaled_deviation
+from morlight.analysis.data_errors import SHARE, scaled_deviation
+from morlight.analysis.jackknife import Jackknife
 from morlight.data.sample import TrainingSample
 from morlight.data.windows import MemoryFrames, Windows
 from morlight.operators import build
