@@ -100,7 +100,7 @@ class Runs:
         if values > MOST_VALUES:
             raise ValueError(
                 f"{self.model.path}: {len(gammas)} γ with {frames} frames are {values / MOST_VALUES:.1f} times the"
-                " values that are computed at once, expected fewer candidates or frames"
+                " values that are computed at once, expected fewer candidates, frames or cells"
             )
         data = self.model.data
         columns = {name: [each[name] for each in gammas] for name in data.parameter_names}
