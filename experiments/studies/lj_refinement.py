@@ -70,6 +70,7 @@ def draw(fits: Mapping[int, Kept[ChannelErrors]], file: TrajectoryFile, path: Pa
             axes.plot(x, learned / size + shift, color=plots.LEARNED, lw=1.2, ls="--", label="learned")
             middle = (0.5, truth[cells // 2] / size + shift)
             axes.annotate(f"N = {cells}", middle, (0, 12), textcoords="offset points", ha="center", fontsize=8)
+        axes.margins(y=0.08)  # for the uppermost label
         axes.set(xlabel="x (channel width)", title=f"{name} at steady state", ylabel="over its largest value, shifted")
     plots.save(figure, path)
 
