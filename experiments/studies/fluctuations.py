@@ -27,7 +27,7 @@ from experiments.support.results import FIGURES, write
 from experiments.support.study import Study
 from experiments.support.tables import table
 from morlight.data import mirror, trajectory_writer
-from morlight.data.trajectory_file import TrajectoryFile
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.simulate.walkers import Walkers, brownian, levy
 
 ALPHAS = (2.0, 1.5)
@@ -63,7 +63,9 @@ def channels(folder: Path) -> ChannelNoise:
     settings = {"model.fluctuations": True, "model.realizations": 4, **single_runs}
     fit = Fit("lj", str(learned_from.resolve()), settings)
     study = Study("fluctuations_channels", "paper", ChannelNoise)
-    return study.fit("lj", fit, partial(noise.of_channel, held_out=held_out, runs=runs.path)).measured
+    return study.fit(
+        f"lj {digest(runs.path)}", fit, partial(noise.of_channel, held_out=held_out, runs=runs.path)
+    ).measured
 
 
 def _some(file: TrajectoryFile, chosen: np.ndarray, path: Path) -> Path:

@@ -73,15 +73,14 @@ class Row(Bulk):
 def measured(folder: Path) -> dict[float, Row]:
     """A row for each density, with the runs and fits that are missing."""
     channel = TrajectoryFile.open("lj")
-    paths = [shear.simulate(folder, State(density)) for density in DENSITIES]
+    without_walls = [bulk(folder, State(density)) for density in DENSITIES]
+    paths = [shear.file(folder, State(density)) for density in DENSITIES]
     of_all = shear.together(shear.joined(paths, folder / "shear.h5"), DENSITIES, HELD_OUT)
     rows = {}
-    for density, joint, driven in zip(DENSITIES, of_all, shear.channel(DENSITIES), strict=True):
+    for density, found, joint, driven in zip(DENSITIES, without_walls, of_all, shear.channel(DENSITIES), strict=True):
         of_density = np.flatnonzero(np.isclose(channel.parameters["density"], density, rtol=1e-3))
         parabola, slip = poiseuille(channel, of_density.tolist())
-        rows[density] = Row(
-            **vars(bulk(folder, State(density))), together=joint, channel=driven, parabola=parabola, slip=slip
-        )
+        rows[density] = Row(**vars(found), together=joint, channel=driven, parabola=parabola, slip=slip)
     return rows
 
 

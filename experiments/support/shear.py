@@ -56,9 +56,14 @@ class Viscosities:
     errors: list[float]
 
 
+def file(folder: Path, state: State) -> Path:
+    """Path of the file of the runs at one state."""
+    return folder / f"shear_{state}.h5"
+
+
 def simulate(folder: Path, state: State) -> Path:
-    """File of the runs at one state."""
-    path = folder / f"shear_{state}.h5"
+    """File of the runs at one state, which are carried out where they are missing."""
+    path = file(folder, state)
     numbers = range(1, SEEDS[state.density] + 1)
     settings = {} if state.temperature == State.temperature else {"temperature": state.temperature}
     ensemble = lammps.Ensemble(lammps.SHEAR, [(state.density,)], numbers, settings, frames=FRAMES, bins=BINS)

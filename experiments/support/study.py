@@ -120,9 +120,12 @@ class Study(Generic[Measured]):
     def _has(self, key: str, fit: Fit) -> bool:
         """Whether a fit was made with these settings, of the data as they are now."""
         kept = self.results.get(key)
-        if kept is None or kept.fit != fit or not Path(str(kept.checkpoint)).exists():
+        if kept is None or kept.fit != fit:
             return False
-        return kept.model.data.digest == digest(fit.data)
+        try:
+            return kept.model.data.digest == digest(fit.data)
+        except (OSError, ValueError):  # the file or the checkpoint is gone, or damaged
+            return False
 
     def _keep(self, key: str, kept: Kept[Measured]) -> None:
         self.results[key] = kept

@@ -28,7 +28,9 @@ def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma)
     there = model if given.length is None or points == model.grid.points else model.on(points)
     if isinstance(gamma, Mapping):
         gamma = {**given.gamma, **gamma}
-    frames = rollouts.predict(there, given.states, asked, (given.gamma or None) if gamma is None else gamma)
+    frames = rollouts.predict(
+        there, given.states, asked, (given.gamma or None) if gamma is None else gamma, stacklevel=4
+    )
     realizations = asked.realizations
     lead: dict[str, Sequence[int]] = {"realization": model.chosen(realizations)}
     if isinstance(frames, Spread | SpreadAndError):

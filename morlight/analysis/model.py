@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Model(TrainedOperator):
-    """A trained operator, its predictions, and what it says of the system."""
+    """A trained operator, its predictions, and what it says of the system.
+
+    Attributes:
+        checkpoint: contents of the file.
+        operator: R realizations in double precision.
+        grid: grid of the predictions: that of the training data, or a finer or coarser one on the same domain.
+        step: time step of the predictions, if it differs from Δt of the training data.
+        ratios: of fields, which follow the fields in predictions.
+    """
 
     def predict(  # noqa: PLR0913 - the options of a roll-out
         self,

@@ -1,4 +1,4 @@
-"""Roll-outs of models from arrays or labelled fields: of the mean operator, or ensembles of fluctuating ones."""
+"""Roll-outs of models from arrays: of the mean operator, or ensembles of fluctuating ones."""
 
 import warnings
 from collections.abc import Sequence
@@ -51,8 +51,8 @@ class Forecast:
     kept: Sequence[int] | None = None
 
 
-def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma) -> Any:
-    """Roll-outs from an initial state; arguments and result are those of `Model.predict`."""
+def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma, stacklevel: int = 3) -> Any:
+    """Roll-outs from an array; arguments and result are those of `Model.predict`, whose caller a warning points to."""
     ensemble.check_numbers(asked.fluctuations, asked.seed)
     if asked.fluctuations:
         ensemble.check(model, asked.realizations)
@@ -61,7 +61,7 @@ def predict(model: TrainedOperator, initial: Any, asked: Forecast, gamma: Gamma)
     rows = model.chosen(asked.realizations)
     parameters = parameter_values(model.data, gamma, len(u))
     for caution in extrapolation.cautions(model, u.numpy(), parameters.numpy()):
-        warnings.warn(caution, Extrapolation, stacklevel=3)
+        warnings.warn(caution, Extrapolation, stacklevel=stacklevel)
     chosen = model if rows == list(range(model.realizations)) else model.only(rows)
     missing = model.grid.dimensions + 2 - given.ndim  # axes B and C
 

@@ -226,8 +226,9 @@ def test_parameters_outside_the_training_range_bring_a_warning(tmp_path):
     model = load(heat.checkpoint(tmp_path / "rho.ckpt", data))
     inside = model.predict(wave(), 3, gamma={"rho": 0.2})
     assert np.array_equal(inside, model.predict(wave(), 3, gamma=np.array([[0.2]])))
-    with pytest.warns(Extrapolation, match=r"rho = 0.5 lies outside the training data, 0.1 to 0.3"):
-        model.predict(wave(), 1, gamma={"rho": 0.5})
+    for start in (wave(), xarray.Dataset({"density": ("x", wave())})):
+        with pytest.warns(Extrapolation, match=r"rho = 0.5 lies outside the training data, 0.1 to 0.3"):
+            model.predict(start, 1, gamma={"rho": 0.5})
     with pytest.raises(ValueError, match="parameters sigma are given, expected rho"):
         model.predict(wave(), 1, gamma={"sigma": 0.2})
     with pytest.raises(ValueError, match="NaN"):

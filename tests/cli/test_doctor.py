@@ -13,7 +13,7 @@ from morlight.cli import main as cli
 def test_doctor_says_that_nothing_is_odd_about_a_set(capsys):
     cli.main(["doctor", "lj_refinement"])
     out = capsys.readouterr().out
-    assert "lj_refinement: 8 trajectories, 41 frames, 80 cells" in out
+    assert "lj_refinement: 16 trajectories, 41 frames, 80 cells" in out
     assert "nothing odd found" in out
 
 

@@ -6,7 +6,7 @@ With Q the error of all windows and Q_s that of all but those of block s, the pa
 
 without that block, where H_s is the matrix JᵀJ of Q_s. It is exact for a linear regression, also if one trajectory has
 most of the information (Cook & Weisberg 1982). The scatter of the changes over the blocks gives the standard error of
-every number that follows from the parameters (`morlight.analysis.jackknife`). It needs no model of the noise: it holds
+every number that follows from the parameters (`analysis.data_errors`). It needs no model of the noise: it holds
 for windows that overlap, for modes that are correlated, and for networks that do not describe the data exactly, if the
 blocks are independent of each other. Blocks are trajectories, or groups of them; a few trajectories are cut in time.
 
