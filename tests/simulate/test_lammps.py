@@ -1,5 +1,6 @@
 """Real runs of LAMMPS, short: the fluid stays in its channel, flows where it is pushed, and goes on when stopped."""
 
+import fcntl
 import json
 import re
 import shutil
@@ -126,6 +127,19 @@ def test_interrupted_run_goes_on_after_its_last_frame(tmp_path):
     density = TrajectoryFile.open(tmp_path / "out.h5").read(["density"])[0, :, 0]
     assert density.shape == (4, 20)
     assert np.ptp(density.mean(1)) < 1e-6
+
+
+def test_two_commands_do_not_run_in_the_same_folder(tmp_path, capsys):
+    ensemble = channels.Ensemble(channels.LJ, [(0.2,)], settings={"every": 400, "average": 200, "atoms": 400}, frames=6)
+    folder = channels.Run(ensemble, (0.2,), 1, tmp_path / "out.runs").folder
+    folder.mkdir(parents=True)
+    words = f"--every 400 --average 200 --frames 6 --atoms 400 -o {tmp_path / 'out.h5'}".split()
+    with open(folder / "running.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["simulate", "lj", "--density", "0.2", *words])
+    assert f"{folder}: LAMMPS is running there already, expected one at a time" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["running.lock"]
 
 
 @pytest.mark.parametrize("pair", ["0.2 5", "0.025 2"])

@@ -1,14 +1,18 @@
 """One run of LAMMPS, which goes on where it was interrupted."""
 
+import fcntl
 import gzip
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +69,17 @@ class Run:
         return (self.folder / "log.lammps").read_text(encoding="utf-8")
 
     def go(self, command: Sequence[str], tell: Callable[[int], None], stop: threading.Event) -> None:
-        """Run LAMMPS from the start or from the last frame, and report the steps done."""
+        """Run LAMMPS from the start or from the last frame, and report the steps done.
+
+        Raises:
+            ValueError: if LAMMPS stops, or another one runs in the folder.
+        """
         self.folder.mkdir(exist_ok=True)
+        with _alone(self.folder) as lock:
+            if not self.finished:
+                self._go(command, tell, stop, lock)
+
+    def _go(self, command: Sequence[str], tell: Callable[[int], None], stop: threading.Event, lock: int) -> None:
         going_on = (self.folder / "restart.lmp").exists()
         if not going_on:
             for species in self.system.species:
@@ -78,7 +91,14 @@ class Run:
         with (
             open(self.folder / "log.lammps", "a", encoding="utf-8") as log,
             subprocess.Popen(
-                full, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+                full,
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                pass_fds=(lock,),
+                start_new_session=True,
             ) as process,
         ):
             assert process.stdout is not None
@@ -90,7 +110,9 @@ class Run:
                 if first and first[0].isdigit():
                     tell(int(first[0]))
                 if stop.is_set():
-                    process.terminate()
+                    # lmp and mpiexec may have started others; all hold the pipe until they have ended
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.stdout.read()
                     return
         if process.returncode:
             raise ValueError(f"{self.folder}: LAMMPS stopped: {_complaint(tail)}")
@@ -138,6 +160,21 @@ class Run:
                 raise ValueError(f"{read.path}: frame {frame} has {len(steps)} blocks, expected {self.blocks}")
             frames.append(read.values[[last[step] for step in steps]])
         return np.stack(frames)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """A lock that this process, and the LAMMPS that inherits it, hold together: it lasts until both have ended.
+
+    Raises:
+        ValueError: if it is held, by another command or by a LAMMPS whose command was killed.
+    """
+    with open(folder / "running.lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder}: LAMMPS is running there already, expected one at a time") from error
+        yield file.fileno()
 
 
 def _complaint(tail: Sequence[str]) -> str:
