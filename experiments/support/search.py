@@ -60,6 +60,7 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
     study = run(plan)
     folder.mkdir(exist_ok=True)
     figures(study, folder)
-    optimum = Optimum(study.best_value, len(study.trials), plan.settings(study.best_params))
+    finished = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    optimum = Optimum(study.best_value, len(finished), plan.settings(study.best_params))
     optimum.write(folder)
     return optimum
