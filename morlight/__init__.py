@@ -54,9 +54,9 @@ def fit(data: Any, settings: Any = None, **more: Any) -> "FitResult":
 
 def open(name: str | Path) -> "TrajectoryFile":
     """A trajectory file, by its path or the name of a data set of the package; the method `read` returns the values."""
-    from morlight import data
+    from morlight.data.trajectory_file import TrajectoryFile
 
-    return data.open(name)
+    return TrajectoryFile.open(name)
 
 
 def write(path: str | Path, fields: Any, **described: Any) -> Path:

@@ -11,6 +11,7 @@ from experiments.support.study import Scale
 from morlight.sweep.figures import figures
 from morlight.sweep.plan import Plan
 from morlight.sweep.run import run
+from morlight.sweep.study import DONE
 from morlight.training.configurations import located
 
 
@@ -60,7 +61,7 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
     study = run(plan)
     folder.mkdir(exist_ok=True)
     figures(study, folder)
-    finished = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    optimum = Optimum(study.best_value, len(finished), plan.settings(study.best_params))
+    done = study.get_trials(deepcopy=False, states=DONE)
+    optimum = Optimum(study.best_value, len(done), plan.settings(study.best_params))
     optimum.write(folder)
     return optimum

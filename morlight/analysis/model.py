@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from morlight.analysis import rollouts
+from morlight.analysis import labelled_rollout, rollouts
 from morlight.analysis.checkpoint import read
 from morlight.analysis.inputs import Gamma
 from morlight.analysis.realizations import Choice
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Model(TrainedOperator):
-    """A trained operator, its predictions, and what it says of the system.
-
-    Attributes:
-        checkpoint: contents of the file.
-        operator: R realizations in double precision.
-        grid: grid of the predictions: that of the training data, or a finer or coarser one on the same domain.
-        step: time step of the predictions, if it differs from Δt of the training data.
-        ratios: of fields, which follow the fields in predictions.
-    """
+    """A trained operator, its predictions, and what it says of the system; its attributes are `TrainedOperator`'s."""
 
     def predict(  # noqa: PLR0913 - the options of a roll-out
         self,
@@ -77,9 +69,7 @@ class Model(TrainedOperator):
         """
         asked = rollouts.Forecast(steps, every, realizations, finite, fluctuations, seed)
         if labelled.is_labelled(initial):
-            from morlight.analysis.labelled_rollout import predict
-
-            return predict(self, initial, asked, gamma)
+            return labelled_rollout.predict(self, initial, asked, gamma)
         return rollouts.predict(self, initial, asked, gamma)
 
     def equation(self) -> "LearnedEquation":

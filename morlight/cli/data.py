@@ -49,9 +49,9 @@ def _grid(content: Mapping[str, Any]) -> str:
 
 
 def _contents(name: str) -> dict[str, Any]:
-    from morlight import data
+    from morlight.data.trajectory_file import TrajectoryFile
 
-    file = data.open(name)
+    file = TrajectoryFile.open(name)
     return {
         "path": str(file.path),
         "bytes": file.path.stat().st_size,

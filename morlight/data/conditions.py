@@ -6,7 +6,7 @@ the force has the same cells and times. What a file does not state is not compar
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -47,10 +47,8 @@ def stated(file: TrajectoryFile, fields: Sequence[str] = (), rows: Sequence[int]
         return _of_prediction(written)
     settings = _settings(file)
     count, width = settings.pop("cells", None), settings.pop("width", None)
-    cells = (
-        {"cells": float(count)} if _is_number(count) and count is not None else {}
-    )  # the width of a colloid's channel
-    if "WALL" in file.grid.boundaries and width is not None and _is_number(width):
+    cells = {"cells": float(count)} if _is_number(count) else {}  # the width of a colloid's channel
+    if "WALL" in file.grid.boundaries and _is_number(width):
         cells = {"unit_length": float(width)}
     scales = {key: float(file.attributes[key]) for key in SCALES if _is_number(file.attributes.get(key))}
     constant = {name: float(values[0]) for name, values in _scalars(file, rows).items() if _equal(values, values[0])}
@@ -170,7 +168,7 @@ def _of_prediction(plain: Mapping[str, Any]) -> Conditions:
         {key: float(value) for key, value in _items(scales) if _is_number(value)},
         {key: str(value) for key, value in _items(units)},
         {key: value for key, value in _items(runs) if _is_number(value) or isinstance(value, str)},
-        next((float(count) for count in [plain.get("particles")] if count is not None and _is_number(count)), None),
+        next((float(count) for count in [plain.get("particles")] if _is_number(count)), None),
     )
 
 
@@ -182,7 +180,7 @@ def _equal(values: np.ndarray, first: float) -> bool:
     return bool(np.allclose(values, first, rtol=SAME, atol=0))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

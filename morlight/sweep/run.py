@@ -23,7 +23,7 @@ from morlight.sweep.worker import Hopeless, Worker
 from morlight.tracking.provenance import COMMAND, users_command
 from morlight.tracking.registry import register
 from morlight.training import fit
-from morlight.training.settings import from_mapping
+from morlight.training.settings import FitSettings, from_mapping
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is
 RESTARTS = 10  # of workers that died, by one command
@@ -43,19 +43,19 @@ def run(plan: Plan) -> optuna.Study:
         ValueError: in one sentence, for a plan that cannot be carried out; nothing is written then.
     """
     with _silent():
-        base = check(plan)
-        study, new = studies.open_study(plan)
+        common = check(plan)
+        study, new = studies.open_study(plan, common)
         study.sampler, study.pruner = studies.Seeded(plan), studies.pruner(plan)
-        parent = Parent(plan, study, base)
+        parent = Parent(plan, study, common.settings)
         parent.begin(new=new)
         if new:
             studies.fill(study, plan)
-            study.set_user_attr("plan", plan.signature())
+            study.set_user_attr("plan", common.signature(plan))
         elif INDEX not in os.environ:
             studies.fill(study, plan)
         try:
             if plan.workers == 1:
-                Worker(plan, study, parent, base).work()
+                Worker(plan, study, parent, common.settings).work()
             else:
                 _many(plan)
         except Hopeless as error:
@@ -79,13 +79,17 @@ def _finish(plan: Plan, study: optuna.Study, parent: Parent) -> None:
         print(f"models:/{plan.register}/{version}", file=sys.stderr)
 
 
-def check(plan: Plan) -> dict[str, Any]:
-    """The whole base configuration, keys joined by dots, once the values at the ends of the space have been tried.
+def check(plan: Plan) -> studies.Common:
+    """What all trials have in common, once the values at the ends of the space have been tried.
 
     Raises:
         ValueError: an unknown key, a value that it does not take, data that are not there or do not fit.
     """
-    base = _checked(plan, {}, "the base configuration", data=True)
+    typed = _typed(plan, {}, "the base configuration")
+    base = typed.to_flat()
+    with _placed(plan, "the base configuration"):
+        served, module = fit.built(typed)
+        fit.check_lengths(module, served, typed)
     for dimension in plan.space:
         if dimension.key not in base:
             raise ValueError(f"space.{dimension.key} is no key of `morlight fit`; `morlight fit --help` lists them")
@@ -95,18 +99,20 @@ def check(plan: Plan) -> dict[str, Any]:
     for dimension in () if INDEX in os.environ else plan.space:  # else the command that started this one has done so
         ends = dimension.choices or (dimension.low, dimension.high)
         for value in ends:
-            setting = {dimension.key: dimension.setting(value)}
-            _checked(plan, setting, f"space.{dimension.key} = {value}", data=False)
-    return base
+            _typed(plan, {dimension.key: dimension.setting(value)}, f"space.{dimension.key} = {value}")
+    return studies.Common(base, served.description.digest)
 
 
-def _checked(plan: Plan, settings: Mapping[str, Any], place: str, *, data: bool) -> dict[str, Any]:
+def _typed(plan: Plan, settings: Mapping[str, Any], place: str) -> FitSettings:
+    with _placed(plan, place):
+        return from_mapping(plan.changes(settings, plan.name), plan.config)
+
+
+@contextmanager
+def _placed(plan: Plan, place: str) -> Iterator[None]:
+    """Name the configuration and the place in what is refused."""
     try:
-        typed = from_mapping(plan.changes(settings, plan.name), plan.config)
-        if data:
-            served, module = fit.built(typed)
-            fit.check_lengths(module, served, typed)
-        return typed.to_flat()
+        yield
     except ValueError as error:
         raise ValueError(f"{plan.config}, {place}: {' '.join(str(error).split())}") from error
 

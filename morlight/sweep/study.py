@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -14,14 +15,39 @@ from morlight.sweep.plan import Dimension, Plan
 from morlight.sweep.storage import open_storage
 
 JOINING = 30.0  # s that a worker gives the first one to set the study up
+FREE = {  # keys of a fit that may differ between the trials of a study: where they run, and what they are called
+    "name", "experiment", "data.path", "data.memory", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
+    "trainer.strategy", "trainer.enable_progress_bar",
+}  # fmt: skip
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(plan: Plan) -> tuple[optuna.Study, bool]:
+@dataclass(frozen=True)
+class Common:
+    """What the fits of all trials have in common.
+
+    Attributes:
+        settings: whole base configuration, keys joined by dots.
+        digest: of the training data.
+    """
+
+    settings: Mapping[str, Any]
+    digest: str
+
+    def signature(self, plan: Plan) -> dict[str, Any]:
+        """What must be equal for the values of two trials to be comparable, as JSON gives it back."""
+        searched = {dimension.key for dimension in plan.space}
+        fixed = {key: value for key, value in self.settings.items() if key not in FREE | searched}
+        signature = plan.signature() | {"settings": fixed, "digest": self.digest}
+        return cast(dict[str, Any], json.loads(json.dumps(signature)))
+
+
+def open_study(plan: Plan, common: Common) -> tuple[optuna.Study, bool]:
     """The study of this name, and whether it is new.
 
     Raises:
-        ValueError: the storage cannot be reached, or the study is one of another search space.
+        ValueError: the storage cannot be reached, or the study is one of another search space, of other settings or
+            of other data.
     """
     storage = open_storage(plan.storage, plan.name, plan.heartbeat)
     directions = [optuna.study.StudyDirection[way.upper()] for way in plan.direction]
@@ -35,12 +61,11 @@ def open_study(plan: Plan) -> tuple[optuna.Study, bool]:
         time.sleep(0.2)
     if "plan" not in study.user_attrs:  # the first worker has died over it
         return study, True
-    _compare(study.user_attrs["plan"], plan)
+    _compare(study.user_attrs["plan"], common.signature(plan), plan)
     return study, False
 
 
-def _compare(known: Mapping[str, Any], plan: Plan) -> None:
-    ours = json.loads(json.dumps(plan.signature()))
+def _compare(known: Mapping[str, Any], ours: Mapping[str, Any], plan: Plan) -> None:
     place = f"study '{plan.name}' in {plan.storage or 'its journal file'}"
     for part in ("objective", "direction"):
         if known[part] != ours[part]:
@@ -52,6 +77,18 @@ def _compare(known: Mapping[str, Any], plan: Plan) -> None:
                 f"{place} has another search space: {key} is {json.dumps(there)} there, {json.dumps(here)} here;"
                 " choose another name or storage"
             )
+    before, now = known.get("settings", {}), ours["settings"]  # studies before version 0.2 have none
+    for key in sorted(set(before) & set(now)):
+        if before[key] != now[key]:
+            raise ValueError(
+                f"{place} has trials with {key} {json.dumps(before[key])}, not {json.dumps(now[key])}, which cannot be"
+                " compared; choose another name or storage"
+            )
+    if known.get("digest", ours["digest"]) != ours["digest"]:
+        raise ValueError(
+            f"{place} has trials on other data than data.path contains now, which cannot be compared; choose another"
+            " name or storage"
+        )
 
 
 def fill(study: optuna.Study, plan: Plan) -> None:

@@ -26,6 +26,7 @@ from tests.sweep.test_sweep import PLAN, folder, parent_and_children
 
 __all__ = ["folder"]  # a fixture
 
+COMMON = studies.Common({}, "")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore:Heartbeat of storage")
 
 
@@ -35,10 +36,10 @@ def plan(storage, trials=4, **words):
 
 
 def opened(given):
-    found, new = studies.open_study(given)
+    found, new = studies.open_study(given, COMMON)
     if new:
         studies.fill(found, given)
-        found.set_user_attr("plan", given.signature())
+        found.set_user_attr("plan", COMMON.signature(given))
     return found
 
 
@@ -95,8 +96,9 @@ def test_a_trial_whose_worker_died_is_queued_again_with_its_values(tmp_path, url
         "from optuna.storages._heartbeat import get_heartbeat_thread\n"
         f"plan = Plan('wait', Path('base.yaml'), (Dimension.read('x', {{'low': 0.0, 'high': 1.0}}),), ('x',),"
         f" storage={given.storage!r}, trials=1, heartbeat=1)\n"
-        "study, _ = studies.open_study(plan); studies.fill(study, plan)\n"
-        "study.set_user_attr('plan', plan.signature())\n"
+        "common = studies.Common({}, '')\n"
+        "study, _ = studies.open_study(plan, common); studies.fill(study, plan)\n"
+        "study.set_user_attr('plan', common.signature(plan))\n"
         "trial = study.ask(); get_heartbeat_thread(trial._trial_id, study._storage).start()\n"
         "print(studies.suggest(trial, plan.space)['x'], flush=True); trial.set_user_attr('run_id', 'abc'); os._exit(9)"
     )

@@ -4,11 +4,13 @@ import json
 import math
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import channel
+import h5py
 import optuna
 import pytest
 import torch
@@ -266,6 +268,36 @@ def test_a_study_of_another_search_space_is_not_joined(folder, capsys):
     assert len(study().trials) == 1
 
 
+def test_a_study_whose_trials_had_other_settings_or_other_data_is_not_continued(folder, capsys, heat_file):
+    data = BASE["data"] | {"path": "copy.h5"}
+
+    def write_base(**change):
+        Path("base.yaml").write_text(yaml.safe_dump(BASE | {"data": data} | change))
+
+    shutil.copy(heat_file, "copy.h5")
+    write_base()
+    sweep(trials=1)
+    write_base(trainer=BASE["trainer"] | {"max_epochs": 2})
+    with pytest.raises(SystemExit) as ended:
+        sweep(trials=2)
+    assert ended.value.code == 2
+    assert "has trials with trainer.max_epochs 1, not 2" in capsys.readouterr().err
+    write_base()
+    with h5py.File(shutil.copy(heat_file, "other.h5"), "r+") as file:
+        file.attrs["note"] = "another run"
+    Path("other.h5").replace("copy.h5")
+    with pytest.raises(SystemExit) as ended:
+        sweep(trials=2)
+    assert ended.value.code == 2
+    assert "has trials on other data than data.path contains now" in capsys.readouterr().err
+    assert len(study().trials) == 1
+    shutil.copy(heat_file, "moved.h5")
+    data["path"] = "moved.h5"
+    write_base(trainer=BASE["trainer"] | {"enable_progress_bar": False}, model=BASE["model"] | {"lr": 0.5})
+    sweep(trials=2)
+    assert len(finished(study().trials)) == 2
+
+
 def test_an_objective_that_no_fit_logs_ends_the_sweep_with_those_that_are(folder, capsys):
     with pytest.raises(SystemExit) as ended:
         sweep(objective="beauty", trials=3)
@@ -294,7 +326,7 @@ def test_every_sweep_that_is_shipped_is_a_plan_whose_space_the_base_takes(folder
     channel.write_pairs(folder / "colloid", (0.1, 0.15))
     cli.main(["simulate", "brownian", "--sets", "10", "--walkers", "500", "--steps", "20", "--bins", "24", "-o",
               plan.set.get("data.path", "brownian.h5")])  # fmt: skip
-    assert set(check(plan)) >= {dimension.key for dimension in plan.space}
+    assert set(check(plan).settings) >= {dimension.key for dimension in plan.space}
 
 
 @pytest.mark.parametrize(
