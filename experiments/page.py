@@ -10,13 +10,14 @@ PAGE = results.EXPERIMENTS / "README.md"
 STUDIES = (lj_refinement, lj_models, colloid_models, generalization)
 INTRODUCTION = """# Section 6: continuum models from molecules
 
-`python -m experiments.page` makes this page from the results in `experiments/results`, which the studies write at the
+`python -m experiments.page` writes this page from the results in `experiments/results`, which the studies write at the
 scale of the paper. The models are learned from LAMMPS runs of our own (`morlight simulate lj`, `morlight simulate
 colloid`). An error is ‖a − b‖/‖b‖ over x; that of several fields is the root mean square of their errors. *Steady* is
-the error of the mean of the last five frames (t = 0.9 … 1); all other errors are those of one frame. Cells contain the
-*median / minimum* over the realizations. The noise ceiling is the error that the exact equation would have: the
-standard error of the mean of the runs with the same γ. Runs are averaged with their mirror images. The tables compare
-it with persistence, u(t) = u(0), and with a linear (affine) model of each mode by itself, fitted to the same data."""
+the error of the mean of the last five frames (t = 0.9 … 1); all other errors are those of one frame. Each entry is the
+*median / minimum* over the realizations. The noise ceiling is the typical error of the exact equation: the standard
+error of the mean of the runs with the same γ, a lower bound for errors on data that no model has seen. Runs are
+averaged with their mirror images. The tables also give persistence, u(t) = u(0), and a linear (affine) model of each
+mode by itself, fitted to the same data."""
 
 OLDER = {  # studies whose settings are older than the sets
     "generalization": """The optimum of the search (*searched*, and *3 fields* with its settings) is that of 38
@@ -37,7 +38,7 @@ def page() -> str:
             parts.append("Not run yet at this scale.")
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
-        parts.append(f"{len(kept.fits)} fits, {minutes:.0f} min in one process, {minutes / 2:.0f} min in two.")
+        parts.append(f"{len(kept.fits)} fits, {max(1, round(minutes))} min of one core.")
         parts += [OLDER[name]] if name in OLDER else []
         parts.append(study.page(kept.fits))
         parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]

@@ -29,6 +29,7 @@ from morlight.data.ensembles import SEED
 from morlight.data.trajectory_file import TrajectoryFile
 
 SHOWN = (0, 1, 2, 5, 10, 40)  # frames drawn
+LATTICE = "9.5 √2 (2d + 1.5) + 2d + 3 in σ, also in geometry.txt of each run"  # width of colloid.in
 
 
 def profiles(every: Sequence[System], path: Path) -> None:
@@ -90,9 +91,7 @@ def card(name: str, file: TrajectoryFile, every: Sequence[System]) -> str:
     hours = sum(attributes["core_seconds"]) / 3600
     values = "; ".join(f"{key}: {', '.join(f'{v:g}' for v in vs)}" for key, vs in _gammas(file).items())
     made = f"`{_command(file, every)} --seeds {counts[0]} -o {name}.h5`{_more(file, counts)}"
-    width = "that of the lattice, in geometry.txt of the run"
-    if "unit_length" in attributes:
-        width = f"{attributes['unit_length']:g} σ"
+    width = f"{attributes['unit_length']:g} σ" if "unit_length" in attributes else LATTICE
     return f"""# {name}
 
 {file.trajectories} runs of LAMMPS ({attributes["lammps_version"]}), {_span(counts)} seeds of each system.
@@ -104,16 +103,16 @@ times the temperature of the two directions without flow (ε/σ³). All are even
 (`data.mirror: true`).
 
 - Parameters: {values}; and the seed.
-- Made in {hours:.1f} hours of a core by {made};
+- Made in {hours:.1f} core hours by {made};
   this card by `python -m experiments.studies.channel_sets FILE … {name}`.
-- The input of LAMMPS stands in the attribute `deck` of the file.
-- On the walls densities have no slope (cosine), momenta vanish (sine) as far as there is no slip.
+- The attribute `deck` of the file is the input of LAMMPS.
+- At the walls, densities have zero slope (cosine), and momenta vanish (sine) if there is no slip.
 
 {system_table(every)}
 
-*Velocity at rest*: mean of all particles in frame 0, of the seed where it is largest. *At the walls / middle*: velocity
-in the outermost of {BINS} cells over that of the middle half, in the last {STEADY} frames; near 1 the fluid slips,
-nan where none of the species was there.
+*Velocity in frame 0*, *at the end*: mean of all particles, in frame 0 of the seed where it is largest, and in the last
+{STEADY} frames. *At the walls / middle*: velocity in the outermost of {BINS} cells over that of the middle half, in the
+last {STEADY} frames; 1 is perfect slip, and nan means that the cell is empty.
 *Signal / noise*: momentum over its scatter between the seeds, one frame, one of {BINS} cells, one seed. *Asymmetry*:
 squared mean over the runs of the difference between a field and its mirror image, in units of that of noise, which
 is 1 on average. *Noise ceiling*: standard error of the mean of the runs and their mirror images over its size, one

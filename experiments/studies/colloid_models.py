@@ -3,7 +3,7 @@
 `python -m experiments.studies.colloid_models --scale small|paper`
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from experiments.support import channel_figures, channels, results
 from experiments.support.channels import ByCutoff, ChannelErrors, Fields
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def page(fits: Mapping[str, Kept[ChannelErrors]]) -> str:
     """Tables of errors and of claims."""
     errors = channels.by_cutoff(fits)
-    return f"{channels.error_table(errors, STEADY)}\n\n{claims_table(claims(errors))}"
+    note = f"""The errors are those of the density of the large particles at steady state for
+(c, d) = ({ONLY["concentration"]:g}, {ONLY["radius"]:g}). The models are trained on all systems, this one included."""
+    return f"{note}\n\n{channels.error_table(errors, STEADY)}\n\n{claims_table(claims(errors))}"
 
 
 def claims(errors: ByCutoff) -> list[Claim]:
@@ -73,7 +75,28 @@ def claims(errors: ByCutoff) -> list[Claim]:
             ],
             expected=True,
         ),
+        *_beside_others(errors, last),
     ]
+
+
+def _beside_others(errors: ByCutoff, last: Mapping[str, float]) -> Iterator[Claim]:
+    """How good these models are, with all of the data: claims of ours."""
+    reference = list(errors["4 fields, conservation"].values())[-1]
+    name = STEADY["4 fields, conservation"]
+    linear, noise = reference.baselines["linear"][name], reference.noise.get(name)
+    best, free = (
+        min(last[label] for label in MODELS if MODELS[label].conserved is with_bias) for with_bias in (True, False)
+    )
+    yield Claim(
+        "ours: with conservation, networks are better than the linear model of each mode; without it, they are not",
+        f"linear {linear:.2g}, best networks with {best:.2g}, without {free:.2g}",
+        best < linear < free,
+    )
+    yield Claim(
+        "ours: the errors are those of the models, not of the noise (best median above twice the noise ceiling)",
+        f"{best:.2g}" if noise is None else f"{best:.2g}, noise ceiling {noise:.2g}",
+        None if noise is None else best > 2 * noise,
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def _without_parameter(study: Study[ChannelErrors], options: argparse.Namespace)
 def page(fits: Mapping[str, Kept[ChannelErrors]]) -> str:
     """Tables of errors and of claims."""
     errors = channels.by_cutoff(fits)
-    return f"{channels.error_table(errors, STEADY)}\n\n{claims_table([*claims(errors), *reasons(errors)])}"
+    note = f"""The errors are those of the momentum at steady state for ρ* = {ONLY["density"]:g}. The models are trained
+on all densities, this one included."""
+    return f"{note}\n\n{channels.error_table(errors, STEADY)}\n\n{claims_table([*claims(errors), *reasons(errors)])}"
 
 
 def reasons(errors: ByCutoff) -> Iterator[Claim]:

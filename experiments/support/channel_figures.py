@@ -127,7 +127,7 @@ def profiles(
         _column(axes, column.title, x, data.mean(column.field, first), learned, frames)
     for axes, time in zip(panels[:, 0], times, strict=True):
         axes.set_ylabel(f"t = {time:g}")
-    figure.supylabel("t in units of the length of the data, 2000 τ in the sets lj and colloid", fontsize=9)
+    figure.supylabel("t in units of the duration of the data, 2000 τ", fontsize=9)
     panels[0, 0].legend(frameon=False, fontsize=7)
     plots.save(figure, path)
 

@@ -14,6 +14,7 @@ from morlight.data.trajectory_file import TrajectoryFile
 
 BINS = 20  # of the table: the paper's
 STEADY = 5  # last frames, averaged
+ROUNDING = 1e-6  # of a total in single precision
 MASS = {"large": 10.0}  # of a particle, in that of the others; as the deck says
 SYMBOLS = {"density": "ρ*", "concentration": "c", "radius": "d"}
 
@@ -153,7 +154,7 @@ COLUMNS = (
     "system",
     "runs",
     "particles lost",
-    "velocity at rest",
+    "velocity in frame 0 (σ/τ)",
     "at the end (σ/τ)",
     "frames to 90 %",
     "at the walls / middle",
@@ -176,7 +177,7 @@ def _row(system: System) -> tuple[str, ...]:
     return (
         f"{system.label}{', ' + system.species if system.species else ''}",
         str(len(system.momentum)),
-        f"{system.lost():.0e}",
+        f"{lost:.0e}" if (lost := system.lost()) > ROUNDING else "0",
         f"{system.start():.2f}",
         f"{system.flow[:, -STEADY:].mean():.2f}",
         f"{system.transient():.0f}",

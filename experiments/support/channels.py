@@ -102,7 +102,11 @@ class ChannelErrors:
         """Median and minimum in units of their own, and of the noise where it is known."""
         median, least, noise = self.median(name), self.least(name), self.noise.get(name)
         own = f"{median:.2g} / {least:.2g}"
-        return own if not noise else f"{own} ({median / noise:.1f}× / {least / noise:.1f}×)"
+        return own if not noise else f"{own} ({_times(median / noise)} / {_times(least / noise)})"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio < 1e3 else f"{ratio:.0e}×"
 
 
 ByCutoff = Mapping[str, Mapping[float, ChannelErrors]]  # by model and cutoff time

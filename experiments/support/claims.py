@@ -33,6 +33,7 @@ def plateau(sentence: str, cutoffs: Sequence[float], errors: Sequence[float]) ->
     """Whether an error falls by a fifth or more at first, and by less in the second half of the cutoffs."""
     middle = len(errors) // 2
     first, later = errors[0] / errors[middle], errors[middle] / errors[-1]
+    sentence = f"{sentence} (by a factor above 1.2 in the first half of the cutoffs, below 1.2 in the second)"
     listed = ", ".join(f"{error:.2g}" for error in errors)
     return Claim(sentence, f"medians for t_c = {cutoffs[0]:g} … {cutoffs[-1]:g}: {listed}", first > 1.2 > later)
 
