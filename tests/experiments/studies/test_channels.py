@@ -45,8 +45,12 @@ def test_claims_about_the_colloid_are_judged_by_the_numbers():
     worse = [1.2 * error for error in CURVE]
     as_printed = made([CURVE, worse, CURVE, worse, POOR, [1.1 * e for e in POOR]], colloid_models.STEADY)
     assert verdicts(colloid_models.claims(as_printed)) == [True] * 4
+    assert verdicts(colloid_models.beside_others(as_printed)) == [False, False]
     other = made([worse, CURVE, POOR[::-1], POOR, CURVE, CURVE], colloid_models.STEADY)
     assert verdicts(colloid_models.claims(other)) == [False, False, False, False]
+    poor = made([worse, [2 * e for e in POOR], POOR, POOR, POOR, POOR], colloid_models.STEADY)
+    poor["2 fields, conservation"][1.0].errors["steady density_large"][:] = [0.15] * 3
+    assert verdicts(colloid_models.beside_others(poor)) == [True, True]
 
 
 def test_generalization_is_judged_by_the_noise():
