@@ -42,10 +42,10 @@ def profiles(every: Sequence[System], path: Path) -> None:
         for panel, values in zip(column, rows, strict=True):
             _over_time(panel, values)
         column[2].set_xlabel("x / width")
-        column[2].set_ylim(0, 1.5 * np.nanmedian(rows[2]))
+        column[2].set_ylim(*(np.nanmedian(rows[2]) * np.array([0.75, 1.25])))
     for panel, label in zip(axes[:, 0], ("density / mean", "velocity (σ/τ)", "temperature (ε)"), strict=True):
         panel.set_ylabel(label)
-    axes[0, 0].legend(title="frame", fontsize="x-small", ncols=2)
+    _legend(figure, axes[0, 0])
     figure.savefig(path, dpi=90)
 
 
@@ -67,14 +67,20 @@ def maps(every: Sequence[System], path: Path, *, columns: int = 5) -> None:
     for panel in axes[:, 0]:
         panel.set_ylabel("momentum density\n(m/σ²τ)", fontsize="small")
     for panel in axes[:, -1]:
-        panel.annotate("density / mean", (1.22, 0.5), xycoords="axes fraction", rotation=90, va="center",
-                       fontsize="small", color="tab:red")  # fmt: skip
-    axes[0, 0].legend(title="frame", fontsize="xx-small", title_fontsize="xx-small", ncols=2)
+        panel.annotate("density / mean\n(cut off at 2.5)", (1.22, 0.5), xycoords="axes fraction", rotation=90,
+                       va="center", ha="left", fontsize="small", color="tab:red")  # fmt: skip
+    _legend(figure, axes[0, 0])
     figure.savefig(path, dpi=90)
 
 
 def _centers(bins: int) -> Float[np.ndarray, " N"]:
     return (np.arange(bins) + 0.5) / bins
+
+
+def _legend(figure: Figure, panel: Axes) -> None:
+    """Of the frames, above all panels."""
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(handles, [f"frame {label}" for label in labels], loc="outside upper center", ncols=len(labels))
 
 
 def _over_time(panel: Axes, values: Float[np.ndarray, "T N"]) -> None:

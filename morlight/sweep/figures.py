@@ -20,16 +20,19 @@ def figures(study: optuna.Study, folder: Path) -> list[Path]:
         return []
     with warnings.catch_warnings(), plots.styled():
         warnings.simplefilter("ignore")  # of matplotlib, about axes on which all trials have one value
-        return _drawn(known, folder)
+        return _drawn(known, ", ".join(study.user_attrs["plan"]["objective"]), folder)
 
 
-def _drawn(known: optuna.Study, folder: Path) -> list[Path]:
+def _drawn(known: optuna.Study, objective: str, folder: Path) -> list[Path]:
     if len(known.directions) > 1:
         axes: dict[str, Any] = {"pareto": drawing.plot_pareto_front(known)}
     else:
-        axes = {"history": drawing.plot_optimization_history(known), "slices": drawing.plot_slice(known)}
+        axes = {
+            "history": drawing.plot_optimization_history(known, target_name=objective),
+            "slices": drawing.plot_slice(known, target_name=objective),
+        }
         if any(len({trial.params.get(key) for trial in known.trials}) > 1 for key in known.trials[0].params):
-            axes["importances"] = drawing.plot_param_importances(known)
+            axes["importances"] = drawing.plot_param_importances(known, target_name=objective)
     values = [trial.values[0] for trial in known.trials]
     paths = []
     for name, drawn in axes.items():
