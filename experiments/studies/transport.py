@@ -27,7 +27,7 @@ from experiments.support.tables import table
 from morlight.data.trajectory_file import TrajectoryFile
 
 DENSITIES, HELD_OUT = (0.05, 0.1, 0.2, 0.5), 0.1
-# Chaparro's tables of Mie fluids, T* = 2, cutoff 5σ
+# Chaparro and Müller 2023, doi 10.1021/acs.jpcb.3c06813, T* = 2, cutoff 5σ
 PUBLISHED = {
     0.1: (Measured(0.250, 0.013), Measured(2.693, 0.008)),
     0.5: (Measured(0.648, 0.053), Measured(0.4287, 0.002)),
