@@ -14,17 +14,20 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+import morlight
 from experiments.studies.colloid_models import MODELS
 from experiments.support.burgers_runs import burgers_replays, share_errors
 from experiments.support.replay import Outcome, Replay, System
 from experiments.support.results import EXPERIMENTS, FIGURES, write
 from experiments.support.study import FOLDER
 from experiments.support.tables import table
+from morlight.data.trajectory_file import digest
 
 ORDERS = 100  # random orders of each start
 DRAWN = 4  # pairs of a draw
@@ -189,8 +192,32 @@ def _spread(values: Sequence[float], form: str = "{:.2g}") -> tuple[str, str]:
     return form.format(middle), f"{form.format(low)} to {form.format(high)}"
 
 
-def page(found: Mapping[str, Curve], last: float) -> str:
+@dataclass(frozen=True)
+class Replayed:
+    """What the replays of a system gave.
+
+    Attributes:
+        found: errors of each strategy.
+        last: error of the fit to all runs.
+        noise: the part of it that is noise of the unseen runs; nan where it is not known.
+    """
+
+    found: Mapping[str, Curve]
+    last: float
+    noise: float
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """For the results that are kept."""
+        known = {} if np.isnan(self.noise) else {"noise of the unseen runs": self.noise}
+        strategies = {label: curve.middle().tolist() for label, curve in self.found.items()}
+        return {"all runs": self.last, **known, **strategies}
+
+
+def page(title: str, replayed: Replayed) -> str:
     """Tables of the errors and of the number of runs."""
+    found, last = replayed.found, replayed.last
+    known = "" if np.isnan(replayed.noise) else f", of which noise of the unseen runs {replayed.noise:.2g}"
     first = next(iter(found.values()))
     counts = range(first.first, first.first + first.errors.shape[1])
     errors = [[name, *(f"{value:.2g}" for value in curve.middle()[0])] for name, curve in found.items()]
@@ -207,22 +234,24 @@ def page(found: Mapping[str, Curve], last: float) -> str:
         for title, bar in bars.items()
     ]
     head = ["error", *found, "saved against even", "against random"]
-    return "\n\n".join([table(["runs", *map(str, counts)], errors), table(head, runs)])
+    said = f"{title}: error of all runs {last:.2g}{known}"
+    return "\n\n".join([said, table(["runs", *map(str, counts)], errors), table(head, runs)])
 
 
-def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path) -> None:
+def figure(systems: Mapping[str, Replayed], file: Path) -> None:
     """Errors over the number of runs."""
     drawing = Figure((4.5 * len(systems), 3.6), layout="constrained")
-    for axes, (name, (found, last)) in zip(
-        drawing.subplots(1, len(systems), squeeze=False)[0], systems.items(), strict=True
-    ):
-        for number, (label, curve) in enumerate(found.items()):
+    panels = drawing.subplots(1, len(systems), squeeze=False)[0]
+    for axes, (name, replayed) in zip(panels, systems.items(), strict=True):
+        for number, (label, curve) in enumerate(replayed.found.items()):
             mean, low, high = curve.middle()
             count = curve.first + np.arange(len(mean))
             axes.fill_between(count, low, high, color=f"C{number}", alpha=0.15, lw=0)
             axes.plot(count, mean, "o-", ms=3, color=f"C{number}", label=label)
             axes.set_xticks(count)
-        axes.axhline(last, color="0.5", ls=":", lw=1, label="all runs")
+        axes.axhline(replayed.last, color="0.5", ls=":", lw=1, label="all runs")
+        if not np.isnan(replayed.noise):
+            axes.axhline(replayed.noise, color="0.5", ls="--", lw=1, label="noise of the unseen runs")
         axes.set(title=TITLES[name], xlabel="runs", ylabel="error (root of Eq. 35)", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -231,8 +260,8 @@ def figure(systems: Mapping[str, tuple[Mapping[str, Curve], float]], file: Path)
     drawing.savefig(file, dpi=110)
 
 
-def of_burgers(draws: int) -> tuple[Mapping[str, Curve], float]:
-    """Curves of the Burgers equation over all draws of the noise, and the error of all runs."""
+def of_burgers(draws: int) -> Replayed:
+    """Curves of the Burgers equation over all draws of the noise."""
     replays = burgers_replays(FOLDER / "next_run", draws)
     for replay in replays:
         every_fit(replay)
@@ -240,7 +269,20 @@ def of_burgers(draws: int) -> tuple[Mapping[str, Curve], float]:
     share_errors(replays)
     count = len(replays[0].gammas)
     each = [curves(replay, starts(replay, None), count, ORDERS) for replay in replays]
-    return pooled(each), replays[0].outcome(range(count)).error
+    return Replayed(pooled(each), replays[0].outcome(range(count)).error, 0.0)
+
+
+def of_set(name: str, draws: int, longest: int) -> Replayed:
+    """Curves of a shipped set."""
+    file = morlight.open(name)
+    system = System(name, name, COLLOID if name == "colloid" else {})
+    replay = Replay(system, FOLDER / "next_run" / f"{name}_{digest(file.path)}.jsonl")
+    if name == "lj":
+        every_fit(replay)
+        print(calibration(replay))
+    whole = replay.outcome(range(len(replay.gammas)))
+    size = (None, len(replay.gammas), ORDERS) if name == "lj" else (draws, longest, 1)
+    return Replayed(curves(replay, starts(replay, size[0]), *size[1:]), whole.error, whole.ceiling)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -251,25 +293,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--longest", type=int, default=7, help="runs of the colloid (default 7)")
     parser.add_argument("--noise", type=int, default=3, help="draws of the noise of Burgers (default 3)")
     options = parser.parse_args(arguments)
-    found: dict[str, tuple[Mapping[str, Curve], float]] = {}
+    found: dict[str, Replayed] = {}
     for name in options.system or TITLES:
-        if name == "burgers":
-            found[name] = of_burgers(options.noise)
-            print(f"\n{TITLES[name]}: error of all runs {found[name][1]:.2g}\n\n{page(*found[name])}\n")
-            continue
-        system = System(name, name, COLLOID if name == "colloid" else {})
-        replay = Replay(system, FOLDER / "next_run" / f"{name}.jsonl")
-        if name == "lj":
-            every_fit(replay)
-            print(calibration(replay))
-        last = replay.outcome(range(len(replay.gammas))).error
-        size = (None, len(replay.gammas), ORDERS) if name == "lj" else (options.draws, options.longest, 1)
-        found[name] = curves(replay, starts(replay, size[0]), *size[1:]), last
-        print(f"\n{TITLES[name]}: error of all runs {last:.2g}\n\n{page(*found[name])}\n")
-    plain = {
-        name: {"all runs": last, **{label: curve.middle().tolist() for label, curve in each.items()}}
-        for name, (each, last) in found.items()
-    }
+        found[name] = of_burgers(options.noise) if name == "burgers" else of_set(name, options.draws, options.longest)
+        print(f"\n{page(TITLES[name], found[name])}\n")
+    plain = {name: replayed.plain for name, replayed in found.items()}
     figure(found, FOLDER / "next_run" / "next_run.png")
     if (EXPERIMENTS / "results").is_dir() and not options.system:
         write("next_run", plain)

@@ -69,6 +69,12 @@ class System:
         u = frames(model, self.file).astype(np.float64)
         return np.stack([u[rows[1:]].mean(0) for rows in self.groups()])
 
+    def noise(self, model: Model) -> list[float]:
+        """Eq. 35 of the standard error of the truth at each γ; empty if it is a single run."""
+        u = frames(model, self.file).astype(np.float64)
+        unseen = [u[rows[1:]] for rows in self.groups()]
+        return [_eq35_of_noise(runs) for runs in unseen] if all(len(runs) > 1 for runs in unseen) else []
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,6 +86,7 @@ class Outcome:
         expected: Eq. 35 at each γ, expected by the disagreement of the realizations.
         ranking: numbers of the other runs, as `morlight next` ranks them.
         drops: share of the square of the error that each of these is expected to remove.
+        noise: Eq. 35 of the noise of the truth at each γ; empty where it is not known.
     """
 
     runs: tuple[int, ...]
@@ -87,16 +94,22 @@ class Outcome:
     expected: tuple[float, ...]
     ranking: tuple[int, ...]
     drops: tuple[float, ...]
+    noise: tuple[float, ...] = ()
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Outcome":
         """What a line of the file contains."""
-        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking", "drops")))
+        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking", "drops", "noise")))
 
     @property
     def error(self) -> float:
         """Root of the mean of Eq. 35 over all γ."""
         return math.sqrt(sum(self.errors) / len(self.errors))
+
+    @property
+    def ceiling(self) -> float:
+        """The part of the error that is noise of the truth; nan where it is not known."""
+        return math.sqrt(sum(self.noise) / len(self.noise)) if self.noise else math.nan
 
 
 def eq35(walks: Float[np.ndarray, "R G T C X"], truth: Float[np.ndarray, "G T C X"]) -> Float[np.ndarray, "R G"]:
@@ -107,6 +120,12 @@ def eq35(walks: Float[np.ndarray, "R G T C X"], truth: Float[np.ndarray, "G T C 
             off = np.square(walks[:, :, m] - truth[:, m]).sum(-1) / np.square(truth[:, m]).sum(-1)
             total += off.mean(2)
     return np.nan_to_num(total, nan=np.inf)
+
+
+def _eq35_of_noise(runs: Float[np.ndarray, "S T C X"]) -> float:
+    """Expected error of the exact mean on the mean of some runs."""
+    mean, square = runs.mean(0), runs.var(0, ddof=1) / len(runs)
+    return float(sum((square[m].sum(-1) / np.square(mean[m]).sum(-1)).mean() for m in (1, -1)))
 
 
 class Replay:
@@ -175,5 +194,6 @@ class Replay:
             ranked = [(self.gammas.index(dict(each.candidate.gamma)), each.drop) for each in found.ranking]
             drops = {run: 1 - (1 - drop) ** 2 for run, drop in ranked if run in others}
         return Outcome(
-            tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), tuple(drops), tuple(rounded(drops.values()))
-        )
+            tuple(runs), tuple(rounded(errors)), tuple(rounded(expected)), tuple(drops), tuple(rounded(drops.values())),
+            tuple(rounded(self.system.noise(model))),
+        )  # fmt: skip

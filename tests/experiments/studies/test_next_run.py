@@ -58,8 +58,10 @@ def test_calibration_compares_errors_beyond_that_of_all_runs(tmp_path):
 
 def test_figure_shows_each_system(tmp_path):
     curve = study.Curve(np.array([[3.0, 1.0], [2.0, 1.5]]))
-    study.figure({"lj": ({"next": curve}, 0.9), "colloid": ({"next": curve}, 0.8)}, tmp_path / "figure.png")
+    known, unknown = study.Replayed({"next": curve}, 0.9, 0.5), study.Replayed({"next": curve}, 0.8, np.nan)
+    study.figure({"lj": known, "colloid": unknown}, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+    assert (known.plain["noise of the unseen runs"], "noise of the unseen runs" in unknown.plain) == (0.5, False)
 
 
 def test_errors_of_known_truths_are_compared_with_the_expected_ones(tmp_path):

@@ -31,6 +31,13 @@ def test_errors_are_those_of_the_evaluation_on_unseen_runs_and_are_kept(replay, 
         assert error == pytest.approx(np.median(expected.errors["eq35"]), rel=1e-3)
     assert found.error == pytest.approx(np.sqrt(np.mean(found.errors)))
     assert sorted(found.ranking) == [1, 2]
+    assert found.noise == ()  # of one unseen run each
     again = Replay(replay.system, replay.path)
     monkeypatch.setattr(again, "fitted", None)
     assert again.outcome([0, 3]) == found
+
+
+def test_the_noise_of_the_truth_is_that_of_the_mean_of_the_unseen_runs():
+    draws = 1 + 0.1 * np.random.default_rng(0).standard_normal((2000, 5, 3, 2, 4))
+    found = [replays._eq35_of_noise(runs) for runs in draws]
+    assert np.mean(found) == pytest.approx(2 * 0.1**2 / 5, rel=0.02)  # two frames, five runs, fields of size 1
