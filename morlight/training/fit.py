@@ -213,8 +213,11 @@ def _prepared(
     run_id = trial.run_id or own_run(saved, settings)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
+    if trial.digest not in (None, served.description.digest):
+        raise resume.OtherData(f"{served.sample.path}: has changed since the sweep began, expected the same data")
     if saved is not None:
         resume.check(saved, module)
+        resume.check_data(saved, served, same_run=run_id is not None)
     trainer = lightning_trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
