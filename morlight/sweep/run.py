@@ -55,7 +55,7 @@ def run(plan: Plan) -> optuna.Study:
             studies.fill(study, plan)
         try:
             if plan.workers == 1:
-                Worker(plan, study, parent, common.settings).work()
+                Worker(plan, study, parent, common).work()
             else:
                 _many(plan)
         except Hopeless as error:
