@@ -361,7 +361,7 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
     if trial.started is None:
         print(f"morlight: runs:/{result.run_id}, {result.checkpoint}", file=sys.stderr)
     if settings.register is not None:
-        value = next((result.metrics[name] for name in RANKING_METRICS if name in result.metrics), None)
-        version, best = register(settings.register, result.run_id, value)
+        by = next((name for name in RANKING_METRICS if name in result.metrics), "")
+        version, best = register(settings.register, result.run_id, result.metrics.get(by), by)
         alias = f", models:/{settings.register}@best" if best else ""
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)
