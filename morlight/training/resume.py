@@ -91,8 +91,8 @@ def check_data(saved: Model, served: Any, *, same_run: bool) -> None:
     if digest != saved.data.digest:
         if same_run and saved.data.digest:
             raise OtherData(
-                f"{path}: is not the file with which the run of {saved.path} began, or has changed; a fit without"
-                " ckpt_path begins anew, and one from a copy of the checkpoint outside mlruns is another run"
+                f"{path}: these data are not those with which the run of {saved.path} began; a fit without ckpt_path"
+                " begins anew, and one from a copy of the checkpoint outside mlruns is another run"
             )
         return
     if not isinstance(served, TrajectoryDataModule):

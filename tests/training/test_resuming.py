@@ -87,7 +87,7 @@ def test_other_data_are_refused_and_nothing_changes(folder, capsys, task, file, 
 
 
 CHANGED = {
-    "--data.path drawn.h5": "drawn.h5: is not the file with which the run of",
+    "--data.path drawn.h5": "drawn.h5: these data are not those with which the run of",
     "--data.seed 1": "last.ckpt: data.seed is 0 there, 1 in this configuration; a fit without ckpt_path begins anew",
     "--data.test 0": "last.ckpt: data.test is 0.25 there, 0.0 in this configuration",
 }
