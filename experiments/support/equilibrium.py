@@ -7,14 +7,14 @@ errors.
 """
 
 import math
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from morlight.simulate.lammps import TIMESTEP, program
+from experiments.support.lammps_runs import finished_run
+from morlight.simulate.lammps import TIMESTEP
 
 DECK = Path(__file__).with_name("decks") / "equilibrium.in"
 ATOMS = 400  # as in the deck
@@ -51,14 +51,8 @@ class Measured:
 
 def simulate(folder: Path, state: State) -> Path:
     """The folder of the run at a state, carried out where it is not finished."""
-    place = folder / f"density{state}"
-    if not (place / "finished.txt").exists():
-        place.mkdir(parents=True, exist_ok=True)
-        values = {"density": state.density, "temperature": state.temperature, "steps": STEPS[state.density]}
-        words = [word for key, value in values.items() for word in ("-var", key, str(value))]
-        command = [program("lmp"), "-sf", "opt", "-in", str(DECK), "-screen", "none", *words]
-        subprocess.run(command, cwd=place, check=True)
-    return place
+    variables = {"density": state.density, "temperature": state.temperature, "steps": STEPS[state.density]}
+    return finished_run(folder / f"density{state}", DECK, variables)
 
 
 def viscosity(place: Path, state: State) -> Measured:

@@ -1,12 +1,13 @@
 """What a study asks of `morlight.fit`, and what it keeps of the answer."""
 
 import dataclasses
+import json
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import pytorch_lightning as lightning
 
@@ -40,6 +41,12 @@ class Fit:
         changes = ", ".join(f"{key} = {value}" for key, value in self.settings.items())
         return f"{self.config} on {self.data}" + (f" with {changes}" if changes else "")
 
+    def configuration(self) -> dict[str, Any]:
+        """Settings that are not the defaults, with those of the packaged configuration, as JSON gives them back."""
+        changed = from_mapping(self.settings, self.config, self.data).changed()
+        changed.pop("data.path", None)
+        return cast(dict[str, Any], json.loads(json.dumps(changed)))
+
 
 @dataclass(frozen=True)
 class Kept(Generic[Measured]):
@@ -50,12 +57,14 @@ class Kept(Generic[Measured]):
         seconds: that it took.
         measured: what the study measured of the model.
         checkpoint: path of the model; None among the results that are kept in the repository.
+        configuration: all settings that were not the defaults; None in older files.
     """
 
     fit: Fit
     seconds: float
     measured: Measured
     checkpoint: str | None = None
+    configuration: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> Model:
@@ -70,7 +79,8 @@ class Kept(Generic[Measured]):
     @classmethod
     def from_json(cls, plain: Mapping[str, Any], kind: type[Measured]) -> "Kept[Measured]":
         """What `to_json` gave, with measurements of some kind."""
-        return cls(Fit(**plain["fit"]), plain["seconds"], kind(**plain["measured"]), plain["checkpoint"])
+        measured = kind(**plain["measured"])
+        return cls(Fit(**plain["fit"]), plain["seconds"], measured, plain["checkpoint"], plain.get("configuration"))
 
 
 def untracked(settings: FitSettings, checkpoint: Path) -> Model:

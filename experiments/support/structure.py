@@ -10,7 +10,6 @@ and S(k) = F(k, 0). dynasor (pip install dynasor) computes them from dumps of at
 import importlib.util
 import itertools
 import math
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,14 @@ import torch
 from jaxtyping import Complex, Float, Int
 from scipy.optimize import curve_fit
 
+from experiments.support.lammps_runs import finished_run
 from morlight.data.particles import kernels, lammps_dump
 from morlight.data.particles.frames import Frame
+from morlight.data.trajectory_file import TrajectoryFile, digest
 from morlight.data.trajectory_writer import write
 from morlight.data.whole_file import whole_file
 from morlight.operators.description import Grid
-from morlight.simulate.lammps import TIMESTEP, program
+from morlight.simulate.lammps import TIMESTEP
 
 DECK = Path(__file__).with_name("decks") / "structure.in"
 DENSITY, LENGTH, SIDE, ATOMS = 0.1, 60.0, 8.0, 2880  # as in the deck
@@ -66,19 +67,17 @@ class LongWave:
 
 def simulate(folder: Path, seeds: Sequence[int]) -> list[Path]:
     """Dumps of runs in equilibrium with these seeds, carried out where they are not finished."""
-    for seed in seeds:
-        place = folder / f"seed{seed}"
-        if not (place / "finished.txt").exists():
-            place.mkdir(parents=True, exist_ok=True)
-            words = ["-var", "density", f"{DENSITY:g}", "-var", "seed", str(seed)]
-            command = [program("lmp"), "-sf", "opt", "-in", str(DECK), "-screen", "none", *words]
-            subprocess.run(command, cwd=place, check=True)
-    return [folder / f"seed{seed}" / "atoms.dump.gz" for seed in seeds]
+    places = [finished_run(folder / f"seed{seed}", DECK, {"density": DENSITY, "seed": seed}) for seed in seeds]
+    return [place / "atoms.dump.gz" for place in places]
 
 
 def deposited(dumps: Sequence[Path], path: Path, every: int) -> Path:
-    """File of the Fourier modes of density, energy and momentum in every so many frames of some dumps."""
-    if path.exists():
+    """File of the Fourier modes of density, energy and momentum in every so many frames of some dumps.
+
+    It is made unless it is there, of these frames of the dumps as they are now.
+    """
+    made_of = {"every": every, "dumps": [digest(dump) for dump in dumps]}
+    if path.exists() and TrajectoryFile.open(path).attributes.get("made_of") == made_of:
         return path
     columns = ["x", "y", *(name for names in FIELDS.values() for name in names)]
     frames = [itertools.islice(lammps_dump.read(dump, columns), 0, None, every) for dump in dumps]
@@ -90,7 +89,8 @@ def deposited(dumps: Sequence[Path], path: Path, every: int) -> Path:
         fields={name: u[:, :, place] for place, name in enumerate(names)},
         grid=Grid((POINTS, POINTS), (LENGTH, LENGTH), ("PERIODIC", "PERIODIC")),
         times=np.arange(u.shape[1]) * every * EVERY * TIMESTEP,
-        provenance={"generator": "lammps structure", "deck": DECK.read_text(encoding="utf-8")},
+        provenance={"generator": "lammps structure", "deck": DECK.read_text(encoding="utf-8"), "made_of": made_of},
+        overwrite=True,
     )
     return path
 
@@ -133,7 +133,7 @@ def of_atoms(dump: Path, largest: float, lags: int) -> list[Structure]:
     found = []
     for half in range(2):
         kept = dump.with_name(f"structure_{half}_{largest:g}_{lags}.npz")
-        if not kept.exists():
+        if not kept.exists() or kept.stat().st_mtime_ns <= dump.stat().st_mtime_ns:
             one = _by_dynasor(dump, half, wave_vectors(largest), lags)
             with whole_file(kept) as draft, open(draft, "wb") as file:
                 np.savez(file, kappa=one.kappa, times=one.times, functions=one.functions)

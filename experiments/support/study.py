@@ -72,7 +72,7 @@ class Study(Generic[Measured]):
         if not self._has(key, fit):
             print(f"\n{self.name}: fit {key}: {fit}", flush=True)
             checkpoint, seconds = fitted(fit, self.name, self._label(key))
-            self._keep(key, Kept(fit, seconds, measure(load(checkpoint)), checkpoint))
+            self._keep(key, Kept(fit, seconds, measure(load(checkpoint)), checkpoint, fit.configuration()))
         return self.results[key]
 
     def fits(
@@ -96,7 +96,8 @@ class Study(Generic[Measured]):
                     print(f"{', '.join(tasks[task])}: {seconds} s", flush=True)
                     for place, key in enumerate(tasks[task]):
                         spent = 0.0 if place else seconds
-                        self._keep(key, Kept(fits[key], spent, measure(key, load(checkpoint)), checkpoint))
+                        made = measure(key, load(checkpoint))
+                        self._keep(key, Kept(fits[key], spent, made, checkpoint, fits[key].configuration()))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -118,9 +119,9 @@ class Study(Generic[Measured]):
         return re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")
 
     def _has(self, key: str, fit: Fit) -> bool:
-        """Whether a fit was made with these settings, of the data as they are now."""
+        """Whether a fit was made with these settings, of the configuration and of the data as they are now."""
         kept = self.results.get(key)
-        if kept is None or kept.fit != fit:
+        if kept is None or kept.fit != fit or kept.configuration not in (None, fit.configuration()):
             return False
         try:
             return kept.model.data.digest == digest(fit.data)

@@ -6,13 +6,12 @@ with the energy u of an atom of mass 1. The derivatives are differences between 
 temperatures.
 """
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from experiments.support.equilibrium import Measured
-from morlight.simulate.lammps import program
+from experiments.support.lammps_runs import finished_run
 
 DECK = Path(__file__).with_name("decks") / "state.in"
 SHARE = 0.1  # distance of the runs from the state in the middle
@@ -43,12 +42,7 @@ def speed_of_sound(folder: Path, density: float, temperature: float) -> tuple[Me
 def means(folder: Path, density: float, temperature: float) -> tuple[Measured, Measured]:
     """Pressure and energy of an atom, from blocks of a run that is carried out unless it is there."""
     place = folder / f"state_{density:g}_{temperature:g}"
-    if not (place / "finished.txt").exists():
-        place.mkdir(parents=True, exist_ok=True)
-        words = ["-var", "density", f"{density:g}", "-var", "temperature", f"{temperature:g}"]
-        command = [program("lmp"), "-sf", "opt", "-in", str(DECK), "-screen", "none", *words]
-        subprocess.run(command, cwd=place, check=True)
-        (place / "finished.txt").touch()
+    finished_run(place, DECK, {"density": density, "temperature": temperature})
     blocks = np.loadtxt(place / "means.txt", usecols=(1, 2))
     error = blocks.std(0, ddof=1) / np.sqrt(len(blocks))
     return Measured(float(blocks[:, 0].mean()), float(error[0])), Measured(float(blocks[:, 1].mean()), float(error[1]))

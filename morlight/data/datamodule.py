@@ -1,7 +1,10 @@
 """The data module: a trajectory file as batches of windows, split by trajectory or in time."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -72,6 +75,10 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         self._parts = self._paired(gamma) if self.targets else self._windowed(grid, gamma)
         self.sample = TrainingSample(self.file.path, self._parts["train"], shot_noise)
         self.description = self._described(grid, gamma[torch.from_numpy(self.split.train)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The options, for a fit that goes on from the checkpoint; as JSON, so that it opens with weights_only=True."""
+        return {"options": json.dumps(asdict(self.config), default=str)}
 
     def part(self, name: str) -> Windows | Pairs:
         """Windows, or pairs without time, of train, validation or test."""

@@ -190,25 +190,25 @@ class DatasetDataModule(lightning.LightningDataModule):
         """Read all items once, whatever the stage."""
         if self._parts:
             return
-        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         train, shape = self._items["train"], self._items["train"].read(0)[0].shape
         gamma: list[Tensor] = []
         if self.contents.targets:
-            everything = torch.stack(list(self._frames("train", shape, gamma, digest)))
+            everything = torch.stack(list(self._frames("train", shape, gamma)))
             u, f = everything[:, 0], everything[:, 1]
             seen = statistics.sizes(([each[None]] for each in u), len(train))
             target = torch.stack([statistics.mean_square(each[None]) for each in f]).mean(0).sqrt()
         else:
-            trajectories = ([each] for each in self._frames("train", shape, gamma, digest))
+            trajectories = ([each] for each in self._frames("train", shape, gamma))
             seen, target, f = statistics.sizes(trajectories, len(train) * shape[0]), None, None
         for field, low, high in zip(self.contents.fields, seen.low.tolist(), seen.high.tolist(), strict=True):
             if low == high:
                 raise ValueError(
                     f"{self.contents.name}: field '{field}' is {low:g} everywhere, expected one that varies"
                 )
-        self._parts = {part: self._part(part, shape) for part in PARTS}
-        self.sample = TrainingSample(Path(self.contents.name), self._parts["train"])
         grid = self._grid(tuple(shape[2:]))
+        digest = hashlib.blake2b(self._meaning(grid).encode(), digest_size=DIGEST_BYTES)
+        self._parts = {part: self._part(part, shape, digest) for part in PARTS}
+        self.sample = TrainingSample(Path(self.contents.name), self._parts["train"])
         self.description = DataDescription(
             name=self.contents.name,
             digest=digest.hexdigest(),
@@ -219,6 +219,11 @@ class DatasetDataModule(lightning.LightningDataModule):
             targets=tuple(self.contents.targets),
             band=None if f is None else statistics.band(f[:: statistics.every_so_many(len(f))], grid),
         )
+
+    def _meaning(self, grid: Grid) -> str:
+        """What the numbers of the items stand for."""
+        contents = self.contents
+        return repr((grid, float(contents.dt), *map(tuple, (contents.fields, contents.parameters, contents.targets))))
 
     def _grid(self, points: tuple[int, ...]) -> Grid:
         axes = len(points)
@@ -234,10 +239,8 @@ class DatasetDataModule(lightning.LightningDataModule):
         )
         return Grid(points, tuple(map(float, length)), boundaries)
 
-    def _frames(
-        self, part: str, shape: Sequence[int], gamma: list[Tensor], digest: Any = None
-    ) -> Iterator[Float[Tensor, "F C *X"]]:
-        """Frames of every item, whose shape is checked; γ and the hash of the frames are gathered on the way."""
+    def _frames(self, part: str, shape: Sequence[int], gamma: list[Tensor]) -> Iterator[Float[Tensor, "F C *X"]]:
+        """Frames of every item, whose shape is checked; γ is gathered on the way."""
         items = self._items[part]
         for index in range(len(items)):
             frames, parameters = items.read(index)
@@ -247,15 +250,15 @@ class DatasetDataModule(lightning.LightningDataModule):
                     " first one of train"
                 )
             gamma.append(parameters)
-            if digest is not None:
-                digest.update(frames.contiguous().numpy().tobytes())
             yield frames
 
-    def _part(self, part: str, shape: Sequence[int]) -> Windows | Pairs:
-        """Windows or pairs of one dataset."""
+    def _part(self, part: str, shape: Sequence[int], digest: "hashlib.blake2b") -> Windows | Pairs:
+        """Windows or pairs of one dataset, which is added to the hash of all."""
         gamma: list[Tensor] = []
         items, kept = self._items[part], []
+        digest.update(f"{part} {len(items)} {tuple(shape)}".encode())
         for frames in self._frames(part, shape, gamma):
+            digest.update(frames.contiguous().numpy().tobytes() + gamma[-1].numpy().tobytes())
             if self.contents.targets:
                 kept.append(frames)
         rows, columns = (

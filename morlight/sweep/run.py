@@ -55,7 +55,7 @@ def run(plan: Plan) -> optuna.Study:
             studies.fill(study, plan)
         try:
             if plan.workers == 1:
-                Worker(plan, study, parent, common.settings).work()
+                Worker(plan, study, parent, common).work()
             else:
                 _many(plan)
         except Hopeless as error:
@@ -75,7 +75,8 @@ def _finish(plan: Plan, study: optuna.Study, parent: Parent) -> None:
     best = summary(plan, study)["best"]
     if plan.register and len(best) == 1:
         (value,) = best[0]["values"].values()
-        version, _ = register(plan.register, best[0]["run_id"], value if plan.direction == ("minimize",) else -value)
+        smaller_is_better = value if plan.direction == ("minimize",) else -value
+        version, _ = register(plan.register, best[0]["run_id"], smaller_is_better, plan.objective[0])
         print(f"models:/{plan.register}/{version}", file=sys.stderr)
 
 

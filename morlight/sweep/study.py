@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,8 +16,8 @@ from morlight.sweep.storage import open_storage
 
 JOINING = 30.0  # s that a worker gives the first one to set the study up
 FREE = {  # keys of a fit that may differ between the trials of a study: where they run, and what they are called
-    "name", "experiment", "data.path", "data.memory", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
-    "trainer.strategy", "trainer.enable_progress_bar",
+    "name", "experiment", "data.path", "data.deposit", "data.memory", "trainer.accelerator", "trainer.devices",
+    "trainer.num_nodes", "trainer.strategy", "trainer.enable_progress_bar",
 }  # fmt: skip
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -36,10 +36,16 @@ class Common:
 
     def signature(self, plan: Plan) -> dict[str, Any]:
         """What must be equal for the values of two trials to be comparable, as JSON gives it back."""
-        searched = {dimension.key for dimension in plan.space}
+        searched = {dimension.key for dimension in plan.space if not dimension.when}  # else the base has its say
         fixed = {key: value for key, value in self.settings.items() if key not in FREE | searched}
+        fixed |= {} if plan.pruner == "none" else {"watch": plan.watch}  # of which pruners compare the values
         signature = plan.signature() | {"settings": fixed, "digest": self.digest}
         return cast(dict[str, Any], json.loads(json.dumps(signature)))
+
+    def changed(self, settings: Mapping[str, Any], searched: Collection[str]) -> str | None:
+        """The first key, apart from those searched, that the base configuration no longer has as at the beginning."""
+        keys = sorted(settings.keys() - FREE - set(searched))
+        return next((key for key in keys if json.dumps(settings[key]) != json.dumps(self.settings[key])), None)
 
 
 def open_study(plan: Plan, common: Common) -> tuple[optuna.Study, bool]:

@@ -23,6 +23,7 @@ from morlight.tracking.store import StoreUnavailable
 from morlight.training import fit
 from morlight.training.callbacks.guard import Diverged
 from morlight.training.callbacks.pruning import Pruning
+from morlight.training.resume import OtherData
 from morlight.training.settings import from_mapping
 
 ALL_REFUSED = 3  # trials after which a sweep ends where no trial could be fitted
@@ -41,13 +42,13 @@ class Worker:
         plan: of the sweep.
         study: Optuna's.
         parent: run of the sweep.
-        base: whole base configuration, keys joined by dots.
+        common: what the fits of all trials have in common.
     """
 
     plan: Plan
     study: optuna.Study
     parent: Parent
-    base: Mapping[str, Any]
+    common: studies.Common
     _pruned: bool = field(default=False, init=False)
 
     def work(self) -> None:
@@ -106,10 +107,13 @@ class Worker:
         plan, known = self.plan, trial.user_attrs
         values = studies.suggest(trial, plan.space)
         try:
-            changes = plan.changes(plan.settings(values, self.base), f"{plan.name}-{known['slot']:03d}")
+            chosen = plan.settings(values, self.common.settings)
         except ValueError as error:
             raise Hopeless(str(error)) from error
-        settings = from_mapping(changes | _checkpoint(known.get("folder")), plan.config)
+        changes = plan.changes(chosen, f"{plan.name}-{known['slot']:03d}") | _checkpoint(known.get("folder"))
+        settings = from_mapping(changes, plan.config)
+        if (key := self.common.changed(settings.to_flat(), chosen)) is not None:
+            raise Hopeless(f"{plan.config} has another {key} than at the beginning of the sweep, expected the same")
         self._pruned = False
         pruned = plan.pruner != "none"
         callbacks = [Pruning(lambda *seen: self._verdict(trial, *seen))] if pruned else []
@@ -117,10 +121,14 @@ class Worker:
             tags=self.parent.tags(known["slot"]),
             run_id=known.get("run_id"),
             searched=[dimension.key for dimension in plan.space],
+            digest=self.common.digest,
             started=lambda run_id, folder: self._started(trial, run_id, folder),
         )
         with other_processes(settings, watched=pruned):
-            result = fit.run(settings, fit.Extensions(callbacks=callbacks), part)
+            try:
+                result = fit.run(settings, fit.Extensions(callbacks=callbacks), part)
+            except OtherData as error:
+                raise Hopeless(str(error)) from error
         return [self._objective(name, result.metrics, trial) for name in plan.objective]
 
     @staticmethod

@@ -41,12 +41,14 @@ class Trial:
         run_id: run to continue; by default a new one.
         searched: keys of the settings that the sweep searches; they are parameters of the run even at their defaults.
         started: function that the first process calls with the ID of the run and the folder of its checkpoints.
+        digest: of the data that all trials are fitted to.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
     searched: Sequence[str] = ()
     started: Callable[[str, Path], None] | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

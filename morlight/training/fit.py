@@ -213,8 +213,11 @@ def _prepared(
     run_id = trial.run_id or own_run(saved, settings)
     tracker = Tracker(settings.experiment, settings.name, run_id=run_id, tags=dict(trial.tags) or None)
     served, module = built(settings, extensions, data)
+    if trial.digest not in (None, served.description.digest):
+        raise resume.OtherData(f"{served.sample.path}: has changed since the sweep began, expected the same data")
     if saved is not None:
         resume.check(saved, module)
+        resume.check_data(saved, served, same_run=run_id is not None)
     trainer = lightning_trainer(settings, extensions, [tracker, *extensions.loggers])
     return module, served, trainer, tracker, saved
 
@@ -358,7 +361,7 @@ def _said(settings: FitSettings, tracker: Tracker, result: FitResult, trial: Tri
     if trial.started is None:
         print(f"morlight: runs:/{result.run_id}, {result.checkpoint}", file=sys.stderr)
     if settings.register is not None:
-        value = next((result.metrics[name] for name in RANKING_METRICS if name in result.metrics), None)
-        version, best = register(settings.register, result.run_id, value)
+        by = next((name for name in RANKING_METRICS if name in result.metrics), "")
+        version, best = register(settings.register, result.run_id, result.metrics.get(by), by)
         alias = f", models:/{settings.register}@best" if best else ""
         print(f"models:/{settings.register}/{version}{alias}", file=sys.stderr)

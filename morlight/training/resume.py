@@ -1,12 +1,22 @@
 """Whether a fit may go on from a checkpoint: the same operator, loss and algorithm, and the same data."""
 
+import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
+import torch
 
 from morlight.analysis.model import Model
 from morlight.data.conditions import runs_of_both_that_differ, units_that_differ
+from morlight.data.datamodule import TrajectoryDataModule
 from morlight.training.operator_module import OperatorModule
+
+FREE = ("path", "memory", "deposit")  # options of the data that change nothing, or the data with their digest
+
+
+class OtherData(ValueError):
+    """Data that are not those with which a run or a sweep began."""
 
 
 def check(saved: Model, module: OperatorModule) -> None:
@@ -64,3 +74,34 @@ def _check_conditions(saved: Model, module: OperatorModule) -> None:
             f"{module.sample.path}: {each.name} is {each.file}, expected {each.trained} as in the data of {saved.path};"
             " a fit without ckpt_path begins anew"
         )
+
+
+def check_data(saved: Model, served: Any, *, same_run: bool) -> None:
+    """Refuse other data for the rest of a run, and another split of the same data, which would mix training and test.
+
+    Args:
+        saved: checkpoint to go on from.
+        served: data module of the fit.
+        same_run: whether the run of the checkpoint is continued.
+
+    Raises:
+        OtherData: naming the file or the key.
+    """
+    path, digest = served.sample.path, served.description.digest
+    if digest != saved.data.digest:
+        if same_run and saved.data.digest:
+            raise OtherData(
+                f"{path}: these data are not those with which the run of {saved.path} began; a fit without ckpt_path"
+                " begins anew, and one from a copy of the checkpoint outside mlruns is another run"
+            )
+        return
+    if not isinstance(served, TrajectoryDataModule):
+        return
+    stored = torch.load(saved.path, map_location="cpu", weights_only=True).get(type(served).__qualname__, {})
+    before, now = (json.loads(state.get("options", "{}")) for state in (stored, served.state_dict()))
+    for key in sorted(before.keys() & now.keys() - set(FREE)):
+        if before[key] != now[key]:
+            raise OtherData(
+                f"{saved.path}: data.{key} is {before[key]!r} there, {now[key]!r} in this configuration; a fit without"
+                " ckpt_path begins anew"
+            )

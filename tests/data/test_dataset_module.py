@@ -88,6 +88,21 @@ def test_a_dataset_of_whole_trajectories_is_what_a_file_of_them_is(folder):
         assert ours.total == theirs.total
 
 
+def test_the_digest_of_datasets_is_that_of_all_their_numbers_and_of_what_they_stand_for(folder):
+    u, rate = windows(), torch.arange(6.0)
+
+    def digest(u=u, rate=rate, held_back=u[:2], **changes):
+        parts = Items(u, rate), Items(held_back, rate)
+        data = module(*parts, **{**PLACE, "parameters": ["rate"], "length": [1.0], **changes})
+        data.setup()
+        return data.description.digest
+
+    same = {digest(), digest(u=u.copy()), digest(length=1.0)}
+    others = {digest(u=2 * u), digest(rate=2 * rate), digest(held_back=u[2:4]), digest(dt=0.2), digest(length=2.0)}
+    assert len(same) == 1
+    assert len(same | others) == 6
+
+
 def test_pairs_without_time_are_learned_from_a_dataset(folder):
     u = torch.as_tensor(windows(frames=1), dtype=torch.float32)
     f = 0.5 * u.roll(1, -1)

@@ -17,7 +17,11 @@ import torch
 import yaml
 
 from morlight.cli import main as cli
+from morlight.sweep import study as studies
+from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Dimension, Plan
+from morlight.sweep.run import check
+from morlight.sweep.worker import Hopeless, Worker
 from morlight.tracking.checkpoints import resolve
 from morlight.tracking.leaderboard import leaderboard
 from morlight.tracking.runs import read_runs
@@ -298,6 +302,57 @@ def test_a_study_whose_trials_had_other_settings_or_other_data_is_not_continued(
     assert len(finished(study().trials)) == 2
 
 
+def test_the_base_of_a_study_counts_where_a_key_is_searched_only_under_a_condition(folder, capsys):
+    space = {
+        "model.lr": [0.01],
+        "model.symbol": ["dissipative", "plain"],
+        "model.smoothness": {"low": 1e-3, "high": 1.0, "log": True, "when": {"model.symbol": "dissipative"}},
+    }
+    sweep(trials=1, space=space)
+    with pytest.raises(SystemExit) as ended:
+        sweep(trials=2, space=space, set={"model.smoothness": 0.5})
+    assert ended.value.code == 2
+    assert "has trials with model.smoothness 0.01, not 0.5" in capsys.readouterr().err
+
+
+def test_pruners_do_not_compare_values_of_two_metrics(folder, capsys):
+    sweep(trials=1, pruner="median")
+    with pytest.raises(SystemExit) as ended:
+        sweep(trials=2, pruner="median", watch="val_loss/min")
+    assert ended.value.code == 2
+    assert 'has trials with watch "val_loss/median", not "val_loss/min"' in capsys.readouterr().err
+
+
+def begun():
+    """A worker of a study that has just begun."""
+    Path("search.yaml").write_text(yaml.safe_dump(PLAN | {"trials": 2}))
+    plan = Plan.read("search.yaml")
+    common = check(plan)
+    study, _ = studies.open_study(plan, common)
+    parent = Parent(plan, study, common.settings)
+    parent.begin(new=True)
+    studies.fill(study, plan)
+    return Worker(plan, study, parent, common)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore:Heartbeat of storage")
+def test_a_trial_with_a_base_or_with_data_that_have_changed_meanwhile_ends_the_sweep(folder, heat_file):
+    shutil.copy(heat_file, "copy.h5")
+    base = BASE | {"data": BASE["data"] | {"path": "copy.h5"}}
+    Path("base.yaml").write_text(yaml.safe_dump(base))
+    worker = begun()
+    Path("base.yaml").write_text(yaml.safe_dump(base | {"trainer": BASE["trainer"] | {"max_epochs": 2}}))
+    with pytest.raises(Hopeless, match=r"base.yaml has another trainer.max_epochs than at the beginning of the sweep"):
+        worker.work()
+    Path("base.yaml").write_text(yaml.safe_dump(base))
+    with h5py.File(shutil.copy(heat_file, "other.h5"), "r+") as file:
+        file.attrs["note"] = "another run"
+    Path("other.h5").replace("copy.h5")
+    with pytest.raises(Hopeless, match=r"copy.h5: has changed since the sweep began"):
+        worker.work()
+    assert not finished(worker.study.trials)
+
+
 def test_an_objective_that_no_fit_logs_ends_the_sweep_with_those_that_are(folder, capsys):
     with pytest.raises(SystemExit) as ended:
         sweep(objective="beauty", trials=3)
@@ -320,8 +375,6 @@ def test_a_plan_written_out_reads_as_itself(folder):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_sweep_that_is_shipped_is_a_plan_whose_space_the_base_takes(folder, path):
-    from morlight.sweep.run import check
-
     plan = Plan.read(path)
     channel.write_pairs(folder / "colloid", (0.1, 0.15))
     cli.main(["simulate", "brownian", "--sets", "10", "--walkers", "500", "--steps", "20", "--bins", "24", "-o",

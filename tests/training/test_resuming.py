@@ -2,6 +2,7 @@
 
 import hashlib
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def made(tmp_path_factory):
         small_fits.write("u.h5", {"u": u}, provenance=stated)
         small_fits.write("wide.h5", {"u": u}, provenance={**stated, "unit_length": 130.0})
         small_fits.write("strong.h5", {"u": u}, provenance={**stated, "force": 0.01})
+        small_fits.write("drawn.h5", {"u": u[::-1]}, provenance=stated)
         small_fits.write("half.h5", {"u": u[:, ::2]}, dt=0.2)
         small_fits.write("long.h5", {"u": u}, length=(2.0,))
         small_fits.write("walls.h5", {"u": u}, walls=True)
@@ -82,6 +84,32 @@ def test_other_data_are_refused_and_nothing_changes(folder, capsys, task, file, 
     before = contents(folder)
     assert sentence in refused(f"{task} {WORDS} --data.path {file} --ckpt_path last", capsys)
     assert contents(folder) == before
+
+
+CHANGED = {
+    "--data.path drawn.h5": "drawn.h5: these data are not those with which the run of",
+    "--data.seed 1": "last.ckpt: data.seed is 0 there, 1 in this configuration; a fit without ckpt_path begins anew",
+    "--data.test 0": "last.ckpt: data.test is 0.25 there, 0.0 in this configuration",
+}
+
+
+@pytest.mark.parametrize("epochs", [2, 4], ids=["finished", "longer"])
+@pytest.mark.parametrize(("words", "sentence"), CHANGED.items(), ids=CHANGED)
+def test_a_run_does_not_go_on_with_other_data_or_another_split(folder, capsys, words, sentence, epochs):
+    before = contents(folder)
+    task = f"fit {WORDS} {words} --trainer.max_epochs {epochs} --ckpt_path last"
+    assert sentence in refused(task, capsys)
+    assert contents(folder) == before
+
+
+def test_a_copy_of_a_checkpoint_goes_on_with_other_data_in_another_run(folder, tmp_path, monkeypatch):
+    import shutil
+
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    shutil.copy(*Path("mlruns/fits/q").glob("*/last.ckpt"), "copy.ckpt")
+    words = "--data.path drawn.h5 --data.seed 1 --name new --ckpt_path copy.ckpt --trainer.max_epochs 3"
+    cli.main(shlex.split(f"fit --config q.yaml {words}"))
+    assert small_fits.run_of("new").info.run_id != small_fits.run_of("q").info.run_id
 
 
 def test_a_finished_fit_has_nothing_left_to_do(folder, capsys):

@@ -50,6 +50,20 @@ def test_fields_of_a_dump_have_the_structure_of_its_atoms(tmp_path):
     assert found.functions[:, 0] == pytest.approx(exact, rel=0.02, abs=0.01 * exact.max())  # cells of the deposit
 
 
+def test_fields_are_made_again_of_other_dumps_or_other_frames(tmp_path):
+    dump, path = tmp_path / "atoms.dump.gz", tmp_path / "fields.h5"
+    free_atoms(dump)
+    first = TrajectoryFile.open(structure.deposited([dump], path, 1)).read()
+    again = path.stat().st_mtime_ns
+    structure.deposited([dump], path, 1)
+    assert path.stat().st_mtime_ns == again
+    assert TrajectoryFile.open(structure.deposited([dump], path, 2)).read().shape[1] == 3
+    free_atoms(dump, seed=1)
+    other = TrajectoryFile.open(structure.deposited([dump], path, 1)).read()
+    assert other.shape == first.shape
+    assert not np.allclose(other, first)
+
+
 def test_a_wave_in_the_plane_has_its_frequency_and_direction():
     t, x = 2.0 * np.arange(50), (np.arange(POINTS) + 0.5) * LENGTH / POINTS
     phase = K * (x[:, None] + x) - 0.1 * t[:, None, None]

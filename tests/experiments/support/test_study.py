@@ -56,16 +56,23 @@ def test_data_are_simulated_again_only_with_other_settings(tmp_path, monkeypatch
         assert {name: stored[name] for name in wanted} == wanted
 
 
-def test_a_fit_is_made_again_where_its_file_has_changed(tmp_path, monkeypatch):
+def test_a_fit_is_made_again_where_its_file_or_its_configuration_has_changed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    configuration = tmp_path / "own.yaml"
+    configuration.write_text("model: {realizations: 1}")
     study = Study("study", "small", Errors)
     setting = Walkers(sets=1, walkers=100, steps=40, bins=8)
-    few = {"model.realizations": 1, "model.horizons": [1], "data.validation": 0, "data.test": 0}
+    few = {"model.horizons": [1], "data.validation": 0, "data.test": 0, "trainer.max_epochs": 1}
 
     def again(seed):
-        fit = Fit("brownian", str(study.data(brownian, setting, seed=seed)), few)
+        fit = Fit(str(configuration), str(study.data(brownian, setting, seed=seed)), few)
         return study.fit("key", fit, lambda model: Errors([model.data.dt])).checkpoint
 
     first = again(seed=0)
     assert again(seed=0) == first
-    assert again(seed=1) != first
+    second = again(seed=1)
+    assert second != first
+    configuration.write_text("model: {realizations: 1} # a comment")
+    assert again(seed=1) == second
+    configuration.write_text("model: {realizations: 2}")
+    assert again(seed=1) != second
