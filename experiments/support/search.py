@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import morlight
 from experiments.support.study import Scale
+from morlight.data.trajectory_file import digest
 from morlight.sweep.figures import figures
 from morlight.sweep.plan import Plan
 from morlight.sweep.run import run
@@ -50,7 +52,8 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
         scale: at the small one, a few epochs each.
         folder: of the results.
     """
-    plan = Plan.read(located(f"sweeps/{system}"), name=f"{system}_{scale}", trials=trials)
+    known = digest(morlight.open(data).path)  # the values of trials on other data cannot be compared
+    plan = Plan.read(located(f"sweeps/{system}"), name=f"{system}_{scale}_{known}", trials=trials)
     plan = dataclasses.replace(plan, set={**plan.set, "data.path": data})
     if scale == "small":
         few = [
