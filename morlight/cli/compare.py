@@ -51,7 +51,9 @@ def _text(board: "Leaderboard", shown: int | None) -> str:
         name = "not recorded" if ranking.dataset is None else ranking.dataset.name
         if ranking.dataset is not None and names.count(name) > 1:
             name += f" ({ranking.dataset.digest[:8]})"
-        where = ", errors on its training data" if ranking.on_training_data else ""
+        alike = [each for each in board.rankings if each.dataset == ranking.dataset and not each.on_training_data]
+        where = f", errors on {ranking.tested or 'frames that were not recorded'}" if len(alike) > 1 else ""
+        where = ", errors on its training data" if ranking.on_training_data else where
         tables.append("\n".join([f"data set {name}{where}: {_criterion(ranking)}", *_table(ranking, shown)]))
     return "\n\n".join(tables)
 

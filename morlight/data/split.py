@@ -1,5 +1,6 @@
 """Which trajectories and frames belong to training, validation and test."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from morlight.data.ensembles import SEED, ensembles, where
 from morlight.data.trajectory_file import Contents
 
 PARTS = ("train", "validation", "test")
+LISTED = 6  # trajectories whose numbers are listed
 FRAMES = 20  # fewer are not split in time unless this is asked for
 
 
@@ -58,6 +60,15 @@ class Split:
     def part(self, name: str) -> Int[np.ndarray, " n"]:
         """Samples of train, validation or test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def identity(self, name: str) -> str:
+        """Which trajectories and frames belong to a part, in a few words that are equal for equal parts alone."""
+        rows, frames = self.trajectories(name), self.frames(name)
+        listed = ", ".join(map(str, rows))
+        if len(rows) > LISTED:
+            listed = f"{len(rows)} ({hashlib.sha256(listed.encode()).hexdigest()[:6]})"
+        span = "" if self.ends is None else f", frames {frames.start} to {frames.stop - 1}"
+        return f"trajectories {listed}{span}"
 
     def trajectories(self, name: str) -> list[int]:
         """Trajectories of the file that belong to train, validation or test."""

@@ -1,6 +1,7 @@
 """Ranking of the runs of an experiment, separately for each data set.
 
-Errors on training data and errors on held-out data are not comparable: such runs are ranked separately.
+Errors on training data and errors on held-out data are not comparable, nor are those on different trajectories or
+frames: such runs are ranked separately.
 """
 
 import difflib
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from morlight.tracking.names import legal_name
-from morlight.tracking.run import HELD_BACK, TRAINING_DATA, Dataset, Run
+from morlight.tracking.run import HELD_BACK, TRAINING_DATA, Dataset, Errors, Run
 from morlight.tracking.runs import read_runs
 
 # default ranking metrics, the most telling first
@@ -38,6 +39,7 @@ class Ranking:
         ranked: number of runs that have a finite value.
         options: keys that the sweeps of these runs search, or otherwise those that differ most among the runs.
         on_training_data: whether the errors of these runs were measured on the data that they were trained on.
+        tested: trajectories and frames of the errors, in a few words; empty if they are not known.
     """
 
     dataset: Dataset | None
@@ -48,6 +50,7 @@ class Ranking:
     ranked: int
     options: tuple[str, ...]
     on_training_data: bool = False
+    tested: str = ""
 
     @property
     def error(self) -> str:
@@ -79,6 +82,7 @@ class Leaderboard:
                     "data": ranking.dataset and ranking.dataset.name,
                     "digest": ranking.dataset and ranking.dataset.digest,
                     "errors_on": TRAINING_DATA if ranking.on_training_data else HELD_BACK,
+                    "tested": ranking.tested,
                     "by": ranking.metric,
                     "run_ids": [run.run_id for run in ranking.runs],
                 }
@@ -116,9 +120,9 @@ def leaderboard(
         runs = _chosen(runs, f"experiment '{experiment}': no run of the sweep", sweep, _names_of_sweep)
     if data is not None:
         runs = _chosen(runs, f"experiment '{experiment}': no fit to the data set", data, _names_of_data)
-    groups: dict[tuple[Dataset | None, bool], list[Run]] = {}
+    groups: dict[Errors, list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.dataset, run.on_training_data), []).append(run)
+        groups.setdefault(run.errors_of, []).append(run)
     if by is not None:
         _require_metric(experiment, by, runs)
     rankings = (_ranked(group, sweeps, by, largest_first) for group in groups.values())
@@ -160,7 +164,11 @@ def _ranked(runs: Sequence[Run], sweeps: Mapping[str, Run], by: str | None, larg
     ranked = sum(_finite(run, metric) is not None for run in runs)
     first = runs[0]
     options = _options(runs, parents)
-    return Ranking(first.dataset, metric, objective, largest_first, ordered, ranked, options, first.on_training_data)
+    errors = first.errors_of
+    return Ranking(
+        errors.dataset, metric, objective, largest_first, ordered, ranked, options,
+        errors.on_training_data, errors.tested,
+    )  # fmt: skip
 
 
 def _default_metric(runs: Sequence[Run], objectives_comparable: bool) -> str | None:

@@ -73,4 +73,4 @@ def _comparable(version: "mlflow.entities.model_registry.ModelVersion", run_id: 
     theirs, ours = read_run(str(version.run_id)), read_run(run_id)
     if theirs is None or ours is None:
         return False
-    return (theirs.dataset, theirs.on_training_data) == (ours.dataset, ours.on_training_data)
+    return theirs.errors_of == ours.errors_of

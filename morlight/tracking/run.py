@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ERRORS_ON, TRAINING_DATA, HELD_BACK = "errors_on", "training data", "data held back"  # a tag, and its values
+TESTED = "tested"  # a tag: which trajectories and frames are held back
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,26 @@ class Run:
         return self.tags.get(ERRORS_ON) == TRAINING_DATA
 
     @property
+    def errors_of(self) -> "Errors":
+        """On what the errors of the run were measured."""
+        return Errors(self.dataset, self.on_training_data, self.tags.get(TESTED, ""))
+
+    @property
     def parent_id(self) -> str | None:
         """ID of the run of the sweep to which this trial belongs."""
         return self.tags.get("mlflow.parentRunId")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """On what errors were measured; only errors on the same can be compared.
+
+    Args:
+        dataset: of the fit, if it was recorded.
+        on_training_data: whether these are the data that it was trained on.
+        tested: which trajectories and frames of the data set, in a few words; empty if it is not known.
+    """
+
+    dataset: Dataset | None
+    on_training_data: bool
+    tested: str

@@ -38,6 +38,7 @@ def announce(
     profile: dict[str, object] = {"points": list(described.grid.points), "fields": list(described.field_names)}
     if isinstance(served, TrajectoryDataModule):
         file = served.file
+        tracker.errors_on(served.split.identity("test") if served.split.trajectories("test") else "")
         profile |= {"trajectories": file.trajectories, "frames": len(file.times)}
         if served.split.ends is not None:
             print(f"morlight: {file.path}: split in time: {served.split}", file=sys.stderr)

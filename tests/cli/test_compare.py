@@ -46,6 +46,15 @@ def test_the_table_says_which_errors_are_those_on_training_data_and_spells_times
     assert easy.startswith("data set heat, errors on its training data: 1 run ranked by t=1/median, smallest first\n")
 
 
+def test_the_table_says_which_trajectories_errors_are_on_where_they_differ(folder, capsys):
+    for name in ("trajectories 1, 4", "trajectories 7 (1234ab)"):
+        log_run(name, {"t_1/median": 0.1}, tags={"errors_on": "data held back", "tested": name})
+    cli.main(["compare"])
+    assert {table.partition(":")[0] for table in capsys.readouterr().out.split("\n\n")} == {
+        "data set heat, errors on trajectories 1, 4", "data set heat, errors on trajectories 7 (1234ab)",
+    }  # fmt: skip
+
+
 @pytest.fixture
 def many(folder):
     """A store of 2000 runs with 60 metrics and 90 parameters each, as trials of a sweep have them."""

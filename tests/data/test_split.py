@@ -105,3 +105,11 @@ def test_a_file_during_some_frames_reads_those_alone_also_in_another_process(tmp
         assert np.array_equal(each.read("u", slice(1, 2), slice(None, None, 2)), file.read("u")[1:, 15:20:2])
     with pytest.raises(ValueError, match="expected some of 20 in a row"):
         file.during(range(10, 30)).during(range(15, 21))
+
+
+def test_parts_of_other_trajectories_or_frames_have_other_names(tmp_path):
+    path = numbered(tmp_path, 20)
+    same = {served(path, **options).split.identity("test") for options in ({}, {"memory": 1.0}, {"batch": 3})}
+    others = [{"seed": 1}, {"test": 0.2}, {"split": "time"}, {"split": "time", "test": 0.2}]
+    assert len(same) == 1
+    assert len(same | {served(path, **options).split.identity("test") for options in others}) == 5

@@ -126,6 +126,16 @@ def test_errors_on_training_data_are_not_ranked_among_those_on_data_held_back(fo
     assert [each["errors_on"] for each in board.to_json()["rankings"]] == ["training data", "data held back"]
 
 
+def test_errors_on_other_trajectories_or_frames_are_ranked_separately(folder):
+    for name, tested in (("a", "trajectories 1"), ("b", "trajectories 1"), ("c", "trajectories 1, frames 30 to 40")):
+        log_run(name, {"rollout_end/median": 0.2}, tags={"errors_on": "data held back", "tested": tested})
+    board = leaderboard("morlight")
+    assert [sorted(names(ranking)) for ranking in board.rankings] == [["c"], ["a", "b"]]
+    assert [each["tested"] for each in board.to_json()["rankings"]] == [
+        "trajectories 1, frames 30 to 40", "trajectories 1",
+    ]  # fmt: skip
+
+
 def test_references_belong_to_the_error_that_is_ranked_by(folder):
     metrics = {"objective": 0.2, "linear/t_80": 0.4, "noise_ceiling/t_80": 0.1, "noise_ceiling/other": 0.9}
     log_run("trial", metrics, tags=log_sweep("search", "t=80"))

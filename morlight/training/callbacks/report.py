@@ -82,7 +82,6 @@ class FinalReport(lightning.Callback):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", OtherConditions)  # the runs that the user holds back
                 evaluation = evaluate(model, file, rows, on_training_data=not held_back)
-            self.tracker.errors_on(training_data=not held_back)
             if not held_back:
                 self._print(f"{file.path}: {nothing_held_back(data.config)}")
             metrics, result = evaluation.metrics() | metrics, evaluation.to_json() | result
