@@ -89,10 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     study = Study("generalization", options.scale, ChannelErrors)
     for system in options.system or SYSTEMS:
         run(study, system, options.data if system == "lj" else options.colloid, options)
-    drawn = [path for system in SYSTEMS if (path := _figure(study, system)).exists()]
-    searched = [path for system in SYSTEMS for path in _search_figures(study, system)]
-    results.keep(study, study.results, [*drawn, *searched])
-    study.publish(page(study.results), *drawn, *searched)
+    kept = study.current()
+    older = {key.split("/")[0] for key in study.results.keys() - kept.keys()}
+    if older:
+        print(f"{' and '.join(sorted(older))}: left out of the tables, since the data have changed; run it again")
+    kept = {key: each for key, each in kept.items() if key.split("/")[0] not in older}
+    systems = [system for system in SYSTEMS if any(key.split("/")[0] == system for key in kept)]
+    figures = [figure for system in systems for figure in (_figure(study, system), *_search_figures(study, system))]
+    results.keep(study, kept, figures)
+    study.publish(page(kept), *figures)
 
 
 def run(study: Study[ChannelErrors], name: str, data: str, options: argparse.Namespace) -> None:

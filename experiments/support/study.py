@@ -114,6 +114,10 @@ class Study(Generic[Measured]):
         tracker.finalize("success")
         print(f"\n{text}\n\nFigures: {', '.join(map(str, figures))}; results of every fit: {self.file}")
 
+    def current(self) -> dict[str, Kept[Measured]]:
+        """The results of fits whose configuration and data have not changed since."""
+        return {key: kept for key, kept in self.results.items() if self._has(key, kept.fit)}
+
     def _label(self, key: str) -> str:
         """Name of the run."""
         return re.sub(r"\W+", "_", f"{self.name}_{self.scale}_{key}")

@@ -70,6 +70,9 @@ def test_a_fit_is_made_again_where_its_file_or_its_configuration_has_changed(tmp
 
     first = again(seed=0)
     assert again(seed=0) == first
+    assert list(study.current()) == ["key"]
+    study.data(brownian, setting, seed=1)
+    assert study.current() == {}
     second = again(seed=1)
     assert second != first
     configuration.write_text("model: {realizations: 1} # a comment")
