@@ -92,11 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = study.current()
     older = {key.split("/")[0] for key in study.results.keys() - kept.keys()}
     if older:
-        print(f"{' and '.join(sorted(older))}: left out of the tables, since the data have changed; run it again")
+        print(f"{' and '.join(sorted(older))}: of older data, left out of the tables; run the study for all systems")
     kept = {key: each for key, each in kept.items() if key.split("/")[0] not in older}
     systems = [system for system in SYSTEMS if any(key.split("/")[0] == system for key in kept)]
     figures = [figure for system in systems for figure in (_figure(study, system), *_search_figures(study, system))]
-    results.keep(study, kept, figures)
+    if not older:
+        results.keep(study, kept, figures)
     study.publish(page(kept), *figures)
 
 

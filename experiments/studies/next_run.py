@@ -269,7 +269,7 @@ def of_burgers(draws: int) -> Replayed:
     share_errors(replays)
     count = len(replays[0].gammas)
     each = [curves(replay, starts(replay, None), count, ORDERS) for replay in replays]
-    return Replayed(pooled(each), replays[0].outcome(range(count)).error, 0.0)
+    return Replayed(pooled(each), replays[0].outcome(range(count)).error, np.nan)
 
 
 def of_set(name: str, draws: int, longest: int) -> Replayed:

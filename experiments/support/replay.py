@@ -99,7 +99,8 @@ class Outcome:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Outcome":
         """What a line of the file contains."""
-        return cls(*(tuple(plain[name]) for name in ("runs", "errors", "expected", "ranking", "drops", "noise")))
+        names = ("runs", "errors", "expected", "ranking", "drops", "noise")
+        return cls(*(tuple(plain.get(name, ())) for name in names))
 
     @property
     def error(self) -> float:

@@ -125,10 +125,11 @@ class Study(Generic[Measured]):
     def _has(self, key: str, fit: Fit) -> bool:
         """Whether a fit was made with these settings, of the configuration and of the data as they are now."""
         kept = self.results.get(key)
-        if kept is None or kept.fit != fit or kept.configuration not in (None, fit.configuration()):
+        if kept is None or kept.fit != fit:
             return False
         try:
-            return kept.model.data.digest == digest(fit.data)
+            same = kept.configuration in (None, fit.configuration())
+            return same and kept.model.data.digest == digest(fit.data)
         except (OSError, ValueError):  # the file or the checkpoint is gone, or damaged
             return False
 

@@ -1,4 +1,4 @@
-"""`morlight compare`: the runs of an experiment, the best of each data set first."""
+"""`morlight compare`: the runs of an experiment, the best of each data set and test first."""
 
 import argparse
 import re
@@ -16,7 +16,7 @@ SHOWN = 20  # runs of each data set, without --all
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    compare = commands.add_parser("compare", help="runs of an experiment, the best of each data set first")
+    compare = commands.add_parser("compare", help="runs of an experiment, ranked for each data set and test")
     compare.add_argument("experiment", nargs="?", default="morlight", help="MLflow experiment (default morlight)")
     compare.add_argument("--sweep", metavar="NAME", help="only the trials of this sweep")
     compare.add_argument("--data", metavar="NAME", help="only the fits to this data set, by its name or path")
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
         help="metric to rank by (default: the objective, else an error, else the loss); NAME stands for NAME/median",
     )  # fmt: skip
     compare.add_argument("--largest", action="store_true", help="the largest value is the best")
-    compare.add_argument("--all", action="store_true", help=f"every run, not only the best {SHOWN} of each data set")
+    compare.add_argument("--all", action="store_true", help=f"every run, not only the best {SHOWN} of each table")
     add_json(compare)
     compare.set_defaults(run=_run)
 
@@ -51,11 +51,19 @@ def _text(board: "Leaderboard", shown: int | None) -> str:
         name = "not recorded" if ranking.dataset is None else ranking.dataset.name
         if ranking.dataset is not None and names.count(name) > 1:
             name += f" ({ranking.dataset.digest[:8]})"
-        alike = [each for each in board.rankings if each.dataset == ranking.dataset and not each.on_training_data]
-        where = f", errors on {ranking.tested or 'frames that were not recorded'}" if len(alike) > 1 else ""
-        where = ", errors on its training data" if ranking.on_training_data else where
+        where = _measured_on(ranking, board)
         tables.append("\n".join([f"data set {name}{where}: {_criterion(ranking)}", *_table(ranking, shown)]))
     return "\n\n".join(tables)
+
+
+def _measured_on(ranking: "Ranking", board: "Leaderboard") -> str:
+    """On which part of the data errors are, where it is not the only one that is held back."""
+    here = ranking.measured_on
+    if here.on_training_data:
+        return ", errors on its training data"
+    others = [each.measured_on for each in board.rankings if each is not ranking]
+    alone = not any(there.data == here.data and not there.on_training_data for there in others)
+    return "" if alone else f", errors on {here.test_data or 'unknown trajectories'}"
 
 
 def _criterion(ranking: "Ranking") -> str:

@@ -1,8 +1,6 @@
 """The data module: a trajectory file as batches of windows, split by trajectory or in time."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +75,8 @@ class TrajectoryDataModule(lightning.LightningDataModule):
         self.description = self._described(grid, gamma[torch.from_numpy(self.split.train)])
 
     def state_dict(self) -> dict[str, Any]:
-        """The options, for a fit that goes on from the checkpoint; as JSON, so that it opens with weights_only=True."""
-        return {"options": json.dumps(asdict(self.config), default=str)}
+        """The parts that are held back, for a fit that goes on from the checkpoint."""
+        return {name: self.split.identity(name) for name in PARTS if name != "train"}
 
     def part(self, name: str) -> Windows | Pairs:
         """Windows, or pairs without time, of train, validation or test."""

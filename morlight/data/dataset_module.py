@@ -221,9 +221,10 @@ class DatasetDataModule(lightning.LightningDataModule):
         )
 
     def _meaning(self, grid: Grid) -> str:
-        """What the numbers of the items stand for."""
+        """Grid, time step and names, which belong to the data as the numbers of the items do."""
         contents = self.contents
-        return repr((grid, float(contents.dt), *map(tuple, (contents.fields, contents.parameters, contents.targets))))
+        dt = None if contents.targets else float(contents.dt)
+        return repr((grid, dt, *map(tuple, (contents.fields, contents.parameters, contents.targets))))
 
     def _grid(self, points: tuple[int, ...]) -> Grid:
         axes = len(points)

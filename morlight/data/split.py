@@ -62,8 +62,8 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
     def identity(self, name: str) -> str:
-        """Which trajectories and frames belong to a part, in a few words that are equal for equal parts alone."""
-        rows, frames = self.trajectories(name), self.frames(name)
+        """Which trajectories and frames belong to a part, in a few words; parts that differ have different ones."""
+        rows, frames = sorted(self.trajectories(name)), self.frames(name)
         listed = ", ".join(map(str, rows))
         if len(rows) > LISTED:
             listed = f"{len(rows)} ({hashlib.sha256(listed.encode()).hexdigest()[:6]})"

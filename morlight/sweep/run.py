@@ -5,27 +5,30 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
 
 from morlight.sweep import study as studies
+from morlight.sweep.common import Common, typed
 from morlight.sweep.figures import figures
 from morlight.sweep.orphan import PARENT, PATIENCE
 from morlight.sweep.parent import Parent
-from morlight.sweep.plan import Plan
+from morlight.sweep.plan import Dimension, Plan
 from morlight.sweep.summary import summary
 from morlight.sweep.worker import Hopeless, Worker
 from morlight.tracking.provenance import COMMAND, users_command
 from morlight.tracking.registry import register
-from morlight.training import fit
-from morlight.training.settings import FitSettings, from_mapping
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is
+OTHER_DATA = ("data.path", "data.deposit")
+OF_SPLIT = (
+    "data.seed", "data.test", "data.validation", "data.split", "data.trajectories", "data.ensemble", "data.held_out",
+    "data.left_out",
+)  # fmt: skip
 RESTARTS = 10  # of workers that died, by one command
 
 
@@ -80,42 +83,39 @@ def _finish(plan: Plan, study: optuna.Study, parent: Parent) -> None:
         print(f"models:/{plan.register}/{version}", file=sys.stderr)
 
 
-def check(plan: Plan) -> studies.Common:
+def check(plan: Plan) -> Common:
     """What all trials have in common, once the values at the ends of the space have been tried.
 
     Raises:
         ValueError: an unknown key, a value that it does not take, data that are not there or do not fit.
     """
-    typed = _typed(plan, {}, "the base configuration")
-    base = typed.to_flat()
-    with _placed(plan, "the base configuration"):
-        served, module = fit.built(typed)
-        fit.check_lengths(module, served, typed)
+    common = Common.of(plan)
     for dimension in plan.space:
-        if dimension.key not in base:
+        if dimension.key in OTHER_DATA:
+            raise ValueError(f"space.{dimension.key}: objectives on different data cannot be compared")
+        if dimension.key not in common.settings:
             raise ValueError(f"space.{dimension.key} is no key of `morlight fit`; `morlight fit --help` lists them")
         for key in [dimension.per] * (dimension.per is not None):
-            if key not in base:
+            if key not in common.settings:
                 raise ValueError(f"space.{dimension.key}.per is {key}, which is no key of `morlight fit`")
     for dimension in () if INDEX in os.environ else plan.space:  # else the command that started this one has done so
-        ends = dimension.choices or (dimension.low, dimension.high)
-        for value in ends:
-            _typed(plan, {dimension.key: dimension.setting(value)}, f"space.{dimension.key} = {value}")
-    return studies.Common(base, served.description.digest)
+        _try_ends(plan, dimension, common)
+    return common
 
 
-def _typed(plan: Plan, settings: Mapping[str, Any], place: str) -> FitSettings:
-    with _placed(plan, place):
-        return from_mapping(plan.changes(settings, plan.name), plan.config)
-
-
-@contextmanager
-def _placed(plan: Plan, place: str) -> Iterator[None]:
-    """Name the configuration and the place in what is refused."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{plan.config}, {place}: {' '.join(str(error).split())}") from error
+def _try_ends(plan: Plan, dimension: Dimension, common: Common) -> None:
+    """Refuse values that no fit takes, and say where trials are tested on different trajectories or frames."""
+    for value in dimension.choices or (dimension.low, dimension.high):
+        changes, place = {dimension.key: dimension.setting(value)}, f"space.{dimension.key} = {value}"
+        if dimension.key not in OF_SPLIT:
+            typed(plan, changes, place)
+        elif Common.of(plan, changes, place).test_data != common.test_data:
+            print(
+                f"{plan.name}: trials with different values of {dimension.key} are tested on different trajectories or"
+                " frames, so that their errors can hardly be compared; data.held_out gives all of them the same test",
+                file=sys.stderr,
+            )
+            return
 
 
 def _many(plan: Plan) -> None:

@@ -2,50 +2,20 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from morlight.sweep.common import Common
 from morlight.sweep.plan import Dimension, Plan
 from morlight.sweep.storage import open_storage
 
 JOINING = 30.0  # s that a worker gives the first one to set the study up
-FREE = {  # keys of a fit that may differ between the trials of a study: where they run, and what they are called
-    "name", "experiment", "data.path", "data.deposit", "data.memory", "trainer.accelerator", "trainer.devices",
-    "trainer.num_nodes", "trainer.strategy", "trainer.enable_progress_bar",
-}  # fmt: skip
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the fits of all trials have in common.
-
-    Attributes:
-        settings: whole base configuration, keys joined by dots.
-        digest: of the training data.
-    """
-
-    settings: Mapping[str, Any]
-    digest: str
-
-    def signature(self, plan: Plan) -> dict[str, Any]:
-        """What must be equal for the values of two trials to be comparable, as JSON gives it back."""
-        searched = {dimension.key for dimension in plan.space if not dimension.when}  # else the base has its say
-        fixed = {key: value for key, value in self.settings.items() if key not in FREE | searched}
-        fixed |= {} if plan.pruner == "none" else {"watch": plan.watch}  # of which pruners compare the values
-        signature = plan.signature() | {"settings": fixed, "digest": self.digest}
-        return cast(dict[str, Any], json.loads(json.dumps(signature)))
-
-    def changed(self, settings: Mapping[str, Any], searched: Collection[str]) -> str | None:
-        """The first key, apart from those searched, that the base configuration no longer has as at the beginning."""
-        keys = sorted(settings.keys() - FREE - set(searched))
-        return next((key for key in keys if json.dumps(settings[key]) != json.dumps(self.settings[key])), None)
 
 
 def open_study(plan: Plan, common: Common) -> tuple[optuna.Study, bool]:
@@ -67,7 +37,10 @@ def open_study(plan: Plan, common: Common) -> tuple[optuna.Study, bool]:
         time.sleep(0.2)
     if "plan" not in study.user_attrs:  # the first worker has died over it
         return study, True
-    _compare(study.user_attrs["plan"], common.signature(plan), plan)
+    known, ours = study.user_attrs["plan"], common.signature(plan)
+    _compare(known, ours, plan)
+    if "settings" not in known:  # of an older version
+        study.set_user_attr("plan", ours)
     return study, False
 
 
@@ -83,7 +56,7 @@ def _compare(known: Mapping[str, Any], ours: Mapping[str, Any], plan: Plan) -> N
                 f"{place} has another search space: {key} is {json.dumps(there)} there, {json.dumps(here)} here;"
                 " choose another name or storage"
             )
-    before, now = known.get("settings", {}), ours["settings"]  # studies before version 0.2 have none
+    before, now = known.get("settings", {}), ours["settings"]  # an older version kept none
     for key in sorted(set(before) & set(now)):
         if before[key] != now[key]:
             raise ValueError(

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from morlight.analysis.model import load
 from morlight.sweep import study as studies
+from morlight.sweep.common import Common, other_settings
 from morlight.sweep.parent import Parent
 from morlight.sweep.plan import Plan
 from morlight.sweep.processes import other_processes
@@ -48,7 +49,7 @@ class Worker:
     plan: Plan
     study: optuna.Study
     parent: Parent
-    common: studies.Common
+    common: Common
     _pruned: bool = field(default=False, init=False)
 
     def work(self) -> None:
@@ -79,12 +80,10 @@ class Worker:
             raise KeyboardInterrupt from error  # without the advice for a single fit
         except Diverged as error:
             self._bad(trial, "diverged", error)
+        except StoreUnavailable as error:
+            self._again(trial, str(error))
         except ValueError as error:
-            if isinstance(error, StoreUnavailable):
-                self._again(trial, str(error))
-            else:
-                self._bad(trial, "refused", error)
-                self._all_refused(error)
+            self._refused(trial, error)
         except Hopeless:
             self._tell(trial, state=TrialState.FAIL)
             raise
@@ -102,6 +101,15 @@ class Worker:
                 self._tell(trial, values)
             self._say(slot, f"{self._named(values)}{', pruned' if self._pruned else ''} in {seconds:.1f} s")
 
+    def _refused(self, trial: optuna.Trial, error: ValueError) -> None:
+        """Mark values that do not go together; the sweep ends if the base configuration or the data have changed."""
+        change = str(error) if isinstance(error, OtherData) else self.common.change(self.plan)
+        if change is not None:
+            self._tell(trial, state=TrialState.FAIL)
+            raise Hopeless(change) from error
+        self._bad(trial, "refused", error)
+        self._all_refused(error)
+
     def _fit(self, trial: optuna.Trial) -> list[float]:
         """Objective values of a fit with the values that the study suggests."""
         plan, known = self.plan, trial.user_attrs
@@ -113,7 +121,7 @@ class Worker:
         changes = plan.changes(chosen, f"{plan.name}-{known['slot']:03d}") | _checkpoint(known.get("folder"))
         settings = from_mapping(changes, plan.config)
         if (key := self.common.changed(settings.to_flat(), chosen)) is not None:
-            raise Hopeless(f"{plan.config} has another {key} than at the beginning of the sweep, expected the same")
+            raise Hopeless(other_settings(plan, key))
         self._pruned = False
         pruned = plan.pruner != "none"
         callbacks = [Pruning(lambda *seen: self._verdict(trial, *seen))] if pruned else []
@@ -125,10 +133,7 @@ class Worker:
             started=lambda run_id, folder: self._started(trial, run_id, folder),
         )
         with other_processes(settings, watched=pruned):
-            try:
-                result = fit.run(settings, fit.Extensions(callbacks=callbacks), part)
-            except OtherData as error:
-                raise Hopeless(str(error)) from error
+            result = fit.run(settings, fit.Extensions(callbacks=callbacks), part)
         return [self._objective(name, result.metrics, trial) for name in plan.objective]
 
     @staticmethod

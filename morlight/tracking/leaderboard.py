@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from morlight.tracking.names import legal_name
-from morlight.tracking.run import HELD_BACK, TRAINING_DATA, Dataset, Errors, Run
+from morlight.tracking.run import HELD_BACK, TRAINING_DATA, Dataset, MeasuredOn, Run
 from morlight.tracking.runs import read_runs
 
 # default ranking metrics, the most telling first
@@ -31,15 +31,14 @@ class Ranking:
     """Runs of one data set, the best first; those without the metric or without a finite value last.
 
     Args:
-        dataset: of all these runs; None if they have recorded none.
+        dataset: of all these runs, by the name that the latest one has for it; None if they have recorded none.
         metric: by which they are ranked; None if they have none in common.
         objective: meaning of the metric `objective` in the sweeps of these runs.
         largest_first: whether the largest value is the best.
         runs: all of them.
         ranked: number of runs that have a finite value.
         options: keys that the sweeps of these runs search, or otherwise those that differ most among the runs.
-        on_training_data: whether the errors of these runs were measured on the data that they were trained on.
-        tested: trajectories and frames of the errors, in a few words; empty if they are not known.
+        measured_on: on what the errors of these runs were measured.
     """
 
     dataset: Dataset | None
@@ -49,8 +48,7 @@ class Ranking:
     runs: tuple[Run, ...]
     ranked: int
     options: tuple[str, ...]
-    on_training_data: bool = False
-    tested: str = ""
+    measured_on: MeasuredOn
 
     @property
     def error(self) -> str:
@@ -71,7 +69,10 @@ class Leaderboard:
     rankings: tuple[Ranking, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The layout of `morlight compare --json`: the runs, and by which metric they are ranked."""
+        """The layout of `morlight compare --json`: the runs, the best first, and how they are ranked.
+
+        `test_data` says in words which trajectories and frames the errors are on; null if that was not recorded.
+        """
         keys = ("run_id", "name", "status", "metrics", "params")
         metrics = {ranking.metric for ranking in self.rankings}
         return {
@@ -81,8 +82,8 @@ class Leaderboard:
                 {
                     "data": ranking.dataset and ranking.dataset.name,
                     "digest": ranking.dataset and ranking.dataset.digest,
-                    "errors_on": TRAINING_DATA if ranking.on_training_data else HELD_BACK,
-                    "tested": ranking.tested,
+                    "errors_on": TRAINING_DATA if ranking.measured_on.on_training_data else HELD_BACK,
+                    "test_data": ranking.measured_on.test_data,
                     "by": ranking.metric,
                     "run_ids": [run.run_id for run in ranking.runs],
                 }
@@ -120,9 +121,9 @@ def leaderboard(
         runs = _chosen(runs, f"experiment '{experiment}': no run of the sweep", sweep, _names_of_sweep)
     if data is not None:
         runs = _chosen(runs, f"experiment '{experiment}': no fit to the data set", data, _names_of_data)
-    groups: dict[Errors, list[Run]] = {}
+    groups: dict[MeasuredOn, list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.errors_of, []).append(run)
+        groups.setdefault(run.measured_on, []).append(run)
     if by is not None:
         _require_metric(experiment, by, runs)
     rankings = (_ranked(group, sweeps, by, largest_first) for group in groups.values())
@@ -162,12 +163,9 @@ def _ranked(runs: Sequence[Run], sweeps: Mapping[str, Run], by: str | None, larg
 
     ordered = tuple(sorted(runs, key=rank))
     ranked = sum(_finite(run, metric) is not None for run in runs)
-    first = runs[0]
-    options = _options(runs, parents)
-    errors = first.errors_of
+    latest, options = runs[0], _options(runs, parents)
     return Ranking(
-        errors.dataset, metric, objective, largest_first, ordered, ranked, options,
-        errors.on_training_data, errors.tested,
+        latest.dataset, metric, objective, largest_first, ordered, ranked, options, latest.measured_on
     )  # fmt: skip
 
 

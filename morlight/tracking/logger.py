@@ -21,7 +21,7 @@ from torch import Tensor
 from morlight.tracking.metric_buffer import METRICS_PER_BATCH, MetricBuffer
 from morlight.tracking.names import DIGEST_LENGTH, flatten
 from morlight.tracking.realization_table import FILE, table
-from morlight.tracking.run import ERRORS_ON, HELD_BACK, TESTED, TRAINING_DATA
+from morlight.tracking.run import ERRORS_ON, HELD_BACK, TEST_DATA, TRAINING_DATA
 from morlight.tracking.sqlite_store import database_file
 from morlight.tracking.store import tracking_uri
 from morlight.tracking.tracked_run import TrackedRun
@@ -173,16 +173,17 @@ class Tracker(Logger):
         self._run.attempt("its description", lambda: client.set_tag(self._run.run_id, "mlflow.note.content", text))
 
     @rank_zero_only
-    def errors_on(self, tested: str) -> None:
+    def errors_on(self, test_data: str) -> None:
         """Record on which data the errors of the run are measured, so that only comparable runs are compared.
 
         Args:
-            tested: trajectories and frames that are held back, in a few words; empty for errors on training data.
+            test_data: trajectories and frames that are held back, in a few words; empty for errors on training data.
         """
-        client, run_id = self.experiment, self._run.run_id
-        tags = {ERRORS_ON: HELD_BACK, TESTED: tested} if tested else {ERRORS_ON: TRAINING_DATA}
-        for key, value in tags.items():
-            self._run.attempt("what its errors are measured on", partial(client.set_tag, run_id, key, value))
+        from mlflow.entities import RunTag
+
+        words = {ERRORS_ON: HELD_BACK, TEST_DATA: test_data} if test_data else {ERRORS_ON: TRAINING_DATA}
+        tags, client = [RunTag(key, value) for key, value in words.items()], self.experiment
+        self._run.attempt("what its errors are measured on", lambda: client.log_batch(self._run.run_id, tags=tags))
 
     @rank_zero_only
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:

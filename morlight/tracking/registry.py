@@ -1,5 +1,6 @@
 """Registered models: the checkpoints of a run under a name."""
 
+import math
 from typing import TYPE_CHECKING
 
 from morlight.tracking.mlflow_calls import refused_as
@@ -16,8 +17,8 @@ METRIC, BY = "metric", "ranked_by"  # tags of a version
 def register(name: str, run_id: str, metric: float | None = None, by: str = "") -> tuple[str, bool]:
     """Make the checkpoints of a run a version of a registered model; the best version has the alias `best`.
 
-    Versions are compared as runs are ranked (see `leaderboard`): only those with the same metric and data. One that
-    cannot be compared with the best so far takes its place, as the newest.
+    The best is the one with the smallest metric among those versions that can be compared with the new one: with the
+    same metric and errors on the same data. If there is no other, the new one is the best.
 
     Args:
         name: registered model, created if missing.
@@ -29,7 +30,7 @@ def register(name: str, run_id: str, metric: float | None = None, by: str = "") 
         The version, and whether it is the best.
 
     Raises:
-        ValueError: if the registry refuses the version.
+        ValueError: if the store does not take it, with the store and the reason.
     """
     from mlflow.exceptions import MlflowException
 
@@ -39,38 +40,27 @@ def register(name: str, run_id: str, metric: float | None = None, by: str = "") 
             client.create_registered_model(name)
         except MlflowException:  # it exists, or the store refuses: the next call distinguishes the two
             client.get_registered_model(name)
-        before = _best(client, name)
-        versions = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
-        version = versions[0] if versions else client.create_model_version(name, f"runs:/{run_id}/checkpoints", run_id)
+        versions = list(client.search_model_versions(f"name = '{name}'"))
+        known = [v for v in versions if v.run_id == run_id]
+        version = known[0] if known else client.create_model_version(name, f"runs:/{run_id}/checkpoints", run_id)
         for key, value in () if metric is None else ((METRIC, repr(metric)), (BY, by)):
             client.set_model_version_tag(name, version.version, key, value)
-        better = (
-            metric is None
-            or before is None
-            or before.version == version.version
-            or not _comparable(before, run_id, by)
-            or metric <= float(before.tags[METRIC])
-        )
-        if better:
-            client.set_registered_model_alias(name, BEST, version.version)
-    return str(version.version), better
+        best = version
+        if metric is not None:
+            others = [v for v in versions if v.version != version.version and _comparable(v, run_id, by)]
+            best = min([version, *others], key=lambda v: _size(metric if v is version else float(v.tags[METRIC])))
+        client.set_registered_model_alias(name, BEST, best.version)
+    return str(version.version), best is version
 
 
-def _best(client: "mlflow.MlflowClient", name: str) -> "mlflow.entities.model_registry.ModelVersion | None":
-    """The version that is the best so far; None if there is none."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, BEST)
-    except MlflowException:
-        return None
+def _size(metric: float) -> float:
+    """By which versions are ordered: those without a number come last."""
+    return math.inf if math.isnan(metric) else metric
 
 
 def _comparable(version: "mlflow.entities.model_registry.ModelVersion", run_id: str, by: str) -> bool:
-    """Whether the metric of a version is the same, measured on the same data, as that of a run."""
+    """Whether the metric of a version is the same, and measured on the same data, as that of a run."""
     if METRIC not in version.tags or version.tags.get(BY, by) != by:
         return False
     theirs, ours = read_run(str(version.run_id)), read_run(run_id)
-    if theirs is None or ours is None:
-        return False
-    return theirs.errors_of == ours.errors_of
+    return theirs is not None and ours is not None and ours.measured_on.comparable(theirs.measured_on)

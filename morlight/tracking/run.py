@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ERRORS_ON, TRAINING_DATA, HELD_BACK = "errors_on", "training data", "data held back"  # a tag, and its values
-TESTED = "tested"  # a tag: which trajectories and frames are held back
+TEST_DATA = "test_data"  # a tag: which trajectories and frames are held back
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,27 @@ class Dataset:
 
     name: str
     digest: str
+
+
+@dataclass(frozen=True)
+class MeasuredOn:
+    """On what errors were measured; only errors on the same can be compared.
+
+    Attributes:
+        data: digest of the data set, or its name; None if it was not recorded.
+        on_training_data: whether these are the data that the model was trained on.
+        test_data: trajectories and frames that are held back, in a few words; None if they are not known.
+    """
+
+    data: str | None
+    on_training_data: bool
+    test_data: str | None
+
+    def comparable(self, other: "MeasuredOn") -> bool:
+        """Whether errors on both can be compared; trajectories that are not known may be the same."""
+        known = None not in (self.test_data, other.test_data)
+        same = (self.data, self.on_training_data) == (other.data, other.on_training_data)
+        return same and (not known or self.test_data == other.test_data)
 
 
 @dataclass(frozen=True)
@@ -53,26 +74,12 @@ class Run:
         return self.tags.get(ERRORS_ON) == TRAINING_DATA
 
     @property
-    def errors_of(self) -> "Errors":
+    def measured_on(self) -> MeasuredOn:
         """On what the errors of the run were measured."""
-        return Errors(self.dataset, self.on_training_data, self.tags.get(TESTED, ""))
+        data = None if self.dataset is None else self.dataset.digest or self.dataset.name
+        return MeasuredOn(data, self.on_training_data, self.tags.get(TEST_DATA))
 
     @property
     def parent_id(self) -> str | None:
         """ID of the run of the sweep to which this trial belongs."""
         return self.tags.get("mlflow.parentRunId")
-
-
-@dataclass(frozen=True)
-class Errors:
-    """On what errors were measured; only errors on the same can be compared.
-
-    Args:
-        dataset: of the fit, if it was recorded.
-        on_training_data: whether these are the data that it was trained on.
-        tested: which trajectories and frames of the data set, in a few words; empty if it is not known.
-    """
-
-    dataset: Dataset | None
-    on_training_data: bool
-    tested: str

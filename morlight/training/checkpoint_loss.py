@@ -31,5 +31,6 @@ def checkpoint_loss(task: str, settings: FitSettings) -> Mapping[str, float]:
         if not served.count(part, module.held_back_horizon):
             share = getattr(settings.data, part)
             raise ValueError(f"{served.sample.path}: data.{part} is {share}, which leaves no trajectory for `{task}`")
+        resume.check_data(saved, served, same_run=False)
         getattr(trainer, task)(module, served, ckpt_path=str(saved.path), verbose=False, weights_only=True)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -1,6 +1,5 @@
 """Whether a fit may go on from a checkpoint: the same operator, loss and algorithm, and the same data."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +10,6 @@ from morlight.analysis.model import Model
 from morlight.data.conditions import runs_of_both_that_differ, units_that_differ
 from morlight.data.datamodule import TrajectoryDataModule
 from morlight.training.operator_module import OperatorModule
-
-FREE = ("path", "memory", "deposit")  # options of the data that change nothing, or the data with their digest
 
 
 class OtherData(ValueError):
@@ -85,23 +82,22 @@ def check_data(saved: Model, served: Any, *, same_run: bool) -> None:
         same_run: whether the run of the checkpoint is continued.
 
     Raises:
-        OtherData: naming the file or the key.
+        OtherData: naming the file or the part.
     """
     path, digest = served.sample.path, served.description.digest
     if digest != saved.data.digest:
         if same_run and saved.data.digest:
             raise OtherData(
-                f"{path}: these data are not those with which the run of {saved.path} began; a fit without ckpt_path"
-                " begins anew, and one from a copy of the checkpoint outside mlruns is another run"
+                f"{path}: these data are not those with which the run of {saved.path} began; to train on other data,"
+                " copy the checkpoint out of mlruns and pass the copy as ckpt_path, which begins a new run"
             )
         return
     if not isinstance(served, TrajectoryDataModule):
         return
     stored = torch.load(saved.path, map_location="cpu", weights_only=True).get(type(served).__qualname__, {})
-    before, now = (json.loads(state.get("options", "{}")) for state in (stored, served.state_dict()))
-    for key in sorted(before.keys() & now.keys() - set(FREE)):
-        if before[key] != now[key]:
+    for part, now in served.state_dict().items():
+        if stored.get(part, now) != now:
             raise OtherData(
-                f"{saved.path}: data.{key} is {before[key]!r} there, {now[key]!r} in this configuration; a fit without"
-                " ckpt_path begins anew"
+                f"{saved.path}: the data for {part} were {stored[part]} of {path}, and are {now} in this configuration;"
+                " a fit without ckpt_path begins anew"
             )

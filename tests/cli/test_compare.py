@@ -48,7 +48,7 @@ def test_the_table_says_which_errors_are_those_on_training_data_and_spells_times
 
 def test_the_table_says_which_trajectories_errors_are_on_where_they_differ(folder, capsys):
     for name in ("trajectories 1, 4", "trajectories 7 (1234ab)"):
-        log_run(name, {"t_1/median": 0.1}, tags={"errors_on": "data held back", "tested": name})
+        log_run(name, {"t_1/median": 0.1}, tags={"errors_on": "data held back", "test_data": name})
     cli.main(["compare"])
     assert {table.partition(":")[0] for table in capsys.readouterr().out.split("\n\n")} == {
         "data set heat, errors on trajectories 1, 4", "data set heat, errors on trajectories 7 (1234ab)",

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from morlight.sweep import storage as storages
 from morlight.sweep import study as studies
+from morlight.sweep.common import Common
 from morlight.sweep.plan import Dimension, Plan
 from morlight.tracking.runs import read_runs
 from tests.postgres import served
@@ -26,7 +27,7 @@ from tests.sweep.test_sweep import PLAN, folder, parent_and_children
 
 __all__ = ["folder"]  # a fixture
 
-COMMON = studies.Common({}, "")
+COMMON = Common({}, "")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore:Heartbeat of storage")
 
 
@@ -92,11 +93,12 @@ def test_a_trial_whose_worker_died_is_queued_again_with_its_values(tmp_path, url
     code = (
         "import os, warnings; warnings.simplefilter('ignore')\n"
         "from pathlib import Path; from morlight.sweep import study as studies\n"
+        "from morlight.sweep.common import Common\n"
         "from morlight.sweep.plan import Plan, Dimension\n"
         "from optuna.storages._heartbeat import get_heartbeat_thread\n"
         f"plan = Plan('wait', Path('base.yaml'), (Dimension.read('x', {{'low': 0.0, 'high': 1.0}}),), ('x',),"
         f" storage={given.storage!r}, trials=1, heartbeat=1)\n"
-        "common = studies.Common({}, '')\n"
+        "common = Common({}, '')\n"
         "study, _ = studies.open_study(plan, common); studies.fill(study, plan)\n"
         "study.set_user_attr('plan', common.signature(plan))\n"
         "trial = study.ask(); get_heartbeat_thread(trial._trial_id, study._storage).start()\n"

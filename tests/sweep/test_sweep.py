@@ -230,6 +230,7 @@ BAD = {
     "base that does not fit": ({"trials": 1, "set": {"model.symbol": "round"}}, [], "the base configuration: "),
     "data not there": ({"trials": 1, "set": {"data.path": "absent.h5"}}, [], "absent.h5"),
     "base not there": ({"config": "absent.yaml"}, [], "config is absent.yaml"),
+    "other data": ({"trials": 1, "space": {"data.path": ["a.h5", "b.h5"]}}, [], "space.data.path: objectives on"),
     "no trials": ({"trials": 0}, [], "trials is 0"),
     "no trials asked for": ({"trials": 3}, ["--trials", "0"], "trials is 0"),
     "trials left out": ({}, [], "trials is None"),
@@ -259,6 +260,22 @@ def test_bad_input_is_one_sentence_and_status_2_and_writes_nothing(folder, capsy
     assert named in error
     assert "\n" not in error
     assert not (folder / "mlruns").exists()
+
+
+def test_the_split_of_trials_may_be_searched_and_it_says_that_their_errors_can_hardly_be_compared(folder, capsys):
+    sweep(trials=1, space=SPACE | {"data.seed": [0, 1]})
+    assert "trials with different values of data.seed are tested on different trajectories" in capsys.readouterr().err
+    sweep(trials=1, space=SPACE | {"data.batch": [10, 20]}, name="other")
+    assert "tested on different" not in capsys.readouterr().err
+
+
+def test_a_study_of_an_older_version_is_joined_and_has_settings_from_then_on(folder, capsys):
+    sweep(trials=1)
+    old = study()
+    plan = old.user_attrs["plan"]
+    old.set_user_attr("plan", {key: plan[key] for key in ("space", "objective", "direction")})
+    sweep(trials=2)
+    assert study().user_attrs["plan"] == plan
 
 
 def test_a_study_of_another_search_space_is_not_joined(folder, capsys):
@@ -325,7 +342,7 @@ def test_pruners_do_not_compare_values_of_two_metrics(folder, capsys):
 
 def begun():
     """A worker of a study that has just begun."""
-    Path("search.yaml").write_text(yaml.safe_dump(PLAN | {"trials": 2}))
+    Path("search.yaml").write_text(yaml.safe_dump(PLAN | {"trials": 4}))
     plan = Plan.read("search.yaml")
     common = check(plan)
     study, _ = studies.open_study(plan, common)
@@ -342,9 +359,15 @@ def test_a_trial_with_a_base_or_with_data_that_have_changed_meanwhile_ends_the_s
     Path("base.yaml").write_text(yaml.safe_dump(base))
     worker = begun()
     Path("base.yaml").write_text(yaml.safe_dump(base | {"trainer": BASE["trainer"] | {"max_epochs": 2}}))
-    with pytest.raises(Hopeless, match=r"base.yaml has another trainer.max_epochs than at the beginning of the sweep"):
+    with pytest.raises(Hopeless, match=r"base.yaml: trainer.max_epochs has changed since the sweep began"):
+        worker.work()
+    Path("base.yaml").write_text("model: [")
+    with pytest.raises(Hopeless, match=r"base.yaml.*when the sweep began, there was no such error"):
         worker.work()
     Path("base.yaml").write_text(yaml.safe_dump(base))
+    Path("copy.h5").rename("away.h5")
+    with pytest.raises(Hopeless, match=r"copy.h5.*when the sweep began, there was no such error"):
+        worker.work()
     with h5py.File(shutil.copy(heat_file, "other.h5"), "r+") as file:
         file.attrs["note"] = "another run"
     Path("other.h5").replace("copy.h5")

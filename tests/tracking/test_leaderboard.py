@@ -128,12 +128,19 @@ def test_errors_on_training_data_are_not_ranked_among_those_on_data_held_back(fo
 
 def test_errors_on_other_trajectories_or_frames_are_ranked_separately(folder):
     for name, tested in (("a", "trajectories 1"), ("b", "trajectories 1"), ("c", "trajectories 1, frames 30 to 40")):
-        log_run(name, {"rollout_end/median": 0.2}, tags={"errors_on": "data held back", "tested": tested})
+        log_run(name, {"rollout_end/median": 0.2}, tags={"errors_on": "data held back", "test_data": tested})
     board = leaderboard("morlight")
     assert [sorted(names(ranking)) for ranking in board.rankings] == [["c"], ["a", "b"]]
-    assert [each["tested"] for each in board.to_json()["rankings"]] == [
+    assert [each["test_data"] for each in board.to_json()["rankings"]] == [
         "trajectories 1, frames 30 to 40", "trajectories 1",
     ]  # fmt: skip
+
+
+def test_a_data_set_that_was_moved_is_the_same_data_set(folder):
+    for name, data in (("a", ("heat", "12ab")), ("b", ("moved", "12ab"))):
+        log_run(name, {"rollout_end/median": 0.2}, data=data)
+    (ranking,) = leaderboard("morlight").rankings
+    assert (ranking.dataset.name, len(ranking.runs)) == ("moved", 2)
 
 
 def test_references_belong_to_the_error_that_is_ranked_by(folder):

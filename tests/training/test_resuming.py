@@ -1,7 +1,9 @@
 """Going on from a checkpoint, validating and testing it: only with data like those that it was trained on."""
 
 import hashlib
+import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +90,8 @@ def test_other_data_are_refused_and_nothing_changes(folder, capsys, task, file, 
 
 CHANGED = {
     "--data.path drawn.h5": "drawn.h5: these data are not those with which the run of",
-    "--data.seed 1": "last.ckpt: data.seed is 0 there, 1 in this configuration; a fit without ckpt_path begins anew",
-    "--data.test 0": "last.ckpt: data.test is 0.25 there, 0.0 in this configuration",
+    "--data.seed 1": "last.ckpt: the data for validation were trajectories ",
+    "--data.test 0": "last.ckpt: the data for validation were trajectories ",
 }
 
 
@@ -102,9 +104,21 @@ def test_a_run_does_not_go_on_with_other_data_or_another_split(folder, capsys, w
     assert contents(folder) == before
 
 
-def test_a_copy_of_a_checkpoint_goes_on_with_other_data_in_another_run(folder, tmp_path, monkeypatch):
-    import shutil
+def test_errors_of_other_trajectories_are_not_those_of_the_fit(folder, capsys):
+    assert "last.ckpt: the data for validation were" in refused(f"test {WORDS} --data.seed 1 --ckpt_path last", capsys)
 
+
+def test_a_run_goes_on_with_a_moved_file_and_other_batches_and_says_what_it_is_tested_on(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    Path("u.h5").rename("moved.h5")
+    words = "--data.path moved.h5 --data.batch 3 --trainer.max_epochs 3 --ckpt_path last"
+    cli.main(shlex.split(f"fit {WORDS} {words}"))
+    tags = small_fits.run_of("q").data.tags
+    assert tags["errors_on"] == "data held back"
+    assert re.fullmatch(r"trajectories \d+(, \d+)*", tags["test_data"])
+
+
+def test_a_copy_of_a_checkpoint_goes_on_with_other_data_in_another_run(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
     shutil.copy(*Path("mlruns/fits/q").glob("*/last.ckpt"), "copy.ckpt")
     words = "--data.path drawn.h5 --data.seed 1 --name new --ckpt_path copy.ckpt --trainer.max_epochs 3"
@@ -136,8 +150,6 @@ def test_without_trajectories_to_look_at_it_says_so(folder, capsys, task):
 
 
 def test_a_longer_fit_goes_on_in_the_same_run(folder, capsys, tmp_path, monkeypatch):
-    import shutil
-
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
     (path,) = (tmp_path / "copy").glob("mlruns/fits/q/*/last.ckpt")
     cli.main(shlex.split(f"fit {WORDS} --ckpt_path last --trainer.max_epochs 4"))
