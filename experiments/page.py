@@ -19,7 +19,7 @@ error of the mean of the runs with the same γ, a lower bound for errors on data
 averaged with their mirror images. The tables also give persistence, u(t) = u(0), and a linear (affine) model of each
 mode by itself, fitted to the same data."""
 
-OLDER = {  # studies whose settings are older than the sets
+BESIDE = {  # what the results do not contain
     "generalization": """The optimum of the search (*searched*, and *3 fields* with its settings) is that of 38
 trials on the present set `lj`, and for the colloid that of 20 trials on an older set with fewer runs. `--search 100`
 goes on; a trial takes from 2 to 300 s of a core.""",
@@ -39,7 +39,7 @@ def page() -> str:
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
         parts.append(f"{len(kept.fits)} fits, {max(1, round(minutes))} min of one core.")
-        parts += [OLDER[name]] if name in OLDER else []
+        parts += [BESIDE[name]] if name in BESIDE else []
         parts.append(study.page(kept.fits))
         parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
     return "\n\n".join(parts) + "\n"
