@@ -24,8 +24,8 @@ from morlight.tracking.provenance import COMMAND, users_command
 from morlight.tracking.registry import register
 
 INDEX = "MORLIGHT_WORKER"  # which of the workers of one command this is
-OTHER_DATA = ("data.path", "data.deposit")
-OF_SPLIT = (
+OTHER_DATA = ("data.path", "data.deposit")  # keys whose values are different data
+OF_SPLIT = (  # keys that may change which trajectories and frames are tested
     "data.seed", "data.test", "data.validation", "data.split", "data.trajectories", "data.ensemble", "data.held_out",
     "data.left_out",
 )  # fmt: skip
