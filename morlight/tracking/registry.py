@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from morlight.tracking.mlflow_calls import refused_as
+from morlight.tracking.run import Run
 from morlight.tracking.runs import read_run
 from morlight.tracking.store import connect
 
@@ -47,7 +48,8 @@ def register(name: str, run_id: str, metric: float | None = None, by: str = "") 
             client.set_model_version_tag(name, version.version, key, value)
         best = version
         if metric is not None:
-            others = [v for v in versions if v.version != version.version and _comparable(v, run_id, by)]
+            ours = read_run(run_id)
+            others = [v for v in versions if v.version != version.version and _comparable(v, ours, by)]
             best = min([version, *others], key=lambda v: _size(metric if v is version else float(v.tags[METRIC])))
         client.set_registered_model_alias(name, BEST, best.version)
     return str(version.version), best is version
@@ -58,9 +60,9 @@ def _size(metric: float) -> float:
     return math.inf if math.isnan(metric) else metric
 
 
-def _comparable(version: "mlflow.entities.model_registry.ModelVersion", run_id: str, by: str) -> bool:
+def _comparable(version: "mlflow.entities.model_registry.ModelVersion", ours: Run | None, by: str) -> bool:
     """Whether the metric of a version is the same, and measured on the same data, as that of a run."""
     if METRIC not in version.tags or version.tags.get(BY, by) != by:
         return False
-    theirs, ours = read_run(str(version.run_id)), read_run(run_id)
+    theirs = read_run(str(version.run_id))
     return theirs is not None and ours is not None and ours.measured_on.comparable(theirs.measured_on)
