@@ -3,8 +3,14 @@
 The studies at the scale of the paper leave their results there.
 """
 
+from collections.abc import Iterator
+
+import morlight
 from experiments.studies import colloid_models, generalization, lj_models, lj_refinement
 from experiments.support import results
+from experiments.support.search import Optimum
+from experiments.support.tables import table
+from morlight.data.trajectory_file import digest
 
 PAGE = results.EXPERIMENTS / "README.md"
 STUDIES = (lj_refinement, lj_models, colloid_models, generalization)
@@ -19,13 +25,9 @@ error of the mean of the runs with the same γ, a lower bound for errors on data
 averaged with their mirror images. The tables also give persistence, u(t) = u(0), and a linear (affine) model of each
 mode by itself, fitted to the same data."""
 
-BESIDE = {  # what the results do not contain
-    "generalization": """*Searched*, *without stability* and *3 fields* have the optimum of the search: for the fluid of
-100 trials, on the set before the last four runs at ρ* = 1; for the colloid of 34 trials, which `--system colloid
---search 100` continues (3 s to 12 min of a core each). The trials show how much depends on the hyperparameters: Eq. 35
-has the quartiles 0.11, 0.54 and 1.0 for the fluid and 0.10, 0.22 and 0.36 for the colloid; the optima are 0.014 and
-0.031.""",
-}
+SEARCHES = """`--search 100` makes the search (two to four hours of a core for each system) or continues it. *Searched*,
+*without stability* and *3 fields* have the settings of its best trial. The quartiles of Eq. 35 over all trials show how
+much depends on the hyperparameters."""
 
 
 def page() -> str:
@@ -41,10 +43,39 @@ def page() -> str:
             continue
         minutes = sum(fit.seconds for fit in kept.fits.values()) / 60
         parts.append(f"{len(kept.fits)} fits, {max(1, round(minutes))} min of one core.")
-        parts += [BESIDE[name]] if name in BESIDE else []
         parts.append(study.page(kept.fits))
-        parts += [f"![{figure.removesuffix('.png')}](../docs/figures/{figure})" for figure in kept.figures]
-    return "\n\n".join(parts) + "\n"
+        parts += [_shown(figure) for figure in kept.figures]
+    return "\n\n".join([*parts, *_searches()]) + "\n"
+
+
+def _searches() -> Iterator[str]:
+    """What the searches of Eq. 35 found, with their figures."""
+    found = {system: Optimum.read(system, "paper", results.FOLDER) for system in generalization.SYSTEMS}
+    optima = {system: optimum for system, optimum in found.items() if optimum is not None}
+    if not optima:
+        return
+    yield "### The search of Eq. 35"
+    yield SEARCHES
+    keys = list(dict.fromkeys(key for optimum in optima.values() for key in optimum.settings))
+    rows = [
+        (system, str(each.trials), ", ".join(f"{value:.2g}" for value in each.quartiles), f"{each.value:.3g}",
+         *(_cell(each.settings.get(key)) for key in keys))
+        for system, each in optima.items()
+    ]  # fmt: skip
+    yield table(["system", "trials", "quartiles", "best", *(f"`{key}`" for key in keys)], rows)
+    for system, each in optima.items():
+        if each.data != digest(morlight.open(system).path):
+            yield f"The search of {system} was made on an earlier version of the set."
+        for path in sorted(results.FIGURES.glob(f"generalization_search_{system}_*.png")):
+            yield _shown(path.name)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _shown(figure: str) -> str:
+    return f"![{figure.removesuffix('.png')}](../docs/figures/{figure})"
 
 
 if __name__ == "__main__":

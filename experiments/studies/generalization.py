@@ -95,17 +95,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{' and '.join(sorted(older))}: of older data, left out of the tables; run the study for all systems")
     kept = {key: each for key, each in kept.items() if key.split("/")[0] not in older}
     systems = [system for system in SYSTEMS if any(key.split("/")[0] == system for key in kept)]
-    figures = [figure for system in systems for figure in (_figure(study, system), *_search_figures(study, system))]
+    figures = [_figure(study, system) for system in systems]
+    of_searches = [figure for system in systems for figure in _search_figures(study, system)]
     if not older:
-        results.keep(study, kept, figures)
-    study.publish(page(kept), *figures)
+        results.keep(study, kept, figures, of_searches)
+    study.publish(page(kept), *figures, *of_searches)
 
 
 def run(study: Study[ChannelErrors], name: str, data: str, options: argparse.Namespace) -> None:
     """All fits of one system, and its figure."""
     system = SYSTEMS[name]
     folder = study.folder / f"search_{name}"
-    optimum = search(name, data, options.search, study.scale, folder) if options.search else Optimum.read(folder)
+    optimum = Optimum.read(name, study.scale, folder)
+    if options.search:
+        optimum = search(name, data, options.search, study.scale, folder)
     settings = _settings(system, {} if optimum is None else optimum.settings)
     few = channels.FEW[study.scale]
     fits = {

@@ -29,11 +29,16 @@ class Results:
     figures: Sequence[str]
 
 
-def keep(study: Study[ChannelErrors], fits: Mapping[str, Kept[ChannelErrors]], figures: Sequence[Path]) -> None:
+def keep(
+    study: Study[ChannelErrors],
+    fits: Mapping[str, Kept[ChannelErrors]],
+    figures: Sequence[Path],
+    of_searches: Sequence[Path] = (),
+) -> None:
     """Keep results and figures of a study at the scale of the paper; `python -m experiments.page` shows them."""
     if study.scale != "paper" or not Path("experiments").is_dir():
         return
-    for path in figures:
+    for path in (*figures, *of_searches):
         shutil.copyfile(path, FIGURES / path.name)
     plain = {key: dataclasses.replace(kept, checkpoint=None).to_json() for key, kept in fits.items()}
     write(study.name, {"fits": plain, "figures": [path.name for path in figures]})

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import morlight
+from experiments.support import results
 from experiments.support.study import Scale
 from morlight.data.trajectory_file import digest
 from morlight.sweep.figures import figures
@@ -19,27 +22,40 @@ from morlight.training.configurations import located
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best trial of a search.
+    """The best trial of a search, and how good the others are.
 
     Attributes:
         value: of the objective.
         trials: that were made.
-        settings: of the trial, for `morlight.fit`.
+        quartiles: of the objective over all trials.
+        settings: of the best trial, for `morlight.fit`.
+        data: digest of the data.
     """
 
     value: float
     trials: int
+    quartiles: tuple[float, float, float]
     settings: Mapping[str, Any]
+    data: str
 
     @classmethod
-    def read(cls, folder: Path) -> "Optimum | None":
-        """The optimum that a search left in its folder; None where there was none."""
-        path = folder / "optimum.json"
-        return cls(**json.loads(path.read_text())) if path.exists() else None
+    def read(cls, system: str, scale: Scale, folder: Path) -> "Optimum | None":
+        """The optimum that a search has left; None where there was none."""
+        path = _file(system, scale, folder)
+        if not path.exists():
+            return None
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**plain, "quartiles": tuple(plain["quartiles"])})
 
-    def write(self, folder: Path) -> None:
-        """Leave it in the folder of the search."""
-        (folder / "optimum.json").write_text(json.dumps(asdict(self), indent=1))
+    def write(self, system: str, scale: Scale, folder: Path) -> None:
+        """Keep it: at the scale of the paper with the results in the repository, else in the folder of the search."""
+        path = _file(system, scale, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def _file(system: str, scale: Scale, folder: Path) -> Path:
+    return results.FOLDER / f"search_{system}.json" if scale == "paper" else folder / "optimum.json"
 
 
 def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> Optimum:
@@ -64,7 +80,9 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
     study = run(plan)
     folder.mkdir(exist_ok=True)
     figures(study, folder)
-    done = study.get_trials(deepcopy=False, states=DONE)
-    optimum = Optimum(study.best_value, len(done), plan.settings(study.best_params))
-    optimum.write(folder)
+    values = [trial.values[0] for trial in study.get_trials(deepcopy=False, states=DONE)]
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    settings = plan.settings(study.best_params)
+    optimum = Optimum(study.best_value, len(values), (low, median, high), settings, known)
+    optimum.write(system, scale, folder)
     return optimum

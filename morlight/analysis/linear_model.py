@@ -24,6 +24,7 @@ from morlight.analysis.vector_linear_model import Coupled
 from morlight.operators.bases import Basis
 from morlight.operators.derivative import Derivative
 from morlight.operators.losses import linear_fit
+from morlight.operators.lstsq import lstsq
 from morlight.operators.networks import Perceptrons
 from morlight.operators.spectral import Operator, SecondOrder, Summand, System
 from morlight.operators.units import NO_GAMMA, Units
@@ -110,7 +111,7 @@ def _affine(basis: Basis, places: list[int], units: Units, frames: Float[Tensor,
     z = _with_one(units, gamma).to(c.dtype)
     # (modes, windows, unknowns): z û and z
     known = torch.cat([c.flatten(1).T[..., None] * z, z.expand(shape.numel(), -1, -1)], 2)
-    solved = torch.linalg.lstsq(known, later.flatten(1).T[..., None], driver="gelsd").solution[..., 0]
+    solved = lstsq(known, later.flatten(1).T[..., None])[..., 0]
     return Affine(basis, places, units, solved.T.reshape(2, z.shape[1], *shape))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morlight.operators import build
 from morlight.operators.description import FieldStatistics, Grid, ParameterStatistics
+from morlight.operators.lstsq import lstsq
 
 THINNED = 1_000_000  # values of each field, evenly over all trajectories, that quantiles are taken of
 QUANTILES = 101  # of the values of a field: the gauge of h is fixed where the data are
@@ -160,7 +161,7 @@ def field_powers(ratio: Float[Tensor, "S P"], squares: Float[Tensor, "S C"]) -> 
     logs = ratio.log()
     design = torch.cat([torch.ones_like(logs[:, :1]), logs], 1)
     rms = squares.clamp_min(torch.finfo(torch.float64).tiny).log() / 2
-    return torch.linalg.lstsq(design, rms, driver="gelsd").solution[1:].T
+    return lstsq(design, rms)[1:].T
 
 
 def mean_square(u: Float[Tensor, "T C *X"]) -> Float[Tensor, " C"]:

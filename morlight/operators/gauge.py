@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
+from morlight.operators.lstsq import lstsq
 from morlight.operators.spectral import SpectralOperator
 
 
@@ -44,7 +45,7 @@ def fix(operator: SpectralOperator, values: Float[Tensor, " P"], power: int = 1,
     origin = _pointwise(operator, values.new_zeros(1))
     shifted = h - origin
     columns = torch.stack([values**n for n in {1, power}], 1)
-    fitted = torch.linalg.lstsq(columns, shifted.T.to(columns.dtype)).solution
+    fitted = lstsq(columns, shifted.T.to(columns.dtype))
     factor = derivative_at_zero(operator, power, values) / math.factorial(power) if literal else fitted[-1]
     linear = fitted[0] / factor if power > 1 else torch.zeros_like(factor)
     g = operator.symbol()[:, 0, 0]

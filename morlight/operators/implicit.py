@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from morlight.operators.lstsq import lstsq
 from morlight.operators.spectral import Increment, Operator, SpectralOperator
 from morlight.operators.units import NO_GAMMA
 
@@ -125,5 +126,5 @@ def _mixed(states: list[Tensor], steps: list[Tensor]) -> Tensor:
     ridge = dr.square().sum(1).amax(1).sqrt() * 1e-12 + torch.finfo(dr.dtype).tiny
     below = torch.diag_embed(ridge[:, None].expand(-1, dr.shape[2]))
     last = torch.nn.functional.pad(steps[-1], (0, dr.shape[2]))[..., None]
-    weights = torch.linalg.lstsq(torch.cat([dr, below], 1), last).solution
+    weights = lstsq(torch.cat([dr, below], 1), last)
     return states[-1] + steps[-1] - ((dz + dr) @ weights)[..., 0]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import small_fits
+import torch
 
 import morlight
 from morlight.cli import main as cli
@@ -36,6 +37,13 @@ def rate_over_law(path, **changes):
     kappa = np.array(generator["kappa"], float).reshape(-1)
     band = (kappa > 2.5) & (kappa < 10.5)
     return np.median(-np.array(generator["real"], float)[:, band] / kappa[band] ** 1.5)
+
+
+@pytest.mark.parametrize("walkers", ["histogram"], indirect=True)
+def test_the_same_fit_has_the_same_weights(walkers):
+    fits = (small_fits.fit(str(walkers), LEAST_SQUARES, name=name) for name in ("first", "second"))
+    first, second = (torch.load(each.checkpoint, weights_only=True)["state_dict"] for each in fits)
+    assert all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
 
 
 def test_flights_are_learned_behind_the_aliases_of_every_deposit(walkers):

@@ -12,6 +12,7 @@ from jaxtyping import Complex, Float, Inexact
 from torch import Tensor, nn
 
 from morlight.operators.bases import Basis
+from morlight.operators.lstsq import lstsq
 from morlight.operators.spectral import SpectralOperator
 
 POWERS = {"laplacian": 2.0, "fourth": 4.0}
@@ -154,6 +155,6 @@ def powers(
 def polynomial(u: Float[Tensor, " N"], h: Float[Tensor, "R N"], exponents: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Coefficients (R, n) of powers of u in h by least squares, and the relative misfit (R,)."""
     columns = torch.stack([u**n for n in exponents], 1)
-    found = torch.linalg.lstsq(columns, h.T).solution.T
+    found = lstsq(columns, h.T).T
     misfit = (found @ columns.T - h).square().mean(1).sqrt() / h.square().mean(1).sqrt()
     return found, misfit

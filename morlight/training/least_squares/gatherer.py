@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from morlight.operators.bases import Basis
+from morlight.operators.lstsq import lstsq
 from morlight.training.least_squares.moments import Moments
 from morlight.training.least_squares.pair_moments import PairMoments
 
@@ -119,7 +120,7 @@ class Gatherer:
         """Moments of u and of the later frame whose increment is a target; splines represent u exactly."""
         values = torch.linspace(self.low, self.high, 4 * self.count, dtype=self.energy.dtype, device=self.energy.device)
         phi = splines(values, self.low, self.high, self.count)
-        line = torch.linalg.lstsq(phi, values[:, None]).solution[:, 0]
+        line = lstsq(phi, values[:, None])[:, 0]
         first = (self.quadratic @ line) @ line
         mixed = self.linear[target] @ line.to(self.linear.dtype)
         last = first + 2 * mixed.real + self.energy[target]
