@@ -103,7 +103,7 @@ class GraphedGradient:
         """Compute the total, the values and the gradients for new inputs, in the same memory.
 
         Raises:
-            NotRecordable: if operations on the host have results of another shape for these inputs.
+            OtherShapes: if operations on the host have results of another shape for these inputs.
         """
         self.turn += 1
         with torch.no_grad():

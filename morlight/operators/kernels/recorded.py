@@ -27,6 +27,18 @@ class NotRecordable(Exception):
     """What the function does depends on the values of its argument."""
 
 
+class OtherShapes(NotRecordable):
+    """A part that `as_one` does has results of other shapes than in the recording.
+
+    Attributes:
+        shapes: of its results.
+    """
+
+    def __init__(self, shapes: tuple[torch.Size, ...]) -> None:
+        super().__init__(f"results have the shapes {[tuple(shape) for shape in shapes]}, which are not those recorded")
+        self.shapes = shapes
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation, with the tensors that it reads and writes.
@@ -110,7 +122,7 @@ def as_one(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple
     """The results of a function whose operations depend on the values of x, recorded as one operation.
 
     Raises:
-        NotRecordable: by the replay, if the results have other shapes than when they were recorded.
+        OtherShapes: by the replay, if the results have other shapes than when they were recorded.
     """
     host = _host_parts.get()
     if host is not None:
@@ -125,9 +137,10 @@ def as_one(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> tuple
 
 
 def _again(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, results: tuple[Tensor, ...]) -> None:
-    for result, value in zip(results, function(x), strict=True):
-        if value.shape != result.shape:
-            raise NotRecordable(f"a result has the shape {tuple(value.shape)}, recorded {tuple(result.shape)}")
+    values = function(x)
+    if any(value.shape != result.shape for value, result in zip(values, results, strict=True)):
+        raise OtherShapes(tuple(value.shape for value in values))
+    for result, value in zip(results, values, strict=True):
         result.copy_(value)
 
 
@@ -167,7 +180,7 @@ class HostParts:
         """Do all parts at the present inputs.
 
         Raises:
-            NotRecordable: if a result has another shape.
+            OtherShapes: if a result has another shape.
         """
         for part in self.parts:
             _again(*part)

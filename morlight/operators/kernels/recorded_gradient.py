@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from morlight.operators.kernels.graphed import GraphedGradient
-from morlight.operators.kernels.recorded import NotRecordable, Recorder
+from morlight.operators.kernels.recorded import NotRecordable, OtherShapes, Recorder
 
 # ↦ the total, which is differentiated, and the values that it is computed from
 Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
@@ -57,7 +57,7 @@ class RecordedGradient:
         """Compute the total, the values and the gradients for new inputs, in the same memory.
 
         Raises:
-            NotRecordable: if an operation has results of another shape for these inputs.
+            OtherShapes: if an operation has results of another shape for these inputs.
         """
         self.turn += 1
         with torch.no_grad():
@@ -144,10 +144,27 @@ class Replays:
         return GraphedGradient(objective, inputs, self.parameters, graphs[0].pool() if graphs else None)
 
     def _recording(self, kind: Hashable, inputs: Sequence[Tensor]) -> RecordedGradient | GraphedGradient | None:
-        """The recording of such a step, replayed for these inputs; None if the step is to be computed plainly."""
+        """The recording of such a step, replayed for these inputs; None if the step is to be computed plainly.
+
+        The number of distinct γ in a batch decides the shapes of some operations: there is a recording for each.
+        """
         places = tuple(one.data_ptr() for one in self.parameters)
         constants = tuple((one.data_ptr(), one._version) for one in self.buffers)
-        key = (kind, places, constants, *((one.shape, one.dtype) for one in inputs))
+        key: Hashable = (kind, places, constants, *((one.shape, one.dtype) for one in inputs))
+        while True:
+            try:
+                return self._replayed(key, kind, inputs)
+            except OtherShapes as other:
+                key = (key, other.shapes)
+
+    def _replayed(
+        self, key: Hashable, kind: Hashable, inputs: Sequence[Tensor]
+    ) -> RecordedGradient | GraphedGradient | None:
+        """The recording under a key, replayed; recorded after some steps.
+
+        Raises:
+            OtherShapes: if it is one of other shapes than those of these inputs.
+        """
         known = self._kinds.pop(key, 0)  # and moved to the end, as the most recent kind
         self._kinds[key] = known + 1 if isinstance(known, int) else known
         try:
@@ -158,6 +175,8 @@ class Replays:
             if known is None or isinstance(known, int):
                 return None
             known.replay(inputs)
+        except OtherShapes:
+            raise
         except NotRecordable:
             self._kinds[key] = None if isinstance(known, int) else known
             return None

@@ -92,6 +92,22 @@ def test_a_batch_with_other_values_of_the_parameters_is_not_replayed_with_those_
     assert torch.equal(training.replays(2, frames, fewer)[0], training.objective(2, frames, fewer)[0])
 
 
+def test_batches_with_one_and_with_two_values_of_the_parameters_are_both_replayed():
+    replayed, plain = Training("channel"), Training("channel")
+    for seed in range(8):
+        frames, gamma = replayed.batch(seed)
+        rows = gamma if seed % 2 else gamma[:1].expand_as(gamma)
+        found = []
+        for training, step in ((replayed, replayed.replays), (plain, plain.objective)):
+            training.optimizer.zero_grad()
+            total, _ = step(2, frames, rows)
+            total.backward()
+            found.append([total.detach(), *(p.grad.clone() for p in training.parameters)])
+            training.optimizer.step()
+        assert all(map(torch.equal, *found))
+    assert [recording.turn for recording in replayed.replays._kinds.values()] == [7, 3]  # the first is tried each time
+
+
 def test_an_objective_that_decides_by_its_values_is_not_replayed():
     module, calls = torch.nn.ParameterList([torch.ones(3)]), 0
     (weight,) = module
