@@ -56,6 +56,7 @@ def _searches() -> Iterator[str]:
         return
     yield "### The search of Eq. 35"
     yield SEARCHES
+    kept = results.load("generalization")
     keys = list(dict.fromkeys(key for optimum in optima.values() for key in optimum.settings))
     rows = [
         (system, str(each.trials), ", ".join(f"{value:.2g}" for value in each.quartiles), f"{each.value:.3g}",
@@ -66,6 +67,8 @@ def _searches() -> Iterator[str]:
     for system, each in optima.items():
         if each.data != digest(morlight.open(system).path):
             yield f"The search of {system} was made on an earlier version of the set."
+        if kept is not None and kept.fits[f"{system}/searched"].fit.settings != each.settings:
+            yield f"The models of {system} above have the settings of an earlier trial; the study fits them again."
         for path in sorted(results.FIGURES.glob(f"generalization_search_{system}_*.png")):
             yield _shown(path.name)
 

@@ -1,4 +1,4 @@
-"""The search of Eq. 35 over Table 4, and the optimum that it leaves."""
+"""The search of Eq. 35 over Table 4, and what it leaves: from there, it goes on in another checkout."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 
 import morlight
 from experiments.support import results
@@ -30,6 +31,7 @@ class Optimum:
         quartiles: of the objective over all trials.
         settings: of the best trial, for `morlight.fit`.
         data: digest of the data.
+        each: objective and parameters of every trial, in the order of the queue; empty where they were not kept.
     """
 
     value: float
@@ -37,6 +39,15 @@ class Optimum:
     quartiles: tuple[float, float, float]
     settings: Mapping[str, Any]
     data: str
+    each: tuple[tuple[float, Mapping[str, Any]], ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, study: optuna.Study, data: str) -> "Optimum":
+        """That of a study so far."""
+        done = sorted(study.get_trials(deepcopy=False, states=DONE), key=lambda trial: trial.user_attrs["slot"])
+        each = tuple((trial.values[0], trial.params) for trial in done)
+        low, median, high = np.quantile([value for value, _ in each], (0.25, 0.5, 0.75)).tolist()
+        return cls(study.best_value, len(done), (low, median, high), plan.settings(study.best_params), data, each)
 
     @classmethod
     def read(cls, system: str, scale: Scale, folder: Path) -> "Optimum | None":
@@ -45,13 +56,15 @@ class Optimum:
         if not path.exists():
             return None
         plain = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**plain, "quartiles": tuple(plain["quartiles"])})
+        each = tuple((value, params) for value, params in plain["each"])
+        return cls(**{**plain, "quartiles": tuple(plain["quartiles"]), "each": each})
 
     def write(self, system: str, scale: Scale, folder: Path) -> None:
         """Keep it: at the scale of the paper with the results in the repository, else in the folder of the search."""
         path = _file(system, scale, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(asdict(self), separators=(",", ":"))
+        path.write_text(text.replace("],[", "],\n[") + "\n", encoding="utf-8")
 
 
 def _file(system: str, scale: Scale, folder: Path) -> Path:
@@ -67,6 +80,8 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
         trials: number of fits.
         scale: at the small one, a few epochs each.
         folder: of the results.
+
+    The search goes on from the trials that were kept for the same data.
     """
     known = digest(morlight.open(data).path)  # the values of trials on other data cannot be compared
     plan = Plan.read(located(f"sweeps/{system}"), name=f"{system}_{scale}_{known}", trials=trials)
@@ -77,12 +92,10 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
             for each in plan.space
         ]
         plan = dataclasses.replace(plan, space=tuple(few))
-    study = run(plan)
+    before = Optimum.read(system, scale, folder)
+    study = run(plan, before.each if before is not None and before.data == known else ())
     folder.mkdir(exist_ok=True)
     figures(study, folder)
-    values = [trial.values[0] for trial in study.get_trials(deepcopy=False, states=DONE)]
-    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-    settings = plan.settings(study.best_params)
-    optimum = Optimum(study.best_value, len(values), (low, median, high), settings, known)
+    optimum = Optimum.of(plan, study, known)
     optimum.write(system, scale, folder)
     return optimum

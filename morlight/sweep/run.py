@@ -5,9 +5,10 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -32,11 +33,12 @@ OF_SPLIT = (  # keys that may change which trajectories and frames are tested
 RESTARTS = 10  # of workers that died, by one command
 
 
-def run(plan: Plan) -> optuna.Study:
+def run(plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]] = ()) -> optuna.Study:
     """Work on the sweep until it is finished: begin, join or continue the study of this name in its storage.
 
     Args:
         plan: what to do; `Plan.read` takes it from a YAML file.
+        known: objective and parameters of trials that were made elsewhere, with which a new study begins.
 
     Returns:
         Optuna's study. Each trial has in `user_attrs` the `run_id` of its MLflow run and the `folder` of its
@@ -52,6 +54,7 @@ def run(plan: Plan) -> optuna.Study:
         parent = Parent(plan, study, common.settings)
         parent.begin(new=new)
         if new:
+            studies.add(study, plan, known)
             studies.fill(study, plan)
             study.set_user_attr("plan", common.signature(plan))
         elif INDEX not in os.environ:

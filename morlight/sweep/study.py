@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from morlight.sweep.common import Common
@@ -68,6 +68,25 @@ def _compare(known: Mapping[str, Any], ours: Mapping[str, Any], plan: Plan) -> N
             f"{place} has trials on other data than data.path contains now, which cannot be compared; choose another"
             " name or storage"
         )
+
+
+def add(study: optuna.Study, plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
+    """Trials that were made elsewhere, by their objective and parameters, in the first places of the queue."""
+    for slot, (value, params) in enumerate(known):
+        space: dict[str, BaseDistribution] = {d.key: _distribution(d) for d in plan.space if d.key in params}
+        made = optuna.create_trial(value=value, params=dict(params), distributions=space, user_attrs={"slot": slot})
+        study.add_trial(made)
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if dimension.choices:
+        return CategoricalDistribution([_text(choice) for choice in dimension.choices])
+    low, high, step = dimension.low, dimension.high, dimension.step
+    assert low is not None
+    assert high is not None
+    if dimension.whole:
+        return IntDistribution(int(low), int(high), log=dimension.log, step=int(step or 1))
+    return FloatDistribution(low, high, log=dimension.log, step=step)
 
 
 def fill(study: optuna.Study, plan: Plan) -> None:
