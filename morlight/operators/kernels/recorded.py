@@ -7,7 +7,7 @@ nothing, and the numbers are those of the step itself, bit by bit.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,16 @@ from torch.utils._pytree import tree_leaves
 Function = Callable[[Tensor], Tensor]
 Call = Callable[[], Any]
 
+SMALL = 1024  # numbers of a constant that is compared by its values
 BRANCHING = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape, torch.Tag.nondeterministic_seeded)
 
 
 class NotRecordable(Exception):
     """What the function does depends on the values of its argument."""
+
+
+class SharedResult(NotRecordable):
+    """A result that stands for several is changed in place."""
 
 
 class OtherShapes(NotRecordable):
@@ -61,12 +66,15 @@ class Recorder(TorchDispatchMode):
 
     Args:
         starts: tensors whose values change from replay to replay.
+        share: whether an operation that is done twice with the same arguments is noted once.
     """
 
-    def __init__(self, *starts: Tensor) -> None:
+    def __init__(self, *starts: Tensor, share: bool = True) -> None:
         super().__init__()
+        self.share, self.shared = share, set[int]()  # memory of results that stand for several
         self.operations: list[Operation] = []
         self.starts, self.moving = starts, {*map(_memory, starts)}
+        self.known: dict[Hashable, Tensor] = {}  # results by operation and arguments, as long as these do not change
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -78,13 +86,22 @@ class Recorder(TorchDispatchMode):
         reads = [] if _of_shape(func) else _tensors((args, kwargs))
         if any(tag in func.tags for tag in BRANCHING) and self._moves(reads) and not _by_numbers(func, args):
             raise NotRecordable(str(func))
+        key = self._identity((func, args, kwargs)) if self.share and self._moves(reads) else None
+        if key in self.known:  # the fields of a system begin with the same scaled state
+            self.shared.add(_memory(self.known[key]))
+            return self.known[key].detach()
         result = func(*args, **kwargs)
         writes = _tensors(result)
         if func._schema.is_mutable:
+            if self.shared.intersection(map(_memory, writes)):
+                raise SharedResult(str(func))
             self.add(Operation(functools.partial(func, *args, **kwargs), reads, writes, fresh=False))
+            self.known.clear()
         elif not {*map(_memory, writes)} <= {*map(_memory, reads)}:  # others are views of what is there
             call = (_into if self._moves(reads) else _copied)(func, args, kwargs, result)
             self.add(Operation(call, reads, writes))
+            if key is not None and isinstance(result, Tensor):
+                self.known[key] = result
         return result
 
     def add(self, operation: Operation) -> None:
@@ -95,6 +112,19 @@ class Recorder(TorchDispatchMode):
 
     def _moves(self, tensors: Sequence[Tensor]) -> bool:
         return bool(self.moving.intersection(map(_memory, tensors)))
+
+    def _identity(self, value: Any) -> Hashable:
+        """Equal for arguments that are the same: constants by their values, other tensors by their places in memory."""
+        if isinstance(value, Tensor):
+            layout = value.dtype, tuple(value.shape)
+            if not self._moves([value]) and value.numel() <= SMALL:
+                return *layout, value.resolve_conj().resolve_neg().numpy(force=True).tobytes()
+            return *layout, _memory(value), value.stride(), value.storage_offset(), value.is_conj(), value.is_neg()
+        if isinstance(value, list | tuple):
+            return tuple(map(self._identity, value))
+        if isinstance(value, dict):
+            return tuple((key, self._identity(each)) for key, each in sorted(value.items()))
+        return type(value), repr(value)
 
     def repeated(self) -> list[Operation]:
         """Operations whose results depend on the starts, and those that set up memory which others change in place."""
@@ -109,6 +139,21 @@ class Recorder(TorchDispatchMode):
             for operation in self.operations
             if self._moves(operation.reads) or changed.intersection(map(_memory, operation.writes))
         ]
+
+
+def record(function: Callable[[], Any], *starts: Tensor) -> tuple[list[Operation], Any]:
+    """The operations of a function that depend on the starts, and its result.
+
+    Raises:
+        NotRecordable: if what it does depends on the values of the starts.
+    """
+    try:
+        with (recorder := Recorder(*starts)):
+            result = function()
+    except SharedResult:
+        with (recorder := Recorder(*starts, share=False)):
+            result = function()
+    return recorder.repeated(), result
 
 
 def note(call: Call, reads: Sequence[Tensor], writes: Sequence[Tensor]) -> None:
@@ -228,13 +273,12 @@ def recorded(function: Function, u: Tensor) -> Recording | None:
         u: an argument of the shape and type of all that follow.
     """
     start = u.clone(memory_format=torch.contiguous_format)
-    recorder = Recorder(start)
     try:
-        with torch.no_grad(), recorder:
-            output = function(start)
+        with torch.no_grad():
+            operations, output = record(lambda: function(start), start)
     except NotRecordable:
         return None
-    recording = Recording(start, output, recorder.repeated())
+    recording = Recording(start, output, operations)
     other = u + output if u.shape == output.shape else 2 * u
     expected = function(other)
     if not torch.equal(recording(other).nan_to_num(), expected.nan_to_num()):

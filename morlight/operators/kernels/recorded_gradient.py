@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from morlight.operators.kernels.graphed import GraphedGradient
-from morlight.operators.kernels.recorded import NotRecordable, OtherShapes, Recorder
+from morlight.operators.kernels.recorded import NotRecordable, OtherShapes, record
 
 # ↦ the total, which is differentiated, and the values that it is computed from
 Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
@@ -40,14 +40,15 @@ class RecordedGradient:
 
     def __init__(self, objective: Objective, inputs: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> None:
         self.inputs = [one.clone(memory_format=torch.contiguous_format) for one in inputs]
-        recorder = Recorder(*self.inputs, *parameters)
-        with recorder:
+
+        def differentiated() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
             total, values = objective(*self.inputs)
-            gradients = torch.autograd.grad(total, parameters)
+            return total, values, torch.autograd.grad(total, parameters)
+
+        # kept because they own the memory that their calls address
+        self.operations, (total, values, gradients) = record(differentiated, *self.inputs, *parameters)
         self.total, self.values = total.detach(), values.detach()
         self.gradients = [gradient.detach() for gradient in gradients]
-        # kept because they own the memory that their calls address
-        self.operations = recorder.repeated()
         self.calls = [operation.call for operation in self.operations]
         memory = {one.untyped_storage().data_ptr(): one for step in self.operations for one in step.writes}
         self.bytes = sum(one.untyped_storage().nbytes() for one in memory.values())
