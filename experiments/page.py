@@ -25,9 +25,9 @@ error of the mean of the runs with the same γ, a lower bound for errors on data
 averaged with their mirror images. The tables also give persistence, u(t) = u(0), and a linear (affine) model of each
 mode by itself, fitted to the same data."""
 
-SEARCHES = """`--search 100` makes the search (two to four hours of a core for each system) or continues it. *Searched*,
-*without stability* and *3 fields* have the settings of its best trial. The quartiles of Eq. 35 over all trials show how
-much depends on the hyperparameters."""
+SEARCHES = """`--search 100` makes the search, or continues it from the trials in `experiments/results` (a trial takes
+seconds to twenty minutes of a core). *Searched*, *without stability* and *3 fields* have the settings of its best
+trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters."""
 
 
 def page() -> str:
