@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, TrialState
 
 from morlight.sweep.common import Common
 from morlight.sweep.plan import Dimension, Plan
@@ -73,20 +73,10 @@ def _compare(known: Mapping[str, Any], ours: Mapping[str, Any], plan: Plan) -> N
 def add(study: optuna.Study, plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
     """Trials that were made elsewhere, by their objective and parameters, in the first places of the queue."""
     for slot, (value, params) in enumerate(known):
-        space: dict[str, BaseDistribution] = {d.key: _distribution(d) for d in plan.space if d.key in params}
-        made = optuna.create_trial(value=value, params=dict(params), distributions=space, user_attrs={"slot": slot})
-        study.add_trial(made)
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    if dimension.choices:
-        return CategoricalDistribution([_text(choice) for choice in dimension.choices])
-    low, high, step = dimension.low, dimension.high, dimension.step
-    assert low is not None
-    assert high is not None
-    if dimension.whole:
-        return IntDistribution(int(low), int(high), log=dimension.log, step=int(step or 1))
-    return FloatDistribution(low, high, log=dimension.log, step=step)
+        trial = FixedTrial(dict(params))
+        suggest(trial, plan.space)
+        space, slots = trial.distributions, {"slot": slot}
+        study.add_trial(optuna.create_trial(value=value, params=trial.params, distributions=space, user_attrs=slots))
 
 
 def fill(study: optuna.Study, plan: Plan) -> None:
@@ -179,7 +169,7 @@ def pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return kinds[plan.pruner]()
 
 
-def suggest(trial: optuna.Trial, space: tuple[Dimension, ...]) -> dict[str, Any]:
+def suggest(trial: BaseTrial, space: tuple[Dimension, ...]) -> dict[str, Any]:
     """Values of the active dimensions."""
     values: dict[str, Any] = {}
     for dimension in space:
@@ -188,7 +178,7 @@ def suggest(trial: optuna.Trial, space: tuple[Dimension, ...]) -> dict[str, Any]
     return values
 
 
-def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+def _suggest(trial: BaseTrial, dimension: Dimension) -> Any:
     if dimension.choices:
         known = {_text(choice): choice for choice in dimension.choices}
         return known[trial.suggest_categorical(dimension.key, list(known))]
