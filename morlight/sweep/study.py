@@ -1,8 +1,9 @@
 """The study of a sweep: created by the first worker, joined by the others, its trials waiting in a queue."""
 
+import copy
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,30 @@ def requeue(study: optuna.Study, number: int, retries: int) -> bool:
     return len(study.get_trials(deepcopy=False)) > waiting
 
 
+class Logarithms(optuna.Study):
+    """The same study for a Gaussian process, with log(objective) where all values of an objective are positive.
+
+    Errors span decades. Without the logarithm, a few large ones set the scale, on which all good trials are equal.
+    """
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = super()._get_trials(deepcopy, states, use_cache)
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        values = np.array([trial.values for trial in done]).reshape(-1, len(self.directions))
+        positive = (values > 0).all(axis=0)
+        values[:, positive] = np.log(values[:, positive])
+        shown = {trial.number: row for trial, row in zip(done, values.tolist(), strict=True)}
+        return [_with_values(trial, shown[trial.number]) if trial.number in shown else trial for trial in trials]
+
+
+def _with_values(trial: FrozenTrial, values: list[float]) -> FrozenTrial:
+    other = copy.copy(trial)
+    other.values = values
+    return other
+
+
 class Seeded(optuna.samplers.BaseSampler):
     """A sampler whose random numbers belong to the place of a trial in the queue, whichever worker takes it."""
 
@@ -143,6 +168,8 @@ class Seeded(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """By the inner one."""
+        if self.plan.sampler == "gp":
+            study = Logarithms(study.study_name, study._storage)
         return self.inner.sample_relative(study, trial, search_space)
 
     def sample_independent(

@@ -1,0 +1,48 @@
+"""What a sampler sees of the trials before it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from morlight.sweep import study as studies
+from morlight.sweep.plan import Dimension, Plan
+
+PLAN = Plan("search", Path("base.yaml"), (Dimension.read("x", {"low": 0.0, "high": 1.0}),), ("error",), sampler="gp")
+PLACES = np.linspace(0, 1, 12)
+DECADES = 12 * (PLACES - 0.3) ** 2 - 2  # log₁₀ of errors from 0.01 to 8000
+
+
+def suggested(values, plan=PLAN):
+    """Where the sampler would go after twelve trials with these values."""
+    study = optuna.create_study(sampler=studies.Seeded(plan), directions=plan.direction)
+    for place, value in zip(PLACES.tolist(), np.reshape(values, (len(PLACES), -1)).tolist(), strict=True):
+        space = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+        study.add_trial(optuna.create_trial(values=value, params={"x": place}, distributions=space))
+    study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING, user_attrs={"slot": 12}))
+    return study.ask().suggest_float("x", 0.0, 1.0)
+
+
+@pytest.mark.parametrize("way", ["minimize", "maximize"])
+def test_a_gaussian_process_models_the_logarithm_of_a_positive_objective(way):
+    plan, logarithms = replace(PLAN, direction=(way,)), DECADES if way == "minimize" else -DECADES
+    assert suggested(np.exp(logarithms), plan) == pytest.approx(suggested(logarithms, plan), abs=1e-3)
+
+
+def test_with_errors_over_decades_the_next_trial_is_near_the_optimum():
+    assert suggested(10**DECADES) == pytest.approx(0.3, abs=0.05)
+
+
+def test_an_objective_that_is_not_always_positive_is_modeled_as_it_is():
+    values = np.append(10 ** DECADES[1:], 0.0)
+    raw = replace(PLAN, direction=("maximize",))
+    assert suggested(values) == pytest.approx(suggested(-values, raw), abs=1e-3)
+
+
+def test_each_of_two_objectives_is_modeled_by_itself():
+    plan = replace(PLAN, objective=("error", "score"), direction=("minimize", "minimize"))
+    score = (PLACES - 0.8) ** 2 - 1
+    both, logarithms = np.stack([np.exp(DECADES), score], 1), np.stack([DECADES, score], 1)
+    assert suggested(both, plan) == pytest.approx(suggested(logarithms, plan), abs=1e-3)
