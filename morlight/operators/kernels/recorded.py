@@ -7,6 +7,7 @@ nothing, and the numbers are those of the step itself, bit by bit.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
+
+from morlight.operators.kernels import elementwise
+from morlight.operators.kernels.elementwise import Instruction, together
 
 Function = Callable[[Tensor], Tensor]
 Call = Callable[[], Any]
@@ -53,12 +57,14 @@ class Operation:
         reads: its inputs.
         writes: its results.
         fresh: whether nothing of the results was there before.
+        instructions: do the same, in one call with those of other operations.
     """
 
     call: Call
     reads: Sequence[Tensor]
     writes: Sequence[Tensor]
     fresh: bool = True
+    instructions: Sequence[Instruction] = ()
 
 
 class Recorder(TorchDispatchMode):
@@ -98,8 +104,10 @@ class Recorder(TorchDispatchMode):
             self.add(Operation(functools.partial(func, *args, **kwargs), reads, writes, fresh=False))
             self.known.clear()
         elif not {*map(_memory, writes)} <= {*map(_memory, reads)}:  # others are views of what is there
-            call = (_into if self._moves(reads) else _copied)(func, args, kwargs, result)
-            self.add(Operation(call, reads, writes))
+            moves = self._moves(reads)
+            made, held = elementwise.instructions(func, args, kwargs, result) if moves else ([], [])
+            call = together(made) if made else (_into if moves else _copied)(func, args, kwargs, result)
+            self.add(Operation(call, [*reads, *held], writes, instructions=made))
             if key is not None and isinstance(result, Tensor):
                 self.known[key] = result
         return result
@@ -154,6 +162,17 @@ def record(function: Callable[[], Any], *starts: Tensor) -> tuple[list[Operation
         with (recorder := Recorder(*starts, share=False)):
             result = function()
     return recorder.repeated(), result
+
+
+def calls(operations: Sequence[Operation]) -> list[Call]:
+    """What does them again, in as few calls as possible."""
+    found: list[Call] = []
+    for many, row in itertools.groupby(operations, lambda operation: bool(operation.instructions)):
+        if many:
+            found.append(together(itertools.chain.from_iterable(operation.instructions for operation in row)))
+        else:
+            found += [operation.call for operation in row]
+    return found
 
 
 def note(call: Call, reads: Sequence[Tensor], writes: Sequence[Tensor]) -> None:
@@ -246,7 +265,7 @@ class Recording:
     def __init__(self, input: Tensor, output: Tensor, operations: Sequence[Operation]) -> None:
         self.input, self.output = input, output
         self.operations = operations  # which hold the memory that their calls address
-        self.calls = [operation.call for operation in operations]
+        self.calls = calls(operations)
 
     def __call__(self, u: Tensor) -> Tensor:
         """The function at u, in memory that the next call overwrites."""
@@ -291,11 +310,13 @@ def _into(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
     """The operation into the memory of its result, by the fastest call that torch has for it."""
     if isinstance(result, Tensor):
         packet = func._overloadpacket
-        name = packet.__name__
-        outs = [getattr(packet, each) for each in packet.overloads() if "out" in each]
-        for form in (getattr(torch, name, None), *outs):
-            if form is not None and _serves(form, args, kwargs, result):
-                return functools.partial(form, *args, **kwargs, out=result)
+        forms = [(getattr(torch, packet.__name__, None), "out")]
+        forms += [(getattr(packet, each), "out") for each in packet.overloads() if "out" in each]
+        if "grad_input" in packet.overloads():
+            forms.append((packet.grad_input, "grad_input"))
+        for form, place in forms:
+            if form is not None and _serves(form, args, kwargs, place, result):
+                return functools.partial(form, *args, **kwargs, **{place: result})
     return _copied(func, args, kwargs, result)
 
 
@@ -309,12 +330,12 @@ def _copied(func: Any, args: Any, kwargs: Any, result: Any) -> Call:
     return copied
 
 
-def _serves(form: Any, args: Any, kwargs: Any, result: Tensor) -> bool:
-    """Whether a function takes these arguments and `out`, and gives the same."""
+def _serves(form: Any, args: Any, kwargs: Any, place: str, result: Tensor) -> bool:
+    """Whether a function takes these arguments and a place for its result, and gives the same."""
     trial = torch.empty_like(result)
     address = trial.data_ptr()
     try:
-        form(*args, **kwargs, out=trial)
+        form(*args, **kwargs, **{place: trial})
     except (TypeError, RuntimeError, ValueError):
         return False
     return trial.data_ptr() == address and trial.shape == result.shape and torch.equal(trial, result)

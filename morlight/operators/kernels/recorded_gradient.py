@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from morlight.operators.kernels.graphed import GraphedGradient
-from morlight.operators.kernels.recorded import NotRecordable, OtherShapes, record
+from morlight.operators.kernels.recorded import NotRecordable, OtherShapes, calls, record
 
 # ↦ the total, which is differentiated, and the values that it is computed from
 Objective = Callable[..., tuple[Float[Tensor, ""], Float[Tensor, " R"]]]
@@ -49,7 +49,7 @@ class RecordedGradient:
         self.operations, (total, values, gradients) = record(differentiated, *self.inputs, *parameters)
         self.total, self.values = total.detach(), values.detach()
         self.gradients = [gradient.detach() for gradient in gradients]
-        self.calls = [operation.call for operation in self.operations]
+        self.calls = calls(self.operations)
         memory = {one.untyped_storage().data_ptr(): one for step in self.operations for one in step.writes}
         self.bytes = sum(one.untyped_storage().nbytes() for one in memory.values())
         self.checked, self.turn = False, 0

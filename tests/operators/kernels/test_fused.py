@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from morlight.operators.kernels import fused
+from morlight.operators.kernels import compiled, fused
 from morlight.operators.kernels.table import Interpolate
 from morlight.operators.networks import Perceptrons
 
@@ -131,7 +131,7 @@ def test_transforms_of_functions_see_single_operations():
 
 def values():
     """Whether the compiled library is used, and what a network yields."""
-    found = fused.library() is not None
+    found = compiled.library() is not None
     return found, Perceptrons(1, 1)(torch.linspace(-1, 1, 100).view(1, 1, -1)).sum().item()
 
 
@@ -139,33 +139,33 @@ def values():
 def fresh(tmp_path, monkeypatch):
     """A process that has neither looked for the library nor a cache; compiled without optimization, for speed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(fused, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in fused.FLAGS])
-    fused.library.cache_clear()
+    monkeypatch.setattr(compiled, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in compiled.FLAGS])
+    compiled.library.cache_clear()
     yield tmp_path / "morlight" / "kernels"
-    fused.library.cache_clear()
+    compiled.library.cache_clear()
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
+def made(tmp_path_factory):
     """A cache with the library of `fresh`."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        patch.setattr(fused, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in fused.FLAGS])
+        patch.setattr(compiled, "FLAGS", ["-O0" if flag == "-O3" else flag for flag in compiled.FLAGS])
         before = os.umask(0)
         try:
-            fused.library.cache_clear()
-            assert fused.library() is not None
+            compiled.library.cache_clear()
+            assert compiled.library() is not None
         finally:
             os.umask(before)
-            fused.library.cache_clear()
+            compiled.library.cache_clear()
     return folder / "morlight" / "kernels"
 
 
 @pytest.fixture
-def cached(fresh, compiled):
+def cached(fresh, made):
     """The library in a cache of its own, that the process has not looked for."""
-    shutil.copytree(compiled, fresh)
+    shutil.copytree(made, fresh)
     (path,) = fresh.iterdir()
     return path
 
@@ -177,17 +177,17 @@ def test_without_a_compiler_that_works_networks_are_evaluated_by_torch(fresh, mo
     shutil.rmtree(fresh)
     for key, value in hindrance.items():
         monkeypatch.setenv(key, value)
-    fused.library.cache_clear()
+    compiled.library.cache_clear()
     found, value = values()
     assert not found
     assert value == pytest.approx(expected[1], rel=1e-5)
-    assert ("fused.cpp is not compiled" in caplog.text) == (hindrance == {"CXX": "false"})
+    assert ("fused.cpp and elementwise.cpp are not compiled" in caplog.text) == (hindrance == {"CXX": "false"})
 
 
 PROGRAM = """
-from morlight.operators.kernels import fused
-fused.FLAGS[fused.FLAGS.index("-O3")] = "-O0"
-print(fused.library() is not None)
+from morlight.operators.kernels import compiled
+compiled.FLAGS[compiled.FLAGS.index("-O3")] = "-O0"
+print(compiled.library() is not None)
 """
 
 
@@ -198,8 +198,8 @@ def test_processes_that_compile_at_once_find_one_whole_library(fresh):
     assert [path.suffix for path in fresh.iterdir()] == [".so"]
 
 
-def test_the_library_lies_where_only_its_user_can_enter(compiled):
-    assert stat.S_IMODE(compiled.stat().st_mode) == 0o700
+def test_the_library_lies_where_only_its_user_can_enter(made):
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "not a library"])
