@@ -17,7 +17,7 @@ from morlight.data.trajectory_file import digest
 from morlight.sweep.figures import figures
 from morlight.sweep.plan import Plan
 from morlight.sweep.run import run
-from morlight.sweep.study import DONE
+from morlight.sweep.study import DONE, Known
 from morlight.training.configurations import located
 
 
@@ -31,7 +31,7 @@ class Optimum:
         quartiles: of the objective over all trials.
         settings: of the best trial, for `morlight.fit`.
         data: digest of the data.
-        each: objective and parameters of every trial, in the order of the queue; empty where they were not kept.
+        each: every trial, in the order of the queue; empty where they were not kept.
     """
 
     value: float
@@ -39,14 +39,14 @@ class Optimum:
     quartiles: tuple[float, float, float]
     settings: Mapping[str, Any]
     data: str
-    each: tuple[tuple[float, Mapping[str, Any]], ...] = ()
+    each: tuple[Known, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, study: optuna.Study, data: str) -> "Optimum":
         """That of a study so far."""
         done = sorted(study.get_trials(deepcopy=False, states=DONE), key=lambda trial: trial.user_attrs["slot"])
-        each = tuple((trial.values[0], trial.params) for trial in done)
-        low, median, high = np.quantile([value for value, _ in each], (0.25, 0.5, 0.75)).tolist()
+        each = tuple(map(Known.of, done))
+        low, median, high = np.quantile([trial.value for trial in each], (0.25, 0.5, 0.75)).tolist()
         return cls(study.best_value, len(done), (low, median, high), plan.settings(study.best_params), data, each)
 
     @classmethod
@@ -56,7 +56,7 @@ class Optimum:
         if not path.exists():
             return None
         plain = json.loads(path.read_text(encoding="utf-8"))
-        each = tuple((value, params) for value, params in plain["each"])
+        each = tuple(Known(*trial) for trial in plain["each"])
         return cls(**{**plain, "quartiles": tuple(plain["quartiles"]), "each": each})
 
     def write(self, system: str, scale: Scale, folder: Path) -> None:

@@ -13,6 +13,7 @@ space:                          # keys of `morlight fit`
 objective: eq35                 # a metric of the run; of NAME/median just NAME; two of them for a Pareto front
 direction: minimize             # or maximize; a list for two
 sampler: gp                     # gp (Gaussian process), tpe, random, grid; grid takes `points: N` of each range
+longest: 600                    # s that a trial of the Gaussian process may be expected to take; any by default
 pruner: none                    # median, hyperband or halving, by `watch`
 watch: val_loss/median          # metric of each epoch for the pruner
 trials: 100
@@ -173,6 +174,7 @@ class Plan:
     direction: tuple[str, ...] = ("minimize",)
     set: Mapping[str, Any] = field(default_factory=dict)
     sampler: str = "gp"
+    longest: float | None = None
     pruner: str = "none"
     watch: str = "val_loss/median"
     limit: float = 1e6
@@ -224,8 +226,13 @@ class Plan:
         words["set"] = given.get("set") or {}
         if not isinstance(words["set"], dict):
             raise ValueError(f"set is {words['set']!r}, expected KEY: VALUE, keys of `morlight fit`")
-        words["limit"] = _number(given.get("limit", cls.limit))
-        words["limit"] = float(words["limit"]) if _is_number(words["limit"]) else words["limit"]
+        for key, due in (("limit", "a number above 0"), ("longest", "a number of seconds above 0")):
+            value = _number(given.get(key, getattr(cls, key)))
+            if value is None and key == "longest":
+                continue
+            if not _is_number(value) or value <= 0:
+                raise ValueError(f"{key} is {value!r}, expected {due}")
+            words[key] = float(value)
         plan = cls(**words)
         plan._check()
         return plan
@@ -240,8 +247,8 @@ class Plan:
                 raise ValueError(f"{key} is {value!r}, expected a whole number from {least}")
         if not self.name.strip() or "/" in self.name:
             raise ValueError(f"name is {self.name!r}, expected a word without a slash")
-        if not _is_number(self.limit) or self.limit <= 0:
-            raise ValueError(f"limit is {self.limit!r}, expected a number above 0")
+        if self.longest is not None and self.sampler != "gp":
+            raise ValueError(f"longest is for the Gaussian process, and sampler is {self.sampler}")
         self._check_objective()
         self._check_trials()
 

@@ -5,14 +5,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
 
+from morlight.sweep import samplers
 from morlight.sweep import study as studies
 from morlight.sweep.common import Common, typed
 from morlight.sweep.figures import figures
@@ -33,12 +33,12 @@ OF_SPLIT = (  # keys that may change which trajectories and frames are tested
 RESTARTS = 10  # of workers that died, by one command
 
 
-def run(plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]] = ()) -> optuna.Study:
+def run(plan: Plan, known: Sequence[studies.Known] = ()) -> optuna.Study:
     """Work on the sweep until it is finished: begin, join or continue the study of this name in its storage.
 
     Args:
         plan: what to do; `Plan.read` takes it from a YAML file.
-        known: objective and parameters of trials that were made elsewhere, with which a new study begins.
+        known: trials that were made elsewhere, with which a new study begins.
 
     Returns:
         Optuna's study. Each trial has in `user_attrs` the `run_id` of its MLflow run and the `folder` of its
@@ -50,7 +50,7 @@ def run(plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]] = ()) -> op
     with _silent():
         common = check(plan)
         study, new = studies.open_study(plan, common)
-        study.sampler, study.pruner = studies.Seeded(plan), studies.pruner(plan)
+        study.sampler, study.pruner = samplers.Seeded(plan), samplers.pruner(plan)
         parent = Parent(plan, study, common.settings)
         parent.begin(new=new)
         if new:

@@ -1,14 +1,12 @@
 """The study of a sweep: created by the first worker, joined by the others, its trials waiting in a queue."""
 
-import copy
 import json
 import time
-from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, TrialState
 
 from morlight.sweep.common import Common
@@ -71,13 +69,36 @@ def _compare(known: Mapping[str, Any], ours: Mapping[str, Any], plan: Plan) -> N
         )
 
 
-def add(study: optuna.Study, plan: Plan, known: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
-    """Trials that were made elsewhere, by their objective and parameters, in the first places of the queue."""
-    for slot, (value, params) in enumerate(known):
-        trial = FixedTrial(dict(params))
-        suggest(trial, plan.space)
-        space, slots = trial.distributions, {"slot": slot}
-        study.add_trial(optuna.create_trial(value=value, params=trial.params, distributions=space, user_attrs=slots))
+class Known(NamedTuple):
+    """A trial that was made elsewhere.
+
+    Attributes:
+        value: of the objective.
+        params: its values of the search space.
+        seconds: that it took.
+    """
+
+    value: float
+    params: Mapping[str, Any]
+    seconds: float
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> "Known":
+        """A trial that is complete."""
+        assert trial.duration is not None
+        return cls(trial.values[0], trial.params, round(trial.duration.total_seconds(), 1))
+
+
+def add(study: optuna.Study, plan: Plan, known: Sequence[Known]) -> None:
+    """Trials that were made elsewhere, in the first places of the queue."""
+    for slot, (value, params, seconds) in enumerate(known):
+        fixed = FixedTrial(dict(params))
+        suggest(fixed, plan.space)
+        space, slots = fixed.distributions, {"slot": slot}
+        trial = optuna.create_trial(value=value, params=fixed.params, distributions=space, user_attrs=slots)
+        trial.datetime_complete = datetime.now()
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=seconds)
+        study.add_trial(trial)
 
 
 def fill(study: optuna.Study, plan: Plan) -> None:
@@ -116,84 +137,6 @@ def requeue(study: optuna.Study, number: int, retries: int) -> bool:
     waiting = len(study.get_trials(deepcopy=False))
     optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, failed)
     return len(study.get_trials(deepcopy=False)) > waiting
-
-
-class Logarithms(optuna.Study):
-    """The same study for a Gaussian process, with log(objective) where all values of an objective are positive.
-
-    Errors span decades. Without the logarithm, a few large ones set the scale, on which all good trials are equal.
-    """
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        trials = super()._get_trials(deepcopy, states, use_cache)
-        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        values = np.array([trial.values for trial in done]).reshape(-1, len(self.directions))
-        positive = (values > 0).all(axis=0)
-        values[:, positive] = np.log(values[:, positive])
-        shown = {trial.number: row for trial, row in zip(done, values.tolist(), strict=True)}
-        return [_with_values(trial, shown[trial.number]) if trial.number in shown else trial for trial in trials]
-
-
-def _with_values(trial: FrozenTrial, values: list[float]) -> FrozenTrial:
-    other = copy.copy(trial)
-    other.values = values
-    return other
-
-
-class Seeded(optuna.samplers.BaseSampler):
-    """A sampler whose random numbers belong to the place of a trial in the queue, whichever worker takes it."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.inner: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler()
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Begin anew with the numbers of this trial."""
-        seed = int(np.random.SeedSequence((self.plan.seed, trial.user_attrs["slot"])).generate_state(1)[0])
-        if self.plan.sampler == "gp":
-            self.inner = optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
-        elif self.plan.sampler == "tpe":
-            self.inner = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        else:  # a grid has its values in the queue
-            self.inner = optuna.samplers.RandomSampler(seed=seed)
-        self.inner.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """That of the inner one."""
-        return self.inner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """By the inner one."""
-        if self.plan.sampler == "gp":
-            study = Logarithms(study.study_name, study._storage)
-        return self.inner.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """By the inner one."""
-        return self.inner.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        """By the inner one."""
-        self.inner.after_trial(study, trial, state, values)
-
-
-def pruner(plan: Plan) -> optuna.pruners.BasePruner:
-    """Optuna's, with its defaults."""
-    kinds = {
-        "none": optuna.pruners.NopPruner,
-        "median": optuna.pruners.MedianPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "halving": optuna.pruners.SuccessiveHalvingPruner,
-    }
-    return kinds[plan.pruner]()
 
 
 def suggest(trial: BaseTrial, space: tuple[Dimension, ...]) -> dict[str, Any]:

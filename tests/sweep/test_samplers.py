@@ -1,13 +1,14 @@
 """What a sampler sees of the trials before it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
-from morlight.sweep import study as studies
+from morlight.sweep import samplers
 from morlight.sweep.plan import Dimension, Plan
 
 PLAN = Plan("search", Path("base.yaml"), (Dimension.read("x", {"low": 0.0, "high": 1.0}),), ("error",), sampler="gp")
@@ -15,12 +16,20 @@ PLACES = np.linspace(0, 1, 12)
 DECADES = 12 * (PLACES - 0.3) ** 2 - 2  # log₁₀ of errors from 0.01 to 8000
 
 
-def suggested(values, plan=PLAN):
-    """Where the sampler would go after twelve trials with these values."""
-    study = optuna.create_study(sampler=studies.Seeded(plan), directions=plan.direction)
-    for place, value in zip(PLACES.tolist(), np.reshape(values, (len(PLACES), -1)).tolist(), strict=True):
+def suggested(values, plan=PLAN, seconds=None):
+    """Where the sampler would go after twelve trials with these values and durations."""
+    study = optuna.create_study(sampler=samplers.Seeded(plan), directions=plan.direction)
+    each = zip(
+        PLACES.tolist(),
+        np.reshape(values, (len(PLACES), -1)).tolist(),
+        (np.ones(12) if seconds is None else seconds).tolist(),
+        strict=True,
+    )
+    for place, value, duration in each:
         space = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
-        study.add_trial(optuna.create_trial(values=value, params={"x": place}, distributions=space))
+        trial = optuna.create_trial(values=value, params={"x": place}, distributions=space)
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=duration)
+        study.add_trial(trial)
     study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING, user_attrs={"slot": 12}))
     return study.ask().suggest_float("x", 0.0, 1.0)
 
@@ -46,3 +55,10 @@ def test_each_of_two_objectives_is_modeled_by_itself():
     score = (PLACES - 0.8) ** 2 - 1
     both, logarithms = np.stack([np.exp(DECADES), score], 1), np.stack([DECADES, score], 1)
     assert suggested(both, plan) == pytest.approx(suggested(logarithms, plan), abs=1e-3)
+
+
+@pytest.mark.parametrize(("longest", "place"), [(1000.0, 0.75), (1.0, 0.25), (1e-9, 0.0)])
+def test_trials_that_are_expected_to_take_longer_are_not_suggested(longest, place):
+    values = 2 - 0.01 * PLACES + 1600 * (PLACES - 0.25) ** 2 * (PLACES - 0.75) ** 2
+    plan, seconds = replace(PLAN, longest=longest), np.exp(8 * (PLACES - 0.5))
+    assert suggested(values, plan, seconds) == pytest.approx(place, abs=0.1)
