@@ -27,7 +27,9 @@ mode by itself, fitted to the same data."""
 
 SEARCHES = """`--search 100` makes the search, or continues it from the trials in `experiments/results` (a trial takes
 seconds to twenty minutes of a core). *Searched*, *without stability* and *3 fields* have the settings of its best
-trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters."""
+trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters. For the colloid, the trials
+from number 47 on were expected to take at most four minutes (`longest`): the Gaussian process had begun to ask for the
+largest networks with 1000 epochs of batches of 10, which take an hour and a half."""
 
 
 def page() -> str:
@@ -59,11 +61,12 @@ def _searches() -> Iterator[str]:
     kept = results.load("generalization")
     keys = list(dict.fromkeys(key for optimum in optima.values() for key in optimum.settings))
     rows = [
-        (system, str(each.trials), ", ".join(f"{value:.2g}" for value in each.quartiles), f"{each.value:.3g}",
+        (system, str(each.trials), ", ".join(f"{value:.2g}" for value in each.quartiles), f"{each.value:.2g}",
+         "–" if each.ceiling is None else f"{each.ceiling:.2g}",
          *(_cell(each.settings.get(key)) for key in keys))
         for system, each in optima.items()
     ]  # fmt: skip
-    yield table(["system", "trials", "quartiles", "best", *(f"`{key}`" for key in keys)], rows)
+    yield table(["system", "trials", "quartiles", "best", "noise ceiling", *(f"`{key}`" for key in keys)], rows)
     for system, each in optima.items():
         if each.data != digest(morlight.open(system).path):
             yield f"The search of {system} was made on an earlier version of the set."

@@ -18,6 +18,7 @@ from morlight.sweep.figures import figures
 from morlight.sweep.plan import Plan
 from morlight.sweep.run import run
 from morlight.sweep.study import DONE, Known
+from morlight.tracking.store import connect
 from morlight.training.configurations import located
 
 
@@ -31,6 +32,8 @@ class Optimum:
         quartiles: of the objective over all trials.
         settings: of the best trial, for `morlight.fit`.
         data: digest of the data.
+        ceiling: the objective that the exact equation would have, since the held-out averages are noisy; None if it
+            is not known.
         each: every trial, in the order of the queue; empty where they were not kept.
     """
 
@@ -39,6 +42,7 @@ class Optimum:
     quartiles: tuple[float, float, float]
     settings: Mapping[str, Any]
     data: str
+    ceiling: float | None = None
     each: tuple[Known, ...] = ()
 
     @classmethod
@@ -47,7 +51,8 @@ class Optimum:
         done = sorted(study.get_trials(deepcopy=False, states=DONE), key=lambda trial: trial.user_attrs["slot"])
         each = tuple(map(Known.of, done))
         low, median, high = np.quantile([trial.value for trial in each], (0.25, 0.5, 0.75)).tolist()
-        return cls(study.best_value, len(done), (low, median, high), plan.settings(study.best_params), data, each)
+        settings = plan.settings(study.best_params)
+        return cls(study.best_value, len(done), (low, median, high), settings, data, _ceiling(study), each)
 
     @classmethod
     def read(cls, system: str, scale: Scale, folder: Path) -> "Optimum | None":
@@ -65,6 +70,12 @@ class Optimum:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(self), separators=(",", ":"))
         path.write_text(text.replace("],[", "],\n[") + "\n", encoding="utf-8")
+
+
+def _ceiling(study: optuna.Study) -> float | None:
+    """Noise ceiling of the objective, which every run of the study has logged if there is one."""
+    runs = [trial.user_attrs["run_id"] for trial in study.get_trials(states=DONE) if "run_id" in trial.user_attrs]
+    return connect().get_run(runs[-1]).data.metrics.get("noise_ceiling/eq35") if runs else None
 
 
 def _file(system: str, scale: Scale, folder: Path) -> Path:
