@@ -26,10 +26,11 @@ averaged with their mirror images. The tables also give persistence, u(t) = u(0)
 mode by itself, fitted to the same data."""
 
 SEARCHES = """`--search 100` makes the search, or continues it from the trials in `experiments/results` (a trial takes
-seconds to twenty minutes of a core). *Searched*, *without stability* and *3 fields* have the settings of its best
-trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters. For the colloid, the trials
-from number 47 on were expected to take at most four minutes (`longest`): the Gaussian process had begun to ask for the
-largest networks with 1000 epochs of batches of 10, which take an hour and a half."""
+seconds to forty minutes of a core). *Searched*, *without stability* and *3 fields* have the settings of its best
+trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters. For the colloid, the
+predicted duration of a trial was limited (`longest`) to four minutes from number 47 on, and to two minutes from number
+65 on: the Gaussian process had begun to suggest the largest networks with 1000 epochs of batches of 10, which take an
+estimated hour and a half."""
 
 
 def page() -> str:

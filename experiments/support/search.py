@@ -52,7 +52,7 @@ class Optimum:
         each = tuple(map(Known.of, done))
         low, median, high = np.quantile([trial.value for trial in each], (0.25, 0.5, 0.75)).tolist()
         settings = plan.settings(study.best_params)
-        return cls(study.best_value, len(done), (low, median, high), settings, data, _ceiling(study), each)
+        return cls(study.best_value, len(done), (low, median, high), settings, data, each=each)
 
     @classmethod
     def read(cls, system: str, scale: Scale, folder: Path) -> "Optimum | None":
@@ -72,10 +72,11 @@ class Optimum:
         path.write_text(text.replace("],[", "],\n[") + "\n", encoding="utf-8")
 
 
-def _ceiling(study: optuna.Study) -> float | None:
-    """Noise ceiling of the objective, which every run of the study has logged if there is one."""
+def ceiling(study: optuna.Study) -> float | None:
+    """Noise ceiling of the objective, as the runs of the study have logged it; None if no run is here."""
     runs = [trial.user_attrs["run_id"] for trial in study.get_trials(states=DONE) if "run_id" in trial.user_attrs]
-    return connect().get_run(runs[-1]).data.metrics.get("noise_ceiling/eq35") if runs else None
+    logged = (connect().get_run(run).data.metrics.get("noise_ceiling/eq35") for run in runs)
+    return next((value for value in logged if value is not None), None)
 
 
 def _file(system: str, scale: Scale, folder: Path) -> Path:
@@ -104,9 +105,12 @@ def search(system: str, data: str, trials: int, scale: Scale, folder: Path) -> O
         ]
         plan = dataclasses.replace(plan, space=tuple(few))
     before = Optimum.read(system, scale, folder)
-    study = run(plan, before.each if before is not None and before.data == known else ())
+    before = before if before is not None and before.data == known else None
+    study = run(plan, () if before is None else before.each)
     folder.mkdir(exist_ok=True)
     figures(study, folder)
-    optimum = Optimum.of(plan, study, known)
+    noise = ceiling(study)
+    noise = before.ceiling if noise is None and before is not None else noise
+    optimum = dataclasses.replace(Optimum.of(plan, study, known), ceiling=noise)
     optimum.write(system, scale, folder)
     return optimum

@@ -13,7 +13,7 @@ space:                          # keys of `morlight fit`
 objective: eq35                 # a metric of the run; of NAME/median just NAME; two of them for a Pareto front
 direction: minimize             # or maximize; a list for two
 sampler: gp                     # gp (Gaussian process), tpe, random, grid; grid takes `points: N` of each range
-longest: 600                    # s that a trial of the Gaussian process may be expected to take; any by default
+longest: 600                    # s, largest predicted duration of a trial of sampler gp; any by default
 pruner: none                    # median, hyperband or halving, by `watch`
 watch: val_loss/median          # metric of each epoch for the pruner
 trials: 100
@@ -247,8 +247,6 @@ class Plan:
                 raise ValueError(f"{key} is {value!r}, expected a whole number from {least}")
         if not self.name.strip() or "/" in self.name:
             raise ValueError(f"name is {self.name!r}, expected a word without a slash")
-        if self.longest is not None and self.sampler != "gp":
-            raise ValueError(f"longest is for the Gaussian process, and sampler is {self.sampler}")
         self._check_objective()
         self._check_trials()
 

@@ -7,20 +7,23 @@ from typing import Any
 
 import numpy as np
 import optuna
+from jaxtyping import Bool, Float
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from morlight.sweep.plan import Plan
+from morlight.sweep.study import duration
 
 STARTS = 10  # random trials before those of a Gaussian process
-CANDIDATES = 2**14  # random places, among which one of a short trial is chosen
-SHORTEST = 1e-3  # s of a trial
+CANDIDATES = 2**14  # random ones, among which that of a short trial is chosen
+AT_ONCE = 2**11  # candidates whose acquisition function is evaluated together, for the memory of two objectives
 
 
 class Logarithms(optuna.Study):
-    """The same study for a Gaussian process, with log(objective) where all values of an objective are positive.
+    """The same study for a Gaussian process, with log(objective) if all values of an objective are positive.
 
-    Errors span decades. Without the logarithm, a few large ones set the scale, on which all good trials are equal.
+    Errors span decades. Without the logarithm, a few large ones set the scale, on which all good trials look the same.
+    Trials that diverged or were refused count as the worst of the others.
     """
 
     def _get_trials(
@@ -28,11 +31,17 @@ class Logarithms(optuna.Study):
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy, states, use_cache)
         done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        values = np.array([trial.values for trial in done]).reshape(-1, len(self.directions))
-        positive = (values > 0).all(axis=0)
-        values[:, positive] = np.log(values[:, positive])
-        shown = {trial.number: row for trial, row in zip(done, values.tolist(), strict=True)}
+        columns = [_modeled(np.array([trial.values[i] for trial in done])) for i in range(len(self.directions))]
+        shown = {trial.number: row for trial, row in zip(done, np.stack(columns, 1).tolist(), strict=True)}
         return [_with_values(trial, shown[trial.number]) if trial.number in shown else trial for trial in trials]
+
+
+def _modeled(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.zeros_like(values)
+    values = np.clip(values, finite.min(), finite.max())
+    return np.log(values) if finite.min() > 0 else values
 
 
 def _with_values(trial: FrozenTrial, values: list[float]) -> FrozenTrial:
@@ -42,12 +51,13 @@ def _with_values(trial: FrozenTrial, values: list[float]) -> FrozenTrial:
 
 
 class Limited(optuna.samplers.GPSampler):
-    """A Gaussian process that suggests no trial that is expected to take longer than some time.
+    """A Gaussian process restricted to trials with a predicted duration of at most `longest`.
 
-    log(seconds) is a linear function of the options, fitted to the trials before.
+    log(duration) is fitted as a linear function of the options, to the trials that ran from their start to their end.
+    If no candidate is short enough, the shortest is taken. Options under a condition are not restricted.
 
     Args:
-        longest: this time, s.
+        longest: largest predicted duration of a trial, s.
         options: of Optuna's sampler.
     """
 
@@ -61,19 +71,30 @@ class Limited(optuna.samplers.GPSampler):
     ) -> dict[str, Any]:
         """Values of all options."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        self._timed = [(each, each.duration.total_seconds()) for each in done if each.duration is not None]
+        self._timed = [(each, seconds) for each in done if (seconds := duration(each)) is not None]
         return super().sample_relative(study, trial, search_space)
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
-        """The place, in the unit cube, of the largest acquisition function among those of trials that are short."""
+        """The candidate, in the unit cube, of the largest acquisition function among those that are short."""
         space = acqf.search_space
-        places = space.sample_normalized_params(CANDIDATES, self._rng.rng)
-        timed = space.get_normalized_params([trial for trial, _ in self._timed])
-        spent = np.log([max(seconds, SHORTEST) for _, seconds in self._timed])
-        known, new = (np.hstack([each, np.ones((len(each), 1))]) for each in (timed, places))
-        expected = new @ np.linalg.lstsq(known, spent, rcond=None)[0]
-        short = places[expected <= max(math.log(self.longest), expected.min())]
-        return short[np.argmax(acqf.eval_acqf_no_grad(short))]
+        candidates = space.sample_normalized_params(CANDIDATES, self._rng.rng)
+        if self._timed:
+            timed = space.get_normalized_params([trial for trial, _ in self._timed])
+            logarithms = np.log([seconds for _, seconds in self._timed])
+            choices = [np.unique(each)[1:] for each in candidates.T[space.is_categorical]]
+            known, new = (_columns(places, space.is_categorical, choices) for places in (timed, candidates))
+            predicted = new @ np.linalg.lstsq(known, logarithms, rcond=None)[0]
+            candidates = candidates[predicted <= max(math.log(self.longest), predicted.min())]
+        parts = [candidates[start : start + AT_ONCE] for start in range(0, len(candidates), AT_ONCE)]
+        return candidates[np.argmax(np.concatenate([acqf.eval_acqf_no_grad(part) for part in parts]))]
+
+
+def _columns(
+    places: Float[np.ndarray, "n d"], categorical: Bool[np.ndarray, " d"], choices: Sequence[np.ndarray]
+) -> Float[np.ndarray, "n c"]:
+    """What log(duration) is linear in: 1, each number, and for each choice but the first of a category 1 or 0."""
+    each = [axis[:, None] == values for axis, values in zip(places.T[categorical], choices, strict=True)]
+    return np.hstack([np.ones((len(places), 1)), places[:, ~categorical], *each])
 
 
 class Seeded(optuna.samplers.BaseSampler):

@@ -1,6 +1,7 @@
 """The study of a sweep: created by the first worker, joined by the others, its trials waiting in a queue."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -75,18 +76,25 @@ class Known(NamedTuple):
     Attributes:
         value: of the objective.
         params: its values of the search space.
-        seconds: that it took.
+        seconds: its duration; None if it is not known.
     """
 
     value: float
     params: Mapping[str, Any]
-    seconds: float
+    seconds: float | None
 
     @classmethod
     def of(cls, trial: FrozenTrial) -> "Known":
-        """A trial that is complete."""
-        assert trial.duration is not None
-        return cls(trial.values[0], trial.params, round(trial.duration.total_seconds(), 1))
+        """A trial that has ended."""
+        return cls(trial.values[0], trial.params, duration(trial))
+
+
+def duration(trial: FrozenTrial) -> float | None:
+    """Seconds that a trial took; None if it was continued, diverged or was refused, or if nobody has measured it."""
+    whole = "failed_trial" not in trial.system_attrs and all(map(math.isfinite, trial.values or ()))
+    if trial.duration is None or not whole:
+        return None
+    return round(trial.duration.total_seconds(), 1) or None
 
 
 def add(study: optuna.Study, plan: Plan, known: Sequence[Known]) -> None:
@@ -97,7 +105,7 @@ def add(study: optuna.Study, plan: Plan, known: Sequence[Known]) -> None:
         space, slots = fixed.distributions, {"slot": slot}
         trial = optuna.create_trial(value=value, params=fixed.params, distributions=space, user_attrs=slots)
         trial.datetime_complete = datetime.now()
-        trial.datetime_start = trial.datetime_complete - timedelta(seconds=seconds)
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=seconds or 0)
         study.add_trial(trial)
 
 

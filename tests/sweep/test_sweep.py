@@ -235,7 +235,6 @@ BAD = {
     "unknown word": ({"trials": 1, "tirals": 3}, [], "tirals"),
     "no time": ({"trials": 1, "longest": 0, "sampler": "gp"}, [], "longest is 0"),
     "time in words": ({"trials": 1, "longest": "an hour", "sampler": "gp"}, [], "longest is 'an hour'"),
-    "time of another sampler": ({"trials": 1, "longest": 60, "sampler": "tpe"}, [], "and sampler is tpe"),
     "no limit": ({"trials": 1, "limit": None}, [], "limit is None"),
     "limit of nothing": ({"trials": 1, "limit": 0}, [], "limit is 0"),
     "range upside down": ({"trials": 1, "space": {"model.lr": {"low": 1, "high": 0.1}}}, [], "space.model.lr"),

@@ -4,7 +4,7 @@ They are compiled at the first use, in a few seconds, for the processor at hand,
 folder that nobody else can enter, under a name with the hash of its content. A file that was changed or cut short is
 not loaded but made anew.
 
-`MORLIGHT_FUSED=0` in the environment goes without them.
+`MORLIGHT_FUSED=0` in the environment disables them.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled sources, None where they cannot be had."""
+    """The compiled sources, None if they cannot be compiled or are disabled."""
     given = os.environ.get("CXX") or next(filter(None, map(shutil.which, COMPILERS)), None)
     if given is None or os.environ.get("MORLIGHT_FUSED") == "0":
         return None

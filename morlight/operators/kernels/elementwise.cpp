@@ -1,7 +1,7 @@
-// Operations on each number of some tensors, one operation after the other.
+// Elementwise operations on tensors, one operation after the other.
 //
 // A call of torch takes about 2 µs in addition to its work, and a replayed step has hundreds of them. The results are
-// those of torch bit by bit: each operation is one rounding.
+// those of torch bit for bit: each operation is one rounding.
 
 #include <cstdint>
 
@@ -22,7 +22,7 @@ struct Instruction {
 // Along the last axis: places of the operands, their strides, number of numbers.
 using Row = void (*)(char* const*, const int64_t*, int64_t);
 
-// F(a, b, c) with arguments that are the same all along a row (false) or lie one behind the other (true).
+// F(a, b, c) with arguments that are the same all along a row (false) or contiguous (true).
 template <typename F, bool A, bool B, bool C>
 void dense(char* const* places, const int64_t*, int64_t count) {
     auto* __restrict__ out = reinterpret_cast<typename F::Out*>(places[0]);

@@ -1,6 +1,6 @@
-"""Recorded operations on each number of small tensors, many in one call: what `elementwise.cpp` does, seen from torch.
+"""Recorded elementwise operations on small tensors, many in one call: what `elementwise.cpp` does, seen from torch.
 
-Sums, products, comparisons, choices and copies of float32 and float64, with the results of torch bit by bit, which is
+Sums, products, comparisons, choices and copies of float32 and float64, with the results of torch bit for bit, which is
 checked as each is recorded. Other operations, and those on large tensors, for which torch uses threads, are torch's.
 """
 
@@ -43,7 +43,7 @@ class Instruction(ctypes.Structure):
 
 
 def instructions(func: Any, args: Sequence[Any], kwargs: Any, result: Any) -> tuple[list[Instruction], list[Tensor]]:
-    """What does an operation of torch again, and the tensors that it reads; empty where torch must do it.
+    """Instructions that repeat an operation of torch, and the tensors that they read; both empty if torch has to do it.
 
     Args:
         func: operation, such as aten.mul.Tensor.
@@ -51,19 +51,19 @@ def instructions(func: Any, args: Sequence[Any], kwargs: Any, result: Any) -> tu
         kwargs: those with names.
         result: what it has computed, whose memory is written to.
     """
-    if not isinstance(result, Tensor) or result.device.type != "cpu" or result.numel() > LARGEST or library() is None:
+    if not isinstance(result, Tensor) or result.device.type != "cpu" or result.dtype not in (*TYPES, torch.bool):
+        return [], []
+    if result.numel() > LARGEST or library() is None:
         return [], []
     made, held = [], []
     for name, out, operands in _steps(func, args, kwargs, result):
         if not out.numel():
             continue
         types = [one.dtype for one in operands if isinstance(one, Tensor) and one.dtype in TYPES]
-        tensors = [
-            torch.tensor(one, dtype=types[0] if types else out.dtype) if isinstance(one, int | float) else one
-            for one in operands
-        ]
-        if not all(isinstance(one, Tensor) for one in tensors):
+        dtype = types[0] if types else out.dtype
+        if dtype not in TYPES or not all(isinstance(one, Tensor | int | float) for one in operands):
             return [], []
+        tensors = [one if isinstance(one, Tensor) else torch.tensor(one, dtype=dtype, device="cpu") for one in operands]
         if (instruction := _instruction(name, out, tensors)) is None:
             return [], []
         made.append(instruction)
@@ -87,6 +87,8 @@ def _steps(func: Any, args: Sequence[Any], kwargs: Any, result: Tensor) -> list[
     if name == "rsub":
         return [("sub", result, (args[1], args[0]))] if len(args) == 2 else []  # without alpha
     if name in ("stack", "cat"):
+        if len({one.dim() for one in args[0]}) > 1:
+            return []  # cat takes empty lines among others
         axis = args[1] if len(args) > 1 else 0
         pieces = result.unbind(axis) if name == "stack" else result.split([one.shape[axis] for one in args[0]], axis)
         return [("copy", piece, (one,)) for piece, one in zip(pieces, args[0], strict=True)]
@@ -139,7 +141,7 @@ def _axes(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> list[tuple[
 
 
 def _repeats(made: Sequence[Instruction], result: Tensor) -> bool:
-    """Whether they write to the result what it is."""
+    """Whether the instructions reproduce the result bit for bit."""
     due = result.clone()
     result.zero_()
     together(made)()

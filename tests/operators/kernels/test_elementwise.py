@@ -1,4 +1,4 @@
-"""Replayed operations on small tensors have the results of torch bit by bit, whatever the shapes and the values."""
+"""Replayed operations on small tensors have the results of torch bit for bit, whatever the shapes and the values."""
 
 import numpy as np
 import pytest
