@@ -3,7 +3,8 @@
 At a few hundred points, a step of some thirty operations spends most of its time between them: on the layers of Python
 that call them and on memory for their results. A recording keeps the operations with the addresses of what they read
 and write, as CUDA graphs do on other devices. What does not depend on the state is not computed again, views cost
-nothing, and the numbers are those of the step itself, bit by bit.
+nothing, elementwise operations that follow each other are one call (`elementwise`), and the numbers are those of the
+step itself, bit for bit.
 """
 
 import functools
