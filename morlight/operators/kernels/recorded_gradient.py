@@ -2,8 +2,8 @@
 
 A step on a line of 256 points, forward and backward, has some 180 operations, including views; each takes 2 µs in
 addition to its call. In a replay, views and whatever depends on no parameter cost nothing, elementwise operations that
-follow each other are one call, and the others write to memory that is already allocated (see `recorded`). Value and gradients equal those of the objective bit for
-bit.
+follow each other are one call, and the others write to memory that is already allocated (see `recorded`). Value and
+gradients equal those of the objective bit for bit.
 """
 
 from collections.abc import Callable, Hashable, Sequence
