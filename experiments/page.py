@@ -28,7 +28,7 @@ mode by itself, fitted to the same data."""
 SEARCHES = """`--search 100` makes the search, or continues it from the trials in `experiments/results` (a trial takes
 seconds to forty minutes of a core). *Searched*, *without stability* and *3 fields* have the settings of its best
 trial. The quartiles of Eq. 35 over all trials show how much depends on the hyperparameters. For the colloid, the
-predicted duration of a trial was limited (`longest`) to four minutes from number 47 on, and to two minutes from number
+predicted duration of a trial was limited (`longest`) to four minutes from number 47 on, and to two minutes from about
 65 on: the Gaussian process had begun to suggest the largest networks with 1000 epochs of batches of 10, which take an
 estimated hour and a half."""
 
