@@ -200,8 +200,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Lines], str], str]] = {
             ],
         ),
         "Case C with R = 20 and m = 1. *One pass*: the path of fits on a CPU, `fused.cpp`, which is compiled once for"
-        " all shapes. *Layer by layer*: the path on a GPU or without a C++ compiler. *torch.compile* of roll-out and loss"
-        " would compile anew for each horizon and batch shape; it is not used.",
+        " all shapes. *Layer by layer*: the path on a GPU or without a C++ compiler. *torch.compile* of roll-out"
+        " and loss would compile anew for each horizon and batch shape; it is not used.",
     ),
     "fit": (
         "Whole fits",
