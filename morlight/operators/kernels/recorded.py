@@ -54,14 +54,14 @@ class Operation:
     """One operation, with the tensors that it reads and writes.
 
     Attributes:
-        call: does it again, into the same memory.
+        call: does it again, into the same memory; None if instructions do.
         reads: its inputs.
         writes: its results.
         fresh: whether nothing of the results was there before.
-        instructions: do the same, in one call with those of other operations.
+        instructions: do it again, in one call with those of other operations.
     """
 
-    call: Call
+    call: Call | None
     reads: Sequence[Tensor]
     writes: Sequence[Tensor]
     fresh: bool = True
@@ -107,7 +107,7 @@ class Recorder(TorchDispatchMode):
         elif not {*map(_memory, writes)} <= {*map(_memory, reads)}:  # others are views of what is there
             moves = self._moves(reads)
             made, held = elementwise.instructions(func, args, kwargs, result) if moves else ([], [])
-            call = together(made) if made else (_into if moves else _copied)(func, args, kwargs, result)
+            call = None if made else (_into if moves else _copied)(func, args, kwargs, result)
             self.add(Operation(call, [*reads, *held], writes, instructions=made))
             if key is not None and isinstance(result, Tensor):
                 self.known[key] = result
@@ -172,7 +172,7 @@ def calls(operations: Sequence[Operation]) -> list[Call]:
         if many:
             found.append(together(itertools.chain.from_iterable(operation.instructions for operation in row)))
         else:
-            found += [operation.call for operation in row]
+            found += [operation.call for operation in row if operation.call is not None]
     return found
 
 
